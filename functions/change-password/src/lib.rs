@@ -1,0 +1,69 @@
+//! `POST /auth/change-password`: another password, for whoever knows the old one.
+
+use shared::{
+    ApiError, App, Context, Fields, FromFields, Request, Response,
+    caller::Caller,
+    error::TokenProblem,
+    openapi::{BodyProblems, LimitProblems, ServerProblems, TokenProblems},
+    password::{NewPassword, Password, Verdict},
+    store::{LoginAttempt, PasswordChange},
+};
+use utoipa::ToSchema;
+
+/// The old password and the new.
+#[derive(ToSchema)]
+pub struct ChangePasswordRequest {
+    /// The current password.
+    #[schema(value_type = String, format = Password, example = "mypassword")]
+    old_password: Password,
+    /// At least 8 characters of any kind, not a common password, not the phone.
+    #[schema(value_type = String, format = Password, example = "newPass123")]
+    new_password: NewPassword,
+}
+
+impl FromFields for ChangePasswordRequest {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let (old_password, new_password) = (fields.password("old_password"), fields.new_password("new_password"));
+        Some(Self { old_password: old_password?, new_password: new_password? })
+    }
+}
+
+/// Changes the password
+///
+/// Every other session ends; this one stays. Wrong current passwords count like wrong logins.
+#[utoipa::path(
+    post,
+    path = "/auth/change-password",
+    tag = "Account",
+    security(("bearer" = [])),
+    request_body = ChangePasswordRequest,
+    responses(
+        (status = 204, description = "Changed; every other session has ended"),
+        (status = 403, description = "`wrong-password`: The current password is wrong", body = shared::error::Problem,
+         content_type = "application/problem+json"),
+        BodyProblems, TokenProblems, LimitProblems, ServerProblems,
+    )
+)]
+pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    let Caller { profile, session } = Caller::authenticate(app, ctx, &request).await?;
+    let ChangePasswordRequest { old_password, new_password } = request.read(&app.config)?;
+    let new_password =
+        new_password.not_the_phone(&profile.phone).map_err(|why| ApiError::invalid_field("/new_password", why))?;
+
+    let credential = match app.store.spend_login_attempt(&profile.phone, ctx.now).await? {
+        LoginAttempt::Admitted(credential) => credential.filter(|credential| credential.user == profile.user),
+        LoginAttempt::Throttled { retry_after } => return Err(ApiError::login_throttled(retry_after)),
+    };
+    // No credential: the phone left this account after the token was judged.
+    let credential = credential.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
+    match app.hasher.verify(&old_password, &credential.password_hash)? {
+        Verdict::Wrong => return Err(ApiError::WrongPassword),
+        Verdict::Right | Verdict::RightButOutdated => {}
+    }
+
+    let new_hash = app.hasher.hash(&new_password)?;
+    match app.store.change_password(&profile.phone, &credential, &new_hash, session).await? {
+        PasswordChange::Done => Ok(Response::no_content()),
+        PasswordChange::Outrun => Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
+    }
+}

@@ -1,0 +1,131 @@
+//! `POST /auth/login`: phone and password for tokens.
+
+use serde::Serialize;
+use shared::{
+    ApiError, App, Context, Fields, FromFields, Request, Response,
+    access_token::{AccessToken, Grant},
+    http::StatusCode,
+    id::SessionId,
+    openapi::{BodyProblems, LimitProblems, ServerProblems},
+    password::{Password, Verdict},
+    phone::Phone,
+    refresh_token::{RefreshToken, SessionSalt},
+    store::{Credential, LoginAttempt, LoginCompletion, NewSession},
+};
+use utoipa::ToSchema;
+
+/// Who wants to sign in.
+#[derive(ToSchema)]
+pub struct LoginRequest {
+    /// As at registration, in any spelling.
+    #[schema(value_type = String, example = "01012345678")]
+    phone: Phone,
+    /// The password.
+    #[schema(value_type = String, format = Password, example = "mypassword")]
+    password: Password,
+}
+
+impl FromFields for LoginRequest {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let (phone, password) = (fields.phone("phone"), fields.password("password"));
+        Some(Self { phone: phone?, password: password? })
+    }
+}
+
+/// The tokens of a new session.
+#[derive(Serialize, ToSchema)]
+pub struct LoginResponse {
+    /// Goes into `Authorization: Bearer …`.
+    #[schema(example = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiIsImtpZCI6I…")]
+    access_token: String,
+    /// Always `bearer`.
+    #[schema(example = "bearer")]
+    token_type: &'static str,
+    /// How long the access token lives, in seconds.
+    #[schema(example = 900)]
+    expires_in: u64,
+    /// Continues the session when the access token has expired. Keep it as safe as a password.
+    #[schema(example = "AVwMeg5qVUxAnkQPen08ijs…")]
+    refresh_token: String,
+}
+
+/// Signs in
+///
+/// A wrong password and an unknown phone get the same answer in the same time. After five wrong passwords in a row each
+/// further try costs a wait, up to 15 minutes; a password reset works meanwhile.
+#[utoipa::path(
+    post,
+    path = "/auth/login",
+    tag = "Sign-in",
+    request_body = LoginRequest,
+    responses(
+        (status = 200, description = "Signed in", body = LoginResponse),
+        (status = 401, description = "`invalid-credentials`: Phone or password is wrong", body = shared::error::Problem,
+         content_type = "application/problem+json"),
+        BodyProblems, LimitProblems, ServerProblems,
+    )
+)]
+pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    let LoginRequest { phone, password } = request.read(&app.config)?;
+    let (signing_key, secret) = (app.signing_key()?, app.secret()?);
+
+    // The attempt is counted before the password is looked at; known and unknown phones cost the same calls and the
+    // same hash.
+    let (allowed, attempt) =
+        tokio::try_join!(app.charge_sign_in_attempt(ctx), app.store.spend_login_attempt(&phone, ctx.now))?;
+    allowed?;
+    let credential = match attempt {
+        LoginAttempt::Admitted(credential) => credential,
+        LoginAttempt::Throttled { retry_after } => return Err(ApiError::login_throttled(retry_after)),
+    };
+    let (credential, verdict) = compare(app, &password, credential)?;
+    let rehashed = match verdict {
+        Verdict::Wrong => return Err(ApiError::InvalidCredentials),
+        Verdict::Right => None,
+        Verdict::RightButOutdated => Some(app.hasher.rehash(&password)?),
+    };
+
+    let session = NewSession {
+        user: credential.user,
+        id: SessionId::generate()?,
+        salt: SessionSalt::generate()?,
+        epoch: credential.epoch,
+        device: ctx.user_agent.clone(),
+        address: ctx.source.to_string(),
+        now: ctx.now,
+        lifetime: app.config.tokens.session_ttl,
+    };
+    let (session_id, salt) = (session.id, session.salt);
+    match app.store.complete_login(&phone, &credential, rehashed.as_ref(), session).await? {
+        LoginCompletion::Done => {}
+        LoginCompletion::Outrun => return Err(ApiError::InvalidCredentials),
+    }
+
+    let tokens = &app.config.tokens;
+    let grant = Grant {
+        issuer: app.issuer(&ctx.origin),
+        audience: &tokens.audience,
+        user: credential.user,
+        session: session_id,
+        epoch: credential.epoch,
+        authenticated_at: ctx.now,
+        lifetime: tokens.access_ttl,
+    };
+    let answer = LoginResponse {
+        access_token: AccessToken::issue(signing_key, grant, ctx.now)?.reveal().to_owned(),
+        token_type: "bearer",
+        expires_in: tokens.access_ttl.as_secs(),
+        refresh_token: RefreshToken::new(&secret.refresh_token, credential.user, session_id, 0, &salt).reveal(),
+    };
+    Ok(Response::json(StatusCode::OK, &answer))
+}
+
+/// Compares the password; for a phone without an account the same work is done and the answer is the same.
+fn compare(app: &App, password: &Password, credential: Option<Credential>) -> Result<(Credential, Verdict), ApiError> {
+    let Some(credential) = credential else {
+        app.hasher.pretend_to_verify(password)?;
+        return Err(ApiError::InvalidCredentials);
+    };
+    let verdict = app.hasher.verify(password, &credential.password_hash)?;
+    Ok((credential, verdict))
+}

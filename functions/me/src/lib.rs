@@ -1,0 +1,52 @@
+//! `GET /auth/me`: the caller's own account.
+
+use serde::Serialize;
+use shared::{
+    ApiError, App, Context, Request, Response,
+    caller::Caller,
+    http::StatusCode,
+    id::UserId,
+    openapi::{ServerProblems, TokenProblems},
+};
+use utoipa::ToSchema;
+
+/// The caller's own account.
+#[derive(Serialize, ToSchema)]
+pub struct MeResponse {
+    /// The account's identifier: `sub` in the access token.
+    #[schema(value_type = String, example = "5c0c7a0e-6a55-4c40-9e44-0f7a7d3c8a3b")]
+    id: UserId,
+    /// The phone, in E.164.
+    #[schema(example = "+201012345678")]
+    phone: String,
+    /// Whether a code that was sent to the phone came back.
+    #[schema(example = false)]
+    phone_verified: bool,
+    /// Whether a second factor is on.
+    #[schema(example = false)]
+    mfa_enabled: bool,
+    /// When the account was made, RFC 3339.
+    #[schema(format = DateTime, example = "2026-11-22T20:16:46Z")]
+    created_at: String,
+}
+
+/// Shows the caller's own account
+#[utoipa::path(
+    get,
+    path = "/auth/me",
+    tag = "Account",
+    security(("bearer" = [])),
+    responses((status = 200, description = "The account", body = MeResponse), TokenProblems, ServerProblems)
+)]
+pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    let Caller { profile, .. } = Caller::authenticate(app, ctx, &request).await?;
+
+    let answer = MeResponse {
+        id: profile.user,
+        phone: profile.phone.as_e164().to_owned(),
+        phone_verified: profile.phone_verified,
+        mfa_enabled: profile.mfa_enabled,
+        created_at: profile.created_at.to_rfc3339(),
+    };
+    Ok(Response::json(StatusCode::OK, &answer))
+}

@@ -1,0 +1,98 @@
+//! `POST /auth/request-reset`: a code by SMS, to set a new password with.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use shared::{
+    ApiError, App, Context, Fields, FromFields, Request, Response,
+    error::Bucket,
+    http::StatusCode,
+    id::ChallengeId,
+    openapi::{BodyProblems, LimitProblems, ServerProblems},
+    otp::{Binding, OtpCode, OtpMac, Purpose},
+    phone::Phone,
+    sms::Message,
+    store::{CodeIssue, Limit, NewCode},
+};
+use utoipa::ToSchema;
+
+/// Who has forgotten the password.
+#[derive(ToSchema)]
+pub struct RequestResetRequest {
+    /// As at registration, in any spelling.
+    #[schema(value_type = String, example = "01012345678")]
+    phone: Phone,
+}
+
+impl FromFields for RequestResetRequest {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self { phone: fields.phone("phone")? })
+    }
+}
+
+/// That the request was taken; not whether the phone has an account.
+#[derive(Serialize, ToSchema)]
+pub struct RequestResetResponse {
+    /// The code, for development: only with `OTP_EXPOSE`. For a phone without an account it is a code that no one takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "042424")]
+    otp: Option<String>,
+}
+
+/// Sends a code to set a new password with
+///
+/// The answer is the same whether or not the phone has an account. The code goes to `POST /auth/verify-reset` within
+/// five minutes.
+#[utoipa::path(
+    post,
+    path = "/auth/request-reset",
+    tag = "Password reset",
+    request_body = RequestResetRequest,
+    responses(
+        (status = 202, description = "If the phone has an account, a code is on its way", body = RequestResetResponse),
+        BodyProblems, LimitProblems, ServerProblems,
+    )
+)]
+pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    let RequestResetRequest { phone } = request.read(&app.config)?;
+    let (purpose, key) = (Purpose::Reset, &app.secret()?.otp);
+
+    // A phone without an account gets a code as well, bound to no user: the same calls, and nothing that it opens.
+    let target = app.store.code_target(&phone, purpose).await?;
+    let (code, challenge) = (OtpCode::generate()?, ChallengeId::generate()?);
+    let user = target.account.map(|(user, _)| user);
+    let mac = OtpMac::new(key, Binding { purpose, phone: &phone, user, challenge }, &code);
+
+    let (settings, limits) = (app.config.otp, app.config.limits);
+    let (phone_subject, address_subject) = (phone.as_e164(), ctx.source.subject());
+    let day = Duration::from_hours(24);
+    let budgets = [
+        Limit { bucket: Bucket::SmsPhone, subject: phone_subject, allowed: limits.sms_per_phone, window: day },
+        Limit {
+            bucket: Bucket::SmsAddress,
+            subject: &address_subject,
+            allowed: limits.sms_per_address,
+            window: Duration::from_hours(1),
+        },
+    ];
+    let new_code = NewCode {
+        purpose,
+        phone: &phone,
+        target,
+        challenge,
+        mac: &mac,
+        now: ctx.now,
+        ttl: settings.ttl,
+        cooldown: settings.resend_cooldown,
+    };
+    match app.store.issue_code(new_code, &budgets).await? {
+        CodeIssue::Issued => {}
+        CodeIssue::LimitReached(reached) => return Err(reached.into()),
+    }
+
+    if target.account.is_some() {
+        app.sms.send(Message::with_code(purpose, &phone, &code, ctx.now));
+    }
+    let otp = settings.expose.then(|| code.reveal().to_owned());
+    Ok(Response::json(StatusCode::ACCEPTED, &RequestResetResponse { otp }))
+}

@@ -1,0 +1,95 @@
+//! The dev server's own secret and signing key: made at the first start, kept beside the data, so that tokens and codes
+//! outlive a restart as the accounts do. On AWS they come from Secrets Manager.
+
+use std::{fs, io, io::Write, path::Path};
+
+use serde::{Deserialize, Serialize};
+use shared::{
+    keys::{Secret, SigningKey},
+    random::RandomError,
+};
+
+/// `SECRET_KEY` and `SIGNING_KEY`; the members are named as in the secret on AWS.
+#[derive(Serialize, Deserialize)]
+pub struct DevKeys {
+    /// `SECRET_KEY`.
+    pub secret_key: String,
+    /// `SIGNING_KEY`.
+    pub signing_key: String,
+}
+
+/// The keys cannot be made, read or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum DevKeysError {
+    /// The file cannot be read or written.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The file is not as we write it.
+    #[error("it is not as the dev server writes it (remove it to get new keys): {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+impl DevKeys {
+    /// New ones.
+    pub fn generate() -> Result<Self, RandomError> {
+        Ok(Self {
+            secret_key: Secret::generate_base64()?.to_string(),
+            signing_key: SigningKey::generate_base64()?.to_string(),
+        })
+    }
+
+    /// Those in the file; new ones, kept there, when there is none.
+    pub fn load_or_create(path: &Path) -> Result<Self, DevKeysError> {
+        match fs::read(path) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let keys = Self::generate()?;
+                let mut file = private_file(path)?;
+                file.write_all(&serde_json::to_vec_pretty(&keys)?)?;
+                file.sync_all()?;
+                Ok(keys)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A new file that only its owner can read.
+fn private_file(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_kept_for_their_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        let first = DevKeys::load_or_create(&path).unwrap();
+        let second = DevKeys::load_or_create(&path).unwrap();
+        assert!(first.secret_key == second.secret_key && first.signing_key == second.signing_key);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn a_broken_file_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        fs::write(&path, "{").unwrap();
+        assert!(matches!(DevKeys::load_or_create(&path), Err(DevKeysError::Malformed(_))));
+        assert_eq!(fs::read(&path).unwrap(), b"{");
+    }
+}

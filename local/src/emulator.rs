@@ -1,0 +1,266 @@
+//! DynamoDB in this process: the real SDK's wire requests, answered by `dynoxide`, for what the function's role allows.
+
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::SharedHttpClient;
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+    orchestrator::{HttpRequest, HttpResponse},
+};
+use aws_smithy_types::body::SdkBody;
+use dynoxide::{Database, DynoxideError};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use shared::aws::{self, AwsEnvironment};
+
+use crate::template;
+
+/// The database, with the template's table in it.
+#[derive(Clone)]
+pub struct Emulator {
+    database: Database,
+    calls: CallLog,
+}
+
+/// The database cannot be opened or has another shape.
+#[derive(Debug, thiserror::Error)]
+#[error("the embedded database cannot be used: {0}")]
+pub struct EmulatorError(#[from] DynoxideError);
+
+/// One call to the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Which function made it.
+    pub function: String,
+    /// What IAM would have asked permission for: the operation, or those inside a transaction.
+    pub actions: BTreeSet<String>,
+    /// Where in the order of starts and ends it started.
+    pub started: usize,
+    /// Where it ended.
+    pub ended: usize,
+}
+
+/// Every call since it was last cleared, for tests of permissions and round trips.
+#[derive(Clone, Default)]
+pub struct CallLog(Arc<Mutex<Calls>>);
+
+#[derive(Default)]
+struct Calls {
+    moment: usize,
+    ended: Vec<Call>,
+}
+
+impl CallLog {
+    fn next_moment(&self) -> usize {
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.moment += 1;
+        calls.moment
+    }
+
+    fn push(&self, call: Call) {
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A development server runs for days; nobody there asks for its calls.
+        if calls.ended.len() < 100_000 {
+            calls.ended.push(call);
+        }
+    }
+
+    /// The calls so far; forgets them.
+    pub fn take(&self) -> Vec<Call> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).ended)
+    }
+}
+
+impl Emulator {
+    /// A database that is gone with the process.
+    pub fn in_memory(table: &template::Table) -> Result<Self, EmulatorError> {
+        Self::with(Database::memory()?, table)
+    }
+
+    /// A database in a file.
+    pub fn in_file(path: &Path, table: &template::Table) -> Result<Self, EmulatorError> {
+        Self::with(Database::new(&path.display().to_string())?, table)
+    }
+
+    fn with(database: Database, table: &template::Table) -> Result<Self, EmulatorError> {
+        let emulator = Self { database, calls: CallLog::default() };
+        let existing = emulator.call("DescribeTable", &json!({ "TableName": table.name }).to_string());
+        if existing.is_err() {
+            let roles = ["HASH", "RANGE"];
+            let definitions =
+                table.keys.iter().map(|(name, type_)| json!({"AttributeName": name, "AttributeType": type_}));
+            let schema =
+                table.keys.iter().zip(roles).map(|((name, _), role)| json!({"AttributeName": name, "KeyType": role}));
+            let create = json!({
+                "TableName": table.name,
+                "AttributeDefinitions": definitions.collect::<Vec<_>>(),
+                "KeySchema": schema.collect::<Vec<_>>(),
+                "BillingMode": "PAY_PER_REQUEST",
+            });
+            emulator.call("CreateTable", &create.to_string())?;
+            let ttl = json!({
+                "TableName": table.name,
+                "TimeToLiveSpecification": {"AttributeName": table.ttl_attribute, "Enabled": true},
+            });
+            emulator.call("UpdateTimeToLive", &ttl.to_string())?;
+        }
+        Ok(emulator)
+    }
+
+    /// A client with a function's role: it may do `allowed` and nothing else.
+    pub fn client_for(&self, function: &template::Function) -> aws_sdk_dynamodb::Client {
+        let environment = AwsEnvironment {
+            region: "local".to_owned(),
+            credentials: Credentials::new("local", "local", None, None, "local"),
+            endpoint: Some("http://dynamodb.local".to_owned()),
+        };
+        aws::dynamodb_client(&environment, self.http_client(function))
+    }
+
+    fn http_client(&self, function: &template::Function) -> SharedHttpClient {
+        let connector = SharedHttpConnector::new(Connector {
+            emulator: self.clone(),
+            function: function.name.clone(),
+            allowed: Arc::new(function.dynamodb_actions.clone()),
+        });
+        http_client_fn(move |_, _| connector.clone())
+    }
+
+    /// The calls that functions made.
+    pub fn calls(&self) -> &CallLog {
+        &self.calls
+    }
+
+    /// Every item, as DynamoDB's JSON, for tests that look into the table and for operators' tools.
+    pub fn items(&self, table: &str) -> Result<Vec<Value>, EmulatorError> {
+        let answer = self.call("Scan", &json!({ "TableName": table }).to_string())?;
+        let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+        Ok(answer["Items"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// Writes an item as it is, for tests that need one that no endpoint writes.
+    pub fn put_item(&self, table: &str, item: &Value) -> Result<(), EmulatorError> {
+        self.call("PutItem", &json!({ "TableName": table, "Item": item }).to_string())?;
+        Ok(())
+    }
+
+    /// Collects what TTL would have collected by now.
+    pub fn collect_garbage(&self) -> Result<usize, EmulatorError> {
+        Ok(self.database.sweep_ttl()?)
+    }
+
+    /// Answers one operation of DynamoDB's JSON protocol.
+    fn call(&self, operation: &str, body: &str) -> Result<String, DynoxideError> {
+        fn run<Q: DeserializeOwned, A: Serialize>(
+            body: &str,
+            operation: impl FnOnce(Q) -> Result<A, DynoxideError>,
+        ) -> Result<String, DynoxideError> {
+            let request =
+                serde_json::from_str(body).map_err(|error| DynoxideError::SerializationException(error.to_string()))?;
+            let answer = operation(request)?;
+            serde_json::to_string(&answer).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+        }
+        let database = &self.database;
+        match operation {
+            "BatchGetItem" => run(body, |request| database.batch_get_item(request)),
+            "CreateTable" => run(body, |request| database.create_table(request)),
+            "DeleteItem" => run(body, |request| database.delete_item(request)),
+            "DescribeTable" => run(body, |request| database.describe_table(request)),
+            "GetItem" => run(body, |request| database.get_item(request)),
+            "PutItem" => run(body, |request| database.put_item(request)),
+            "Query" => run(body, |request| database.query(request)),
+            "Scan" => run(body, |request| database.scan(request)),
+            "TransactWriteItems" => run(body, |request| database.transact_write_items(request)),
+            "UpdateItem" => run(body, |request| database.update_item(request)),
+            "UpdateTimeToLive" => run(body, |request| database.update_time_to_live(request)),
+            other => Err(DynoxideError::ValidationException(format!("{other} is not emulated"))),
+        }
+    }
+}
+
+/// The end of the SDK's wire.
+#[derive(Clone)]
+struct Connector {
+    emulator: Emulator,
+    function: String,
+    allowed: Arc<BTreeSet<String>>,
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Connector({})", self.function)
+    }
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let this = self.clone();
+        HttpConnectorFuture::new(async move {
+            let target = request.headers().get("x-amz-target").unwrap_or_default();
+            let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+            let body = request.body().bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            Ok(this.answer(&operation, &body.unwrap_or_default()).await)
+        })
+    }
+}
+
+impl Connector {
+    async fn answer(&self, operation: &str, body: &str) -> HttpResponse {
+        let actions = actions(operation, body);
+        if let Some(denied) = actions.iter().find(|action| !self.allowed.contains(*action)) {
+            let message = format!("{} may not call dynamodb:{denied}: template.yaml does not allow it", self.function);
+            let error = json!({"__type": "com.amazon.coral.service#AccessDeniedException", "message": message});
+            return response(400, error.to_string());
+        }
+
+        let started = self.emulator.calls.next_moment();
+        // A real call would let others run meanwhile: so that calls made at once are seen to overlap.
+        tokio::task::yield_now().await;
+        let answer = self.emulator.call(operation, body);
+        let ended = self.emulator.calls.next_moment();
+        self.emulator.calls.push(Call { function: self.function.clone(), actions, started, ended });
+        match answer {
+            Ok(body) => response(200, body),
+            Err(error) => response(error.status_code(), error.to_json()),
+        }
+    }
+}
+
+/// What IAM asks permission for: a transaction has no action of its own, but those of its parts.
+fn actions(operation: &str, body: &str) -> BTreeSet<String> {
+    if operation != "TransactWriteItems" {
+        return [operation.to_owned()].into();
+    }
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    let parts = body["TransactItems"].as_array().into_iter().flatten();
+    let verbs = parts.flat_map(|part| part.as_object().into_iter().flat_map(|part| part.keys()));
+    verbs
+        .map(|verb| if verb == "ConditionCheck" { "ConditionCheckItem".to_owned() } else { format!("{verb}Item") })
+        .collect()
+}
+
+fn response(status: u16, body: String) -> HttpResponse {
+    let status =
+        status.try_into().unwrap_or(aws_smithy_runtime_api::http::StatusCode::try_from(500).expect("a status"));
+    let mut response = HttpResponse::new(status, SdkBody::from(body));
+    response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_asks_for_the_actions_of_its_parts() {
+        let body = json!({"TransactItems": [{"Update": {}}, {"Put": {}}, {"ConditionCheck": {}}, {"Update": {}}]});
+        let asked = actions("TransactWriteItems", &body.to_string());
+        assert_eq!(asked, ["ConditionCheckItem", "PutItem", "UpdateItem"].map(str::to_owned).into());
+        assert_eq!(actions("GetItem", "{}"), ["GetItem".to_owned()].into());
+    }
+}

@@ -1,0 +1,11 @@
+//! The dev server: API Gateway, Lambda and DynamoDB in one process, from `template.yaml`.
+
+pub mod clock;
+pub mod dev_keys;
+pub mod emulator;
+mod event;
+pub mod gateway;
+pub mod registry;
+pub mod server;
+mod sms_page;
+pub mod template;

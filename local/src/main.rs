@@ -1,0 +1,184 @@
+//! `cargo run`: the whole of Latchkey on this machine.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use local::{
+    clock::Clock,
+    dev_keys::DevKeys,
+    emulator::Emulator,
+    gateway::{Gateway, Setup},
+    server::{self, Server},
+    template::Template,
+};
+use shared::sms::{Outbox, Sms};
+use tokio::net::TcpListener;
+
+/// Latchkey on this machine: every endpoint, an embedded DynamoDB, an SMS outbox at /dev/sms and Swagger UI at /docs.
+#[derive(Parser)]
+#[command(name = "latchkey", version)]
+struct Arguments {
+    /// Where to listen; 0 takes a free port.
+    #[arg(long, env = "PORT", default_value_t = 8000)]
+    port: u16,
+    /// Which address to listen on.
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// Keep nothing: accounts, sessions and keys are gone when it stops.
+    #[arg(long, conflicts_with = "data")]
+    memory: bool,
+    /// Where to keep everything [default: .latchkey beside template.yaml].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Override one of the template's environment variables; repeatable.
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    env: Vec<(String, String)>,
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE".to_owned()),
+    }
+}
+
+/// One sentence for whoever started it.
+type Sentence = String;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = runtime.map_err(|error| error.to_string()).and_then(|runtime| runtime.block_on(run(arguments)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("latchkey: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Sentence> {
+    let template_path = find_template()?;
+    let template = Template::load(&template_path).map_err(|error| error.to_string())?;
+
+    let address = (arguments.host.trim_matches(['[', ']']), arguments.port);
+    let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!("port {} is in use; stop what uses it, or choose another with --port", arguments.port)
+        }
+        _ => format!("cannot listen on {} port {}: {error}", arguments.host, arguments.port),
+    })?;
+    let port = listener.local_addr().map_err(|error| error.to_string())?.port();
+    let domain_name = format!("{}:{port}", reachable(&arguments.host));
+
+    let folder = arguments.data.unwrap_or_else(|| template_path.with_file_name(".latchkey"));
+    let (emulator, keys) = if arguments.memory {
+        let emulator = Emulator::in_memory(&template.table).map_err(|error| error.to_string())?;
+        (emulator, DevKeys::generate().map_err(|error| error.to_string())?)
+    } else {
+        open(&folder, &template)?
+    };
+    // What was due while nobody was running.
+    emulator.collect_garbage().map_err(|error| error.to_string())?;
+
+    let mut overrides = HashMap::from([
+        ("OTP_EXPOSE".to_owned(), "true".to_owned()),
+        ("SECRET_KEY".to_owned(), keys.secret_key),
+        ("SIGNING_KEY".to_owned(), keys.signing_key),
+    ]);
+    overrides.extend(from_process(&template));
+    overrides.extend(arguments.env);
+
+    let (outbox, clock) = (Outbox::default(), Clock::Wall);
+    let setup = Setup {
+        template: &template,
+        emulator: &emulator,
+        overrides: &overrides,
+        sms: Sms::Outbox(outbox.clone()),
+        clock: clock.clone(),
+        domain_name: domain_name.clone(),
+    };
+    let gateway = Gateway::new(setup).map_err(|error| error.to_string())?;
+
+    let kept = if arguments.memory { "in memory only".to_owned() } else { format!("in {}", folder.display()) };
+    println!("{}", banner(&format!("http://{domain_name}"), &kept));
+    server::serve(Server { gateway, outbox, clock }, listener, interrupted())
+        .await
+        .map_err(|error| error.to_string())?;
+    println!("Stopped.");
+    Ok(())
+}
+
+/// `template.yaml` in this folder or one above it, as cargo looks for its manifest.
+fn find_template() -> Result<PathBuf, Sentence> {
+    let here = std::env::current_dir().map_err(|error| error.to_string())?;
+    let found = here.ancestors().map(|folder| folder.join("template.yaml")).find(|path| path.is_file());
+    found.ok_or_else(|| format!("there is no template.yaml in {} or above it", here.display()))
+}
+
+/// The database and the keys in the data folder.
+fn open(folder: &Path, template: &Template) -> Result<(Emulator, DevKeys), Sentence> {
+    let cannot = |error: &dyn std::fmt::Display| format!("cannot keep data in {}: {error}", folder.display());
+    fs::create_dir_all(folder).map_err(|error| cannot(&error))?;
+    let keys = folder.join("keys.json");
+    let keys = DevKeys::load_or_create(&keys).map_err(|error| format!("cannot use {}: {error}", keys.display()))?;
+    let database = folder.join("dynamodb.sqlite");
+    let emulator = Emulator::in_file(&database, &template.table).map_err(|error| cannot(&error))?;
+    Ok((emulator, keys))
+}
+
+/// What this process's own environment says about the template's variables. The table has the template's name here.
+fn from_process(template: &Template) -> HashMap<String, String> {
+    let names = template.functions.iter().flat_map(|function| function.environment.keys());
+    let names = names.filter(|name| !matches!(name.as_str(), "TABLE_NAME" | "RUST_LOG"));
+    #[expect(clippy::disallowed_methods, reason = "the dev server's edge: where its configuration is read")]
+    names.filter_map(|name| Some((name.clone(), std::env::var(name).ok()?))).collect()
+}
+
+/// The host as a browser on this machine reaches it.
+fn reachable(host: &str) -> String {
+    match host {
+        "0.0.0.0" | "::" | "[::]" => "127.0.0.1".to_owned(),
+        host if host.contains(':') && !host.starts_with('[') => format!("[{host}]"),
+        host => host.to_owned(),
+    }
+}
+
+fn banner(url: &str, kept: &str) -> String {
+    format!(
+        r#"Latchkey {version}, kept {kept}
+
+  API documentation  {url}/docs
+  SMS outbox         {url}/dev/sms
+
+  curl {url}/auth/register -H 'Content-Type: application/json' \
+       -d '{{"phone": "01012345678", "password": "mypassword"}}'
+
+Latchkey is ready on {url}"#,
+        version = env!("CARGO_PKG_VERSION"),
+    )
+}
+
+/// Ctrl-C, or a polite request to end.
+async fn interrupted() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! { _ = interrupt => {}, _ = terminate.recv() => {} }
+            return;
+        }
+    }
+    let _ = interrupt.await;
+}

@@ -1,0 +1,29 @@
+//! Which handler is behind which function's name. The contract test holds this list to the template.
+
+use shared::runtime::{Handler, StatelessHandler};
+
+/// A function's code.
+#[derive(Clone, Copy)]
+pub enum Code {
+    /// With table, keys and configuration.
+    Stateful(Handler),
+    /// With nothing but the request.
+    Stateless(StatelessHandler),
+}
+
+/// Every function, by name.
+pub const FUNCTIONS: &[(&str, Code)] = &[
+    ("change-password", Code::Stateful(|app, ctx, request| Box::pin(change_password::handle(app, ctx, request)))),
+    ("docs", Code::Stateless(|ctx, request| Box::pin(docs::handle(ctx, request)))),
+    ("health", Code::Stateless(|ctx, request| Box::pin(health::handle(ctx, request)))),
+    ("login", Code::Stateful(|app, ctx, request| Box::pin(login::handle(app, ctx, request)))),
+    ("me", Code::Stateful(|app, ctx, request| Box::pin(me::handle(app, ctx, request)))),
+    ("register", Code::Stateful(|app, ctx, request| Box::pin(register::handle(app, ctx, request)))),
+    ("request-reset", Code::Stateful(|app, ctx, request| Box::pin(request_reset::handle(app, ctx, request)))),
+    ("verify-reset", Code::Stateful(|app, ctx, request| Box::pin(verify_reset::handle(app, ctx, request)))),
+];
+
+/// The code of a function.
+pub fn code(name: &str) -> Option<Code> {
+    FUNCTIONS.iter().find(|(known, _)| *known == name).map(|(_, code)| *code)
+}

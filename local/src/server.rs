@@ -1,0 +1,105 @@
+//! The gateway behind a socket, the outbox page, and one line per request.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{ConnectInfo, State},
+    response::Html,
+    routing::get,
+};
+use shared::{ApiError, sms::Outbox};
+use tokio::net::TcpListener;
+
+use crate::{clock::Clock, gateway::Gateway, sms_page};
+
+/// The longest body that is taken from a socket. API Gateway takes 10 MB; the functions read 16 KiB.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// What the dev server serves.
+pub struct Server {
+    /// The API.
+    pub gateway: Gateway,
+    /// The messages that were "sent".
+    pub outbox: Outbox,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Serves until `stop` resolves; lets running requests finish.
+pub async fn serve(
+    server: Server,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let shared = Arc::new(Serving { server, printed: AtomicUsize::new(0) });
+    let router = axum::Router::new()
+        .route("/dev/sms", get(outbox_page))
+        .fallback(api)
+        .with_state(shared)
+        .into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, router).with_graceful_shutdown(stop).await
+}
+
+struct Serving {
+    server: Server,
+    /// How many messages were printed so far.
+    printed: AtomicUsize,
+}
+
+async fn outbox_page(State(serving): State<Arc<Serving>>) -> Html<String> {
+    let Server { outbox, clock, .. } = &serving.server;
+    Html(sms_page::render(&outbox.messages(), clock.now()))
+}
+
+async fn api(
+    State(serving): State<Arc<Serving>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: http::Request<Body>,
+) -> http::Response<Body> {
+    #[expect(clippy::disallowed_methods, reason = "how long a request took, for its line")]
+    let started = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (response, function) = serving.answer(request, peer.ip()).await;
+    serving.print_messages();
+    println!(
+        "{method} {path} {} {:.1} ms {}",
+        response.status().as_u16(),
+        started.elapsed().as_secs_f64() * 1000.0,
+        function.as_deref().unwrap_or("-"),
+    );
+    response
+}
+
+impl Serving {
+    async fn answer(&self, request: http::Request<Body>, source: IpAddr) -> (http::Response<Body>, Option<String>) {
+        let (parts, body) = request.into_parts();
+        let Ok(body) = to_bytes(body, MAX_BODY).await else {
+            return (too_large(), None);
+        };
+        let answer = self.server.gateway.handle(http::Request::from_parts(parts, body.to_vec()), source).await;
+        (answer.response.map(Body::from), answer.function)
+    }
+
+    /// What the origin's stub did: the message on the console.
+    fn print_messages(&self) {
+        let (new, total) = self.server.outbox.messages_after(self.printed.load(Ordering::SeqCst));
+        if self.printed.swap(total, Ordering::SeqCst) < total {
+            for message in new {
+                println!("SMS to {}: {}", message.to.as_e164(), message.text);
+            }
+        }
+    }
+}
+
+fn too_large() -> http::Response<Body> {
+    ApiError::BodyTooLarge.into_response("").into_lambda().map(|body| Body::from(body.to_vec()))
+}

@@ -1,0 +1,265 @@
+//! `template.yaml` as the dev server and the contract tests read it: functions with their routes, environment and rights,
+//! and the table.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use serde_norway::Value;
+
+/// What the template describes.
+#[derive(Debug)]
+pub struct Template {
+    /// Every Lambda function.
+    pub functions: Vec<Function>,
+    /// The one table.
+    pub table: Table,
+    /// The template as it is written, for tests that look at what is not read here.
+    pub source: Value,
+}
+
+/// One Lambda function.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Its binary: `BuildProperties.Binary`.
+    pub name: String,
+    /// Its name in the template.
+    pub logical_id: String,
+    /// What it is called for.
+    pub routes: Vec<Route>,
+    /// Its environment, the common one included. What CloudFormation would fetch from elsewhere (secrets) is empty.
+    pub environment: BTreeMap<String, String>,
+    /// What it may do to the table, such as `UpdateItem`.
+    pub dynamodb_actions: BTreeSet<String>,
+}
+
+/// A method and a path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    /// Such as `POST`.
+    pub method: String,
+    /// Such as `/auth/sessions/{id}`.
+    pub path: String,
+}
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// What `Ref` gives here: its name in the template.
+    pub name: String,
+    /// Names and types of the key's attributes: partition key first.
+    pub keys: Vec<(String, String)>,
+    /// The attribute that TTL looks at.
+    pub ttl_attribute: String,
+}
+
+/// The template is not as the dev server can read it.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// No such file, or not readable.
+    #[error("{path} cannot be read: {source}")]
+    Unreadable {
+        /// Which file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not YAML.
+    #[error("template.yaml is not YAML: {0}")]
+    NotYaml(#[from] serde_norway::Error),
+    /// YAML, but something is missing.
+    #[error("template.yaml: {at} {problem}")]
+    Wrong {
+        /// Where in the template.
+        at: String,
+        /// What is wrong there.
+        problem: &'static str,
+    },
+}
+
+fn wrong(at: impl Into<String>, problem: &'static str) -> TemplateError {
+    TemplateError::Wrong { at: at.into(), problem }
+}
+
+impl Template {
+    /// Reads the file.
+    pub fn load(path: &Path) -> Result<Self, TemplateError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| TemplateError::Unreadable { path: path.display().to_string(), source })?;
+        Self::parse(&text)
+    }
+
+    /// Reads the text.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        let source: Value = serde_norway::from_str(text)?;
+        let resources = member(&source, "Resources").and_then(Value::as_mapping);
+        let resources = resources.ok_or_else(|| wrong("Resources", "is missing"))?;
+        let of_type = |wanted: &'static str| {
+            let named = resources.iter().filter_map(|(name, resource)| Some((name.as_str()?, resource)));
+            named.filter(move |(_, resource)| text_at(resource, &["Type"]).as_deref() == Some(wanted))
+        };
+
+        let (id, table) = of_type("AWS::DynamoDB::Table").next().ok_or_else(|| wrong("Resources", "has no table"))?;
+        let table = Table::read(id, table)?;
+        let references = References { source: &source, table: &table.name };
+        let functions: Vec<_> = of_type("AWS::Serverless::Function")
+            .map(|(id, function)| Function::read(id, function, &references))
+            .collect::<Result<_, _>>()?;
+        if functions.is_empty() {
+            return Err(wrong("Resources", "has no function"));
+        }
+        Ok(Self { functions, table, source })
+    }
+
+    /// The function of this name.
+    pub fn function(&self, name: &str) -> Option<&Function> {
+        self.functions.iter().find(|function| function.name == name)
+    }
+}
+
+impl Table {
+    fn read(id: &str, resource: &Value) -> Result<Self, TemplateError> {
+        let at = |part: &str| format!("{id}.{part}");
+        let list = |name: &str| {
+            let values = value_at(resource, &["Properties", name]).and_then(Value::as_sequence);
+            values.ok_or_else(|| wrong(at(name), "is missing"))
+        };
+        let types: BTreeMap<_, _> = list("AttributeDefinitions")?
+            .iter()
+            .filter_map(|a| Some((text_at(a, &["AttributeName"])?, text_at(a, &["AttributeType"])?)))
+            .collect();
+        let mut keys = Vec::new();
+        for key in list("KeySchema")? {
+            let name = text_at(key, &["AttributeName"]).ok_or_else(|| wrong(at("KeySchema"), "names no attribute"))?;
+            let type_ = types.get(&name).ok_or_else(|| wrong(at("AttributeDefinitions"), "lacks a key"))?;
+            keys.push((name, type_.clone()));
+        }
+        let ttl_attribute = text_at(resource, &["Properties", "TimeToLiveSpecification", "AttributeName"])
+            .ok_or_else(|| wrong(at("TimeToLiveSpecification"), "is missing"))?;
+        Ok(Self { name: id.to_owned(), keys, ttl_attribute })
+    }
+}
+
+impl Function {
+    fn read(id: &str, resource: &Value, references: &References<'_>) -> Result<Self, TemplateError> {
+        let name = text_at(resource, &["Metadata", "BuildProperties", "Binary"])
+            .ok_or_else(|| wrong(format!("{id}.Metadata.BuildProperties.Binary"), "is missing"))?;
+
+        let mut environment = BTreeMap::new();
+        let globals = ["Globals", "Function", "Environment", "Variables"];
+        let own = ["Properties", "Environment", "Variables"];
+        for variables in [value_at(references.source, &globals), value_at(resource, &own)].into_iter().flatten() {
+            for (variable, value) in variables.as_mapping().into_iter().flatten() {
+                let variable = variable.as_str().ok_or_else(|| wrong(id, "has a variable without a name"))?;
+                let value = references
+                    .resolve(value)
+                    .ok_or_else(|| wrong(format!("{id}.{variable}"), "refers to something unknown"))?;
+                environment.insert(variable.to_owned(), value);
+            }
+        }
+
+        let mut routes = Vec::new();
+        for (_, event) in
+            value_at(resource, &["Properties", "Events"]).and_then(Value::as_mapping).into_iter().flatten()
+        {
+            let part = |name| text_at(event, &["Properties", name]);
+            if text_at(event, &["Type"]).as_deref() == Some("HttpApi") {
+                let (Some(method), Some(path)) = (part("Method"), part("Path")) else {
+                    return Err(wrong(format!("{id}.Events"), "has a route without method or path"));
+                };
+                routes.push(Route { method: method.to_uppercase(), path });
+            }
+        }
+
+        let policies = value_at(resource, &["Properties", "Policies"]).and_then(Value::as_sequence);
+        let statements = policies.into_iter().flatten().filter_map(|policy| member(policy, "Statement")?.as_sequence());
+        let actions = statements.flatten().filter_map(|statement| member(statement, "Action"));
+        let actions = actions.flat_map(|action| match action {
+            Value::Sequence(actions) => actions.iter().filter_map(Value::as_str).collect(),
+            action => action.as_str().into_iter().collect::<Vec<_>>(),
+        });
+        let dynamodb_actions =
+            actions.filter_map(|action| action.strip_prefix("dynamodb:")).map(str::to_owned).collect();
+
+        Ok(Self { name, logical_id: id.to_owned(), routes, environment, dynamodb_actions })
+    }
+}
+
+/// What `Ref` and `Sub` may refer to.
+struct References<'a> {
+    source: &'a Value,
+    table: &'a str,
+}
+
+impl References<'_> {
+    /// A value as the environment sees it; none when it refers to something that is not there.
+    fn resolve(&self, value: &Value) -> Option<String> {
+        match value {
+            Value::Tagged(tagged) if tagged.tag == "Ref" => self.named(tagged.value.as_str()?),
+            Value::Tagged(tagged) if tagged.tag == "Sub" => {
+                let mut text = tagged.value.as_str()?.to_owned();
+                while let Some((before, rest)) = text.split_once("${") {
+                    let (name, after) = rest.split_once('}')?;
+                    text = format!("{before}{}{after}", self.named(name)?);
+                }
+                // A secret that CloudFormation would fetch: nothing until somebody gives one.
+                Some(if text.contains("{{resolve:") { String::new() } else { text })
+            }
+            value => scalar(value),
+        }
+    }
+
+    fn named(&self, name: &str) -> Option<String> {
+        if name == self.table {
+            return Some(name.to_owned());
+        }
+        text_at(self.source, &["Parameters", name, "Default"])
+    }
+}
+
+fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    value.as_mapping()?.get(name)
+}
+
+fn value_at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    path.iter().try_fold(value, |value, name| member(value, name))
+}
+
+fn text_at(value: &Value, path: &[&str]) -> Option<String> {
+    scalar(value_at(value, path)?)
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let error = Template::parse(text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_broken_template_says_where() {
+        check("Resources: [", "not YAML");
+        check("Resources: {}", "has no table");
+        check("{}", "Resources is missing");
+        let table = "{Type: AWS::DynamoDB::Table, Properties: {KeySchema: [{AttributeName: pk}], \
+                     AttributeDefinitions: [{AttributeName: pk, AttributeType: S}], \
+                     TimeToLiveSpecification: {AttributeName: e}}}";
+        check(&format!("Resources: {{T: {table}}}"), "has no function");
+        check(
+            &format!("Resources: {{T: {table}, F: {{Type: AWS::Serverless::Function}}}}"),
+            "F.Metadata.BuildProperties.Binary is missing",
+        );
+    }
+}

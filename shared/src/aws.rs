@@ -1,0 +1,96 @@
+//! AWS clients as a Lambda function needs them: configured by hand from the variables that Lambda sets, TLS by rustls on
+//! *ring*, and trust in Amazon's own roots only. The SDK's defaults cost a cold start a hundred times the instructions.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+
+use crate::error::Source;
+
+/// The roots that AWS endpoints chain to.
+const AMAZON_ROOTS: &str = include_str!("../data/amazon-roots.pem");
+
+/// Where DynamoDB is and who we are to it.
+#[derive(Clone, Debug)]
+pub struct AwsEnvironment {
+    /// `AWS_REGION`.
+    pub region: String,
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`.
+    pub credentials: Credentials,
+    /// `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL`, for an emulator.
+    pub endpoint: Option<String>,
+}
+
+impl AwsEnvironment {
+    /// Reads what Lambda sets for every function.
+    pub fn from_variables(variables: &HashMap<String, String>) -> Result<Self, Source> {
+        let get = |name: &str| variables.get(name).filter(|value| !value.is_empty()).cloned();
+        let require = |name: &str| get(name).ok_or_else(|| format!("{name} must be set, as Lambda does"));
+        let credentials = Credentials::new(
+            require("AWS_ACCESS_KEY_ID")?,
+            require("AWS_SECRET_ACCESS_KEY")?,
+            get("AWS_SESSION_TOKEN"),
+            None,
+            "lambda",
+        );
+        Ok(Self {
+            region: require("AWS_REGION")?,
+            credentials,
+            endpoint: get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| get("AWS_ENDPOINT_URL")),
+        })
+    }
+}
+
+/// A DynamoDB client over this HTTP client.
+///
+/// Three tries within 3 s and 1 s each (SECURITY 5.2): the request's own deadline is 8 s, the function's 10 s.
+pub fn dynamodb_client(environment: &AwsEnvironment, http: SharedHttpClient) -> aws_sdk_dynamodb::Client {
+    let retry = RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50));
+    let timeout = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(Duration::from_secs(1))
+        .operation_timeout(Duration::from_secs(3))
+        .build();
+    let mut config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(environment.region.clone()))
+        .credentials_provider(environment.credentials.clone())
+        .http_client(http)
+        .sleep_impl(TokioSleep::new())
+        .retry_config(retry)
+        .timeout_config(timeout);
+    if let Some(endpoint) = &environment.endpoint {
+        config = config.endpoint_url(endpoint);
+    }
+    aws_sdk_dynamodb::Client::from_conf(config.build())
+}
+
+/// The HTTP client of the functions. Speaks plain HTTP only to an endpoint that is configured so.
+pub fn https_client() -> Result<SharedHttpClient, Source> {
+    let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS.as_bytes());
+    let tls = TlsContext::builder().with_trust_store(trust).build()?;
+    Ok(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amazons_roots_are_read() {
+        assert_eq!(AMAZON_ROOTS.matches("BEGIN CERTIFICATE").count(), 5);
+        assert!(https_client().is_ok());
+    }
+
+    #[test]
+    fn a_missing_variable_is_named() {
+        let error = AwsEnvironment::from_variables(&HashMap::new()).unwrap_err().to_string();
+        assert!(error.contains("AWS_ACCESS_KEY_ID"), "{error}");
+    }
+}

@@ -1,0 +1,290 @@
+//! Configuration: environment variables, parsed once at start into domain types. Every mistake is reported at once, by
+//! name. `template.yaml` sets each of them.
+
+use std::{
+    collections::HashMap,
+    fmt::{self, Display},
+    ops::RangeInclusive,
+    str::FromStr,
+    time::Duration,
+};
+
+use crate::{
+    keys::{Secret, SigningKey},
+    password::{self, PasswordRules},
+    phone::{Country, PhoneRules},
+};
+
+/// Everything a function is told from outside. See the table in `README.md`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `TABLE_NAME`.
+    pub table_name: String,
+    /// `PHONE_*`.
+    pub phones: PhoneRules,
+    /// `PASSWORD_*`.
+    pub passwords: PasswordRules,
+    /// `OTP_*`.
+    pub otp: OtpSettings,
+    /// Token lifetimes, issuer and audience.
+    pub tokens: TokenSettings,
+    /// `LIMIT_*`.
+    pub limits: Limits,
+    /// `SECRET_KEY`; only the functions that need it are given it.
+    pub secret: Option<Secret>,
+    /// `SIGNING_KEY`; only the functions that need it are given it.
+    pub signing_key: Option<SigningKey>,
+}
+
+/// One-time codes.
+#[derive(Clone, Copy, Debug)]
+pub struct OtpSettings {
+    /// `OTP_TTL_SECONDS`: how long a code lives; at most 600 s (NIST SP 800-63B section 3.1.3.2).
+    pub ttl: Duration,
+    /// `OTP_RESEND_COOLDOWN`: how soon the next code may be asked for.
+    pub resend_cooldown: Duration,
+    /// `OTP_MAX_ATTEMPTS`: how many tries a code has; at most 10 (ASVS 6.6.3).
+    pub max_attempts: u64,
+    /// `OTP_EXPOSE`: whether codes are in answers, for development.
+    pub expose: bool,
+}
+
+/// Access and refresh tokens.
+#[derive(Clone, Debug)]
+pub struct TokenSettings {
+    /// `ACCESS_TOKEN_TTL_SECONDS`; at most 900 (RFC 9700 section 2.2 asks for short ones).
+    pub access_ttl: Duration,
+    /// `REFRESH_TOKEN_TTL_SECONDS`: the absolute life of a session; at most 30 days (NIST SP 800-63B section 2.1.3).
+    pub session_ttl: Duration,
+    /// `JWT_ISSUER`; unset, the address that the request was sent to.
+    pub issuer: Option<String>,
+    /// `JWT_AUDIENCE`.
+    pub audience: String,
+}
+
+/// How often something may be done. Per phone they are strict; per address generous, for phones share addresses behind
+/// carriers' NAT.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// `LIMIT_LOGIN_PER_ADDRESS` per 5 minutes: logins, code tries.
+    pub login_per_address: u64,
+    /// `LIMIT_REGISTER_PER_ADDRESS` per hour.
+    pub register_per_address: u64,
+    /// `LIMIT_SMS_PER_ADDRESS` per hour.
+    pub sms_per_address: u64,
+    /// `LIMIT_SMS_PER_PHONE` per day.
+    pub sms_per_phone: u64,
+}
+
+/// What is wrong with the environment: every variable, by name.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigErrors(Vec<String>);
+
+impl Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl Config {
+    /// Reads the variables; what is not set has the default of `README.md`.
+    pub fn from_variables(variables: &HashMap<String, String>) -> Result<Self, ConfigErrors> {
+        let mut read = Reader { variables, errors: Vec::new() };
+
+        let table_name = read.required("TABLE_NAME");
+        let default_country = read.parsed::<Country>("PHONE_DEFAULT_COUNTRY", "EG");
+        let allowed_countries = read.list::<Country>("PHONE_ALLOWED_COUNTRIES");
+        let min_length = read.number("PASSWORD_MIN_LENGTH", 8, 8..=64);
+        let refuse_common = read.one_of("PASSWORD_BLOCKLIST", &[("common", true), ("off", false)]);
+        let otp_ttl = read.number("OTP_TTL_SECONDS", 300, 30..=600);
+        let resend_cooldown = read.number("OTP_RESEND_COOLDOWN", 1, 1..=600);
+        let max_attempts = read.number("OTP_MAX_ATTEMPTS", 5, 1..=10);
+        let expose = read.one_of("OTP_EXPOSE", &[("false", false), ("true", true)]);
+        read.one_of("SMS_PROVIDER", &[("log", ())]);
+        let access_ttl = read.number("ACCESS_TOKEN_TTL_SECONDS", 900, 60..=900);
+        let session_ttl = read.number("REFRESH_TOKEN_TTL_SECONDS", 2_592_000, 900..=2_592_000);
+        let issuer = read.issuer("JWT_ISSUER");
+        let audience = read.optional("JWT_AUDIENCE").unwrap_or("latchkey").to_owned();
+        let limits = Limits {
+            login_per_address: read.number("LIMIT_LOGIN_PER_ADDRESS", 300, LIMIT_RANGE),
+            register_per_address: read.number("LIMIT_REGISTER_PER_ADDRESS", 100, LIMIT_RANGE),
+            sms_per_address: read.number("LIMIT_SMS_PER_ADDRESS", 60, LIMIT_RANGE),
+            sms_per_phone: read.number("LIMIT_SMS_PER_PHONE", 10, LIMIT_RANGE),
+        };
+        let secret = read.with("SECRET_KEY", Secret::from_base64);
+        let signing_key = read.with("SIGNING_KEY", SigningKey::from_base64);
+
+        match (read.errors.is_empty(), default_country) {
+            (true, Some(default_country)) => Ok(Self {
+                table_name,
+                phones: PhoneRules::new(default_country, allowed_countries),
+                passwords: PasswordRules {
+                    min_length: usize::try_from(min_length).unwrap_or(password::MAX_LENGTH),
+                    refuse_common: refuse_common.unwrap_or(true),
+                },
+                otp: OtpSettings {
+                    ttl: Duration::from_secs(otp_ttl),
+                    resend_cooldown: Duration::from_secs(resend_cooldown),
+                    max_attempts,
+                    expose: expose.unwrap_or(false),
+                },
+                tokens: TokenSettings {
+                    access_ttl: Duration::from_secs(access_ttl),
+                    session_ttl: Duration::from_secs(session_ttl),
+                    issuer,
+                    audience,
+                },
+                limits,
+                secret,
+                signing_key,
+            }),
+            _ => Err(ConfigErrors(read.errors)),
+        }
+    }
+}
+
+const LIMIT_RANGE: RangeInclusive<u64> = 1..=1_000_000;
+
+/// Reads variables one by one and remembers every mistake.
+struct Reader<'a> {
+    variables: &'a HashMap<String, String>,
+    errors: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    /// An empty variable counts as unset: CloudFormation cannot leave one out.
+    fn optional(&self, name: &str) -> Option<&'a str> {
+        self.variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    fn wrong(&mut self, name: &str, why: impl Display) {
+        self.errors.push(format!("{name} {why}"));
+    }
+
+    fn required(&mut self, name: &str) -> String {
+        let value = self.optional(name);
+        if value.is_none() {
+            self.wrong(name, "must be set");
+        }
+        value.unwrap_or_default().to_owned()
+    }
+
+    /// Parses the value with `parse` when it is set.
+    fn with<T, E: Display>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+        match self.optional(name).map(parse)? {
+            Ok(value) => Some(value),
+            Err(why) => {
+                self.wrong(name, why);
+                None
+            }
+        }
+    }
+
+    fn parsed<T: FromStr<Err: Display>>(&mut self, name: &str, default: &str) -> Option<T> {
+        match self.optional(name).unwrap_or(default).parse() {
+            Ok(value) => Some(value),
+            Err(why) => {
+                self.wrong(name, why);
+                None
+            }
+        }
+    }
+
+    fn list<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<Vec<T>> {
+        self.with(name, |value| value.split(',').map(|item| item.trim().parse()).collect())
+    }
+
+    fn number(&mut self, name: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let why = format!("must be a whole number from {} to {}", range.start(), range.end());
+        self.with(name, |value| value.parse().ok().filter(|number| range.contains(number)).ok_or(why))
+            .unwrap_or(default)
+    }
+
+    /// One of a few words; the first is the default.
+    fn one_of<T: Clone>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
+        let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+        match self.optional(name) {
+            None => choices.first().map(|(_, value)| value.clone()),
+            Some(value) => {
+                let chosen = choices.iter().find(|(word, _)| *word == value).map(|(_, value)| value.clone());
+                if chosen.is_none() {
+                    self.wrong(name, format!("must be {}", words.join(" or ")));
+                }
+                chosen
+            }
+        }
+    }
+
+    fn issuer(&mut self, name: &str) -> Option<String> {
+        self.with(name, |value| match value.strip_prefix("https://") {
+            Some(rest) if !rest.is_empty() && !rest.ends_with('/') && !rest.contains(['?', '#', ' ']) => {
+                Ok(value.to_owned())
+            }
+            _ => Err("must be an https URL without a trailing slash, query or fragment"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+        let all = [("TABLE_NAME", "t")].iter().chain(variables);
+        Config::from_variables(&all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_design() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.otp.ttl, Duration::from_mins(5));
+        assert_eq!(config.otp.resend_cooldown, Duration::from_secs(1));
+        assert_eq!(config.otp.max_attempts, 5);
+        assert!(!config.otp.expose);
+        assert_eq!(config.tokens.access_ttl, Duration::from_mins(15));
+        assert_eq!(config.tokens.session_ttl, Duration::from_hours(720));
+        assert_eq!(config.limits.sms_per_phone, 10);
+        assert!(config.phones.parse("01012345678").is_ok());
+    }
+
+    #[test]
+    fn every_mistake_is_named_at_once() {
+        let variables = [
+            ("TABLE_NAME", " "),
+            ("PHONE_DEFAULT_COUNTRY", "Egypt"),
+            ("PHONE_ALLOWED_COUNTRIES", "EG,??"),
+            ("PASSWORD_MIN_LENGTH", "7"),
+            ("PASSWORD_BLOCKLIST", "yes"),
+            ("OTP_TTL_SECONDS", "601"),
+            ("OTP_MAX_ATTEMPTS", "many"),
+            ("OTP_EXPOSE", "1"),
+            ("SMS_PROVIDER", "pigeon"),
+            ("ACCESS_TOKEN_TTL_SECONDS", "901"),
+            ("JWT_ISSUER", "http://auth.example"),
+            ("LIMIT_SMS_PER_PHONE", "0"),
+            ("SECRET_KEY", "c2hvcnQ="),
+            ("SIGNING_KEY", "?"),
+        ];
+        let message = read(&variables).unwrap_err().to_string();
+        for (name, _) in variables {
+            assert!(message.contains(name), "{name} is missing in: {message}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_repeated_in_an_error() {
+        let message = read(&[("SECRET_KEY", "c2hvcnQ="), ("SIGNING_KEY", "c2hvcnQ=")]).unwrap_err().to_string();
+        assert!(!message.contains("c2hvcnQ"), "{message}");
+    }
+
+    #[test]
+    fn an_issuer_is_kept_byte_for_byte() {
+        let config = read(&[("JWT_ISSUER", "https://auth.example/tenant")]).unwrap();
+        assert_eq!(config.tokens.issuer.as_deref(), Some("https://auth.example/tenant"));
+        for wrong in ["https://", "https://auth.example/", "auth.example", "https://a b"] {
+            assert!(read(&[("JWT_ISSUER", wrong)]).is_err(), "{wrong}");
+        }
+    }
+}

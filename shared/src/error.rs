@@ -1,0 +1,346 @@
+//! What a request can end with when it does not succeed: RFC 9457 problems, one variant per documented code.
+
+use std::{error::Error as StdError, time::Duration};
+
+use http::{StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    access_token::{InvalidAccessToken, IssueError},
+    http::Response,
+    password::HashError,
+    random::RandomError,
+    store::{LimitReached, StoreError},
+    time::whole_seconds,
+};
+
+/// Anything that failed, with its own sources.
+pub type Source = Box<dyn StdError + Send + Sync>;
+
+/// Why a request is answered with a problem. `docs/problems.md` explains each to users.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The body is not JSON.
+    #[error("the body is not JSON: {0}")]
+    MalformedRequest(String),
+    /// The code is wrong, expired, used or was never sent; which of them is not said.
+    #[error("the code is not right")]
+    InvalidOtp,
+    /// No account has this phone and this password; which of them is wrong is not said.
+    #[error("phone or password is wrong")]
+    InvalidCredentials,
+    /// The access token does not hold.
+    #[error("the access token does not hold: {0}")]
+    InvalidToken(TokenProblem),
+    /// The current password, asked for again, is wrong.
+    #[error("the current password is wrong")]
+    WrongPassword,
+    /// There is nothing at this address.
+    #[error("no such resource")]
+    NotFound,
+    /// The resource does not know this method; these it knows.
+    #[error("method not allowed")]
+    MethodNotAllowed(String),
+    /// The phone has an account already.
+    #[error("the phone has an account")]
+    PhoneTaken,
+    /// The body is longer than we read.
+    #[error("the body is too large")]
+    BodyTooLarge,
+    /// The body is not said to be JSON.
+    #[error("the content type is not JSON")]
+    UnsupportedMediaType,
+    /// Fields are missing or wrong.
+    #[error("{} fields are wrong", .0.len())]
+    InvalidRequest(Vec<FieldError>),
+    /// A limit was reached.
+    #[error("the limit {} was reached", .bucket.as_str())]
+    TooManyRequests {
+        /// Which limit.
+        bucket: Bucket,
+        /// When the next try can succeed.
+        retry_after: Duration,
+    },
+    /// A dependency is down. No check was skipped.
+    #[error("a dependency is down")]
+    TemporarilyUnavailable(#[source] Source),
+    /// A fault of ours.
+    #[error("internal error")]
+    Internal(#[source] Source),
+}
+
+/// Why an access token does not hold. For the log: the client learns only that it is invalid.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenProblem {
+    /// No `Authorization: Bearer` header.
+    #[error("there is none")]
+    Missing,
+    /// The token itself is bad.
+    #[error(transparent)]
+    Token(#[from] InvalidAccessToken),
+    /// Its session has ended, or its account is gone.
+    #[error("its session has ended")]
+    SessionEnded,
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bucket {
+    /// Wrong passwords for one phone.
+    LoginPhone,
+    /// Logins and code tries from one address.
+    LoginAddress,
+    /// Registrations from one address.
+    RegisterAddress,
+    /// One code at a time: the resend cooldown.
+    SmsCooldown,
+    /// Messages to one phone.
+    SmsPhone,
+    /// Messages asked for from one address.
+    SmsAddress,
+    /// Wrong codes for one phone.
+    OtpPhone,
+}
+
+impl Bucket {
+    /// Its name in answers and in keys of the table.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LoginPhone => "login-phone",
+            Self::LoginAddress => "login-address",
+            Self::RegisterAddress => "register-address",
+            Self::SmsCooldown => "sms-cooldown",
+            Self::SmsPhone => "sms-phone",
+            Self::SmsAddress => "sms-address",
+            Self::OtpPhone => "otp-phone",
+        }
+    }
+}
+
+/// One field of a request that is missing or wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// Where: a JSON pointer (RFC 6901) into the body.
+    #[schema(example = "/phone")]
+    pub pointer: String,
+    /// How: a sentence.
+    #[schema(example = "must be a phone number, for example +201012345678")]
+    pub detail: String,
+}
+
+/// An error answer (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// What kind of problem, as a URI; ends in `code`.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:latchkey:problem:invalid-request")]
+    pub type_: String,
+    /// The kind, in words.
+    #[schema(example = "The request is not valid")]
+    pub title: &'static str,
+    /// The HTTP status.
+    #[schema(example = 422)]
+    pub status: u16,
+    /// What happened and what to do next.
+    pub detail: String,
+    /// The kind, stable, for programs.
+    #[schema(example = "invalid-request")]
+    pub code: &'static str,
+    /// The request's identifier, for support.
+    pub instance: String,
+    /// Which fields are wrong, and how (`invalid-request` only).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+    /// Which limit was reached (`too-many-requests` only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<&'static str>,
+}
+
+/// Every problem code with its status and title: the one list that `docs/problems.md` and the API's description are
+/// held to.
+pub const PROBLEMS: [(&str, StatusCode, &str); 14] = [
+    ("malformed-request", StatusCode::BAD_REQUEST, "The body is not JSON"),
+    ("invalid-otp", StatusCode::BAD_REQUEST, "The code is not right"),
+    ("invalid-credentials", StatusCode::UNAUTHORIZED, "Phone or password is wrong"),
+    ("invalid-token", StatusCode::UNAUTHORIZED, "The access token is not valid"),
+    ("wrong-password", StatusCode::FORBIDDEN, "The current password is wrong"),
+    ("not-found", StatusCode::NOT_FOUND, "There is nothing here"),
+    ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed here"),
+    ("phone-taken", StatusCode::CONFLICT, "The phone has an account already"),
+    ("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+    ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body must be JSON"),
+    ("invalid-request", StatusCode::UNPROCESSABLE_ENTITY, "The request is not valid"),
+    ("too-many-requests", StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
+    ("temporarily-unavailable", StatusCode::SERVICE_UNAVAILABLE, "Temporarily unavailable"),
+    ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side"),
+];
+
+/// How long a client waits before it tries again after a 503 (SECURITY 5.4).
+const UNAVAILABLE_RETRY_AFTER: Duration = Duration::from_secs(2);
+
+impl ApiError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::MalformedRequest(_) => "malformed-request",
+            Self::InvalidOtp => "invalid-otp",
+            Self::InvalidCredentials => "invalid-credentials",
+            Self::InvalidToken(_) => "invalid-token",
+            Self::WrongPassword => "wrong-password",
+            Self::NotFound => "not-found",
+            Self::MethodNotAllowed(_) => "method-not-allowed",
+            Self::PhoneTaken => "phone-taken",
+            Self::BodyTooLarge => "body-too-large",
+            Self::UnsupportedMediaType => "unsupported-media-type",
+            Self::InvalidRequest(_) => "invalid-request",
+            Self::TooManyRequests { .. } => "too-many-requests",
+            Self::TemporarilyUnavailable(_) => "temporarily-unavailable",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// A field that is wrong for a reason that only a later look showed.
+    pub fn invalid_field(pointer: &str, detail: impl ToString) -> Self {
+        Self::InvalidRequest(vec![FieldError { pointer: pointer.to_owned(), detail: detail.to_string() }])
+    }
+
+    /// The phone had too many wrong passwords.
+    pub fn login_throttled(retry_after: Duration) -> Self {
+        Self::TooManyRequests { bucket: Bucket::LoginPhone, retry_after }
+    }
+
+    /// Something that the template should have set.
+    pub fn not_configured(variable: &'static str) -> Self {
+        Self::Internal(format!("{variable} is not set for this function").into())
+    }
+
+    /// What happened and what to do next, for the client. Never says what a dependency said.
+    fn detail(&self) -> String {
+        match self {
+            Self::MalformedRequest(why) => format!("Send one JSON object: {why}."),
+            Self::InvalidOtp => {
+                "The code is wrong, has expired or was used already. Check it, or ask for a new one.".to_owned()
+            }
+            Self::InvalidCredentials => "Check the phone number and the password.".to_owned(),
+            Self::InvalidToken(TokenProblem::Missing) => {
+                "Send `Authorization: Bearer` with an access token from POST /auth/login.".to_owned()
+            }
+            Self::InvalidToken(_) => "The access token has expired or was revoked. Sign in again.".to_owned(),
+            Self::WrongPassword => "The current password is not right.".to_owned(),
+            Self::NotFound => "No endpoint has this path. GET /docs lists them.".to_owned(),
+            Self::MethodNotAllowed(allowed) => format!("This path answers {allowed}."),
+            Self::PhoneTaken => "Sign in instead, or reset the password.".to_owned(),
+            Self::BodyTooLarge => format!("Send at most {} bytes.", crate::http::MAX_BODY),
+            Self::UnsupportedMediaType => "Send `Content-Type: application/json`.".to_owned(),
+            Self::InvalidRequest(_) => "`errors` says which fields are wrong, and how.".to_owned(),
+            Self::TooManyRequests { bucket: Bucket::LoginPhone, retry_after } => format!(
+                "Too many sign-in attempts for this phone. Try again in {} s, or reset the password.",
+                whole_seconds(*retry_after)
+            ),
+            Self::TooManyRequests { retry_after, .. } => format!("Try again in {} s.", whole_seconds(*retry_after)),
+            Self::TemporarilyUnavailable(_) => "Nothing was lost. Try again in a moment.".to_owned(),
+            Self::Internal(_) => "The error was logged. Quote `instance` when you report it.".to_owned(),
+        }
+    }
+
+    /// The answer.
+    pub fn into_response(self, request_id: &str) -> Response {
+        let code = self.code();
+        let (status, title) = PROBLEMS
+            .iter()
+            .find(|(known, ..)| *known == code)
+            .map_or((StatusCode::INTERNAL_SERVER_ERROR, "Internal error"), |(_, status, title)| (*status, *title));
+        let problem = Problem {
+            type_: format!("urn:latchkey:problem:{code}"),
+            title,
+            status: status.as_u16(),
+            detail: self.detail(),
+            code,
+            instance: request_id.to_owned(),
+            bucket: if let Self::TooManyRequests { bucket, .. } = &self { Some(bucket.as_str()) } else { None },
+            errors: if let Self::InvalidRequest(errors) = &self { errors.clone() } else { Vec::new() },
+        };
+        let response = Response::problem(status, &problem);
+        match self {
+            // RFC 6750 section 3: without a token, no error code.
+            Self::InvalidToken(TokenProblem::Missing) => response.with_header(header::WWW_AUTHENTICATE, "Bearer"),
+            Self::InvalidToken(_) => response.with_header(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""),
+            // RFC 9110 section 15.5.2: every 401 names a scheme. Ours is the login itself.
+            Self::InvalidCredentials => response.with_header(header::WWW_AUTHENTICATE, "Bearer"),
+            Self::TooManyRequests { retry_after, .. } => {
+                response.with_header(header::RETRY_AFTER, &whole_seconds(retry_after).to_string())
+            }
+            Self::TemporarilyUnavailable(_) => {
+                response.with_header(header::RETRY_AFTER, &whole_seconds(UNAVAILABLE_RETRY_AFTER).to_string())
+            }
+            Self::MethodNotAllowed(allowed) => response.with_header(header::ALLOW, &allowed),
+            _ => response,
+        }
+    }
+
+    /// Logs it, once, where it becomes an answer: our faults as errors with their sources, the client's as information.
+    pub fn log(&self) {
+        match self {
+            Self::TemporarilyUnavailable(source) | Self::Internal(source) => {
+                tracing::error!(code = self.code(), error = %chain(source.as_ref()), "request failed");
+            }
+            Self::InvalidToken(problem) => tracing::info!(code = self.code(), reason = %problem, "request refused"),
+            _ => tracing::info!(code = self.code(), "request refused"),
+        }
+    }
+}
+
+/// An error and its sources, in one line.
+fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(source) => Self::TemporarilyUnavailable(source),
+            error @ (StoreError::Denied(_)
+            | StoreError::Corrupt { .. }
+            | StoreError::Bug(_)
+            | StoreError::Random(_)) => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<LimitReached> for ApiError {
+    fn from(reached: LimitReached) -> Self {
+        Self::TooManyRequests { bucket: reached.bucket, retry_after: reached.retry_after }
+    }
+}
+
+impl From<HashError> for ApiError {
+    fn from(error: HashError) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<RandomError> for ApiError {
+    fn from(error: RandomError) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<IssueError> for ApiError {
+    fn from(error: IssueError) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<InvalidAccessToken> for ApiError {
+    fn from(problem: InvalidAccessToken) -> Self {
+        Self::InvalidToken(problem.into())
+    }
+}

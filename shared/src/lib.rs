@@ -1,0 +1,31 @@
+//! What two endpoints of Latchkey need, and what is domain: phones, passwords, codes, tokens, the store, HTTP and
+//! configuration. Handlers live in `functions/`; nothing here knows of the dev server in `local/`.
+
+pub mod access_token;
+pub mod app;
+pub mod aws;
+pub mod caller;
+pub mod config;
+pub mod context;
+pub mod error;
+pub mod http;
+pub mod id;
+mod jws;
+pub mod keys;
+pub mod openapi;
+pub mod otp;
+pub mod password;
+pub mod phone;
+pub mod random;
+pub mod refresh_token;
+pub mod runtime;
+pub mod sms;
+pub mod store;
+pub mod time;
+
+pub use crate::{
+    app::App,
+    context::Context,
+    error::ApiError,
+    http::{Fields, FromFields, Request, Response},
+};

@@ -1,0 +1,243 @@
+//! Phone numbers: what people type in, E.164 out. One number, one spelling, one user.
+
+use std::fmt;
+
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType, Region};
+
+/// The longest text looked at: the longest E.164 number with its separators typed generously.
+const MAX_TYPED_LENGTH: usize = 40;
+
+/// A phone number that can receive SMS, in E.164 (ITU-T): `+201012345678`.
+///
+/// Made by [`PhoneRules::parse`] only, so that whoever holds one knows that it is valid, allowed and in the one spelling
+/// that names the user everywhere: in the table, in throttles and in answers.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Phone {
+    e164: String,
+    national_length: usize,
+}
+
+impl Phone {
+    /// In E.164, with the plus sign.
+    pub fn as_e164(&self) -> &str {
+        &self.e164
+    }
+
+    /// The national significant number: the digits after the country code.
+    pub fn national(&self) -> &str {
+        self.e164.get(self.e164.len() - self.national_length..).unwrap_or_default()
+    }
+
+    /// Reads a number as we stored it.
+    pub fn from_stored(e164: &str) -> Result<Self, InvalidPhone> {
+        let number = PHONE_NUMBER_UTIL.parse(e164, None).map_err(|_| InvalidPhone::NotANumber)?;
+        let national_length = number.get_national_significant_number().len();
+        Ok(Self { e164: e164.to_owned(), national_length })
+    }
+}
+
+impl fmt::Debug for Phone {
+    /// The middle is masked, so that a number never reaches a log whole.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let country = self.e164.len() - self.national_length;
+        let last = self.e164.len() - 2;
+        let (start, end) = (self.e164.get(..country).unwrap_or_default(), self.e164.get(last..).unwrap_or_default());
+        write!(f, "Phone({start}{}{end})", "*".repeat(self.national_length.saturating_sub(2)))
+    }
+}
+
+/// Why a text is not taken as a phone number. The sentences go to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPhone {
+    /// Something else than digits and the usual separators, or no number of any country.
+    #[error("must be a phone number, for example +201012345678")]
+    NotANumber,
+    /// The shape is right, but no such number is given out.
+    #[error("is not a number that is in use in its country")]
+    NotInUse,
+    /// A landline, a premium number, a pager, …
+    #[error("must be a number that can receive SMS")]
+    NoSms,
+    /// The operator does not serve this country.
+    #[error("is in a country that is not served")]
+    CountryNotAllowed,
+}
+
+/// How phone numbers are read here: `PHONE_DEFAULT_COUNTRY` and `PHONE_ALLOWED_COUNTRIES`.
+#[derive(Clone, Debug)]
+pub struct PhoneRules {
+    default_country: Country,
+    allowed_countries: Option<Vec<Country>>,
+}
+
+impl PhoneRules {
+    /// Numbers in national form are read in `default_country`; with `allowed_countries`, others are refused.
+    pub fn new(default_country: Country, allowed_countries: Option<Vec<Country>>) -> Self {
+        Self { default_country, allowed_countries }
+    }
+
+    /// Reads a number as people type it: international with `+` (or the country's dialling prefix), or national in the
+    /// default country; spaces, dashes and brackets are ignored.
+    ///
+    /// Anything else is refused, other scripts' digits, extensions and letters included, although libphonenumber would
+    /// read some of them: what looks like two numbers to people must not be one to us, nor the other way round.
+    pub fn parse(&self, typed: &str) -> Result<Phone, InvalidPhone> {
+        let typed = typed.trim_matches(' ');
+        let digits_and_separators =
+            |(at, c): (usize, char)| c.is_ascii_digit() || " -()".contains(c) || (at == 0 && c == '+');
+        if typed.len() > MAX_TYPED_LENGTH || !typed.char_indices().all(digits_and_separators) {
+            return Err(InvalidPhone::NotANumber);
+        }
+        let number =
+            PHONE_NUMBER_UTIL.parse(typed, Some(self.default_country.0)).map_err(|_| InvalidPhone::NotANumber)?;
+        if !number.is_valid() {
+            return Err(InvalidPhone::NotInUse);
+        }
+        if !matches!(number.get_type(), PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile) {
+            return Err(InvalidPhone::NoSms);
+        }
+        if let Some(allowed) = &self.allowed_countries {
+            let country = number.get_region_code();
+            if !allowed.iter().any(|c| Some(c.0) == country) {
+                return Err(InvalidPhone::CountryNotAllowed);
+            }
+        }
+        Ok(Phone {
+            e164: number.format_as(PhoneNumberFormat::E164).into_owned(),
+            national_length: number.get_national_significant_number().len(),
+        })
+    }
+}
+
+/// A country by its ISO 3166-1 alpha-2 code that has phone numbers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Country(Region);
+
+impl std::str::FromStr for Country {
+    type Err = UnknownCountry;
+
+    fn from_str(code: &str) -> Result<Self, UnknownCountry> {
+        PHONE_NUMBER_UTIL
+            .get_supported_regions()
+            .find(|region| region.as_region_str().as_str() == code)
+            .map(Self)
+            .ok_or(UnknownCountry)
+    }
+}
+
+impl fmt::Debug for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// No country with phone numbers has this code.
+#[derive(Debug, thiserror::Error)]
+#[error("is not an ISO 3166-1 alpha-2 country code such as EG")]
+pub struct UnknownCountry;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn egypt() -> PhoneRules {
+        PhoneRules::new("EG".parse().unwrap(), None)
+    }
+
+    fn check(typed: &str, expected: Result<&str, InvalidPhone>) {
+        let phone = egypt().parse(typed);
+        assert_eq!(phone.as_ref().map(Phone::as_e164).map_err(|e| *e), expected, "{typed:?}");
+    }
+
+    #[test]
+    fn every_spelling_of_a_number_is_one_number() {
+        for typed in
+            ["01012345678", "+201012345678", "+20 10-1234 5678", "(010) 1234-5678", "00201012345678", " 01012345678 "]
+        {
+            check(typed, Ok("+201012345678"));
+        }
+    }
+
+    #[test]
+    fn numbers_of_other_countries_are_read_with_their_code() {
+        check("+1 202-555-0173", Ok("+12025550173"));
+        check("+998 90 123 45 67", Ok("+998901234567"));
+    }
+
+    #[test]
+    fn what_people_do_not_type_is_refused() {
+        use InvalidPhone::{NoSms, NotANumber, NotInUse};
+        let cases = [
+            ("", NotANumber),
+            ("+", NotANumber),
+            ("hello", NotANumber),
+            ("٠١٠١٢٣٤٥٦٧٨", NotANumber),
+            ("+１２０２５５５０１７３", NotANumber),
+            ("+12025550173 ext 1", NotANumber),
+            ("+12025550173;ext=1", NotANumber),
+            ("+12025550173\n", NotANumber),
+            ("+1800FLOWERS", NotANumber),
+            (".;phone-context=", NotANumber),
+            ("+dwPAA;phone-context=AA", NotANumber),
+            ("1+2025550173", NotANumber),
+            ("++201012345678", NotANumber),
+            ("+99912345678", NotANumber),
+            ("+2010123", NotInUse),
+            ("010123456789", NotInUse),
+            ("+0201012345678", NotANumber),
+            ("+20223456789", NoSms),
+            ("+18002345678", NoSms),
+            ("+19002345678", NoSms),
+        ];
+        for (typed, expected) in cases {
+            check(typed, Err(expected));
+        }
+        check(&"0".repeat(4000), Err(NotANumber));
+    }
+
+    #[test]
+    fn only_allowed_countries_are_served() {
+        let rules = PhoneRules::new("EG".parse().unwrap(), Some(vec!["EG".parse().unwrap(), "UZ".parse().unwrap()]));
+        assert!(rules.parse("01012345678").is_ok());
+        assert!(rules.parse("+998901234567").is_ok());
+        assert_eq!(rules.parse("+12025550173"), Err(InvalidPhone::CountryNotAllowed));
+    }
+
+    #[test]
+    fn countries_are_iso_codes() {
+        assert!("EG".parse::<Country>().is_ok());
+        for code in ["", "eg", "Egypt", "XX", "001", "20"] {
+            assert!(code.parse::<Country>().is_err(), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn debug_masks_the_middle_and_national_is_without_the_country() {
+        let phone = egypt().parse("01012345678").unwrap();
+        assert_eq!(format!("{phone:?}"), "Phone(+20********78)");
+        assert_eq!(phone.national(), "1012345678");
+    }
+
+    #[test]
+    fn a_stored_number_reads_back_the_same() {
+        let phone = egypt().parse("01012345678").unwrap();
+        assert_eq!(Phone::from_stored(phone.as_e164()), Ok(phone));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_but_never_panics(typed in "\\PC{0,60}") {
+            let _ = egypt().parse(&typed);
+        }
+
+        #[test]
+        fn digits_and_separators_never_panic_and_what_is_read_reads_again(typed in "[+]?[0-9 ()-]{0,25}") {
+            if let Ok(phone) = egypt().parse(&typed) {
+                prop_assert!(phone.as_e164().starts_with('+') && phone.as_e164().len() <= 16);
+                prop_assert_eq!(egypt().parse(phone.as_e164()), Ok(phone));
+            }
+        }
+    }
+}

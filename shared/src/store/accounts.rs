@@ -1,0 +1,362 @@
+//! Accounts: the credential under the phone, the profile under the user. Both hold the epoch, and only transactions over
+//! both raise it.
+
+use std::{sync::LazyLock, time::Duration};
+
+use tokio::try_join;
+
+use super::{
+    Store,
+    expression::{ItemUpdate, NewItem, Write},
+    item::{Item, moment, number, text, ttl},
+    keys::{
+        CREATED_AT, EPOCH, Key, LOGIN_ATTEMPTED_AT, LOGIN_FAILURES, MFA_ENABLED, NEVER, PASSWORD_HASH, PHONE,
+        PHONE_VERIFIED_AT, USER_ID,
+    },
+    limits::{Limit, LimitReached},
+    sessions::NewSession,
+    wire::{Outcome, Part, StoreError, Transacted},
+};
+use crate::{
+    id::{SessionId, UserId},
+    password::PasswordHash,
+    phone::Phone,
+    time::Timestamp,
+};
+
+/// The epoch of a new account.
+const FIRST_EPOCH: u64 = 1;
+
+/// How many login attempts are free before each costs a wait (SECURITY L2).
+const FREE_FAILURES: u64 = 5;
+/// The longest wait between two attempts (SECURITY L2).
+const LONGEST_DELAY: Duration = Duration::from_mins(15);
+/// How many failures in a row are ever judged (NIST SP 800-63B section 3.2.2); then only a reset helps.
+const MAX_FAILURES: u64 = 100;
+/// How long the throttle of a phone without an account is kept.
+const GHOST_LIFETIME: Duration = Duration::from_hours(30 * 24);
+
+/// All that a login must know about an account.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// Whose it is.
+    pub user: UserId,
+    /// What to compare the password with.
+    pub password_hash: PasswordHash,
+    /// The account's session epoch, as it was together with the hash.
+    pub epoch: u64,
+}
+
+impl Credential {
+    /// A ghost has no password and is no credential.
+    fn read(item: &Item) -> Result<Option<Self>, StoreError> {
+        if !item.has(PASSWORD_HASH) {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            user: item.parsed(USER_ID)?,
+            password_hash: PasswordHash::from_stored(item.text(PASSWORD_HASH)?.to_owned()),
+            epoch: item.number(EPOCH)?,
+        }))
+    }
+}
+
+/// What an account's owner may see of it.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Whose it is.
+    pub user: UserId,
+    /// The phone.
+    pub phone: Phone,
+    /// Whether a code that was sent to the phone came back.
+    pub phone_verified: bool,
+    /// Whether a second factor is on.
+    pub mfa_enabled: bool,
+    /// When the account was made.
+    pub created_at: Timestamp,
+    /// The session epoch: sessions of an earlier one are dead.
+    pub epoch: u64,
+}
+
+impl Profile {
+    pub(super) fn read(user: UserId, item: &Item) -> Result<Self, StoreError> {
+        Ok(Self {
+            user,
+            phone: item.phone(PHONE)?,
+            phone_verified: item.has(PHONE_VERIFIED_AT),
+            mfa_enabled: item.flag(MFA_ENABLED),
+            created_at: item.moment(CREATED_AT)?,
+            epoch: item.number(EPOCH)?,
+        })
+    }
+}
+
+/// What became of a registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// The account exists now.
+    Created,
+    /// The phone had one already.
+    PhoneTaken,
+    /// The address has registered too often.
+    LimitReached(LimitReached),
+}
+
+/// What became of asking to try a password.
+#[derive(Clone, Debug)]
+pub enum LoginAttempt {
+    /// It may be compared, with the credential if the phone has an account.
+    Admitted(Option<Credential>),
+    /// Not before this time has passed.
+    Throttled {
+        /// How long.
+        retry_after: Duration,
+    },
+}
+
+/// What became of a login whose password was right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginCompletion {
+    /// The session lives.
+    Done,
+    /// The account changed while the password was being hashed: the session is dead.
+    Outrun,
+}
+
+/// What became of a change of password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordChange {
+    /// The new one counts; every other session is dead.
+    Done,
+    /// The account or the session changed meanwhile; nothing was written.
+    Outrun,
+}
+
+/// The wait after this many attempts: none for the first five and the one after, then 2, 4, 8, … s.
+fn delay_after(failures: u64) -> Duration {
+    match failures.checked_sub(FREE_FAILURES) {
+        None | Some(0) => Duration::ZERO,
+        Some(doublings) => Duration::from_secs(1 << doublings.min(10)).min(LONGEST_DELAY),
+    }
+}
+
+/// The attempt count from which on the wait is the longest one.
+const LONGEST_FROM: u64 = FREE_FAILURES + 10;
+
+/// Admits an attempt when the wait that its predecessors cost is over. One clause per count, since DynamoDB cannot
+/// compute a power; so one call admits and counts, however many run at once.
+static ADMITTED: LazyLock<String> = LazyLock::new(|| {
+    let mut clauses = vec!["attribute_not_exists(#login_failures)".to_owned(), "#login_failures <= :free".to_owned()];
+    for failures in FREE_FAILURES + 1..LONGEST_FROM {
+        clauses.push(format!("(#login_failures = :n{failures} AND #login_attempted_at <= :t{failures})"));
+    }
+    clauses.push(format!(
+        "(#login_failures >= :n{LONGEST_FROM} AND #login_failures < :max AND #login_attempted_at <= :t{LONGEST_FROM})"
+    ));
+    clauses.join(" OR ")
+});
+
+fn spend_attempt(phone: &Phone, now: Timestamp) -> ItemUpdate {
+    let update = ItemUpdate::new(Key::credential(phone))
+        .set("#login_failures = if_not_exists(#login_failures, :zero) + :one")
+        .set("#login_attempted_at = :now")
+        .set("#expires_at = if_not_exists(#expires_at, :ghost_expires_at)")
+        .when(ADMITTED.as_str())
+        .value(":zero", number(0))
+        .value(":one", number(1))
+        .value(":free", number(FREE_FAILURES))
+        .value(":max", number(MAX_FAILURES))
+        .value(":now", moment(now))
+        .value(":ghost_expires_at", ttl(now.plus(GHOST_LIFETIME)));
+    (FREE_FAILURES + 1..=LONGEST_FROM).fold(update, |update, failures| {
+        update
+            .value(&format!(":n{failures}"), number(failures))
+            .value(&format!(":t{failures}"), moment(now.minus(delay_after(failures))))
+    })
+}
+
+/// The part of a transaction that gives a credential another password and ends every session, under the condition that
+/// it is still the one that was read. The throttle is cleared: whoever gets here has proved who they are.
+fn replace_password(phone: &Phone, user: UserId, epoch: u64, new: &PasswordHash) -> ItemUpdate {
+    ItemUpdate::new(Key::credential(phone))
+        .set("#password_hash = :new_hash")
+        .set("#epoch = :next_epoch")
+        .remove("#login_failures")
+        .remove("#login_attempted_at")
+        .when("#user_id = :user AND #epoch = :epoch")
+        .value(":new_hash", new.into())
+        .value(":user", text(user.to_string()))
+        .value(":epoch", number(epoch))
+        .value(":next_epoch", number(epoch + 1))
+}
+
+/// The other half of [`replace_password`]: the profile's epoch.
+fn raise_epoch(user: UserId, phone: &Phone, epoch: u64) -> ItemUpdate {
+    ItemUpdate::new(Key::profile(user))
+        .set("#epoch = :next_epoch")
+        .when("#epoch = :epoch AND #phone = :phone")
+        .value(":phone", text(phone.as_e164()))
+        .value(":epoch", number(epoch))
+        .value(":next_epoch", number(epoch + 1))
+}
+
+/// The writes of a password reset, for [`super::codes`] to put into one transaction with the end of the code.
+pub(super) fn reset_password(
+    phone: &Phone,
+    user: UserId,
+    epoch: u64,
+    new: &PasswordHash,
+    now: Timestamp,
+) -> [Write; 2] {
+    let profile = raise_epoch(user, phone, epoch)
+        .set("#phone_verified_at = if_not_exists(#phone_verified_at, :now)")
+        .value(":now", moment(now));
+    [Write::Update(replace_password(phone, user, epoch, new)), Write::Update(profile)]
+}
+
+impl Store {
+    /// Makes an account, unless the phone has one.
+    ///
+    /// One transaction: the credential under the condition that there is no password yet (a ghost's throttle is
+    /// forgotten), the profile, and the address's limit. A refusal tells whether the phone is taken, so it is charged as
+    /// well, and nothing is told once the limit is reached.
+    pub async fn register(
+        &self,
+        user: UserId,
+        phone: &Phone,
+        password_hash: &PasswordHash,
+        limit: Limit<'_>,
+        now: Timestamp,
+    ) -> Result<Registration, StoreError> {
+        let credential = ItemUpdate::new(Key::credential(phone))
+            .set("#user_id = :user")
+            .set("#password_hash = :hash")
+            .set("#epoch = :epoch")
+            .set("#expires_at = :never")
+            .remove("#login_failures")
+            .remove("#login_attempted_at")
+            .when("attribute_not_exists(#password_hash)")
+            .value(":user", text(user.to_string()))
+            .value(":hash", password_hash.into())
+            .value(":epoch", number(FIRST_EPOCH))
+            .value(":never", text(NEVER));
+        let profile = NewItem {
+            key: Key::profile(user),
+            attributes: [
+                (PHONE.to_owned(), text(phone.as_e164())),
+                (CREATED_AT.to_owned(), moment(now)),
+                (EPOCH.to_owned(), number(FIRST_EPOCH)),
+            ]
+            .into(),
+        };
+        let writes = vec![Write::Update(credential), Write::Create(profile), Write::Update(limit.charge(now))];
+        match self.transact(writes).await? {
+            Transacted::Committed => Ok(Registration::Created),
+            Transacted::Refused(parts) if matches!(parts.get(2), Some(Part::Failed(_))) => {
+                Ok(Registration::LimitReached(limit.reached(now)))
+            }
+            Transacted::Refused(_) => Ok(match self.charge(limit, now).await? {
+                Ok(()) => Registration::PhoneTaken,
+                Err(reached) => Registration::LimitReached(reached),
+            }),
+        }
+    }
+
+    /// Counts an attempt to sign in, and only then says what to compare the password with.
+    ///
+    /// One conditional update for known and unknown phones alike: a phone without an account gets a ghost, which is
+    /// throttled the same and collected later. The count is taken back by a success only.
+    pub async fn spend_login_attempt(&self, phone: &Phone, now: Timestamp) -> Result<LoginAttempt, StoreError> {
+        match self.update(spend_attempt(phone, now)).await? {
+            Outcome::Applied(item) => Ok(LoginAttempt::Admitted(Credential::read(&item)?)),
+            Outcome::Refused(item) => {
+                let item = item.unwrap_or_default();
+                let failures = item.count(LOGIN_FAILURES)?;
+                let wait = if failures >= MAX_FAILURES { LONGEST_DELAY } else { delay_after(failures) };
+                let over = item.moment(LOGIN_ATTEMPTED_AT)?.plus(wait);
+                Ok(LoginAttempt::Throttled { retry_after: over.since(now).max(Duration::from_secs(1)) })
+            }
+        }
+    }
+
+    /// Starts the session of a login whose password was right, and takes the count back.
+    ///
+    /// Two writes at once, and no transaction: two logins of one user must not conflict. The session carries the epoch
+    /// that was read with the hash, so that one that was outrun is dead wherever the writes end up.
+    pub async fn complete_login(
+        &self,
+        phone: &Phone,
+        credential: &Credential,
+        rehashed: Option<&PasswordHash>,
+        session: NewSession,
+    ) -> Result<LoginCompletion, StoreError> {
+        let mut cleared = ItemUpdate::new(Key::credential(phone))
+            .remove("#login_failures")
+            .remove("#login_attempted_at")
+            .when("#user_id = :user AND #epoch = :epoch")
+            .value(":user", text(credential.user.to_string()))
+            .value(":epoch", number(credential.epoch));
+        if let Some(rehashed) = rehashed {
+            // Two logins at once may both do this: each hash is of the same password, whichever stays.
+            cleared = cleared.set("#password_hash = :rehashed").value(":rehashed", rehashed.into());
+        }
+        let (started, cleared) = try_join!(self.create(session.into_item()), self.update(cleared))?;
+        Ok(match (started, cleared) {
+            (Outcome::Applied(_), Outcome::Applied(_)) => LoginCompletion::Done,
+            _ => LoginCompletion::Outrun,
+        })
+    }
+
+    /// Gives an account another password and ends every session but one.
+    ///
+    /// One transaction under the condition that the epoch is the one read with the hash that was compared: credential,
+    /// profile, and the session that stays, whose epoch is raised with theirs.
+    pub async fn change_password(
+        &self,
+        phone: &Phone,
+        credential: &Credential,
+        new: &PasswordHash,
+        staying: SessionId,
+    ) -> Result<PasswordChange, StoreError> {
+        let (user, epoch) = (credential.user, credential.epoch);
+        let session = ItemUpdate::new(Key::session(user, staying))
+            .set("#epoch = :next_epoch")
+            .when("#epoch = :epoch")
+            .value(":epoch", number(epoch))
+            .value(":next_epoch", number(epoch + 1));
+        let writes = vec![
+            Write::Update(replace_password(phone, user, epoch, new)),
+            Write::Update(raise_epoch(user, phone, epoch)),
+            Write::Update(session),
+        ];
+        Ok(match self.transact(writes).await? {
+            Transacted::Committed => PasswordChange::Done,
+            Transacted::Refused(_) => PasswordChange::Outrun,
+        })
+    }
+}
+
+/// The account behind a phone, as a code is bound to it.
+pub(super) fn account(credential: Option<&Item>) -> Result<Option<(UserId, u64)>, StoreError> {
+    let credential = credential.map(Credential::read).transpose()?.flatten();
+    Ok(credential.map(|credential| (credential.user, credential.epoch)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_from_two_seconds_to_fifteen_minutes() {
+        let seconds = |failures| delay_after(failures).as_secs();
+        assert_eq!((0..=8).map(seconds).collect::<Vec<_>>(), [0, 0, 0, 0, 0, 0, 2, 4, 8]);
+        assert_eq!([13, 14, 15, 16, 99].map(seconds), [256, 512, 900, 900, 900]);
+    }
+
+    #[test]
+    fn every_count_has_its_clause() {
+        assert_eq!(delay_after(LONGEST_FROM), LONGEST_DELAY);
+        assert!(delay_after(LONGEST_FROM - 1) < LONGEST_DELAY);
+        assert_eq!(ADMITTED.matches("#login_failures = ").count(), 9);
+    }
+}

@@ -1,0 +1,219 @@
+//! One-time codes: issued under a cooldown and budgets, tried under a count that is charged before anything is compared,
+//! used once.
+
+use std::time::Duration;
+
+use super::{
+    Store, accounts,
+    expression::{ItemUpdate, Write},
+    item::{Item, moment, number, text, ttl},
+    keys::{CHALLENGE_ID, CODE_MAC, EPOCH, FAILURES, FAILURES_SINCE, Key, RESEND_AT, USER_ID},
+    limits::{Limit, LimitReached},
+    wire::{Outcome, Part, StoreError, Transacted},
+};
+use crate::{
+    error::Bucket,
+    id::{ChallengeId, UserId},
+    otp::{OtpMac, Purpose},
+    password::PasswordHash,
+    phone::Phone,
+    time::Timestamp,
+};
+
+/// How many wrong codes a phone has in a window, over all its codes of one purpose (NIST SP 800-63B section 3.2.2).
+const MAX_FAILURES: u64 = 100;
+
+/// How long that window is: so long an attacker who used it up has to wait, and so long its owner too. Signing in with
+/// the password goes on working.
+const FAILURE_WINDOW: Duration = Duration::from_hours(30 * 24);
+
+/// The phone that a code is asked for: its account, and the window that its failures are counted in.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeTarget {
+    /// The account behind the phone, if there is one, with its epoch: a code dies with it, so that a change of password
+    /// kills the codes that are open.
+    pub account: Option<(UserId, u64)>,
+    failures_since: Option<Timestamp>,
+}
+
+/// A code to be issued.
+#[derive(Clone, Copy, Debug)]
+pub struct NewCode<'a> {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Whom it is sent to.
+    pub phone: &'a Phone,
+    /// What is known about the phone.
+    pub target: CodeTarget,
+    /// Which sending.
+    pub challenge: ChallengeId,
+    /// Its hash.
+    pub mac: &'a OtpMac,
+    /// When it is issued.
+    pub now: Timestamp,
+    /// How long it lives.
+    pub ttl: Duration,
+    /// How soon the next may be asked for.
+    pub cooldown: Duration,
+}
+
+/// What became of issuing a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeIssue {
+    /// It is stored; send it.
+    Issued,
+    /// Not now; an older code is as it was.
+    LimitReached(LimitReached),
+}
+
+/// What became of asking to try a code.
+#[derive(Clone, Debug)]
+pub enum CodeAttempt {
+    /// It may be compared with this.
+    Admitted(PendingCode),
+    /// There is none, it is over, or its tries are.
+    None,
+    /// The phone had too many wrong codes.
+    LimitReached(LimitReached),
+}
+
+/// A code that waits to be typed in.
+#[derive(Clone, Debug)]
+pub struct PendingCode {
+    /// Whose account it is for, and its epoch; none when the phone was unknown.
+    pub account: Option<(UserId, u64)>,
+    /// Which sending.
+    pub challenge: ChallengeId,
+    /// Its hash.
+    pub mac: OtpMac,
+}
+
+impl Store {
+    /// Looks a phone up before a code is issued for it, known or not, with the same read.
+    pub async fn code_target(&self, phone: &Phone, purpose: Purpose) -> Result<CodeTarget, StoreError> {
+        let [credential, code] = self.read_all([Key::credential(phone), Key::code(phone, purpose)]).await?;
+        let since = code.filter(|item| item.has(FAILURES_SINCE)).map(|item| item.moment(FAILURES_SINCE));
+        Ok(CodeTarget { account: accounts::account(credential.as_ref())?, failures_since: since.transpose()? })
+    }
+
+    /// Replaces the phone's code for this purpose, under the cooldown and the budgets, all or nothing.
+    ///
+    /// The tries are the new code's own; the failures of the window are not reset by it.
+    pub async fn issue_code(&self, code: NewCode<'_>, budgets: &[Limit<'_>]) -> Result<CodeIssue, StoreError> {
+        let now = code.now;
+        let update = ItemUpdate::new(Key::code(code.phone, code.purpose))
+            .set("#code_mac = :mac")
+            .set("#challenge_id = :challenge")
+            .set("#attempts = :zero")
+            .set("#code_ends_at = :ends_at")
+            .set("#resend_at = :resend_at")
+            .set("#expires_at = :expires_at")
+            .value(":mac", code.mac.into())
+            .value(":challenge", text(code.challenge.to_string()))
+            .value(":zero", number(0))
+            .value(":now", moment(now))
+            .value(":ends_at", moment(now.plus(code.ttl)))
+            .value(":resend_at", moment(now.plus(code.cooldown)))
+            .value(":expires_at", ttl(now.plus(FAILURE_WINDOW)));
+        let update = match code.target.account {
+            Some((user, epoch)) => update
+                .set("#user_id = :user")
+                .set("#epoch = :epoch")
+                .value(":user", text(user.to_string()))
+                .value(":epoch", number(epoch)),
+            None => update.remove("#user_id").remove("#epoch"),
+        };
+        let cooled_down = "(attribute_not_exists(#resend_at) OR #resend_at <= :now)";
+        let update = match code.target.failures_since {
+            // A new window, unless somebody else has begun it.
+            Some(since) if since.plus(FAILURE_WINDOW) <= now => update
+                .set("#failures = :zero")
+                .set("#failures_since = :now")
+                .value(":since", moment(since))
+                .when(format!("{cooled_down} AND #failures_since = :since")),
+            _ => update.set("#failures_since = if_not_exists(#failures_since, :now)").when(cooled_down),
+        };
+
+        let mut writes = vec![Write::Update(update)];
+        writes.extend(budgets.iter().map(|budget| Write::Update(budget.charge(now))));
+        let parts = match self.transact(writes).await? {
+            Transacted::Committed => return Ok(CodeIssue::Issued),
+            Transacted::Refused(parts) => parts,
+        };
+        // A budget says more than the cooldown: it lasts longer.
+        let reached = parts.iter().skip(1).zip(budgets).find(|(part, _)| matches!(part, Part::Failed(_)));
+        Ok(CodeIssue::LimitReached(match (reached, parts.first()) {
+            (Some((_, budget)), _) => budget.reached(now),
+            (None, Some(Part::Failed(Some(item)))) => {
+                LimitReached { bucket: Bucket::SmsCooldown, retry_after: item.moment(RESEND_AT)?.since(now) }
+            }
+            (None, _) => LimitReached { bucket: Bucket::SmsCooldown, retry_after: code.cooldown },
+        }))
+    }
+
+    /// Counts a try, and only then says what to compare the code with.
+    ///
+    /// One conditional update: of any number of parallel guesses only so many are ever compared, and the count stands
+    /// whatever happens next.
+    pub async fn spend_code_attempt(
+        &self,
+        phone: &Phone,
+        purpose: Purpose,
+        max_attempts: u64,
+        now: Timestamp,
+    ) -> Result<CodeAttempt, StoreError> {
+        let update = ItemUpdate::new(Key::code(phone, purpose))
+            .add("#attempts :one")
+            .add("#failures :one")
+            .when(
+                "attribute_exists(#code_mac) AND #code_ends_at > :now AND #attempts < :max_attempts \
+                 AND (attribute_not_exists(#failures) OR #failures < :max_failures)",
+            )
+            .value(":one", number(1))
+            .value(":now", moment(now))
+            .value(":max_attempts", number(max_attempts))
+            .value(":max_failures", number(MAX_FAILURES));
+        match self.update(update).await? {
+            Outcome::Applied(item) => Ok(CodeAttempt::Admitted(PendingCode::read(&item)?)),
+            Outcome::Refused(Some(item)) if item.count(FAILURES)? >= MAX_FAILURES => {
+                let over = item.moment(FAILURES_SINCE)?.plus(FAILURE_WINDOW);
+                let retry_after = over.since(now);
+                Ok(CodeAttempt::LimitReached(LimitReached { bucket: Bucket::OtpPhone, retry_after }))
+            }
+            Outcome::Refused(_) => Ok(CodeAttempt::None),
+        }
+    }
+
+    /// Uses a right code up and sets the new password, in one transaction: of two right codes at once one wins. Ends
+    /// every session, verifies the phone, and clears the login throttle and the failures of the window.
+    ///
+    /// False when the code was used or the account changed meanwhile; then nothing was written.
+    pub async fn reset_password(
+        &self,
+        phone: &Phone,
+        (user, epoch): (UserId, u64),
+        code: &PendingCode,
+        new: &PasswordHash,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let used = ItemUpdate::new(Key::code(phone, Purpose::Reset))
+            .remove("#code_mac")
+            .set("#failures = :zero")
+            .set("#failures_since = :now")
+            .when("#challenge_id = :challenge AND #code_mac = :mac AND #code_ends_at > :now")
+            .value(":zero", number(0))
+            .value(":challenge", text(code.challenge.to_string()))
+            .value(":mac", (&code.mac).into())
+            .value(":now", moment(now));
+        let [credential, profile] = accounts::reset_password(phone, user, epoch, new, now);
+        let transacted = self.transact(vec![Write::Update(used), credential, profile]).await?;
+        Ok(matches!(transacted, Transacted::Committed))
+    }
+}
+
+impl PendingCode {
+    fn read(item: &Item) -> Result<Self, StoreError> {
+        let account = if item.has(USER_ID) { Some((item.parsed(USER_ID)?, item.number(EPOCH)?)) } else { None };
+        Ok(Self { account, challenge: item.parsed(CHALLENGE_ID)?, mac: OtpMac::from_stored(item.bytes(CODE_MAC)?) })
+    }
+}

@@ -1,0 +1,101 @@
+//! Attributes in and out.
+
+use std::{collections::HashMap, str::FromStr};
+
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+
+use super::wire::StoreError;
+use crate::{otp::OtpMac, password::PasswordHash, phone::Phone, refresh_token::SessionSalt, time::Timestamp};
+
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(super) fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// A moment that rules compare with now.
+pub(super) fn moment(value: Timestamp) -> AttributeValue {
+    number(value.unix_millis())
+}
+
+/// A moment for DynamoDB's TTL.
+pub(super) fn ttl(value: Timestamp) -> AttributeValue {
+    number(value.unix_seconds())
+}
+
+// Of the twins only these three become attributes: `Password`, `OtpCode` and `RefreshToken` have no way in.
+
+impl From<&PasswordHash> for AttributeValue {
+    fn from(hash: &PasswordHash) -> Self {
+        text(hash.as_str())
+    }
+}
+
+impl From<&OtpMac> for AttributeValue {
+    fn from(mac: &OtpMac) -> Self {
+        Self::B(Blob::new(mac.as_bytes().as_slice()))
+    }
+}
+
+impl From<&SessionSalt> for AttributeValue {
+    fn from(salt: &SessionSalt) -> Self {
+        Self::B(Blob::new(salt.as_bytes().as_slice()))
+    }
+}
+
+/// An item as DynamoDB gave it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Item(HashMap<String, AttributeValue>);
+
+impl From<HashMap<String, AttributeValue>> for Item {
+    fn from(attributes: HashMap<String, AttributeValue>) -> Self {
+        Self(attributes)
+    }
+}
+
+impl Item {
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    pub(super) fn text(&self, name: &'static str) -> Result<&str, StoreError> {
+        self.0.get(name).and_then(|value| value.as_s().ok()).map(String::as_str).ok_or(corrupt(name))
+    }
+
+    pub(super) fn parsed<T: FromStr>(&self, name: &'static str) -> Result<T, StoreError> {
+        self.text(name)?.parse().map_err(|_| corrupt(name))
+    }
+
+    pub(super) fn number(&self, name: &'static str) -> Result<u64, StoreError> {
+        let number = self.0.get(name).and_then(|value| value.as_n().ok());
+        number.and_then(|digits| digits.parse().ok()).ok_or(corrupt(name))
+    }
+
+    /// A counter that nobody has raised yet is zero.
+    pub(super) fn count(&self, name: &'static str) -> Result<u64, StoreError> {
+        if self.has(name) { self.number(name) } else { Ok(0) }
+    }
+
+    pub(super) fn moment(&self, name: &'static str) -> Result<Timestamp, StoreError> {
+        self.number(name).map(Timestamp::from_unix_millis)
+    }
+
+    pub(super) fn flag(&self, name: &str) -> bool {
+        self.0.get(name).and_then(|value| value.as_bool().ok()).copied().unwrap_or(false)
+    }
+
+    pub(super) fn bytes(&self, name: &'static str) -> Result<[u8; 32], StoreError> {
+        let blob = self.0.get(name).and_then(|value| value.as_b().ok());
+        blob.and_then(|blob| blob.as_ref().try_into().ok()).ok_or(corrupt(name))
+    }
+
+    pub(super) fn phone(&self, name: &'static str) -> Result<Phone, StoreError> {
+        Phone::from_stored(self.text(name)?).map_err(|_| corrupt(name))
+    }
+}
+
+fn corrupt(attribute: &'static str) -> StoreError {
+    StoreError::Corrupt { attribute }
+}

@@ -1,0 +1,143 @@
+//! Keys and attribute names of the table: the one place where they are spelled.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::{
+    id::{SessionId, UserId},
+    otp::Purpose,
+    phone::Phone,
+};
+
+/// The name of the partition key.
+pub const PARTITION_KEY: &str = "pk";
+/// The name of the sort key.
+pub const SORT_KEY: &str = "sk";
+/// The attribute that DynamoDB's TTL looks at, in Unix seconds: garbage collection, never a rule. Deletion may come days
+/// late, so every rule compares another attribute with now.
+pub const TTL_ATTRIBUTE: &str = "expires_at";
+
+/// What a credential that stays holds instead of a TTL: DynamoDB collects items whose TTL attribute is a number only.
+/// So one expression, `if_not_exists`, can give a ghost its end without giving a user one.
+pub(super) const NEVER: &str = "never";
+
+/// A key of the table.
+#[derive(Clone, Debug)]
+pub(super) struct Key {
+    partition: String,
+    sort: String,
+}
+
+impl Key {
+    /// All that a login must know: password hash, epoch, throttle. A phone without an account has a ghost here.
+    pub(super) fn credential(phone: &Phone) -> Self {
+        Self { partition: phone_partition(phone), sort: "CREDENTIAL".to_owned() }
+    }
+
+    /// The open code of a phone for a purpose, and the failures of its window.
+    pub(super) fn code(phone: &Phone, purpose: Purpose) -> Self {
+        Self { partition: phone_partition(phone), sort: format!("OTP#{}", purpose.as_str()) }
+    }
+
+    /// All that others may know of a user.
+    pub(super) fn profile(user: UserId) -> Self {
+        Self { partition: user_partition(user), sort: "PROFILE".to_owned() }
+    }
+
+    /// A session of a user.
+    pub(super) fn session(user: UserId, session: SessionId) -> Self {
+        Self { partition: user_partition(user), sort: format!("SESSION#{session}") }
+    }
+
+    /// A counter of one window.
+    pub(super) fn limit(bucket: &str, subject: &str, window: u64) -> Self {
+        Self { partition: format!("LIMIT#{bucket}#{subject}"), sort: window.to_string() }
+    }
+
+    pub(super) fn into_attributes(self) -> HashMap<String, AttributeValue> {
+        [
+            (PARTITION_KEY.to_owned(), AttributeValue::S(self.partition)),
+            (SORT_KEY.to_owned(), AttributeValue::S(self.sort)),
+        ]
+        .into()
+    }
+
+    /// Whether an item has this key.
+    pub(super) fn is_of(&self, item: &HashMap<String, AttributeValue>) -> bool {
+        let is = |name: &str, value: &str| item.get(name).and_then(|v| v.as_s().ok()).is_some_and(|text| text == value);
+        is(PARTITION_KEY, &self.partition) && is(SORT_KEY, &self.sort)
+    }
+}
+
+fn phone_partition(phone: &Phone) -> String {
+    format!("PHONE#{}", phone.as_e164())
+}
+
+fn user_partition(user: UserId) -> String {
+    format!("USER#{user}")
+}
+
+macro_rules! attributes {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal;)+) => {
+        $($(#[$doc])* pub(super) const $constant: &str = $name;)+
+
+        /// Every attribute, so that a misspelt one in an expression is caught.
+        pub(super) const ALL: &[&str] = &[PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE, $($constant),+];
+    };
+}
+
+attributes! {
+    /// The operation that wrote the item last.
+    OPERATION = "op";
+    /// A user's identifier.
+    USER_ID = "user_id";
+    /// A PHC string.
+    PASSWORD_HASH = "password_hash";
+    /// The session epoch: the same number in credential and profile.
+    EPOCH = "epoch";
+    /// Login attempts since the last success.
+    LOGIN_FAILURES = "login_failures";
+    /// When the last of them was, in Unix milliseconds.
+    LOGIN_ATTEMPTED_AT = "login_attempted_at";
+    /// E.164.
+    PHONE = "phone";
+    /// When the phone was verified, in Unix milliseconds.
+    PHONE_VERIFIED_AT = "phone_verified_at";
+    /// Whether a second factor is on.
+    MFA_ENABLED = "mfa_enabled";
+    /// In Unix milliseconds.
+    CREATED_AT = "created_at";
+    /// The HMAC of an open code; none when it was used.
+    CODE_MAC = "code_mac";
+    /// Which sending the code is of.
+    CHALLENGE_ID = "challenge_id";
+    /// Tries of this code.
+    ATTEMPTS = "attempts";
+    /// Wrong codes in the phone's window; a new code does not reset them.
+    FAILURES = "failures";
+    /// When that window began, in Unix milliseconds.
+    FAILURES_SINCE = "failures_since";
+    /// When the code dies, in Unix milliseconds.
+    CODE_ENDS_AT = "code_ends_at";
+    /// When the next code may be sent, in Unix milliseconds.
+    RESEND_AT = "resend_at";
+    /// Which refresh token of the session is next.
+    GENERATION = "generation";
+    /// 32 random bytes, in no token.
+    SALT = "salt";
+    /// When the refresh token was last exchanged, in Unix milliseconds.
+    ROTATED_AT = "rotated_at";
+    /// The client, from its User-Agent.
+    DEVICE = "device";
+    /// The network address of the login.
+    ADDRESS = "address";
+    /// In Unix milliseconds.
+    LAST_USED_AT = "last_used_at";
+    /// The absolute end of a session, in Unix milliseconds.
+    ENDS_AT = "ends_at";
+    /// The end of a session that is not used, in Unix milliseconds.
+    IDLE_ENDS_AT = "idle_ends_at";
+    /// How often, in a limit's window.
+    USES = "uses";
+}

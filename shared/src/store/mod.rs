@@ -1,0 +1,35 @@
+//! The table, by use case: each method is one DynamoDB call or one transaction, with the condition that makes it atomic.
+//!
+//! Keys, items and the reasons behind them: DESIGN section 5, `docs/ARCHITECTURE.md`.
+
+mod accounts;
+mod codes;
+mod expression;
+mod item;
+mod keys;
+mod limits;
+mod sessions;
+mod wire;
+
+use aws_sdk_dynamodb::Client;
+
+pub use accounts::{Credential, LoginAttempt, LoginCompletion, PasswordChange, Profile, Registration};
+pub use codes::{CodeAttempt, CodeIssue, CodeTarget, NewCode, PendingCode};
+pub use keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
+pub use limits::{Limit, LimitReached};
+pub use sessions::{NewSession, Session, SessionState};
+pub use wire::StoreError;
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    table: String,
+}
+
+impl Store {
+    /// The table of this name, behind this client.
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+}

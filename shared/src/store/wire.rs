@@ -1,0 +1,281 @@
+//! The calls themselves: what a reply means, what is tried again, and what is an error.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::{
+    error::{BuildError, ProvideErrorMetadata, SdkError},
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{AttributeValue, CancellationReason, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+
+use super::{
+    Store,
+    expression::{ItemUpdate, NewItem, Write},
+    item::{Item, text},
+    keys::{Key, OPERATION},
+};
+use crate::{
+    error::Source,
+    id::OperationId,
+    random::{self, RandomError},
+};
+
+/// Why the table did not answer as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached, is throttled, or broken: worth another try later.
+    #[error("the table is not available")]
+    Unavailable(#[source] Source),
+    /// The function's role does not allow the call.
+    #[error("the function may not do this to the table")]
+    Denied(#[source] Source),
+    /// An item is not as we write them.
+    #[error("the attribute {attribute} of an item is missing or not as we write it")]
+    Corrupt {
+        /// Which attribute.
+        attribute: &'static str,
+    },
+    /// A call that DynamoDB does not take: a fault of ours, or of the template.
+    #[error("a call to the table is wrong")]
+    Bug(#[source] Source),
+    /// No randomness for the operation's identifier.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+impl From<BuildError> for StoreError {
+    fn from(error: BuildError) -> Self {
+        Self::Bug(error.into())
+    }
+}
+
+impl<E> From<SdkError<E>> for StoreError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E>) -> Self {
+        let code = error.code().map(str::to_owned);
+        let is_ours = matches!(error, SdkError::ConstructionFailure(_));
+        let source: Source = Box::new(DescribedError {
+            code: code.clone(),
+            message: error.message().map(str::to_owned),
+            source: error.into(),
+        });
+        match code.as_deref() {
+            Some("AccessDeniedException") => Self::Denied(source),
+            Some("ValidationException" | "ResourceNotFoundException" | "IdempotentParameterMismatchException") => {
+                Self::Bug(source)
+            }
+            _ if is_ours => Self::Bug(source),
+            _ => Self::Unavailable(source),
+        }
+    }
+}
+
+/// The SDK's errors say "service error" and keep the rest in their sources; a log line should say which.
+#[derive(Debug, thiserror::Error)]
+#[error("{} ({})", code.as_deref().unwrap_or("no error code"), message.as_deref().unwrap_or("no message"))]
+struct DescribedError {
+    code: Option<String>,
+    message: Option<String>,
+    source: Source,
+}
+
+/// What became of a conditional write.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It happened; the item as it is now.
+    Applied(Item),
+    /// Its condition did not hold; the item as it is, if there is one.
+    Refused(Option<Item>),
+}
+
+/// What became of a transaction.
+#[derive(Debug)]
+pub(super) enum Transacted {
+    /// All of it happened.
+    Committed,
+    /// None of it did; per write, whether its condition failed, and on which item.
+    Refused(Vec<Part>),
+}
+
+/// What became of one write of a transaction that was refused.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// Its condition held.
+    Fine,
+    /// Its condition failed; the item as it is, if there is one.
+    Failed(Option<Item>),
+}
+
+/// How often a transaction is tried that conflicts with another: the SDK does not (SECURITY 2.1, rule 6).
+const TRIES: u32 = 3;
+
+impl Store {
+    /// Updates one item under its condition.
+    ///
+    /// Stores this operation's identifier with it, so that a failed condition on a retry after a lost reply is
+    /// recognised as our own success (SECURITY 2.1, rule 4).
+    pub(super) async fn update(&self, update: ItemUpdate) -> Result<Outcome, StoreError> {
+        let operation = OperationId::generate()?.to_string();
+        let update = update.set("#op = :op").value(":op", text(operation.clone()));
+        let (names, expression) = (update.names(), update.update_expression());
+        let (key, condition, values) = update.into_parts();
+        let result = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key.into_attributes()))
+            .update_expression(expression)
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(Some(values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match result {
+            Ok(output) => Ok(Outcome::Applied(output.attributes.unwrap_or_default().into())),
+            Err(error) => {
+                let refused = error.as_service_error().and_then(|error| match error {
+                    aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(e) => {
+                        Some(e.item.clone())
+                    }
+                    _ => None,
+                });
+                match refused {
+                    Some(item) => Ok(ours_or_refused(item, &operation)),
+                    None => Err(error.into()),
+                }
+            }
+        }
+    }
+
+    /// Writes an item that must not exist yet.
+    pub(super) async fn create(&self, mut item: NewItem) -> Result<Outcome, StoreError> {
+        let operation = OperationId::generate()?.to_string();
+        item.attributes.insert(OPERATION.to_owned(), text(operation.clone()));
+        let result = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item.into_attributes()))
+            .condition_expression(NewItem::CONDITION)
+            .set_expression_attribute_names(Some(NewItem::names()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match result {
+            Ok(_) => Ok(Outcome::Applied(Item::default())),
+            Err(error) => {
+                let refused = error.as_service_error().and_then(|error| match error {
+                    aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(e) => {
+                        Some(e.item.clone())
+                    }
+                    _ => None,
+                });
+                match refused {
+                    Some(item) => Ok(ours_or_refused(item, &operation)),
+                    None => Err(error.into()),
+                }
+            }
+        }
+    }
+
+    /// Does all of the writes or none. One `ClientRequestToken` for all tries, so that a lost reply is not a second
+    /// transaction (SECURITY 2.1, rule 3).
+    pub(super) async fn transact(&self, writes: Vec<Write>) -> Result<Transacted, StoreError> {
+        let token = OperationId::generate()?.to_string();
+        let items =
+            writes.into_iter().map(|write| write.into_transact_item(&self.table)).collect::<Result<Vec<_>, _>>()?;
+        let mut tried = 0;
+        loop {
+            let call = self.client.transact_write_items().client_request_token(&token);
+            let Err(error) = call.set_transact_items(Some(items.clone())).send().await else {
+                return Ok(Transacted::Committed);
+            };
+            tried += 1;
+            match judge(&error) {
+                Verdict::Refused(parts) => return Ok(Transacted::Refused(parts)),
+                Verdict::TryAgain if tried < TRIES => pause(tried).await?,
+                Verdict::TryAgain | Verdict::Failed => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Reads items by their keys, all at one time, consistently; in the order of the keys.
+    pub(super) async fn read_all<const N: usize>(&self, keys: [Key; N]) -> Result<[Option<Item>; N], StoreError> {
+        let mut found: Vec<HashMap<String, AttributeValue>> = Vec::with_capacity(N);
+        let mut wanted = KeysAndAttributes::builder().consistent_read(true);
+        for key in &keys {
+            wanted = wanted.keys(key.clone().into_attributes());
+        }
+        let mut wanted = HashMap::from([(self.table.clone(), wanted.build()?)]);
+        let mut tried = 0;
+        loop {
+            let output = self.client.batch_get_item().set_request_items(Some(wanted)).send().await?;
+            found.extend(output.responses.into_iter().flat_map(HashMap::into_values).flatten());
+            // DynamoDB leaves keys out of a batch when it is throttled.
+            wanted = output.unprocessed_keys.unwrap_or_default();
+            tried += 1;
+            if wanted.is_empty() {
+                break;
+            }
+            if tried == TRIES {
+                return Err(StoreError::Unavailable("the batch stayed incomplete".into()));
+            }
+            pause(tried).await?;
+        }
+        Ok(keys.map(|key| found.iter().position(|item| key.is_of(item)).map(|at| found.swap_remove(at).into())))
+    }
+}
+
+fn ours_or_refused(item: Option<HashMap<String, AttributeValue>>, operation: &str) -> Outcome {
+    let item = item.filter(|item| !item.is_empty()).map(Item::from);
+    match item {
+        Some(item) if item.text(OPERATION).is_ok_and(|stored| stored == operation) => Outcome::Applied(item),
+        item => Outcome::Refused(item),
+    }
+}
+
+enum Verdict {
+    Refused(Vec<Part>),
+    TryAgain,
+    Failed,
+}
+
+/// A condition that failed is the answer; a conflict or a throttle alone is worth another try.
+fn judge(error: &SdkError<TransactWriteItemsError>) -> Verdict {
+    if error.code() == Some("TransactionConflictException") {
+        return Verdict::TryAgain;
+    }
+    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
+        return Verdict::Failed;
+    };
+    let reasons = canceled.cancellation_reasons();
+    let any = |codes: &[&str]| reasons.iter().any(|reason| reason.code().is_some_and(|code| codes.contains(&code)));
+    if any(&["ConditionalCheckFailed"]) {
+        Verdict::Refused(reasons.iter().map(part).collect())
+    } else if any(&["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]) {
+        Verdict::TryAgain
+    } else {
+        Verdict::Failed
+    }
+}
+
+fn part(reason: &CancellationReason) -> Part {
+    if reason.code() == Some("ConditionalCheckFailed") {
+        Part::Failed(reason.item().filter(|item| !item.is_empty()).map(|item| item.clone().into()))
+    } else {
+        Part::Fine
+    }
+}
+
+/// Waits 25 to 200 ms, longer each time and by chance, so that two that collided do not collide again.
+async fn pause(tried: u32) -> Result<(), StoreError> {
+    let longest = 25_u32.saturating_mul(1 << tried.min(3));
+    let millis = 25 + random::below(longest)?;
+    #[expect(clippy::disallowed_methods, reason = "backing off from a conflicting transaction is a real wait")]
+    tokio::time::sleep(Duration::from_millis(millis.into())).await;
+    Ok(())
+}

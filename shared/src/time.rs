@@ -1,0 +1,100 @@
+//! Moments. Time is an argument everywhere: only [`crate::runtime`] reads the wall clock.
+
+use std::time::Duration;
+
+use aws_smithy_types::{DateTime, date_time::Format};
+
+/// A moment, in milliseconds since the Unix epoch.
+///
+/// Milliseconds, because cooldowns and throttles of one second must not depend on where in a second a request falls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The moment this many milliseconds after the Unix epoch.
+    pub const fn from_unix_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// The moment this many seconds after the Unix epoch.
+    pub const fn from_unix_seconds(seconds: u64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn unix_millis(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch: what JWTs (RFC 7519 section 2, NumericDate) and DynamoDB's TTL count in.
+    pub const fn unix_seconds(self) -> u64 {
+        self.0 / 1000
+    }
+
+    /// This moment, that much later.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(millis(duration)))
+    }
+
+    /// This moment, that much earlier; never before the epoch.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(duration)))
+    }
+
+    /// How long after `earlier` this is; zero when it is not after it.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The start of the fixed window of this length that this moment falls in.
+    #[must_use]
+    pub fn window_start(self, length: Duration) -> Self {
+        let length = millis(length).max(1);
+        Self(self.0 - self.0 % length)
+    }
+
+    /// As RFC 3339, in UTC and whole seconds: `2026-11-22T20:16:46Z`.
+    pub fn to_rfc3339(self) -> String {
+        let seconds = i64::try_from(self.unix_seconds()).unwrap_or(i64::MAX);
+        DateTime::from_secs(seconds).fmt(Format::DateTime).unwrap_or_default()
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whole seconds, rounded up, at least one: what `Retry-After` can say without sending anyone back too early.
+pub fn whole_seconds(duration: Duration) -> u64 {
+    millis(duration).div_ceil(1000).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_and_text_agree() {
+        let moment = Timestamp::from_unix_millis(1_795_378_606_999);
+        assert_eq!(moment.unix_seconds(), 1_795_378_606);
+        assert_eq!(moment.to_rfc3339(), "2026-11-22T20:16:46Z");
+    }
+
+    #[test]
+    fn windows_start_at_multiples_of_their_length() {
+        let hour = Duration::from_hours(1);
+        let start = Timestamp::from_unix_seconds(7200);
+        assert_eq!(Timestamp::from_unix_millis(10_799_999).window_start(hour), start);
+        assert_eq!(start.window_start(hour), start);
+    }
+
+    #[test]
+    fn retry_after_is_never_too_early() {
+        let cases = [(0, 1), (1, 1), (1000, 1), (1001, 2)];
+        for (millis, seconds) in cases {
+            assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds, "{millis} ms");
+        }
+    }
+}
