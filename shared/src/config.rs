@@ -91,8 +91,19 @@ impl std::error::Error for ConfigErrors {}
 impl Config {
     /// Reads the variables; what is not set has the default of `README.md`.
     pub fn from_variables(variables: &HashMap<String, String>) -> Result<Self, ConfigErrors> {
-        let mut read = Reader { variables, errors: Vec::new() };
+        Self::read(&mut Reader { variables, names: Vec::new(), errors: Vec::new() })
+    }
 
+    /// The name of every variable that is looked at.
+    pub fn variable_names() -> Vec<&'static str> {
+        let variables = HashMap::new();
+        let mut reader = Reader { variables: &variables, names: Vec::new(), errors: Vec::new() };
+        // An empty environment lacks a variable or two; which are looked at does not depend on it.
+        let _ = Self::read(&mut reader);
+        reader.names
+    }
+
+    fn read(read: &mut Reader<'_>) -> Result<Self, ConfigErrors> {
         let table_name = read.required("TABLE_NAME");
         let default_country = read.parsed::<Country>("PHONE_DEFAULT_COUNTRY", "EG");
         let allowed_countries = read.list::<Country>("PHONE_ALLOWED_COUNTRIES");
@@ -140,7 +151,7 @@ impl Config {
                 secret,
                 signing_key,
             }),
-            _ => Err(ConfigErrors(read.errors)),
+            _ => Err(ConfigErrors(std::mem::take(&mut read.errors))),
         }
     }
 }
@@ -150,12 +161,14 @@ const LIMIT_RANGE: RangeInclusive<u64> = 1..=1_000_000;
 /// Reads variables one by one and remembers every mistake.
 struct Reader<'a> {
     variables: &'a HashMap<String, String>,
+    names: Vec<&'static str>,
     errors: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
     /// An empty variable counts as unset: CloudFormation cannot leave one out.
-    fn optional(&self, name: &str) -> Option<&'a str> {
+    fn optional(&mut self, name: &'static str) -> Option<&'a str> {
+        self.names.push(name);
         self.variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
@@ -163,7 +176,7 @@ impl<'a> Reader<'a> {
         self.errors.push(format!("{name} {why}"));
     }
 
-    fn required(&mut self, name: &str) -> String {
+    fn required(&mut self, name: &'static str) -> String {
         let value = self.optional(name);
         if value.is_none() {
             self.wrong(name, "must be set");
@@ -172,7 +185,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Parses the value with `parse` when it is set.
-    fn with<T, E: Display>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+    fn with<T, E: Display>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
         match self.optional(name).map(parse)? {
             Ok(value) => Some(value),
             Err(why) => {
@@ -182,7 +195,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn parsed<T: FromStr<Err: Display>>(&mut self, name: &str, default: &str) -> Option<T> {
+    fn parsed<T: FromStr<Err: Display>>(&mut self, name: &'static str, default: &str) -> Option<T> {
         match self.optional(name).unwrap_or(default).parse() {
             Ok(value) => Some(value),
             Err(why) => {
@@ -192,18 +205,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn list<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<Vec<T>> {
+    fn list<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Option<Vec<T>> {
         self.with(name, |value| value.split(',').map(|item| item.trim().parse()).collect())
     }
 
-    fn number(&mut self, name: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
+    fn number(&mut self, name: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
         let why = format!("must be a whole number from {} to {}", range.start(), range.end());
         self.with(name, |value| value.parse().ok().filter(|number| range.contains(number)).ok_or(why))
             .unwrap_or(default)
     }
 
     /// One of a few words; the first is the default.
-    fn one_of<T: Clone>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
+    fn one_of<T: Clone>(&mut self, name: &'static str, choices: &[(&str, T)]) -> Option<T> {
         let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
         match self.optional(name) {
             None => choices.first().map(|(_, value)| value.clone()),
@@ -217,7 +230,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn issuer(&mut self, name: &str) -> Option<String> {
+    fn issuer(&mut self, name: &'static str) -> Option<String> {
         self.with(name, |value| match value.strip_prefix("https://") {
             Some(rest) if !rest.is_empty() && !rest.ends_with('/') && !rest.contains(['?', '#', ' ']) => {
                 Ok(value.to_owned())

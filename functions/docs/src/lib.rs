@@ -58,6 +58,11 @@ impl Modify for Bearer {
     }
 }
 
+/// The OpenAPI description, in JSON.
+pub fn description() -> &'static str {
+    &DESCRIPTION
+}
+
 static DESCRIPTION: LazyLock<String> =
     LazyLock::new(|| Description::openapi().to_json().unwrap_or_else(|error| error.to_string()));
 

@@ -1,0 +1,90 @@
+//! What no endpoint may choke on: every answer is a problem of the 400s.
+
+use http::Method;
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::harness::{PASSWORD, PHONE, Request, TEMPLATE, World};
+
+/// Every route that reads a body.
+fn body_routes() -> Vec<String> {
+    let routes = TEMPLATE.functions.iter().flat_map(|function| &function.routes);
+    routes.filter(|route| route.method == "POST").map(|route| route.path.clone()).collect()
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_request_are_refused_everywhere() {
+    let world = World::new().with_account().await;
+    let token = world.token(PASSWORD).await;
+    let deep = format!("{{\"phone\": {}", "[".repeat(10_000));
+    let large = json!({"phone": PHONE, "password": "x".repeat(40_000)}).to_string();
+    let nested = json!({"phone": {"a": 1}, "password": [[[]]], "otp": {}, "old_password": [], "new_password": {}});
+    let cases: Vec<(&str, Vec<u8>, u16, &str)> = vec![
+        ("application/json", b"".to_vec(), 400, "malformed-request"),
+        ("application/json", b"phone=1".to_vec(), 400, "malformed-request"),
+        ("application/json", b"{\"phone\": \"010".to_vec(), 400, "malformed-request"),
+        ("application/json", b"{\"phone\": \"\xff\xfe\"}".to_vec(), 400, "malformed-request"),
+        ("application/json", br#"{"phone": "01012345678", "phone": "01112345678"}"#.to_vec(), 400, "malformed-request"),
+        ("application/json", deep.into_bytes(), 400, "malformed-request"),
+        ("application/json", large.into_bytes(), 413, "body-too-large"),
+        ("application/json", b"[]".to_vec(), 422, "invalid-request"),
+        ("application/json", b"null".to_vec(), 422, "invalid-request"),
+        ("application/json", nested.to_string().into_bytes(), 422, "invalid-request"),
+        ("text/plain", b"{}".to_vec(), 415, "unsupported-media-type"),
+        ("application/x-www-form-urlencoded", b"phone=01012345678".to_vec(), 415, "unsupported-media-type"),
+    ];
+    for path in body_routes() {
+        for (content_type, body, status, code) in &cases {
+            let request = Request::new(Method::POST, &path).bearer(&token).body(content_type, body);
+            world.send(request).await.expect_problem(*status, code);
+        }
+        let request = Request::new(Method::POST, &path).bearer(&token);
+        world.send(request).await.expect_problem(415, "unsupported-media-type");
+    }
+}
+
+#[tokio::test]
+async fn unknown_routes_and_methods_are_problems_too() {
+    let world = World::new();
+    for path in ["/", "/auth", "/auth/", "/auth/login/", "/auth/nothing", "//auth/login", "/Auth/Login"] {
+        world.get(path).await.expect_problem(404, "not-found");
+    }
+    for method in [Method::GET, Method::PUT, Method::DELETE, Method::PATCH, Method::TRACE, Method::OPTIONS] {
+        let reply = world.send(Request::new(method, "/auth/login")).await.expect_problem(405, "method-not-allowed");
+        assert_eq!(reply.header("allow"), Some("POST"));
+        assert!(reply.function.is_none());
+    }
+}
+
+#[tokio::test]
+async fn strange_headers_are_harmless() {
+    let world = World::new().with_account().await;
+    let body = json!({"phone": PHONE, "password": PASSWORD});
+    let request = Request::post("/auth/login", body)
+        .header("user-agent", &"long ".repeat(1000))
+        .header("cookie", "a=b; c=d; ;;=")
+        .header("authorization", "Bearer");
+    world.send(request).await.expect(200);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_body_makes_any_endpoint_fail(
+        phone in "\\PC{0,30}",
+        other in prop_oneof!["\\PC{0,200}".prop_map(|text| json!(text)), any::<i64>().prop_map(|n| json!(n))],
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let world = World::new();
+            let body = json!({
+                "phone": phone, "password": other, "otp": other, "old_password": other, "new_password": other,
+            });
+            for path in body_routes() {
+                let status = world.post(&path, body.clone()).await.status;
+                assert!((400..500).contains(&status) || status == 202, "{path}: {status}");
+            }
+        });
+    }
+}

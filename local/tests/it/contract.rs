@@ -1,0 +1,214 @@
+//! What must say the same in several places, held to `template.yaml` (DESIGN section 2).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use local::{
+    registry,
+    template::{Function, Route},
+};
+use serde_json::Value;
+use shared::{config::Config, error::PROBLEMS, store};
+
+use crate::harness::{TEMPLATE, World, file, root};
+
+type Names = BTreeSet<String>;
+
+fn template_functions() -> Names {
+    TEMPLATE.functions.iter().map(|function| function.name.clone()).collect()
+}
+
+/// `POST /auth/login` and the like, with the function behind each.
+fn template_routes() -> BTreeMap<String, String> {
+    let routes = |function: &Function| {
+        let name = function.name.clone();
+        function.routes.clone().into_iter().map(move |Route { method, path }| (format!("{method} {path}"), name.clone()))
+    };
+    TEMPLATE.functions.iter().flat_map(routes).collect()
+}
+
+fn folder(path: &str) -> Names {
+    let entries = std::fs::read_dir(root().join(path)).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// The rows of a Markdown table below a heading whose first cell is code: each row's cells.
+fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
+    let text = file(document);
+    let (_, section) = text.split_once(heading).unwrap_or_else(|| panic!("{document} has no `{heading}`"));
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().replace('`', "")).collect()).collect()
+}
+
+#[test]
+fn folders_packages_binaries_events_and_registry_are_the_templates_functions() {
+    let functions = template_functions();
+    assert_eq!(folder("functions"), functions);
+    let registered: Names = registry::FUNCTIONS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(registered, functions);
+    let events: Names = functions.iter().map(|name| format!("{name}.json")).collect();
+    assert_eq!(folder("events"), events);
+    for name in &functions {
+        let manifest = file(&format!("functions/{name}/Cargo.toml"));
+        // Once as the package, once as the binary.
+        assert_eq!(manifest.matches(&format!("name = \"{name}\"")).count(), 2, "{name}");
+        assert!(file(&format!("functions/{name}/src/main.rs")).lines().count() <= 6, "{name}: main.rs only starts");
+    }
+    for name in registry::FUNCTIONS.windows(2).map(|pair| pair[0].0 < pair[1].0) {
+        assert!(name, "the registry is in alphabetical order");
+    }
+}
+
+#[test]
+fn functions_are_named_by_their_routes() {
+    for (route, name) in template_routes() {
+        let (_, path) = route.split_once(' ').unwrap();
+        let by_path: Vec<_> = path
+            .trim_start_matches("/auth/")
+            .split('/')
+            .filter(|part| !part.is_empty() && !part.starts_with(['{', '.']))
+            .collect();
+        let by_path = by_path.join("-");
+        let is_docs = name == "docs" && (by_path == "docs" || by_path == "openapi.json");
+        let has_verb = name.strip_prefix(&by_path).is_some_and(|verb| verb.is_empty() || verb.starts_with('-'));
+        assert!(is_docs || has_verb, "{route} is served by {name}");
+    }
+    for function in &TEMPLATE.functions {
+        let words = function.name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]);
+        assert_eq!(function.logical_id, format!("{}Function", words.collect::<String>()));
+    }
+}
+
+#[test]
+fn the_readmes_endpoint_table_is_the_templates_routes() {
+    let rows = table("README.md", "## Endpoints");
+    let documented: BTreeMap<_, _> = rows.into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
+    let mut routes = template_routes();
+    routes.remove("GET /docs/{file}"); // a part of the page
+    assert_eq!(documented, routes);
+}
+
+#[tokio::test]
+async fn the_openapi_paths_are_the_templates_routes() {
+    let description = World::new().get("/openapi.json").await.expect(200).body;
+    let mut described = Names::new();
+    for (path, operations) in description["paths"].as_object().unwrap() {
+        for method in operations.as_object().unwrap().keys() {
+            described.insert(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    let routes = template_routes().into_iter().filter(|(_, name)| name != "docs").map(|(route, _)| route);
+    assert_eq!(described, routes.collect());
+}
+
+#[test]
+fn cargo_lambda_watch_routes_as_the_template_does() {
+    let manifest = file("Cargo.toml");
+    let (_, section) = manifest.split_once("[workspace.metadata.lambda.watch.router]").unwrap();
+    let section = section.split("\n[").next().unwrap();
+    let mut watched = BTreeMap::new();
+    for line in section.lines().filter(|line| line.starts_with('"')) {
+        let quoted: Vec<_> = line.split('"').skip(1).step_by(2).collect();
+        let [path, method, function] = quoted[..] else { panic!("{line}") };
+        watched.insert(format!("{method} {path}"), function.to_owned());
+    }
+    assert_eq!(watched, template_routes());
+}
+
+#[test]
+fn the_tables_key_and_ttl_are_those_of_the_code() {
+    let keys: Vec<_> = TEMPLATE.table.keys.iter().map(|(name, type_)| (name.as_str(), type_.as_str())).collect();
+    assert_eq!(keys, [(store::PARTITION_KEY, "S"), (store::SORT_KEY, "S")]);
+    assert_eq!(TEMPLATE.table.ttl_attribute, store::TTL_ATTRIBUTE);
+    let table = &TEMPLATE.source["Resources"]["Table"];
+    for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
+        assert_eq!(table[policy], "Retain");
+    }
+    let properties = &table["Properties"];
+    assert_eq!(properties["BillingMode"], "PAY_PER_REQUEST");
+    assert_eq!(properties["DeletionProtectionEnabled"], true);
+    assert_eq!(properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
+}
+
+#[test]
+fn every_variable_is_read_set_and_documented() {
+    let read: Names = Config::variable_names().into_iter().map(str::to_owned).collect();
+    let variables = TEMPLATE.functions.iter().flat_map(|function| function.environment.keys().cloned());
+    let mut set: Names = variables.collect();
+    assert!(set.remove("RUST_LOG"), "the runtime reads it, not `Config`");
+    assert_eq!(set, read);
+    let documented: Names = table("README.md", "## Configuration").into_iter().map(|row| row[0].clone()).collect();
+    set.insert("RUST_LOG".to_owned());
+    assert_eq!(documented, set);
+}
+
+#[test]
+fn the_readmes_defaults_are_the_templates() {
+    let environment = &TEMPLATE.function("login").unwrap().environment;
+    for row in table("README.md", "## Configuration") {
+        let (name, default) = (&row[0], &row[1]);
+        if let Some(value) = environment.get(name).filter(|value| !value.is_empty() && *name != "TABLE_NAME") {
+            assert_eq!(default, value, "{name}");
+        }
+    }
+}
+
+#[test]
+fn no_secret_is_written_into_the_template() {
+    for function in &TEMPLATE.functions {
+        for (name, value) in &function.environment {
+            // The number of seconds that tokens live is no secret.
+            let is_secret = ["SECRET", "KEY", "PASSWORD_", "PEPPER"].iter().any(|word| name.contains(word));
+            let is_setting = name.starts_with("PASSWORD_MIN") || name.starts_with("PASSWORD_BLOCKLIST");
+            assert!(!is_secret || is_setting || value.is_empty(), "{} has a literal {name}", function.name);
+        }
+    }
+}
+
+#[test]
+fn secrets_are_given_to_the_functions_that_need_them_alone() {
+    let holders = |variable: &str| -> Vec<_> {
+        let holds = |function: &&Function| function.environment.contains_key(variable);
+        TEMPLATE.functions.iter().filter(holds).map(|function| function.name.as_str()).collect()
+    };
+    assert_eq!(holds_sorted(holders("SECRET_KEY")), ["login", "request-reset", "verify-reset"]);
+    assert_eq!(holds_sorted(holders("SIGNING_KEY")), ["change-password", "login", "me"]);
+}
+
+fn holds_sorted(mut names: Vec<&str>) -> Vec<&str> {
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn every_problem_is_documented_with_its_status() {
+    let documented: BTreeMap<_, _> =
+        table("docs/problems.md", "# Problems").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
+    let known: BTreeMap<_, _> =
+        PROBLEMS.iter().map(|(code, status, _)| ((*code).to_owned(), status.as_u16().to_string())).collect();
+    assert_eq!(documented, known);
+}
+
+#[test]
+fn every_problem_of_the_openapi_description_exists() {
+    let description = docs::description();
+    let description: Value = serde_json::from_str(description).unwrap();
+    let mut found = Names::new();
+    for operations in description["paths"].as_object().unwrap().values() {
+        for operation in operations.as_object().unwrap().values() {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let text = response["description"].as_str().unwrap();
+                for code in text.split(" · ").filter_map(|part| part.strip_prefix('`')?.split_once("`: ")) {
+                    let problem = PROBLEMS.iter().find(|(known, ..)| *known == code.0);
+                    let (_, known_status, title) = problem.unwrap_or_else(|| panic!("{} is no problem", code.0));
+                    assert_eq!((known_status.as_str(), *title), (status.as_str(), code.1));
+                    found.insert(code.0.to_owned());
+                }
+            }
+        }
+    }
+    // What no endpoint answers, but the gateway does.
+    let elsewhere = ["not-found", "method-not-allowed"].map(str::to_owned);
+    found.extend(elsewhere);
+    assert_eq!(found, PROBLEMS.iter().map(|(code, ..)| (*code).to_owned()).collect());
+}

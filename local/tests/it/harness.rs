@@ -1,0 +1,308 @@
+//! A world of its own for every test: gateway, table, clock and outbox.
+
+use std::{collections::HashMap, net::IpAddr, path::PathBuf, sync::LazyLock, time::Duration};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use local::{
+    clock::Clock,
+    dev_keys::DevKeys,
+    emulator::{Call, Emulator},
+    gateway::{Gateway, Setup},
+    template::Template,
+};
+use serde_json::{Value, json};
+use shared::{
+    sms::{Outbox, Sms},
+    time::Timestamp,
+};
+
+/// The origin's example phone, and what it is in E.164.
+pub(crate) const PHONE: &str = "01012345678";
+pub(crate) const E164: &str = "+201012345678";
+/// Another one.
+pub(crate) const OTHER_PHONE: &str = "01112345678";
+/// The origin's example passwords.
+pub(crate) const PASSWORD: &str = "mypassword";
+pub(crate) const NEW_PASSWORD: &str = "newPass123";
+pub(crate) const RESET_PASSWORD: &str = "newPass456";
+
+/// The workspace's folder.
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// A file of the workspace.
+pub(crate) fn file(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// `template.yaml`, read once.
+pub(crate) static TEMPLATE: LazyLock<Template> =
+    LazyLock::new(|| Template::load(&root().join("template.yaml")).unwrap());
+
+static KEYS: LazyLock<DevKeys> = LazyLock::new(|| DevKeys::generate().unwrap());
+
+/// Everything that a test talks to.
+pub(crate) struct World {
+    gateway: Gateway,
+    pub(crate) emulator: Emulator,
+    pub(crate) outbox: Outbox,
+    pub(crate) clock: Clock,
+}
+
+impl World {
+    /// With the template's own configuration.
+    pub(crate) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With some variables set otherwise.
+    pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
+        let emulator = Emulator::in_memory(&TEMPLATE.table).unwrap();
+        let (outbox, clock) = (Outbox::default(), Clock::manual(Timestamp::from_unix_seconds(1_800_000_000)));
+        let mut overrides: HashMap<_, _> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        overrides.insert("SECRET_KEY".to_owned(), KEYS.secret_key.clone());
+        overrides.insert("SIGNING_KEY".to_owned(), KEYS.signing_key.clone());
+        let setup = Setup {
+            template: &TEMPLATE,
+            emulator: &emulator,
+            overrides: &overrides,
+            sms: Sms::Outbox(outbox.clone()),
+            clock: clock.clone(),
+            domain_name: "latchkey.test".to_owned(),
+        };
+        let gateway = Gateway::new(setup).unwrap_or_else(|error| panic!("{error}"));
+        Self { gateway, emulator, outbox, clock }
+    }
+
+    /// Sends a request.
+    pub(crate) async fn send(&self, request: Request) -> Reply {
+        let Request { method, path, headers, body, source } = request;
+        let mut http = http::Request::new(body);
+        *http.method_mut() = method;
+        *http.uri_mut() = path.parse().unwrap();
+        *http.headers_mut() = headers;
+        let answer = self.gateway.handle(http, source).await;
+        let (parts, bytes) = answer.response.into_parts();
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Reply { status: parts.status.as_u16(), headers: parts.headers, body, bytes, function: answer.function }
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
+        self.send(Request::post(path, body)).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send(Request::new(Method::GET, path)).await
+    }
+
+    pub(crate) async fn register(&self, phone: &str, password: &str) -> Reply {
+        self.post("/auth/register", json!({"phone": phone, "password": password})).await
+    }
+
+    pub(crate) async fn login(&self, phone: &str, password: &str) -> Reply {
+        self.post("/auth/login", json!({"phone": phone, "password": password})).await
+    }
+
+    /// Registers the usual phone with the usual password.
+    pub(crate) async fn with_account(self) -> Self {
+        self.register(PHONE, PASSWORD).await.expect(201);
+        self
+    }
+
+    /// Signs in and returns the access token.
+    pub(crate) async fn token(&self, password: &str) -> String {
+        self.login(PHONE, password).await.expect(200).text("access_token").to_owned()
+    }
+
+    pub(crate) async fn me(&self, token: &str) -> Reply {
+        self.send(Request::new(Method::GET, "/auth/me").bearer(token)).await
+    }
+
+    pub(crate) async fn change_password(&self, token: &str, old: &str, new: &str) -> Reply {
+        let body = json!({"old_password": old, "new_password": new});
+        self.send(Request::post("/auth/change-password", body).bearer(token)).await
+    }
+
+    pub(crate) async fn request_reset(&self, phone: &str) -> Reply {
+        self.post("/auth/request-reset", json!({"phone": phone})).await
+    }
+
+    pub(crate) async fn verify_reset(&self, phone: &str, otp: &str, new_password: &str) -> Reply {
+        self.post("/auth/verify-reset", json!({"phone": phone, "otp": otp, "new_password": new_password})).await
+    }
+
+    /// Asks for a code and reads it from the message, as its owner does.
+    pub(crate) async fn code(&self, phone: &str) -> String {
+        self.request_reset(phone).await.expect(202);
+        self.last_code()
+    }
+
+    /// The code in the newest message.
+    pub(crate) fn last_code(&self) -> String {
+        let text = self.outbox.messages().first().expect("a message was sent").text.clone();
+        let code = text.split(|c: char| !c.is_ascii_digit()).find(|run| run.len() == 6);
+        code.expect("the message has a code").to_owned()
+    }
+
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// The items whose partition key starts so, in DynamoDB's JSON.
+    pub(crate) fn items(&self, partition: &str) -> Vec<Value> {
+        let items = self.emulator.items(&TEMPLATE.table.name).unwrap();
+        items.into_iter().filter(|item| item["pk"]["S"].as_str().unwrap().starts_with(partition)).collect()
+    }
+
+    /// The one item with this sort key in this partition.
+    pub(crate) fn item(&self, partition: &str, sort: &str) -> Value {
+        let mut items = self.items(partition);
+        items.retain(|item| item["sk"]["S"] == sort);
+        assert_eq!(items.len(), 1, "{partition} {sort}");
+        items.remove(0)
+    }
+
+    pub(crate) fn put_item(&self, item: &Value) {
+        self.emulator.put_item(&TEMPLATE.table.name, item).unwrap();
+    }
+
+    /// What the functions asked of the table since the last look.
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.emulator.calls().take()
+    }
+}
+
+/// A code that is not this one.
+pub(crate) fn another_code(code: &str) -> String {
+    let number: u32 = code.parse().unwrap();
+    format!("{:06}", (number + 1) % 1_000_000)
+}
+
+/// A request to be sent.
+#[derive(Clone)]
+pub(crate) struct Request {
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    source: IpAddr,
+}
+
+impl Request {
+    pub(crate) fn new(method: Method, path: &str) -> Self {
+        let source = "203.0.113.7".parse().unwrap();
+        Self { method, path: path.to_owned(), headers: HeaderMap::new(), body: Vec::new(), source }
+    }
+
+    pub(crate) fn post(path: &str, body: Value) -> Self {
+        Self::new(Method::POST, path).body("application/json", body.to_string().as_bytes())
+    }
+
+    pub(crate) fn body(mut self, content_type: &str, body: &[u8]) -> Self {
+        self.headers.insert(header::CONTENT_TYPE, content_type.parse().unwrap());
+        self.body = body.to_vec();
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.insert(name, value.parse().unwrap());
+        self
+    }
+
+    pub(crate) fn any_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    pub(crate) fn raw_body(mut self, body: Vec<u8>) -> Self {
+        self.body = body;
+        self
+    }
+
+    pub(crate) fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    pub(crate) fn from(mut self, source: &str) -> Self {
+        self.source = source.parse().unwrap();
+        self
+    }
+}
+
+/// What came back. Has no `Debug`: answers carry tokens, and a failing test must not print one.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) function: Option<String>,
+}
+
+impl Reply {
+    /// Checks the status; a failure names the problem's code and nothing else.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "problem: {}", self.code());
+        self
+    }
+
+    /// Checks status and problem code, and that it is a problem as RFC 9457 wants it.
+    #[track_caller]
+    pub(crate) fn expect_problem(self, status: u16, code: &str) -> Self {
+        assert_eq!((self.status, self.code()), (status, code));
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        assert_eq!(self.body["type"], format!("urn:latchkey:problem:{code}"));
+        assert_eq!(self.body["status"], status);
+        for member in ["title", "detail", "instance"] {
+            assert!(self.body[member].as_str().is_some_and(|text| !text.is_empty()), "{member}");
+        }
+        self
+    }
+
+    /// Checks that it is 429 for this limit, and says in how many seconds to come back.
+    #[track_caller]
+    pub(crate) fn expect_limit(self, bucket: &str) -> u64 {
+        let reply = self.expect_problem(429, "too-many-requests");
+        assert_eq!(reply.body["bucket"], bucket);
+        reply.header("retry-after").expect("429 carries Retry-After").parse().unwrap()
+    }
+
+    /// Checks that it is 422 for these fields.
+    #[track_caller]
+    pub(crate) fn expect_fields(self, pointers: &[&str]) -> Self {
+        let reply = self.expect_problem(422, "invalid-request");
+        let errors = reply.body["errors"].as_array().unwrap();
+        let named: Vec<_> = errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect();
+        assert_eq!(named, pointers);
+        assert!(errors.iter().all(|error| !error["detail"].as_str().unwrap().is_empty()));
+        reply
+    }
+
+    /// The problem's code; empty when it is no problem.
+    pub(crate) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    #[track_caller]
+    pub(crate) fn text(&self, member: &str) -> &str {
+        self.body[member].as_str().unwrap_or_else(|| panic!("the answer has no text `{member}`"))
+    }
+
+    /// Everything that a client can tell two answers apart by: all but the request's identifier.
+    pub(crate) fn fingerprint(&self) -> (u16, Vec<(String, String)>, Value) {
+        let mut body = self.body.clone();
+        if let Some(body) = body.as_object_mut() {
+            body.remove("instance");
+        }
+        let headers = self.headers.iter().filter(|(name, _)| *name != header::CONTENT_LENGTH);
+        let mut headers: Vec<_> = headers.map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned())).collect();
+        headers.sort();
+        (self.status, headers, body)
+    }
+}

@@ -1,0 +1,69 @@
+//! Granted is used, and used is granted: for every function, both ways.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, TEMPLATE, World, another_code};
+
+/// Goes every way that asks something of the table.
+async fn go_every_way(world: &World) {
+    world.login(PHONE, PASSWORD).await;
+    world.register(PHONE, PASSWORD).await.expect(201);
+    world.register(PHONE, PASSWORD).await.expect(409);
+    world.login(PHONE, "wrong password").await.expect(401);
+    let token = world.token(PASSWORD).await;
+    world.me(&token).await.expect(200);
+    world.change_password(&token, "wrong password", NEW_PASSWORD).await.expect(403);
+    world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
+    let code = world.code(PHONE).await;
+    world.request_reset(PHONE).await.expect(429);
+    world.request_reset(OTHER_PHONE).await.expect(202);
+    world.verify_reset(PHONE, &another_code(&code), RESET_PASSWORD).await.expect(400);
+    world.verify_reset(PHONE, &code, RESET_PASSWORD).await.expect(204);
+    world.me(&token).await.expect(401);
+    for path in ["/docs", "/openapi.json", "/health"] {
+        world.get(path).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn every_function_is_granted_what_it_uses_and_nothing_else() {
+    let world = World::new();
+    go_every_way(&world).await;
+    let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for call in world.calls() {
+        used.entry(call.function).or_default().extend(call.actions);
+    }
+    for function in &TEMPLATE.functions {
+        let used = used.remove(&function.name).unwrap_or_default();
+        assert_eq!(function.dynamodb_actions, used, "granted (left) and used (right) by {}", function.name);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_granted_is_denied() {
+    let world = World::new();
+    let me = TEMPLATE.function("me").unwrap();
+    let client = world.emulator.client_for(me);
+    let scan = client.scan().table_name(&TEMPLATE.table.name).send().await;
+    let error = scan.expect_err("`me` may not scan").into_service_error();
+    assert_eq!(error.meta().code(), Some("AccessDeniedException"));
+}
+
+#[test]
+fn policies_name_exact_actions_on_the_table_alone() {
+    for function in &TEMPLATE.functions {
+        let policies = &TEMPLATE.source["Resources"][function.logical_id.as_str()]["Properties"]["Policies"];
+        for policy in policies.as_sequence().into_iter().flatten() {
+            for statement in policy["Statement"].as_sequence().unwrap() {
+                let resource = serde_norway::to_string(&statement["Resource"]).unwrap();
+                assert_eq!(resource.trim(), "!GetAtt Table.Arn", "{}", function.name);
+                for action in statement["Action"].as_sequence().unwrap() {
+                    assert!(!action.as_str().unwrap().contains('*'), "{}", function.name);
+                }
+            }
+        }
+    }
+    assert_eq!(json!(TEMPLATE.function("health").unwrap().dynamodb_actions), json!([]));
+}

@@ -1,0 +1,20 @@
+//! Latchkey as its clients see it: over HTTP, against the embedded DynamoDB, through the real SDK.
+
+mod bad_input;
+mod change_password;
+mod contract;
+mod docs;
+mod events;
+mod flows;
+mod harness;
+mod health;
+mod least_privilege;
+mod login;
+mod me;
+mod origin;
+mod races;
+mod register;
+mod request_reset;
+mod round_trips;
+mod server;
+mod verify_reset;

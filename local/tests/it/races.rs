@@ -1,0 +1,138 @@
+//! Really concurrent requests: each on its own task, on several threads.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use crate::harness::{NEW_PASSWORD, PASSWORD, PHONE, RESET_PASSWORD, Reply, World, another_code};
+
+/// Sends `count` requests at once.
+async fn at_once<F, R>(world: &Arc<World>, count: usize, request: F) -> Vec<Reply>
+where
+    F: Fn(Arc<World>, usize) -> R,
+    R: Future<Output = Reply> + Send + 'static,
+{
+    let tasks: Vec<_> = (0..count).map(|at| tokio::spawn(request(world.clone(), at))).collect();
+    join_all(tasks).await.into_iter().map(Result::unwrap).collect()
+}
+
+fn count(replies: &[Reply], status: u16) -> usize {
+    replies.iter().filter(|reply| reply.status == status).count()
+}
+
+async fn world_with_account() -> Arc<World> {
+    Arc::new(World::new().with_account().await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_24_registrations_of_one_phone_one_gets_the_account() {
+    let world = Arc::new(World::new());
+    let replies = at_once(&world, 24, async |world: Arc<World>, at| {
+        let spelling = if at % 2 == 0 { PHONE } else { "+20 10 1234 5678" };
+        world.register(spelling, &format!("password of {at}")).await
+    })
+    .await;
+    assert_eq!((count(&replies, 201), count(&replies, 409)), (1, 23));
+
+    let winner = replies.iter().position(|reply| reply.status == 201).unwrap();
+    let token = world.token(&format!("password of {winner}")).await;
+    assert_eq!(world.me(&token).await.expect(200).text("id"), replies[winner].text("id"));
+    assert_eq!(world.items("USER#").iter().filter(|item| item["sk"]["S"] == "PROFILE").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_40_wrong_codes_five_are_judged_and_then_the_right_one_is_refused() {
+    let world = world_with_account().await;
+    let code = world.code(PHONE).await;
+    let wrong = another_code(&code);
+    let replies = at_once(&world, 40, move |world: Arc<World>, _| {
+        let wrong = wrong.clone();
+        async move { world.verify_reset(PHONE, &wrong, RESET_PASSWORD).await }
+    })
+    .await;
+    assert_eq!(count(&replies, 400), 40);
+    let item = world.item("PHONE#", "OTP#reset");
+    assert_eq!((item["attempts"]["N"].as_str(), item["failures"]["N"].as_str()), (Some("5"), Some("5")));
+    world.verify_reset(PHONE, &code, RESET_PASSWORD).await.expect_problem(400, "invalid-otp");
+    world.login(PHONE, PASSWORD).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_32_right_codes_one_sets_its_password() {
+    let world = world_with_account().await;
+    let code = world.code(PHONE).await;
+    let replies = at_once(&world, 32, move |world: Arc<World>, at| {
+        let code = code.clone();
+        async move { world.verify_reset(PHONE, &code, &format!("password of {at}")).await }
+    })
+    .await;
+    assert_eq!((count(&replies, 204), count(&replies, 400)), (1, 31));
+    let winner = replies.iter().position(|reply| reply.status == 204).unwrap();
+    world.login(PHONE, &format!("password of {winner}")).await.expect(200);
+    world.login(PHONE, &format!("password of {}", (winner + 1) % 32)).await.expect_problem(401, "invalid-credentials");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_48_wrong_logins_six_are_judged() {
+    let world = world_with_account().await;
+    let replies =
+        at_once(&world, 48, async |world: Arc<World>, _| world.login(PHONE, "wrong password").await).await;
+    assert_eq!((count(&replies, 401), count(&replies, 429)), (6, 42));
+    assert_eq!(world.item("PHONE#", "CREDENTIAL")["login_failures"]["N"], "6");
+    world.login(PHONE, PASSWORD).await.expect_limit("login-phone");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_48_wrong_logins_of_an_unknown_phone_six_are_judged() {
+    let world = Arc::new(World::new());
+    let replies =
+        at_once(&world, 48, async |world: Arc<World>, _| world.login(PHONE, "wrong password").await).await;
+    assert_eq!((count(&replies, 401), count(&replies, 429)), (6, 42));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_10_requests_for_a_code_one_sends_a_message() {
+    let world = world_with_account().await;
+    let replies = at_once(&world, 10, async |world: Arc<World>, _| world.request_reset(PHONE).await).await;
+    assert_eq!((count(&replies, 202), count(&replies, 429)), (1, 9));
+    assert_eq!(world.outbox.messages().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_8_changes_of_one_password_one_counts() {
+    let world = world_with_account().await;
+    let token = world.token(PASSWORD).await;
+    let replies = at_once(&world, 8, move |world: Arc<World>, at| {
+        let token = token.clone();
+        async move { world.change_password(&token, PASSWORD, &format!("password of {at}")).await }
+    })
+    .await;
+    assert_eq!(count(&replies, 204), 1);
+    assert!(replies.iter().all(|reply| matches!(reply.status, 204 | 401 | 403 | 429)));
+    let winner = replies.iter().position(|reply| reply.status == 204).unwrap();
+    world.advance(900);
+    world.login(PHONE, &format!("password of {winner}")).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn sessions_of_logins_that_a_reset_outran_are_dead() {
+    let world = world_with_account().await;
+    let code = world.code(PHONE).await;
+    let replies = at_once(&world, 6, move |world: Arc<World>, at| {
+        let code = code.clone();
+        async move {
+            if at == 3 {
+                world.verify_reset(PHONE, &code, NEW_PASSWORD).await
+            } else {
+                world.login(PHONE, PASSWORD).await
+            }
+        }
+    })
+    .await;
+    assert_eq!(count(&replies, 204), 1);
+    for reply in replies.iter().filter(|reply| reply.status == 200) {
+        world.me(reply.text("access_token")).await.expect_problem(401, "invalid-token");
+    }
+    world.login(PHONE, PASSWORD).await.expect_problem(401, "invalid-credentials");
+    world.login(PHONE, NEW_PASSWORD).await.expect(200);
+}

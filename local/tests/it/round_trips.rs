@@ -1,0 +1,55 @@
+//! How many steps a request waits for the table: the budget of DESIGN section 5. Calls made at once are one step.
+
+use local::emulator::Call;
+
+use crate::harness::{NEW_PASSWORD, PASSWORD, PHONE, RESET_PASSWORD, World};
+
+/// The steps in a set of calls: how often all that ran had ended before the next began.
+fn steps(mut calls: Vec<Call>) -> usize {
+    calls.sort_by_key(|call| call.started);
+    let mut steps = 0;
+    let mut step_ends = 0;
+    for call in calls {
+        if call.started > step_ends {
+            steps += 1;
+            step_ends = call.ended;
+        } else {
+            step_ends = step_ends.min(call.ended);
+        }
+    }
+    steps
+}
+
+#[tokio::test]
+async fn requests_wait_for_the_table_as_often_as_budgeted() {
+    let world = World::new();
+    world.register(PHONE, PASSWORD).await.expect(201);
+    assert_eq!(steps(world.calls()), 1, "register");
+
+    let token = world.token(PASSWORD).await;
+    assert_eq!(steps(world.calls()), 2, "login");
+
+    world.login(PHONE, "wrong password").await.expect(401);
+    assert_eq!(steps(world.calls()), 1, "login with a wrong password");
+
+    world.me(&token).await.expect(200);
+    assert_eq!(steps(world.calls()), 1, "me");
+
+    world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
+    assert_eq!(steps(world.calls()), 3, "change-password");
+
+    let code = world.code(PHONE).await;
+    assert_eq!(steps(world.calls()), 2, "request-reset");
+
+    world.verify_reset(PHONE, &code, RESET_PASSWORD).await.expect(204);
+    assert_eq!(steps(world.calls()), 2, "verify-reset");
+}
+
+#[test]
+fn calls_that_overlap_are_one_step() {
+    let call = |started, ended| Call { function: String::new(), actions: [].into(), started, ended };
+    assert_eq!(steps(vec![]), 0);
+    assert_eq!(steps(vec![call(1, 2), call(3, 4)]), 2);
+    assert_eq!(steps(vec![call(1, 3), call(2, 4)]), 1);
+    assert_eq!(steps(vec![call(1, 4), call(2, 3), call(5, 6)]), 2);
+}

@@ -1,0 +1,224 @@
+//! The real `cargo run` server: a process, a port, a folder.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, ChildStdout, Command, Output, Stdio},
+};
+
+use serde_json::{Value, json};
+use tempfile::tempdir;
+
+use crate::harness::{E164, PASSWORD, PHONE, root};
+
+/// A server that ends with the test.
+struct Server {
+    process: Child,
+    url: String,
+    // Kept open: a server that writes to a closed pipe would fail.
+    _stdout: BufReader<ChildStdout>,
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+    command.current_dir(root()).env_remove("PORT").args(arguments);
+    command
+}
+
+impl Server {
+    /// Starts one on a free port and waits for its last line.
+    fn start(arguments: &[&str]) -> Self {
+        Self::start_on("0", arguments)
+    }
+
+    fn start_on(port: &str, arguments: &[&str]) -> Self {
+        let mut process = command(&["--port", port]).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        let url = loop {
+            line.clear();
+            assert!(stdout.read_line(&mut line).unwrap() > 0, "the server ended before it was ready");
+            if let Some(url) = line.trim().strip_prefix("Latchkey is ready on ") {
+                break url.to_owned();
+            }
+        };
+        Self { process, url, _stdout: stdout }
+    }
+
+    fn port(&self) -> &str {
+        self.url.rsplit(':').next().unwrap()
+    }
+
+    /// One request, its status and its body.
+    fn request(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: latchkey\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let (status, body) = self.request("POST", path, "Content-Type: application/json\r\n", &body.to_string());
+        (status, serde_json::from_str(&body).unwrap_or_default())
+    }
+
+    fn me(&self, token: &str) -> u16 {
+        self.request("GET", "/auth/me", &format!("Authorization: Bearer {token}\r\n"), "").0
+    }
+
+    /// Ends it as Ctrl-C does, and waits.
+    fn interrupt(mut self) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        assert!(self.process.wait().unwrap().success(), "Ctrl-C is a clean end");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn accounts_sessions_and_codes_are_still_there_after_a_restart() {
+    let folder = tempdir().unwrap();
+    let data = folder.path().join("kept");
+    let arguments = ["--data", data.to_str().unwrap()];
+    let account = json!({"phone": PHONE, "password": PASSWORD});
+
+    let server = Server::start(&arguments);
+    let (status, registered) = server.post("/auth/register", &account);
+    assert_eq!((status, &registered["phone"]), (201, &json!(E164)));
+    let (status, tokens) = server.post("/auth/login", &account);
+    assert_eq!(status, 200);
+    let token = tokens["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(server.me(&token), 200);
+    let (status, reset) = server.post("/auth/request-reset", &json!({"phone": PHONE}));
+    assert_eq!(status, 202);
+    let (_, page) = server.request("GET", "/dev/sms", "", "");
+    assert!(page.contains(E164) && page.contains(reset["otp"].as_str().unwrap()));
+    server.interrupt();
+
+    let server = Server::start(&arguments);
+    assert_eq!(server.post("/auth/register", &account).0, 409);
+    let verify = json!({"phone": PHONE, "otp": reset["otp"], "new_password": "a new password"});
+    assert_eq!(server.post("/auth/verify-reset", &verify).0, 204);
+    assert_eq!(server.me(&token), 401);
+    server.interrupt();
+}
+
+#[test]
+fn a_token_outlives_a_restart_on_the_same_port() {
+    let folder = tempdir().unwrap();
+    let arguments = ["--data", folder.path().to_str().unwrap()];
+    let account = json!({"phone": PHONE, "password": PASSWORD});
+    let server = Server::start(&arguments);
+    server.post("/auth/register", &account);
+    let token = server.post("/auth/login", &account).1["access_token"].as_str().unwrap().to_owned();
+    let port = server.port().to_owned();
+    server.interrupt();
+    let server = Server::start_on(&port, &arguments);
+    assert_eq!(server.me(&token), 200);
+}
+
+#[test]
+fn in_memory_nothing_is_kept() {
+    let account = json!({"phone": PHONE, "password": PASSWORD});
+    for _ in 0..2 {
+        let server = Server::start(&["--memory"]);
+        assert_eq!(server.post("/auth/register", &account).0, 201);
+        server.interrupt();
+    }
+}
+
+#[test]
+fn variables_are_overridden_by_the_environment_and_by_arguments() {
+    let server = Server::start(&["--memory", "--env", "OTP_EXPOSE=false", "--env", "PASSWORD_MIN_LENGTH=20"]);
+    let short = json!({"phone": PHONE, "password": PASSWORD});
+    assert_eq!(server.post("/auth/register", &short).0, 422);
+    assert_eq!(server.post("/auth/request-reset", &json!({"phone": PHONE})), (202, json!({})));
+}
+
+#[test]
+fn large_and_unknown_requests_are_answered_and_the_server_goes_on() {
+    let server = Server::start(&["--memory"]);
+    let large = "x".repeat(40_000);
+    let json_header = "Content-Type: application/json\r\n";
+    assert_eq!(server.request("POST", "/auth/login", json_header, &large).0, 413);
+    assert_eq!(server.request("GET", "/nothing", "", "").0, 404);
+    assert_eq!(server.request("DELETE", "/auth/login", "", "").0, 405);
+    assert_eq!(server.request("GET", "/health", "", "").0, 200);
+}
+
+fn fails(output: &Output, sentence: &str) {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains(sentence), "{errors}");
+    assert_eq!(errors.trim().lines().count(), 1, "one sentence: {errors}");
+}
+
+#[test]
+fn a_port_in_use_is_one_sentence() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = command(&["--memory", "--port", &port]).output().unwrap();
+    fails(&output, &format!("port {port} is in use"));
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_one_sentence() {
+    let folder = tempdir().unwrap();
+    // A file where the folder should be: refused to whoever runs the test, root included.
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let data = file.join("data");
+    let output = command(&["--port", "0", "--data", data.to_str().unwrap()]).output().unwrap();
+    fails(&output, "cannot keep data in");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_one_sentence() {
+    let folder = tempdir().unwrap();
+    fs::write(folder.path().join("dynamodb.sqlite"), "this is no database, but a text of some length").unwrap();
+    let output = command(&["--port", "0", "--data", folder.path().to_str().unwrap()]).output().unwrap();
+    fails(&output, "cannot keep data in");
+}
+
+#[test]
+fn a_broken_or_missing_template_is_one_sentence() {
+    let run_in = |folder: &Path| command(&["--memory", "--port", "0"]).current_dir(folder).output().unwrap();
+    let folder = tempdir().unwrap();
+    fails(&run_in(folder.path()), "there is no template.yaml");
+    fs::write(folder.path().join("template.yaml"), "Resources: [").unwrap();
+    fails(&run_in(folder.path()), "template.yaml is not YAML");
+    fs::write(folder.path().join("template.yaml"), "Resources: {}").unwrap();
+    fails(&run_in(folder.path()), "has no table");
+}
+
+#[test]
+fn a_wrong_variable_is_one_sentence_that_names_it() {
+    let run = |variable: &str| command(&["--memory", "--port", "0", "--env", variable]).output().unwrap();
+    fails(&run("OTP_TTL_SECONDS=9999"), "OTP_TTL_SECONDS must be a whole number from 30 to 600");
+    fails(&run("OTP_LIFETIME=9"), "no function has the variable OTP_LIFETIME");
+    fails(&run("TABLE_NAME=other"), "TABLE_NAME cannot be overridden");
+}
+
+#[test]
+fn help_names_every_option() {
+    let output = command(&["--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    for option in ["--port", "--host", "--memory", "--data", "--env", "--help"] {
+        assert!(help.contains(option), "{option}");
+    }
+}
