@@ -1,5 +1,5 @@
 //! The dev server's own secret and signing key: made at the first start, kept beside the data, so that tokens and codes
-//! outlive a restart as the accounts do. On AWS they come from Secrets Manager.
+//! outlive a restart as the accounts do. On AWS they come from Secrets Manager, where `new-keys` puts them.
 
 use std::{fs, io, io::Write, path::Path};
 

@@ -140,7 +140,7 @@ impl Emulator {
     pub fn items(&self, table: &str) -> Result<Vec<Value>, EmulatorError> {
         let answer = self.call("Scan", &json!({ "TableName": table }).to_string())?;
         let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
-        Ok(answer["Items"].as_array().cloned().unwrap_or_default())
+        Ok(answer.get("Items").and_then(Value::as_array).cloned().unwrap_or_default())
     }
 
     /// Writes an item as it is, for tests that need one that no endpoint writes.
@@ -237,7 +237,7 @@ fn actions(operation: &str, body: &str) -> BTreeSet<String> {
         return [operation.to_owned()].into();
     }
     let body: Value = serde_json::from_str(body).unwrap_or_default();
-    let parts = body["TransactItems"].as_array().into_iter().flatten();
+    let parts = body.get("TransactItems").and_then(Value::as_array).into_iter().flatten();
     let verbs = parts.flat_map(|part| part.as_object().into_iter().flat_map(|part| part.keys()));
     verbs
         .map(|verb| if verb == "ConditionCheck" { "ConditionCheckItem".to_owned() } else { format!("{verb}Item") })
@@ -245,9 +245,8 @@ fn actions(operation: &str, body: &str) -> BTreeSet<String> {
 }
 
 fn response(status: u16, body: String) -> HttpResponse {
-    let status =
-        status.try_into().unwrap_or(aws_smithy_runtime_api::http::StatusCode::try_from(500).expect("a status"));
-    let mut response = HttpResponse::new(status, SdkBody::from(body));
+    let status = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::new(status.into(), SdkBody::from(body));
     response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
     response
 }

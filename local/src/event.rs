@@ -33,11 +33,16 @@ pub(crate) fn of(parts: &Parts, body: &[u8], arrival: &Arrival<'_>) -> Value {
     headers.insert("host", arrival.domain_name.to_owned());
 
     let path = parts.uri.path();
-    let mut event = json!({
+    let (body, is_base64) = match std::str::from_utf8(body) {
+        Ok(text) => (text.to_owned(), false),
+        Err(_) => (BASE64_STANDARD.encode(body), true),
+    };
+    json!({
         "version": "2.0",
         "routeKey": arrival.route_key,
         "rawPath": path,
         "rawQueryString": parts.uri.query().unwrap_or_default(),
+        "cookies": cookies,
         "headers": headers,
         "requestContext": {
             "accountId": "000000000000",
@@ -57,22 +62,8 @@ pub(crate) fn of(parts: &Parts, body: &[u8], arrival: &Arrival<'_>) -> Value {
             "time": arrival.now.to_rfc3339(),
             "timeEpoch": arrival.now.unix_millis(),
         },
-        "isBase64Encoded": false,
-    });
-    if !arrival.path_parameters.is_empty() {
-        event["pathParameters"] = json!(arrival.path_parameters);
-    }
-    if !cookies.is_empty() {
-        event["cookies"] = json!(cookies);
-    }
-    if !body.is_empty() {
-        match std::str::from_utf8(body) {
-            Ok(text) => event["body"] = text.into(),
-            Err(_) => {
-                event["body"] = BASE64_STANDARD.encode(body).into();
-                event["isBase64Encoded"] = true.into();
-            }
-        }
-    }
-    event
+        "pathParameters": arrival.path_parameters,
+        "body": body,
+        "isBase64Encoded": is_base64,
+    })
 }

@@ -14,7 +14,7 @@ use shared::{
     config::{Config, ConfigErrors},
     context::SourceAddress,
     password::{HashError, Hasher},
-    runtime::respond,
+    runtime::{respond, respond_stateless},
     sms::Sms,
 };
 use uuid::Uuid;
@@ -200,7 +200,7 @@ impl RunningFunction {
     async fn respond(&self, context: &Context, request: Request) -> http::Response<Body> {
         match &self.run {
             Run::Stateful(handler, app) => respond(context, handler(app, context, request)).await,
-            Run::Stateless(handler) => respond(context, handler(context, request)).await,
+            Run::Stateless(handler) => respond_stateless(context, *handler, &request).await,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `cargo run`: the whole of Latchkey on this machine.
 
+#![expect(clippy::print_stdout, reason = "the dev server talks to whoever started it")]
+
 use std::{
     collections::HashMap,
     fs,
@@ -7,7 +9,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use local::{
     clock::Clock,
     dev_keys::DevKeys,
@@ -21,8 +23,10 @@ use tokio::net::TcpListener;
 
 /// Latchkey on this machine: every endpoint, an embedded DynamoDB, an SMS outbox at /dev/sms and Swagger UI at /docs.
 #[derive(Parser)]
-#[command(name = "latchkey", version)]
+#[command(name = "latchkey", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Where to listen; 0 takes a free port.
     #[arg(long, env = "PORT", default_value_t = 8000)]
     port: u16,
@@ -38,6 +42,13 @@ struct Arguments {
     /// Override one of the template's environment variables; repeatable.
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = name_and_value)]
     env: Vec<(String, String)>,
+}
+
+/// What else this program does.
+#[derive(Subcommand)]
+enum Command {
+    /// Print new keys for a deployment, as JSON for Secrets Manager. They are secrets: pipe them there.
+    NewKeys,
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {
@@ -56,8 +67,10 @@ fn main() -> ExitCode {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result = runtime.map_err(|error| error.to_string()).and_then(|runtime| runtime.block_on(run(arguments)));
+    let result = match arguments.command {
+        Some(Command::NewKeys) => new_keys(),
+        None => serve(arguments),
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
@@ -65,6 +78,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn new_keys() -> Result<(), Sentence> {
+    let keys = DevKeys::generate().map_err(|error| error.to_string())?;
+    println!("{}", serde_json::to_string(&keys).map_err(|error| error.to_string())?);
+    Ok(())
+}
+
+fn serve(arguments: Arguments) -> Result<(), Sentence> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| error.to_string())?.block_on(run(arguments))
 }
 
 async fn run(arguments: Arguments) -> Result<(), Sentence> {

@@ -14,8 +14,8 @@ pub enum Code {
 /// Every function, by name.
 pub const FUNCTIONS: &[(&str, Code)] = &[
     ("change-password", Code::Stateful(|app, ctx, request| Box::pin(change_password::handle(app, ctx, request)))),
-    ("docs", Code::Stateless(|ctx, request| Box::pin(docs::handle(ctx, request)))),
-    ("health", Code::Stateless(|ctx, request| Box::pin(health::handle(ctx, request)))),
+    ("docs", Code::Stateless(docs::handle)),
+    ("health", Code::Stateless(health::handle)),
     ("login", Code::Stateful(|app, ctx, request| Box::pin(login::handle(app, ctx, request)))),
     ("me", Code::Stateful(|app, ctx, request| Box::pin(me::handle(app, ctx, request)))),
     ("register", Code::Stateful(|app, ctx, request| Box::pin(register::handle(app, ctx, request)))),

@@ -132,8 +132,8 @@ impl Table {
         let mut keys = Vec::new();
         for key in list("KeySchema")? {
             let name = text_at(key, &["AttributeName"]).ok_or_else(|| wrong(at("KeySchema"), "names no attribute"))?;
-            let type_ = types.get(&name).ok_or_else(|| wrong(at("AttributeDefinitions"), "lacks a key"))?;
-            keys.push((name, type_.clone()));
+            let scalar_type = types.get(&name).ok_or_else(|| wrong(at("AttributeDefinitions"), "lacks a key"))?;
+            keys.push((name, scalar_type.clone()));
         }
         let ttl_attribute = text_at(resource, &["Properties", "TimeToLiveSpecification", "AttributeName"])
             .ok_or_else(|| wrong(at("TimeToLiveSpecification"), "is missing"))?;

@@ -1,6 +1,6 @@
 //! What a request can end with when it does not succeed: RFC 9457 problems, one variant per documented code.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{error::Error as StdError, fmt::Display, time::Duration};
 
 use http::{StatusCode, header};
 use serde::Serialize;
@@ -201,7 +201,7 @@ impl ApiError {
     }
 
     /// A field that is wrong for a reason that only a later look showed.
-    pub fn invalid_field(pointer: &str, detail: impl ToString) -> Self {
+    pub fn invalid_field(pointer: &str, detail: &dyn Display) -> Self {
         Self::InvalidRequest(vec![FieldError { pointer: pointer.to_owned(), detail: detail.to_string() }])
     }
 
@@ -263,11 +263,11 @@ impl ApiError {
         };
         let response = Response::problem(status, &problem);
         match self {
-            // RFC 6750 section 3: without a token, no error code.
-            Self::InvalidToken(TokenProblem::Missing) => response.with_header(header::WWW_AUTHENTICATE, "Bearer"),
+            // RFC 9110 section 15.5.2: every 401 names a scheme. RFC 6750 section 3: without a token, no error code.
+            Self::InvalidCredentials | Self::InvalidToken(TokenProblem::Missing) => {
+                response.with_header(header::WWW_AUTHENTICATE, "Bearer")
+            }
             Self::InvalidToken(_) => response.with_header(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""),
-            // RFC 9110 section 15.5.2: every 401 names a scheme. Ours is the login itself.
-            Self::InvalidCredentials => response.with_header(header::WWW_AUTHENTICATE, "Bearer"),
             Self::TooManyRequests { retry_after, .. } => {
                 response.with_header(header::RETRY_AFTER, &whole_seconds(retry_after).to_string())
             }

@@ -54,7 +54,6 @@ impl Request {
         let context =
             Context { now, request_id, source: SourceAddress::parse(&source), user_agent, origin: origin(&domain) };
         let body = match body {
-            Body::Empty => Vec::new(),
             Body::Text(text) => text.into_bytes(),
             Body::Binary(bytes) => bytes,
             _ => Vec::new(),
@@ -126,7 +125,7 @@ impl Request {
             Ok(members)
         } else {
             serde_json::from_slice::<IgnoredAny>(&self.body).map_err(malformed)?;
-            Err(ApiError::invalid_field("", "must be a JSON object"))
+            Err(ApiError::invalid_field("", &"must be a JSON object"))
         }
     }
 }
@@ -204,7 +203,7 @@ impl Fields<'_> {
     }
 
     /// Says that a field is wrong.
-    pub fn refuse(&mut self, name: &str, detail: impl Display) {
+    pub fn refuse(&mut self, name: &str, detail: &dyn Display) {
         self.errors.push(FieldError { pointer: format!("/{name}"), detail: detail.to_string() });
     }
 
@@ -214,7 +213,7 @@ impl Fields<'_> {
             Some(Value::String(text)) => parse(text).map_err(|error| error.to_string()),
             Some(_) => Err("must be a string".to_owned()),
         };
-        parsed.map_err(|detail| self.refuse(name, detail)).ok()
+        parsed.map_err(|detail| self.refuse(name, &detail)).ok()
     }
 }
 
@@ -328,7 +327,7 @@ mod tests {
         check(b"[]", Err("invalid-request"));
         check(b"\"text\"", Err("invalid-request"));
         check(b"null", Err("invalid-request"));
-        check(&[b' '; MAX_BODY + 1], Err("body-too-large"));
+        check(" ".repeat(MAX_BODY + 1).as_bytes(), Err("body-too-large"));
     }
 
     #[test]

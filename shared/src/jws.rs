@@ -38,6 +38,7 @@ fn unsupported() -> Error {
     ErrorKind::InvalidAlgorithm.into()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that the library calls")]
 fn compute_digest(data: &[u8], hash: ThumbprintHash) -> Result<Vec<u8>> {
     match hash {
         ThumbprintHash::SHA256 => Ok(digest::digest(&digest::SHA256, data).as_ref().to_vec()),

@@ -53,7 +53,7 @@ pub enum InvalidPhone {
     #[error("must be a phone number, for example +201012345678")]
     NotANumber,
     /// The shape is right, but no such number is given out.
-    #[error("is not a number that is in use in its country")]
+    #[error("is not a number that exists; check its digits and its country code")]
     NotInUse,
     /// A landline, a premium number, a pager, …
     #[error("must be a number that can receive SMS")]

@@ -30,8 +30,8 @@ const DEADLINE: Duration = Duration::from_secs(8);
 /// A handler as the runtime calls it.
 pub type Handler = for<'a> fn(&'a App, &'a Context, Request) -> HandlerFuture<'a>;
 
-/// A handler that needs nothing but the request.
-pub type StatelessHandler = for<'a> fn(&'a Context, Request) -> HandlerFuture<'a>;
+/// A handler that needs nothing but the request, and so waits for nothing.
+pub type StatelessHandler = fn(&Context, &Request) -> Result<Response, ApiError>;
 
 /// What a handler returns.
 pub type HandlerFuture<'a> = BoxFuture<'a, Result<Response, ApiError>>;
@@ -59,7 +59,7 @@ pub fn run_stateless(handler: StatelessHandler) -> Result<(), Error> {
     block_on(async {
         let serve = |event: lambda_http::Request| {
             let (request, context) = Request::from_lambda(event, wall_clock());
-            async move { Ok::<_, Error>(respond(&context, handler(&context, request)).await) }
+            async move { Ok::<_, Error>(respond_stateless(&context, handler, &request).await) }
         };
         lambda_http::run(service_fn(serve)).await
     })
@@ -80,6 +80,11 @@ pub async fn respond(ctx: &Context, handling: HandlerFuture<'_>) -> http::Respon
         error.into_response(&ctx.request_id)
     });
     response.into_lambda()
+}
+
+/// [`respond`] for a handler without state.
+pub async fn respond_stateless(ctx: &Context, handler: StatelessHandler, request: &Request) -> http::Response<Body> {
+    respond(ctx, Box::pin(async move { handler(ctx, request) })).await
 }
 
 /// One thread: a sandbox serves one request at a time.

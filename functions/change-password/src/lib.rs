@@ -48,7 +48,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let Caller { profile, session } = Caller::authenticate(app, ctx, &request).await?;
     let ChangePasswordRequest { old_password, new_password } = request.read(&app.config)?;
     let new_password =
-        new_password.not_the_phone(&profile.phone).map_err(|why| ApiError::invalid_field("/new_password", why))?;
+        new_password.not_the_phone(&profile.phone).map_err(|why| ApiError::invalid_field("/new_password", &why))?;
 
     let credential = match app.store.spend_login_attempt(&profile.phone, ctx.now).await? {
         LoginAttempt::Admitted(credential) => credential.filter(|credential| credential.user == profile.user),

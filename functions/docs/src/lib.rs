@@ -110,7 +110,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 const CACHED: &str = "public, max-age=300";
 
 /// Serves the page, its files and the description, by the request's path.
-pub async fn handle(_ctx: &Context, request: Request) -> Result<Response, ApiError> {
+pub fn handle(_ctx: &Context, request: &Request) -> Result<Response, ApiError> {
     if let Some(name) = request.path_parameter("file") {
         return file(name);
     }

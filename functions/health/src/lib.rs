@@ -22,6 +22,6 @@ pub struct HealthResponse {
     tag = "Service",
     responses((status = 200, description = "It runs", body = HealthResponse))
 )]
-pub async fn handle(_ctx: &Context, _request: Request) -> Result<Response, ApiError> {
+pub fn handle(_ctx: &Context, _request: &Request) -> Result<Response, ApiError> {
     Ok(Response::json(StatusCode::OK, &HealthResponse { status: "ok", version: env!("CARGO_PKG_VERSION") }))
 }

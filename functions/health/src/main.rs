@@ -1,5 +1,5 @@
 //! The Lambda binary of `health`.
 
 fn main() -> Result<(), shared::runtime::Error> {
-    shared::runtime::run_stateless(|ctx, request| Box::pin(health::handle(ctx, request)))
+    shared::runtime::run_stateless(health::handle)
 }

@@ -30,7 +30,7 @@ impl FromFields for RegisterRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let (phone, password) = (fields.phone("phone"), fields.new_password("password"));
         let (phone, password) = (phone?, password?);
-        let password = password.not_the_phone(&phone).map_err(|why| fields.refuse("password", why)).ok()?;
+        let password = password.not_the_phone(&phone).map_err(|why| fields.refuse("password", &why)).ok()?;
         Some(Self { phone, password })
     }
 }

@@ -29,7 +29,8 @@ impl FromFields for VerifyResetRequest {
         let (phone, otp, new_password) =
             (fields.phone("phone"), fields.otp("otp"), fields.new_password("new_password"));
         let (phone, otp, new_password) = (phone?, otp?, new_password?);
-        let new_password = new_password.not_the_phone(&phone).map_err(|why| fields.refuse("new_password", why)).ok()?;
+        let new_password =
+            new_password.not_the_phone(&phone).map_err(|why| fields.refuse("new_password", &why)).ok()?;
         Some(Self { phone, otp, new_password })
     }
 }

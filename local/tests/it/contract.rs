@@ -21,7 +21,11 @@ fn template_functions() -> Names {
 fn template_routes() -> BTreeMap<String, String> {
     let routes = |function: &Function| {
         let name = function.name.clone();
-        function.routes.clone().into_iter().map(move |Route { method, path }| (format!("{method} {path}"), name.clone()))
+        function
+            .routes
+            .clone()
+            .into_iter()
+            .map(move |Route { method, path }| (format!("{method} {path}"), name.clone()))
     };
     TEMPLATE.functions.iter().flat_map(routes).collect()
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{E164, NEW_PASSWORD, PASSWORD, PHONE, RESET_PASSWORD, Request, World};
+use crate::harness::{E164, NEW_PASSWORD, PASSWORD, PHONE, RESET_PASSWORD, Request, World, file};
 
 #[tokio::test]
 async fn the_origins_documented_way_with_its_own_bodies() {
@@ -51,4 +51,44 @@ async fn collecting_garbage_changes_nothing_for_users() {
     assert_eq!(collected, 0);
     world.me(&token).await.expect(200);
     world.login(PHONE, PASSWORD).await.expect(200);
+}
+
+/// Sends every `curl` of the README's walk and compares the answer with the documented one; `…` stands for anything.
+#[tokio::test]
+async fn the_readmes_walk_is_true() {
+    let readme = file("README.md").replace(" \\\n", " ");
+    let (_, walk) = readme.split_once("## A walk").unwrap();
+    let walk = walk.split("\n## ").next().unwrap();
+    let consoles = walk.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+
+    let world = World::with(&[("OTP_EXPOSE", "true")]);
+    let (mut token, mut otp, mut steps) = (String::new(), String::new(), 0);
+    for step in consoles.flat_map(|console| console.split("$ curl ").skip(1)) {
+        let (command, documented) = step.split_once('\n').unwrap();
+        let path = command.split("http://127.0.0.1:8000").nth(1).unwrap().split(' ').next().unwrap();
+        let body = command.split(" -d '").nth(1).map(|body| body.trim_end_matches('\'').replace("'$OTP'", &otp));
+        let mut request = match &body {
+            None => Request::new(http::Method::GET, path),
+            Some(body) => Request::new(http::Method::POST, path).body("application/json", body.as_bytes()),
+        };
+        if command.contains("Bearer $TOKEN") {
+            request = request.bearer(&token);
+        }
+        let reply = world.send(request).await;
+
+        let (answer, status) = documented.trim_end().rsplit_once(" (").unwrap();
+        assert_eq!(format!("{})", reply.status), status, "{path}");
+        let answer: serde_json::Value = serde_json::from_str(answer).unwrap_or_default();
+        let documented = answer.as_object().into_iter().flatten();
+        for (name, value) in documented {
+            let is_open = name == "created_at" || value.as_str().is_some_and(|text| text.contains('…'));
+            assert!(is_open || reply.body[name] == *value, "{path} {name}");
+        }
+        let members = |body: &serde_json::Value| body.as_object().map(|o| o.keys().cloned().collect::<Vec<_>>());
+        assert_eq!(members(&reply.body), members(&answer), "{path}");
+        token = reply.body["access_token"].as_str().map_or(token, str::to_owned);
+        otp = reply.body["otp"].as_str().map_or(otp, str::to_owned);
+        steps += 1;
+    }
+    assert_eq!(steps, 8);
 }

@@ -21,9 +21,8 @@ async fn the_caller_sees_the_account() {
 async fn the_documented_header_works_in_any_case_and_the_bare_token_does_not() {
     let world = World::new().with_account().await;
     let token = world.token(PASSWORD).await;
-    let with = async |value: String| {
-        world.send(Request::new(Method::GET, "/auth/me").header("authorization", &value)).await
-    };
+    let with =
+        async |value: String| world.send(Request::new(Method::GET, "/auth/me").header("authorization", &value)).await;
     for scheme in ["Bearer", "bearer", "BEARER"] {
         with(format!("{scheme} {token}")).await.expect(200);
     }

@@ -75,8 +75,7 @@ async fn of_32_right_codes_one_sets_its_password() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_48_wrong_logins_six_are_judged() {
     let world = world_with_account().await;
-    let replies =
-        at_once(&world, 48, async |world: Arc<World>, _| world.login(PHONE, "wrong password").await).await;
+    let replies = at_once(&world, 48, async |world: Arc<World>, _| world.login(PHONE, "wrong password").await).await;
     assert_eq!((count(&replies, 401), count(&replies, 429)), (6, 42));
     assert_eq!(world.item("PHONE#", "CREDENTIAL")["login_failures"]["N"], "6");
     world.login(PHONE, PASSWORD).await.expect_limit("login-phone");
@@ -85,8 +84,7 @@ async fn of_48_wrong_logins_six_are_judged() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_48_wrong_logins_of_an_unknown_phone_six_are_judged() {
     let world = Arc::new(World::new());
-    let replies =
-        at_once(&world, 48, async |world: Arc<World>, _| world.login(PHONE, "wrong password").await).await;
+    let replies = at_once(&world, 48, async |world: Arc<World>, _| world.login(PHONE, "wrong password").await).await;
     assert_eq!((count(&replies, 401), count(&replies, 429)), (6, 42));
 }
 

@@ -196,7 +196,7 @@ impl Store {
         new: &PasswordHash,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let used = ItemUpdate::new(Key::code(phone, Purpose::Reset))
+        let spent = ItemUpdate::new(Key::code(phone, Purpose::Reset))
             .remove("#code_mac")
             .set("#failures = :zero")
             .set("#failures_since = :now")
@@ -206,7 +206,7 @@ impl Store {
             .value(":mac", (&code.mac).into())
             .value(":now", moment(now));
         let [credential, profile] = accounts::reset_password(phone, user, epoch, new, now);
-        let transacted = self.transact(vec![Write::Update(used), credential, profile]).await?;
+        let transacted = self.transact(vec![Write::Update(spent), credential, profile]).await?;
         Ok(matches!(transacted, Transacted::Committed))
     }
 }
