@@ -47,9 +47,7 @@ impl DevKeys {
             Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let keys = Self::generate()?;
-                let mut file = private_file(path)?;
-                file.write_all(&serde_json::to_vec_pretty(&keys)?)?;
-                file.sync_all()?;
+                write_private(path, &serde_json::to_vec_pretty(&keys)?)?;
                 Ok(keys)
             }
             Err(error) => Err(error.into()),
@@ -57,13 +55,15 @@ impl DevKeys {
     }
 }
 
-/// A new file that only its owner can read.
-fn private_file(path: &Path) -> io::Result<fs::File> {
+/// Writes a file that only its owner can read.
+pub fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let mut file = options.open(path)?;
+    file.write_all(contents)?;
+    file.sync_all()
 }
 
 #[cfg(test)]

@@ -154,6 +154,14 @@ impl Emulator {
         Ok(self.database.sweep_ttl()?)
     }
 
+    /// Answers one request of DynamoDB's JSON protocol, whoever asks: the status and the body.
+    pub fn answer(&self, target: &str, body: &str) -> (u16, String) {
+        match self.call(target.rsplit('.').next().unwrap_or_default(), body) {
+            Ok(body) => (200, body),
+            Err(error) => (error.status_code(), error.to_json()),
+        }
+    }
+
     /// Answers one operation of DynamoDB's JSON protocol.
     fn call(&self, operation: &str, body: &str) -> Result<String, DynoxideError> {
         fn run<Q: DeserializeOwned, A: Serialize>(
@@ -202,16 +210,15 @@ impl HttpConnector for Connector {
         let this = self.clone();
         HttpConnectorFuture::new(async move {
             let target = request.headers().get("x-amz-target").unwrap_or_default();
-            let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
             let body = request.body().bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-            Ok(this.answer(&operation, &body.unwrap_or_default()).await)
+            Ok(this.answer(target, &body.unwrap_or_default()).await)
         })
     }
 }
 
 impl Connector {
-    async fn answer(&self, operation: &str, body: &str) -> HttpResponse {
-        let actions = actions(operation, body);
+    async fn answer(&self, target: &str, body: &str) -> HttpResponse {
+        let actions = actions(target.rsplit('.').next().unwrap_or_default(), body);
         if let Some(denied) = actions.iter().find(|action| !self.allowed.contains(*action)) {
             let message = format!("{} may not call dynamodb:{denied}: template.yaml does not allow it", self.function);
             let error = json!({"__type": "com.amazon.coral.service#AccessDeniedException", "message": message});
@@ -221,13 +228,10 @@ impl Connector {
         let started = self.emulator.calls.next_moment();
         // A real call would let others run meanwhile: so that calls made at once are seen to overlap.
         tokio::task::yield_now().await;
-        let answer = self.emulator.call(operation, body);
+        let (status, answer) = self.emulator.answer(target, body);
         let ended = self.emulator.calls.next_moment();
         self.emulator.calls.push(Call { function: self.function.clone(), actions, started, ended });
-        match answer {
-            Ok(body) => response(200, body),
-            Err(error) => response(error.status_code(), error.to_json()),
-        }
+        response(status, answer)
     }
 }
 

@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the dev server talks to whoever started it")]
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -12,7 +12,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use local::{
     clock::Clock,
-    dev_keys::DevKeys,
+    dev_keys::{self, DevKeys},
     emulator::Emulator,
     gateway::{Gateway, Setup},
     server::{self, Server},
@@ -20,6 +20,12 @@ use local::{
 };
 use shared::sms::{Outbox, Sms};
 use tokio::net::TcpListener;
+use tracing_subscriber::{
+    Layer,
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// Latchkey on this machine: every endpoint, an embedded DynamoDB, an SMS outbox at /dev/sms and Swagger UI at /docs.
 #[derive(Parser)]
@@ -63,9 +69,7 @@ type Sentence = String;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    start_logging();
 
     let result = match arguments.command {
         Some(Command::NewKeys) => new_keys(),
@@ -78,6 +82,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Errors of ours on standard error; `RUST_LOG` asks for more.
+fn start_logging() {
+    #[expect(clippy::disallowed_methods, reason = "the dev server's edge: where its configuration is read")]
+    let level = std::env::var("RUST_LOG").ok().and_then(|text| text.parse().ok());
+    let filter = level.unwrap_or_else(|| Targets::new().with_default(LevelFilter::ERROR));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }
 
 fn new_keys() -> Result<(), Sentence> {
@@ -135,10 +148,13 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
     let gateway = Gateway::new(setup).map_err(|error| error.to_string())?;
 
     let kept = if arguments.memory { "in memory only".to_owned() } else { format!("in {}", folder.display()) };
-    println!("{}", banner(&format!("http://{domain_name}"), &kept));
-    server::serve(Server { gateway, outbox, clock }, listener, interrupted())
-        .await
-        .map_err(|error| error.to_string())?;
+    let url = format!("http://{domain_name}");
+    if !arguments.memory {
+        write_function_environment(&folder, &template, &overrides, &url)?;
+    }
+    println!("{}", banner(&url, &kept));
+    let server = Server { gateway, emulator, outbox, clock };
+    server::serve(server, listener, interrupted()).await.map_err(|error| error.to_string())?;
     println!("Stopped.");
     Ok(())
 }
@@ -159,6 +175,31 @@ fn open(folder: &Path, template: &Template) -> Result<(Emulator, DevKeys), Sente
     let database = folder.join("dynamodb.sqlite");
     let emulator = Emulator::in_file(&database, &template.table).map_err(|error| cannot(&error))?;
     Ok((emulator, keys))
+}
+
+/// The environment in which the real binaries work on this server's data: for `cargo lambda watch --env-file`.
+fn write_function_environment(
+    folder: &Path,
+    template: &Template,
+    overrides: &HashMap<String, String>,
+    url: &str,
+) -> Result<(), Sentence> {
+    let mut variables: BTreeMap<&str, &str> = BTreeMap::new();
+    for (name, value) in template.functions.iter().flat_map(|function| &function.environment) {
+        variables.insert(name, value);
+    }
+    variables.extend(overrides.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let endpoint = format!("{url}{}", server::DYNAMODB_PATH);
+    variables.extend([
+        ("AWS_ENDPOINT_URL_DYNAMODB", endpoint.as_str()),
+        ("AWS_REGION", "local"),
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+    ]);
+    let lines = variables.iter().map(|(name, value)| format!("{name}={value}\n"));
+    let path = folder.join("lambda.env");
+    let written = dev_keys::write_private(&path, lines.collect::<String>().as_bytes());
+    written.map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
 /// What this process's own environment says about the template's variables. The table has the template's name here.

@@ -14,20 +14,26 @@ use axum::{
     body::{Body, to_bytes},
     extract::{ConnectInfo, State},
     response::Html,
-    routing::get,
+    routing::{get, post},
 };
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use shared::{ApiError, sms::Outbox};
 use tokio::net::TcpListener;
 
-use crate::{clock::Clock, gateway::Gateway, sms_page};
+use crate::{clock::Clock, emulator::Emulator, gateway::Gateway, sms_page};
 
 /// The longest body that is taken from a socket. API Gateway takes 10 MB; the functions read 16 KiB.
 const MAX_BODY: usize = 1024 * 1024;
+
+/// Where the table answers in DynamoDB's own protocol.
+pub const DYNAMODB_PATH: &str = "/dev/dynamodb";
 
 /// What the dev server serves.
 pub struct Server {
     /// The API.
     pub gateway: Gateway,
+    /// The table, for other processes: the real binaries, `aws dynamodb --endpoint-url`.
+    pub emulator: Emulator,
     /// The messages that were "sent".
     pub outbox: Outbox,
     /// The time.
@@ -43,6 +49,8 @@ pub async fn serve(
     let shared = Arc::new(Serving { server, printed: AtomicUsize::new(0) });
     let router = axum::Router::new()
         .route("/dev/sms", get(outbox_page))
+        .route(DYNAMODB_PATH, post(dynamodb))
+        .route(&format!("{DYNAMODB_PATH}/"), post(dynamodb))
         .fallback(api)
         .with_state(shared)
         .into_make_service_with_connect_info::<SocketAddr>();
@@ -58,6 +66,16 @@ struct Serving {
 async fn outbox_page(State(serving): State<Arc<Serving>>) -> Html<String> {
     let Server { outbox, clock, .. } = &serving.server;
     Html(sms_page::render(&outbox.messages(), clock.now()))
+}
+
+/// DynamoDB's wire protocol. A page of another site cannot get here: its `x-amz-target` would need a preflight.
+async fn dynamodb(State(serving): State<Arc<Serving>>, headers: HeaderMap, body: String) -> http::Response<Body> {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let (status, answer) = serving.server.emulator.answer(target, &body);
+    let mut response = http::Response::new(Body::from(answer));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
+    response
 }
 
 async fn api(

@@ -9,6 +9,12 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use lambda_http::{Body, service_fn};
+use tracing_subscriber::{
+    Layer,
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::{
     app::App,
@@ -38,11 +44,21 @@ pub type HandlerFuture<'a> = BoxFuture<'a, Result<Response, ApiError>>;
 
 /// Runs a function on Lambda until the sandbox ends.
 pub fn run(handler: Handler) -> Result<(), Error> {
+    run_with(Hasher::new()?, handler)
+}
+
+/// [`run`] for a function that hashes passwords: the memory for it is made ready while the sandbox starts, which is at
+/// full CPU whatever the function's size.
+pub fn run_hashing(handler: Handler) -> Result<(), Error> {
+    run_with(Hasher::new()?.warmed(), handler)
+}
+
+fn run_with(hasher: Hasher, handler: Handler) -> Result<(), Error> {
     start_logging();
     let variables = environment();
     let config = Config::from_variables(&variables)?;
     let dynamodb = aws::dynamodb_client(&AwsEnvironment::from_variables(&variables)?, aws::https_client()?);
-    let app = App::new(config, dynamodb, Arc::new(Hasher::new()?), Sms::Log);
+    let app = App::new(config, dynamodb, Arc::new(hasher), Sms::Log);
     block_on(async {
         let serve = |event: lambda_http::Request| {
             let (request, context) = Request::from_lambda(event, wall_clock());
@@ -94,11 +110,10 @@ fn block_on<T>(serving: impl Future<Output = Result<T, Error>>) -> Result<T, Err
 
 /// JSON lines, as CloudWatch reads them; `RUST_LOG` says how many, `info` when it says nothing.
 fn start_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt().json().with_env_filter(filter).with_ansi(false).without_time();
-    // Already set when a test runs two functions in one process.
-    let _ = subscriber.try_init();
+    let level = environment().get("RUST_LOG").and_then(|text| text.parse().ok());
+    let filter = level.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer().json().with_ansi(false).without_time();
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }
 
 fn environment() -> HashMap<String, String> {

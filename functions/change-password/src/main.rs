@@ -1,5 +1,5 @@
 //! The Lambda binary of `change-password`.
 
 fn main() -> Result<(), shared::runtime::Error> {
-    shared::runtime::run(|app, ctx, request| Box::pin(change_password::handle(app, ctx, request)))
+    shared::runtime::run_hashing(|app, ctx, request| Box::pin(change_password::handle(app, ctx, request)))
 }

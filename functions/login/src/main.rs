@@ -1,5 +1,5 @@
 //! The Lambda binary of `login`.
 
 fn main() -> Result<(), shared::runtime::Error> {
-    shared::runtime::run(|app, ctx, request| Box::pin(login::handle(app, ctx, request)))
+    shared::runtime::run_hashing(|app, ctx, request| Box::pin(login::handle(app, ctx, request)))
 }

@@ -1,5 +1,5 @@
 //! The Lambda binary of `register`.
 
 fn main() -> Result<(), shared::runtime::Error> {
-    shared::runtime::run(|app, ctx, request| Box::pin(register::handle(app, ctx, request)))
+    shared::runtime::run_hashing(|app, ctx, request| Box::pin(register::handle(app, ctx, request)))
 }

@@ -196,6 +196,7 @@ impl Request {
         Self { method, path: path.to_owned(), headers: HeaderMap::new(), body: Vec::new(), source }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "`json!(…)` reads best in place")]
     pub(crate) fn post(path: &str, body: Value) -> Self {
         Self::new(Method::POST, path).body("application/json", body.to_string().as_bytes())
     }

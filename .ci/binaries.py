@@ -1,0 +1,111 @@
+"""Runs each function's real binary on the real Runtime API (AWS's Runtime Interface Emulator, which the SAM CLI
+ships) and sends it its event from events/, against the dev server's table.
+
+    binaries.py FOLDER-OF-BINARIES
+
+A binary is FOLDER/NAME (cargo) or FOLDER/NAME/bootstrap (cargo lambda).
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+import samcli
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+EMULATOR = pathlib.Path(samcli.__file__).parent / "local/rapid/aws-lambda-rie-x86_64"
+# In this order, each on what those before it left.
+EXPECTED = {
+    "register": 201,
+    "login": 200,
+    "me": 200,
+    "change-password": 204,
+    "request-reset": 202,
+    "verify-reset": 204,
+    "docs": 200,
+    "health": 200,
+}
+
+
+def start_dev_server(data):
+    command = ["cargo", "run", "--quiet", "--", "--port", "0", "--data", data]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    for line in server.stdout:
+        if line.startswith("Latchkey is ready"):
+            return server
+    sys.exit("the dev server did not start")
+
+
+def invoke(url, event):
+    """Sends one event, as soon as the emulator listens."""
+    request = urllib.request.Request(url, data=json.dumps(event).encode())
+    for _ in range(100):
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.load(answer)
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+        except urllib.error.URLError as error:
+            if not isinstance(error.reason, ConnectionRefusedError):
+                raise
+            time.sleep(0.1)
+    sys.exit("the emulator did not start")
+
+
+def run(binary, event, environment, port):
+    """One invocation in a fresh sandbox: the answer, and what the sandbox said of itself."""
+    listen = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
+    listen += ["--runtime-api-address", f"127.0.0.1:{port + 1000}"]
+    command = [str(EMULATOR), "--log-level", "info", *listen, str(binary)]
+    with tempfile.TemporaryFile(mode="w+") as log:
+        sandbox = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            answer = invoke(f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations", event)
+        finally:
+            sandbox.terminate()
+            sandbox.wait()
+        log.seek(0)
+        return answer, log.read()
+
+
+def main(folder):
+    folder = pathlib.Path(folder)
+    token, code, failed = None, None, []
+    with tempfile.TemporaryDirectory() as data:
+        server = start_dev_server(data)
+        try:
+            lines = (pathlib.Path(data) / "lambda.env").read_text().splitlines()
+            environment = dict(os.environ) | dict(line.split("=", 1) for line in lines)
+            for at, (name, status) in enumerate(EXPECTED.items()):
+                event = json.loads((ROOT / f"events/{name}.json").read_text())
+                if "authorization" in event["headers"]:
+                    event["headers"]["authorization"] = f"Bearer {token}"
+                if name == "verify-reset":
+                    body = json.loads(event["body"])
+                    event["body"] = json.dumps(body | {"otp": code})
+                binary = folder / name
+                if binary.is_dir():
+                    binary = binary / "bootstrap"
+                answer, log = run(binary, event, environment, 18085 + at)
+                # A body of login or request-reset is a secret: only what kind of problem it is, is told.
+                body = json.loads(answer.get("body") or "{}") if name not in ("docs",) else {}
+                token = body.get("access_token", token)
+                code = body.get("otp", code)
+                init = next((part for part in log.split("\n") if "INIT REPORT" in part), "")
+                init = init.split("durationMs: ")[-1].split(")")[0] if init else "?"
+                print(f"{name}: {answer.get('statusCode')} {body.get('code', '')} (init {init} ms)")
+                if answer.get("statusCode") != status:
+                    failed.append(name)
+        finally:
+            server.terminate()
+            server.wait()
+    if failed:
+        sys.exit(f"not answered as expected: {', '.join(failed)}")
+
+
+main(sys.argv[1])
