@@ -4,7 +4,7 @@ use shared::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     caller::Caller,
     error::TokenProblem,
-    openapi::{BodyProblems, LimitProblems, ServerProblems, TokenProblems},
+    openapi::{BodyProblems, LimitProblems, PasswordProblems, ServerProblems, TokenProblems},
     password::{NewPassword, Password, Verdict},
     store::{LoginAttempt, PasswordChange},
 };
@@ -34,14 +34,13 @@ impl FromFields for ChangePasswordRequest {
 #[utoipa::path(
     post,
     path = "/auth/change-password",
+    operation_id = "change-password",
     tag = "Account",
     security(("bearer" = [])),
     request_body = ChangePasswordRequest,
     responses(
         (status = 204, description = "Changed; every other session has ended"),
-        (status = 403, description = "`wrong-password`: The current password is wrong", body = shared::error::Problem,
-         content_type = "application/problem+json"),
-        BodyProblems, TokenProblems, LimitProblems, ServerProblems,
+        BodyProblems, TokenProblems, PasswordProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {

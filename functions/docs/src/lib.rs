@@ -7,7 +7,7 @@ use shared::{ApiError, Context, Request, Response, http::header};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        Server,
+        ServerBuilder,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -54,7 +54,8 @@ impl Modify for Bearer {
             .build();
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-        openapi.servers = Some(vec![Server::new(".")]);
+        openapi.servers =
+            Some(vec![ServerBuilder::new().url(".").description(Some("Where this description came from")).build()]);
     }
 }
 

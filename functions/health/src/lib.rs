@@ -19,6 +19,7 @@ pub struct HealthResponse {
 #[utoipa::path(
     get,
     path = "/health",
+    operation_id = "health",
     tag = "Service",
     responses((status = 200, description = "It runs", body = HealthResponse))
 )]

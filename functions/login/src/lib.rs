@@ -6,7 +6,7 @@ use shared::{
     access_token::{AccessToken, Grant},
     http::StatusCode,
     id::SessionId,
-    openapi::{BodyProblems, LimitProblems, ServerProblems},
+    openapi::{BodyProblems, CredentialProblems, LimitProblems, ServerProblems},
     password::{Password, Verdict},
     phone::Phone,
     refresh_token::{RefreshToken, SessionSalt},
@@ -56,13 +56,12 @@ pub struct LoginResponse {
 #[utoipa::path(
     post,
     path = "/auth/login",
+    operation_id = "login",
     tag = "Sign-in",
     request_body = LoginRequest,
     responses(
         (status = 200, description = "Signed in", body = LoginResponse),
-        (status = 401, description = "`invalid-credentials`: Phone or password is wrong", body = shared::error::Problem,
-         content_type = "application/problem+json"),
-        BodyProblems, LimitProblems, ServerProblems,
+        BodyProblems, CredentialProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {

@@ -34,6 +34,7 @@ pub struct MeResponse {
 #[utoipa::path(
     get,
     path = "/auth/me",
+    operation_id = "me",
     tag = "Account",
     security(("bearer" = [])),
     responses((status = 200, description = "The account", body = MeResponse), TokenProblems, ServerProblems)

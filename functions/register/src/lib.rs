@@ -8,7 +8,7 @@ use shared::{
     error::Bucket,
     http::StatusCode,
     id::UserId,
-    openapi::{BodyProblems, LimitProblems, ServerProblems},
+    openapi::{BodyProblems, LimitProblems, PhoneProblems, ServerProblems},
     password::NewPassword,
     phone::Phone,
     store::{Limit, Registration},
@@ -52,13 +52,12 @@ pub struct RegisterResponse {
 #[utoipa::path(
     post,
     path = "/auth/register",
+    operation_id = "register",
     tag = "Account",
     request_body = RegisterRequest,
     responses(
         (status = 201, description = "The account exists now", body = RegisterResponse),
-        (status = 409, description = "`phone-taken`: The phone has an account already", body = shared::error::Problem,
-         content_type = "application/problem+json"),
-        BodyProblems, LimitProblems, ServerProblems,
+        BodyProblems, LimitProblems, PhoneProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {

@@ -46,6 +46,7 @@ pub struct RequestResetResponse {
 #[utoipa::path(
     post,
     path = "/auth/request-reset",
+    operation_id = "request-reset",
     tag = "Password reset",
     request_body = RequestResetRequest,
     responses(

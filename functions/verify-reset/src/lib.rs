@@ -2,7 +2,7 @@
 
 use shared::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    openapi::{BodyProblems, LimitProblems, ServerProblems},
+    openapi::{CodeProblems, LimitProblems, ServerProblems},
     otp::{Binding, OtpCode, Purpose},
     password::NewPassword,
     phone::Phone,
@@ -42,13 +42,12 @@ impl FromFields for VerifyResetRequest {
 #[utoipa::path(
     post,
     path = "/auth/verify-reset",
+    operation_id = "verify-reset",
     tag = "Password reset",
     request_body = VerifyResetRequest,
     responses(
         (status = 204, description = "The password is set; every session has ended"),
-        BodyProblems, LimitProblems, ServerProblems,
-        (status = 400, description = "`invalid-otp`: The code is not right · `malformed-request`: The body is not JSON",
-         body = shared::error::Problem, content_type = "application/problem+json"),
+        CodeProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {

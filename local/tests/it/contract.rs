@@ -93,15 +93,16 @@ fn the_readmes_endpoint_table_is_the_templates_routes() {
 }
 
 #[tokio::test]
-async fn the_openapi_paths_are_the_templates_routes() {
+async fn the_openapi_operations_are_the_templates_routes_and_named_by_their_functions() {
     let description = World::new().get("/openapi.json").await.expect(200).body;
-    let mut described = Names::new();
+    let mut described = BTreeMap::new();
     for (path, operations) in description["paths"].as_object().unwrap() {
-        for method in operations.as_object().unwrap().keys() {
-            described.insert(format!("{} {path}", method.to_uppercase()));
+        for (method, operation) in operations.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap().to_owned();
+            described.insert(format!("{} {path}", method.to_uppercase()), id);
         }
     }
-    let routes = template_routes().into_iter().filter(|(_, name)| name != "docs").map(|(route, _)| route);
+    let routes = template_routes().into_iter().filter(|(_, name)| name != "docs");
     assert_eq!(described, routes.collect());
 }
 
