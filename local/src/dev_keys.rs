@@ -25,7 +25,7 @@ pub enum DevKeysError {
     #[error("{0}")]
     Io(#[from] io::Error),
     /// The file is not as we write it.
-    #[error("it is not as the dev server writes it (remove it to get new keys): {0}")]
+    #[error("it is not as the dev server writes it ({0}); remove it to get new keys")]
     Malformed(#[from] serde_json::Error),
     /// No randomness.
     #[error(transparent)]

@@ -59,7 +59,7 @@ pub enum SetupError {
     #[error("no function has the variable {0}; template.yaml lists them")]
     UnknownVariable(String),
     /// A function's environment is wrong.
-    #[error("the configuration of {0} is wrong: {1}")]
+    #[error("the configuration is wrong (function {0}): {1}")]
     Config(String, #[source] ConfigErrors),
     /// argon2 did not get its memory.
     #[error(transparent)]

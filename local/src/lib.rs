@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the dev server talks to whoever started it")]
 
 pub mod clock;
+pub mod data_folder;
 pub mod dev_keys;
 pub mod emulator;
 mod event;

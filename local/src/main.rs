@@ -2,17 +2,13 @@
 
 #![expect(clippy::print_stdout, reason = "the dev server talks to whoever started it")]
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{collections::HashMap, fmt::Display, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use local::{
     clock::Clock,
-    dev_keys::{self, DevKeys},
+    data_folder::DataFolder,
+    dev_keys::DevKeys,
     emulator::Emulator,
     gateway::{Gateway, Setup},
     server::{self, Server},
@@ -67,6 +63,10 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 /// One sentence for whoever started it.
 type Sentence = String;
 
+fn sentence(error: impl Display) -> Sentence {
+    error.to_string()
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_logging();
@@ -94,19 +94,19 @@ fn start_logging() {
 }
 
 fn new_keys() -> Result<(), Sentence> {
-    let keys = DevKeys::generate().map_err(|error| error.to_string())?;
-    println!("{}", serde_json::to_string(&keys).map_err(|error| error.to_string())?);
+    let keys = DevKeys::generate().map_err(sentence)?;
+    println!("{}", serde_json::to_string(&keys).map_err(sentence)?);
     Ok(())
 }
 
 fn serve(arguments: Arguments) -> Result<(), Sentence> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| error.to_string())?.block_on(run(arguments))
+    runtime.map_err(sentence)?.block_on(run(arguments))
 }
 
 async fn run(arguments: Arguments) -> Result<(), Sentence> {
     let template_path = find_template()?;
-    let template = Template::load(&template_path).map_err(|error| error.to_string())?;
+    let template = Template::load(&template_path).map_err(sentence)?;
 
     let address = (arguments.host.trim_matches(['[', ']']), arguments.port);
     let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
@@ -115,18 +115,25 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
         }
         _ => format!("cannot listen on {} port {}: {error}", arguments.host, arguments.port),
     })?;
-    let port = listener.local_addr().map_err(|error| error.to_string())?.port();
+    let bound = listener.local_addr().map_err(sentence)?;
+    let (port, is_loopback) = (bound.port(), bound.ip().is_loopback());
     let domain_name = format!("{}:{port}", reachable(&arguments.host));
 
-    let folder = arguments.data.unwrap_or_else(|| template_path.with_file_name(".latchkey"));
-    let (emulator, keys) = if arguments.memory {
-        let emulator = Emulator::in_memory(&template.table).map_err(|error| error.to_string())?;
-        (emulator, DevKeys::generate().map_err(|error| error.to_string())?)
+    let folder = if arguments.memory {
+        None
     } else {
-        open(&folder, &template)?
+        let path = arguments.data.unwrap_or_else(|| template_path.with_file_name(".latchkey"));
+        Some((DataFolder::open(&path).map_err(sentence)?, path))
+    };
+    let (emulator, keys) = match &folder {
+        None => (Emulator::in_memory(&template.table).map_err(sentence)?, DevKeys::generate().map_err(sentence)?),
+        Some((folder, _)) => {
+            let keys = folder.keys().map_err(sentence)?;
+            (folder.emulator(&template).map_err(sentence)?, keys)
+        }
     };
     // What was due while nobody was running.
-    emulator.collect_garbage().map_err(|error| error.to_string())?;
+    emulator.collect_garbage().map_err(sentence)?;
 
     let mut overrides = HashMap::from([
         ("OTP_EXPOSE".to_owned(), "true".to_owned()),
@@ -145,61 +152,28 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
         clock: clock.clone(),
         domain_name: domain_name.clone(),
     };
-    let gateway = Gateway::new(setup).map_err(|error| error.to_string())?;
+    let gateway = Gateway::new(setup).map_err(sentence)?;
 
-    let kept = if arguments.memory { "in memory only".to_owned() } else { format!("in {}", folder.display()) };
     let url = format!("http://{domain_name}");
-    if !arguments.memory {
-        write_function_environment(&folder, &template, &overrides, &url)?;
-    }
-    println!("{}", banner(&url, &kept));
-    let server = Server { gateway, emulator, outbox, clock };
-    server::serve(server, listener, interrupted()).await.map_err(|error| error.to_string())?;
+    let kept = match &folder {
+        None => "in memory only".to_owned(),
+        Some((folder, path)) => {
+            folder.write_function_environment(&template, &overrides, &url).map_err(sentence)?;
+            format!("in {}", path.display())
+        }
+    };
+    println!("{}", banner(&url, &kept, is_loopback));
+    let server = Server { gateway, emulator, outbox, clock, only_for_this_machine: is_loopback };
+    server::serve(server, listener, interrupted()).await.map_err(sentence)?;
     println!("Stopped.");
     Ok(())
 }
 
 /// `template.yaml` in this folder or one above it, as cargo looks for its manifest.
 fn find_template() -> Result<PathBuf, Sentence> {
-    let here = std::env::current_dir().map_err(|error| error.to_string())?;
+    let here = std::env::current_dir().map_err(sentence)?;
     let found = here.ancestors().map(|folder| folder.join("template.yaml")).find(|path| path.is_file());
     found.ok_or_else(|| format!("there is no template.yaml in {} or above it", here.display()))
-}
-
-/// The database and the keys in the data folder.
-fn open(folder: &Path, template: &Template) -> Result<(Emulator, DevKeys), Sentence> {
-    let cannot = |error: &dyn std::fmt::Display| format!("cannot keep data in {}: {error}", folder.display());
-    fs::create_dir_all(folder).map_err(|error| cannot(&error))?;
-    let keys = folder.join("keys.json");
-    let keys = DevKeys::load_or_create(&keys).map_err(|error| format!("cannot use {}: {error}", keys.display()))?;
-    let database = folder.join("dynamodb.sqlite");
-    let emulator = Emulator::in_file(&database, &template.table).map_err(|error| cannot(&error))?;
-    Ok((emulator, keys))
-}
-
-/// The environment in which the real binaries work on this server's data: for `cargo lambda watch --env-file`.
-fn write_function_environment(
-    folder: &Path,
-    template: &Template,
-    overrides: &HashMap<String, String>,
-    url: &str,
-) -> Result<(), Sentence> {
-    let mut variables: BTreeMap<&str, &str> = BTreeMap::new();
-    for (name, value) in template.functions.iter().flat_map(|function| &function.environment) {
-        variables.insert(name, value);
-    }
-    variables.extend(overrides.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    let endpoint = format!("{url}{}", server::DYNAMODB_PATH);
-    variables.extend([
-        ("AWS_ENDPOINT_URL_DYNAMODB", endpoint.as_str()),
-        ("AWS_REGION", "local"),
-        ("AWS_ACCESS_KEY_ID", "local"),
-        ("AWS_SECRET_ACCESS_KEY", "local"),
-    ]);
-    let lines = variables.iter().map(|(name, value)| format!("{name}={value}\n"));
-    let path = folder.join("lambda.env");
-    let written = dev_keys::write_private(&path, lines.collect::<String>().as_bytes());
-    written.map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
 /// What this process's own environment says about the template's variables. The table has the template's name here.
@@ -219,10 +193,15 @@ fn reachable(host: &str) -> String {
     }
 }
 
-fn banner(url: &str, kept: &str) -> String {
+/// For whoever listens on more than this machine.
+const OPEN_TO_THE_NETWORK: &str =
+    "\n  Whoever reaches this port can read every message at /dev/sms and the table at /dev/dynamodb.\n";
+
+fn banner(url: &str, kept: &str, is_loopback: bool) -> String {
+    let warning = if is_loopback { "" } else { OPEN_TO_THE_NETWORK };
     format!(
         r#"Latchkey {version}, kept {kept}
-
+{warning}
   API documentation  {url}/docs
   SMS outbox         {url}/dev/sms
 
@@ -234,7 +213,7 @@ Latchkey is ready on {url}"#,
     )
 }
 
-/// Ctrl-C, or a polite request to end.
+/// Ctrl-C, or a polite request to end; a second Ctrl-C ends at once.
 async fn interrupted() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]
@@ -242,8 +221,13 @@ async fn interrupted() {
         use tokio::signal::unix::{SignalKind, signal};
         if let Ok(mut terminate) = signal(SignalKind::terminate()) {
             tokio::select! { _ = interrupt => {}, _ = terminate.recv() => {} }
-            return;
         }
     }
+    #[cfg(not(unix))]
     let _ = interrupt.await;
+    tokio::spawn(async {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(130);
+        }
+    });
 }

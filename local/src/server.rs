@@ -7,18 +7,20 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::{
-    body::{Body, to_bytes},
+    body::Body,
     extract::{ConnectInfo, State},
-    response::Html,
+    response::{Html, IntoResponse},
     routing::{get, post},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use shared::{ApiError, sms::Outbox};
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
 use crate::{clock::Clock, emulator::Emulator, gateway::Gateway, sms_page};
 
@@ -27,6 +29,12 @@ const MAX_BODY: usize = 1024 * 1024;
 
 /// Where the table answers in DynamoDB's own protocol.
 pub const DYNAMODB_PATH: &str = "/dev/dynamodb";
+
+/// How long requests that are running may take when it is asked to end.
+const LAST_REQUESTS: Duration = Duration::from_secs(3);
+
+/// How long a body may take to arrive.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What the dev server serves.
 pub struct Server {
@@ -38,6 +46,9 @@ pub struct Server {
     pub outbox: Outbox,
     /// The time.
     pub clock: Clock,
+    /// Whether it listens on this machine alone. Then a page of another site, whose name was made to lead here (DNS
+    /// rebinding), is kept from `/dev/…` by the name that it asked for.
+    pub only_for_this_machine: bool,
 }
 
 /// Serves until `stop` resolves; lets running requests finish.
@@ -54,7 +65,24 @@ pub async fn serve(
         .fallback(api)
         .with_state(shared)
         .into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+    let (stopping, stopped) = tokio::sync::oneshot::channel();
+    let stop = async {
+        stop.await;
+        let _ = stopping.send(());
+    };
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop).into_future();
+    let given_up = async {
+        let _ = stopped.await;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a client that sends half a request must not keep it from ending"
+        )]
+        tokio::time::sleep(LAST_REQUESTS).await;
+    };
+    tokio::select! {
+        result = serving => result,
+        () = given_up => Ok(()),
+    }
 }
 
 struct Serving {
@@ -63,13 +91,19 @@ struct Serving {
     printed: AtomicUsize,
 }
 
-async fn outbox_page(State(serving): State<Arc<Serving>>) -> Html<String> {
+async fn outbox_page(State(serving): State<Arc<Serving>>, headers: HeaderMap) -> http::Response<Body> {
+    if serving.is_rebound(&headers) {
+        return problem(ApiError::NotFound);
+    }
     let Server { outbox, clock, .. } = &serving.server;
-    Html(sms_page::render(&outbox.messages(), clock.now()))
+    Html(sms_page::render(&outbox.messages(), clock.now())).into_response()
 }
 
 /// DynamoDB's wire protocol. A page of another site cannot get here: its `x-amz-target` would need a preflight.
 async fn dynamodb(State(serving): State<Arc<Serving>>, headers: HeaderMap, body: String) -> http::Response<Body> {
+    if serving.is_rebound(&headers) {
+        return problem(ApiError::NotFound);
+    }
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let (status, answer) = serving.server.emulator.answer(target, &body);
     let mut response = http::Response::new(Body::from(answer));
@@ -98,10 +132,24 @@ async fn api(
 }
 
 impl Serving {
+    /// Whether the request was sent to a name that is not this machine's own.
+    fn is_rebound(&self, headers: &HeaderMap) -> bool {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
+        let is_ours = name == "localhost"
+            || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        self.server.only_for_this_machine && !is_ours
+    }
+
     async fn answer(&self, request: http::Request<Body>, source: IpAddr) -> (http::Response<Body>, Option<String>) {
         let (parts, body) = request.into_parts();
-        let Ok(body) = to_bytes(body, MAX_BODY).await else {
-            return (too_large(), None);
+        let body = match tokio::time::timeout(BODY_DEADLINE, Limited::new(body, MAX_BODY).collect()).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => return (problem(ApiError::BodyTooLarge), None),
+            Ok(Err(_)) | Err(_) => {
+                let error = ApiError::MalformedRequest("the body did not arrive whole".to_owned());
+                return (problem(error), None);
+            }
         };
         let answer = self.server.gateway.handle(http::Request::from_parts(parts, body.to_vec()), source).await;
         (answer.response.map(Body::from), answer.function)
@@ -118,6 +166,8 @@ impl Serving {
     }
 }
 
-fn too_large() -> http::Response<Body> {
-    ApiError::BodyTooLarge.into_response("").into_lambda().map(|body| Body::from(body.to_vec()))
+/// A problem of the server itself, before there is a request that has an identifier.
+fn problem(error: ApiError) -> http::Response<Body> {
+    let id = Uuid::new_v4().to_string();
+    error.into_response(&id).into_lambda().map(|body| Body::from(body.to_vec()))
 }

@@ -6,7 +6,7 @@ use crate::{
     context::Context,
     error::{ApiError, TokenProblem},
     http::Request,
-    id::SessionId,
+    id::{SessionId, UserId},
     store::Profile,
 };
 
@@ -27,12 +27,25 @@ impl Caller {
         let key = app.signing_key()?.verifying();
         let claims = access_token::verify(token, key, app.issuer(&ctx.origin), &app.config.tokens.audience, ctx.now)?;
 
-        let state = app.store.session_state(claims.sub, claims.sid).await?;
-        match (state.profile, state.session) {
-            (Some(profile), Some(session)) if session.is_alive(&profile, ctx.now) => {
-                Ok(Self { profile, session: claims.sid })
-            }
-            _ => Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
-        }
+        let profile = live_profile(app, ctx, claims.sub, claims.sid).await?;
+        let profile = profile.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
+        Ok(Self { profile, session: claims.sid })
     }
+
+    /// Whether the caller's session lives on, after something else was found to have changed the account.
+    pub async fn is_still_signed_in(&self, app: &App, ctx: &Context) -> Result<bool, ApiError> {
+        Ok(live_profile(app, ctx, self.profile.user, self.session).await?.is_some())
+    }
+}
+
+/// The profile behind a session that lives.
+///
+/// A batch is no snapshot: a change of password may be committed between its two reads, and then the session that stays
+/// looks outlived. So a session of another epoch is looked at once more before it is called dead.
+async fn live_profile(app: &App, ctx: &Context, user: UserId, id: SessionId) -> Result<Option<Profile>, ApiError> {
+    let mut state = app.store.session_state(user, id).await?;
+    if state.is_of_two_epochs() {
+        state = app.store.session_state(user, id).await?;
+    }
+    Ok(state.live_profile(ctx.now))
 }

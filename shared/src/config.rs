@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
     }
 
     fn wrong(&mut self, name: &str, why: impl Display) {
-        self.errors.push(format!("{name} {why}"));
+        self.errors.push(format!("{name}: {why}"));
     }
 
     fn required(&mut self, name: &'static str) -> String {

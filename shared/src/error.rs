@@ -125,7 +125,7 @@ pub struct FieldError {
     #[schema(example = "/phone")]
     pub pointer: String,
     /// How: a sentence.
-    #[schema(example = "must be a phone number, for example +201012345678")]
+    #[schema(example = "must be a number that can receive SMS")]
     pub detail: String,
 }
 
@@ -226,19 +226,38 @@ impl ApiError {
             Self::InvalidToken(TokenProblem::Missing) => {
                 "Send `Authorization: Bearer` with an access token from POST /auth/login.".to_owned()
             }
-            Self::InvalidToken(_) => "The access token has expired or was revoked. Sign in again.".to_owned(),
+            Self::InvalidToken(TokenProblem::Token(InvalidAccessToken::Expired) | TokenProblem::SessionEnded) => {
+                "The access token has expired or was revoked. Sign in again.".to_owned()
+            }
+            Self::InvalidToken(TokenProblem::Token(_)) => {
+                "This is not an access token of this system. Send the one of POST /auth/login, once.".to_owned()
+            }
             Self::WrongPassword => "The current password is not right.".to_owned(),
             Self::NotFound => "No endpoint has this path. GET /docs lists them.".to_owned(),
             Self::MethodNotAllowed(allowed) => format!("This path answers {allowed}."),
             Self::PhoneTaken => "Sign in instead, or reset the password.".to_owned(),
             Self::BodyTooLarge => format!("Send at most {} bytes.", crate::http::MAX_BODY),
-            Self::UnsupportedMediaType => "Send `Content-Type: application/json`.".to_owned(),
+            Self::UnsupportedMediaType => {
+                "Send `Content-Type: application/json`, and no `Content-Encoding`.".to_owned()
+            }
             Self::InvalidRequest(_) => "`errors` says which fields are wrong, and how.".to_owned(),
             Self::TooManyRequests { bucket: Bucket::LoginPhone, retry_after } => format!(
                 "Too many sign-in attempts for this phone. Try again in {} s, or reset the password.",
                 whole_seconds(*retry_after)
             ),
-            Self::TooManyRequests { retry_after, .. } => format!("Try again in {} s.", whole_seconds(*retry_after)),
+            Self::TooManyRequests { bucket, retry_after } => {
+                let what = match bucket {
+                    Bucket::LoginPhone | Bucket::LoginAddress => "Too many sign-in attempts from this address.",
+                    Bucket::RegisterAddress => "Too many registrations from this address.",
+                    Bucket::SmsCooldown => "A code was sent a moment ago.",
+                    Bucket::SmsPhone => "Too many codes were sent to this phone.",
+                    Bucket::SmsAddress => "Too many codes were asked for from this address.",
+                    Bucket::OtpPhone => {
+                        "Too many wrong codes for this phone. Signing in with the password still works."
+                    }
+                };
+                format!("{what} Try again in {} s.", whole_seconds(*retry_after))
+            }
             Self::TemporarilyUnavailable(_) => "Nothing was lost. Try again in a moment.".to_owned(),
             Self::Internal(_) => "The error was logged. Quote `instance` when you report it.".to_owned(),
         }

@@ -109,15 +109,17 @@ impl Request {
         }
         let content_type = self.header(header::CONTENT_TYPE).unwrap_or_default();
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        if !media_type.eq_ignore_ascii_case("application/json") {
+        // A body that is packed would only look broken.
+        let is_packed = self.headers.contains_key(header::CONTENT_ENCODING);
+        if is_packed || !media_type.eq_ignore_ascii_case("application/json") {
             return Err(ApiError::UnsupportedMediaType);
         }
         // What serde_json says of a value may repeat it; only where it stopped is told.
         let malformed = |error: serde_json::Error| {
             ApiError::MalformedRequest(match error.classify() {
                 serde_json::error::Category::Data => "no member may occur twice".to_owned(),
-                _ if self.body.is_empty() => "the body is empty".to_owned(),
-                _ => format!("there is a syntax error at line {} column {}", error.line(), error.column()),
+                _ if self.body.trim_ascii().is_empty() => "the body is empty".to_owned(),
+                _ => format!("it cannot be read from line {} column {} on", error.line(), error.column()),
             })
         };
         if self.body.trim_ascii_start().first() == Some(&b'{') {
@@ -317,6 +319,7 @@ mod tests {
     fn only_one_json_object_of_bounded_size_is_read() {
         check(br#"{"a": 1}"#, Ok(()));
         check(b"", Err("malformed-request"));
+        check(b" \n", Err("malformed-request"));
         check(b"{", Err("malformed-request"));
         check(b"{} {}", Err("malformed-request"));
         check(br#"{"a": 1, "a": 2}"#, Err("malformed-request"));

@@ -24,7 +24,7 @@ use crate::{jws, random::RandomError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
     /// Not base64.
-    #[error("must be base64")]
+    #[error("must be base64 (`cargo run -- new-keys` makes the keys of a deployment)")]
     NotBase64,
     /// Too little to be a secret.
     #[error("must be at least {SECRET_LENGTH} random bytes in base64 (`openssl rand -base64 {SECRET_LENGTH}`)")]

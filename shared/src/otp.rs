@@ -50,7 +50,7 @@ impl fmt::Debug for OtpCode {
 
 /// The text is not six digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be the six digits of the code, as a string")]
+#[error("must be the six digits 0-9 of the code, as a string")]
 pub struct InvalidOtpCode;
 
 /// What a code is for. A code for one purpose never serves another.

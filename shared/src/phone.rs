@@ -49,7 +49,7 @@ impl fmt::Debug for Phone {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPhone {
     /// Something else than digits and the usual separators, or no number of any country.
-    #[error("must be a phone number, for example +201012345678")]
+    #[error("must be a phone number in the digits 0-9, for example +201012345678")]
     NotANumber,
     /// The shape is right, but no such number is given out.
     #[error("is not a number that exists; check its digits and its country code")]
@@ -117,7 +117,7 @@ impl std::str::FromStr for Country {
             .get_supported_regions()
             .find(|region| region.as_region_str().as_str() == code)
             .map(Self)
-            .ok_or(UnknownCountry)
+            .ok_or_else(|| UnknownCountry(code.to_owned()))
     }
 }
 
@@ -129,8 +129,8 @@ impl fmt::Debug for Country {
 
 /// No country with phone numbers has this code.
 #[derive(Debug, thiserror::Error)]
-#[error("is not an ISO 3166-1 alpha-2 country code such as EG")]
-pub struct UnknownCountry;
+#[error("{0:?} is not an ISO 3166-1 alpha-2 country code such as EG")]
+pub struct UnknownCountry(String);
 
 #[cfg(test)]
 mod tests {

@@ -44,7 +44,8 @@ impl FromFields for ChangePasswordRequest {
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let Caller { profile, session } = Caller::authenticate(app, ctx, &request).await?;
+    let caller = Caller::authenticate(app, ctx, &request).await?;
+    let profile = &caller.profile;
     let ChangePasswordRequest { old_password, new_password } = request.read(&app.config)?;
     let new_password =
         new_password.not_the_phone(&profile.phone).map_err(|why| ApiError::invalid_field("/new_password", &why))?;
@@ -61,8 +62,10 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     }
 
     let new_hash = app.hasher.hash(&new_password)?;
-    match app.store.change_password(&profile.phone, &credential, &new_hash, session).await? {
+    match app.store.change_password(&profile.phone, &credential, &new_hash, caller.session).await? {
         PasswordChange::Done => Ok(Response::no_content()),
+        // Somebody was faster: this session itself, and then the old password is no longer right; or another.
+        PasswordChange::Outrun if caller.is_still_signed_in(app, ctx).await? => Err(ApiError::WrongPassword),
         PasswordChange::Outrun => Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
     }
 }

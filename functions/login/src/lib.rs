@@ -110,11 +110,12 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         authenticated_at: ctx.now,
         lifetime: tokens.access_ttl,
     };
+    let key = &secret.refresh_token;
     let answer = LoginResponse {
         access_token: AccessToken::issue(signing_key, grant, ctx.now)?.reveal().to_owned(),
         token_type: "bearer",
         expires_in: tokens.access_ttl.as_secs(),
-        refresh_token: RefreshToken::new(&secret.refresh_token, credential.user, session_id, 0, &salt).reveal(),
+        refresh_token: RefreshToken::new(key, credential.user, session_id, 0, &salt).reveal(key),
     };
     Ok(Response::json(StatusCode::OK, &answer))
 }

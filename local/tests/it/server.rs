@@ -53,10 +53,15 @@ impl Server {
 
     /// One request, its status and its body.
     fn request(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+        self.request_to(self.url.strip_prefix("http://").unwrap(), method, path, headers, body)
+    }
+
+    /// [`Self::request`], sent to this name.
+    fn request_to(&self, host: &str, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
         let length = body.len();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: latchkey\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(body.as_bytes()).unwrap();
@@ -161,6 +166,26 @@ fn large_and_unknown_requests_are_answered_and_the_server_goes_on() {
     assert_eq!(server.request("GET", "/health", "", "").0, 200);
 }
 
+#[test]
+fn a_page_of_another_site_reads_neither_messages_nor_table() {
+    let server = Server::start(&["--memory"]);
+    let scan = "X-Amz-Target: DynamoDB_20120810.Scan\r\n";
+    for (host, expected) in [("localhost", 200), ("127.0.0.1:8000", 200), ("rebound.example", 404), ("", 404)] {
+        assert_eq!(server.request_to(host, "GET", "/dev/sms", "", "").0, expected, "{host}");
+        let table = r#"{"TableName": "Table"}"#;
+        assert_eq!(server.request_to(host, "POST", "/dev/dynamodb", scan, table).0, expected, "{host}");
+    }
+}
+
+#[test]
+fn a_folder_is_for_one_server_at_a_time() {
+    let folder = tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let _server = Server::start(&["--data", data]);
+    let output = command(&["--port", "0", "--data", data]).output().unwrap();
+    fails(&output, "is in use by another `cargo run`");
+}
+
 fn fails(output: &Output, sentence: &str) {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{errors}");
@@ -192,7 +217,7 @@ fn a_file_that_is_no_database_is_one_sentence() {
     let folder = tempdir().unwrap();
     fs::write(folder.path().join("dynamodb.sqlite"), "this is no database, but a text of some length").unwrap();
     let output = command(&["--port", "0", "--data", folder.path().to_str().unwrap()]).output().unwrap();
-    fails(&output, "cannot keep data in");
+    fails(&output, "dynamodb.sqlite is not a database that can be read here; remove it");
 }
 
 #[test]
@@ -209,7 +234,7 @@ fn a_broken_or_missing_template_is_one_sentence() {
 #[test]
 fn a_wrong_variable_is_one_sentence_that_names_it() {
     let run = |variable: &str| command(&["--memory", "--port", "0", "--env", variable]).output().unwrap();
-    fails(&run("OTP_TTL_SECONDS=9999"), "OTP_TTL_SECONDS must be a whole number from 30 to 600");
+    fails(&run("OTP_TTL_SECONDS=9999"), "OTP_TTL_SECONDS: must be a whole number from 30 to 600");
     fails(&run("OTP_LIFETIME=9"), "no function has the variable OTP_LIFETIME");
     fails(&run("TABLE_NAME=other"), "TABLE_NAME cannot be overridden");
 }

@@ -83,6 +83,21 @@ pub struct Session {
     idle_ends_at: Timestamp,
 }
 
+impl SessionState {
+    /// Whether both are there and their epochs differ.
+    pub fn is_of_two_epochs(&self) -> bool {
+        matches!((&self.profile, &self.session), (Some(profile), Some(session)) if profile.epoch != session.epoch)
+    }
+
+    /// The account, if it and the session are there and the session is alive: neither over nor outlived by a change of
+    /// its account.
+    pub fn live_profile(self, now: Timestamp) -> Option<Profile> {
+        let (profile, session) = (self.profile?, self.session?);
+        let lives = session.epoch == profile.epoch && now < session.ends_at && now < session.idle_ends_at;
+        lives.then_some(profile)
+    }
+}
+
 impl Session {
     fn read(item: &Item) -> Result<Self, StoreError> {
         Ok(Self {
@@ -90,11 +105,6 @@ impl Session {
             ends_at: item.moment(ENDS_AT)?,
             idle_ends_at: item.moment(IDLE_ENDS_AT)?,
         })
-    }
-
-    /// Whether it is alive: neither over nor outlived by a change of its account.
-    pub fn is_alive(&self, profile: &Profile, now: Timestamp) -> bool {
-        self.epoch == profile.epoch && now < self.ends_at && now < self.idle_ends_at
     }
 }
 

@@ -1,0 +1,140 @@
+//! Where the dev server keeps everything: the database, its keys, and the environment for the real binaries.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    dev_keys::{self, DevKeys, DevKeysError},
+    emulator::{Emulator, EmulatorError},
+    server,
+    template::Template,
+};
+
+/// A folder that is ours as long as this lives.
+pub struct DataFolder {
+    path: PathBuf,
+    // Unlocked when it is closed, however the process ends.
+    _lock: File,
+}
+
+/// The folder cannot be used. Each is one sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum DataFolderError {
+    /// It cannot be made or written.
+    #[error("cannot keep data in {path}: {source}; choose another folder with --data, or --memory")]
+    Unusable {
+        /// Which folder.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another dev server has it.
+    #[error("{0} is in use by another `cargo run`; stop that, or choose another folder with --data, or --memory")]
+    InUse(String),
+    /// Its keys cannot be used.
+    #[error("cannot use {path}: {source}")]
+    Keys {
+        /// Which file.
+        path: String,
+        /// Why.
+        source: DevKeysError,
+    },
+    /// Its database cannot be used. What the library says names its own features, which are not ours.
+    #[error("{path} is not a database that can be read here; remove it to start with an empty one")]
+    Database {
+        /// Which file.
+        path: String,
+        /// Why.
+        source: EmulatorError,
+    },
+}
+
+impl DataFolder {
+    /// Takes the folder, making it if need be.
+    pub fn open(path: &Path) -> Result<Self, DataFolderError> {
+        let name = path.display().to_string();
+        let unusable = |source| DataFolderError::Unusable { path: name.clone(), source };
+        create_private(path).map_err(unusable)?;
+        let lock = File::create(path.join("lock")).map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(DataFolderError::InUse(name)),
+            Err(TryLockError::Error(source)) => Err(unusable(source)),
+        }
+    }
+
+    /// The keys that are kept here; new ones the first time.
+    pub fn keys(&self) -> Result<DevKeys, DataFolderError> {
+        let path = self.path.join("keys.json");
+        let keys = DevKeys::load_or_create(&path);
+        keys.map_err(|source| DataFolderError::Keys { path: path.display().to_string(), source })
+    }
+
+    /// The table that is kept here; an empty one the first time.
+    pub fn emulator(&self, template: &Template) -> Result<Emulator, DataFolderError> {
+        let path = self.path.join("dynamodb.sqlite");
+        let emulator = Emulator::in_file(&path, &template.table);
+        emulator.map_err(|source| DataFolderError::Database { path: path.display().to_string(), source })
+    }
+
+    /// Writes the environment in which the real binaries share this data: for `cargo lambda watch --env-file`.
+    pub fn write_function_environment(
+        &self,
+        template: &Template,
+        overrides: &HashMap<String, String>,
+        url: &str,
+    ) -> Result<(), DataFolderError> {
+        let mut variables: BTreeMap<&str, &str> = BTreeMap::new();
+        for (name, value) in template.functions.iter().flat_map(|function| &function.environment) {
+            variables.insert(name, value);
+        }
+        variables.extend(overrides.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let endpoint = format!("{url}{}", server::DYNAMODB_PATH);
+        variables.extend([
+            ("AWS_ENDPOINT_URL_DYNAMODB", endpoint.as_str()),
+            ("AWS_REGION", "local"),
+            ("AWS_DEFAULT_REGION", "local"),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+        ]);
+        let mut lines = String::new();
+        for (name, value) in variables {
+            lines.extend([name, "=", value, "\n"]);
+        }
+        dev_keys::write_private(&self.path.join("lambda.env"), lines.as_bytes())
+            .map_err(|source| DataFolderError::Unusable { path: self.path.display().to_string(), source })
+    }
+}
+
+/// Makes a folder that only its owner can look into; one that is there stays as it is.
+fn create_private(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_for_one_at_a_time_and_for_its_owner_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("data");
+        let first = DataFolder::open(&path).unwrap();
+        assert!(matches!(DataFolder::open(&path), Err(DataFolderError::InUse(_))));
+        drop(first);
+        assert!(DataFolder::open(&path).is_ok());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        }
+    }
+}
