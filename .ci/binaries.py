@@ -80,7 +80,9 @@ def main(folder):
         server = start_dev_server(data)
         try:
             lines = (pathlib.Path(data) / "lambda.env").read_text().splitlines()
-            environment = dict(os.environ) | dict(line.split("=", 1) for line in lines)
+            pairs = [line.split("=", 1) for line in lines]
+            environment = dict(os.environ) | {name: value.strip('"') for name, value in pairs}
+            environment["RUST_LOG"] = "trace"
             for at, (name, status) in enumerate(EXPECTED.items()):
                 event = json.loads((ROOT / f"events/{name}.json").read_text())
                 if "authorization" in event["headers"]:
@@ -98,6 +100,11 @@ def main(folder):
                 code = body.get("otp", code)
                 init = next((part for part in log.split("\n") if "INIT REPORT" in part), "")
                 init = init.split("durationMs: ")[-1].split(")")[0] if init else "?"
+                secrets = [token, code, "mypassword", "newPass", "01012345678", "201012345678"]
+                # What SMS_PROVIDER=log is for, and the only line that may have a code or a phone.
+                log = "\n".join(line for line in log.split("\n") if "SMS not sent, only logged" not in line)
+                if any(secret and secret in log for secret in secrets):
+                    failed.append(f"{name} (its log has a secret)")
                 print(f"{name}: {answer.get('statusCode')} {body.get('code', '')} (init {init} ms)")
                 if answer.get("statusCode") != status:
                     failed.append(name)

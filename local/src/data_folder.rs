@@ -103,7 +103,8 @@ impl DataFolder {
         ]);
         let mut lines = String::new();
         for (name, value) in variables {
-            lines.extend([name, "=", value, "\n"]);
+            // In quotes, for the shell and for cargo-lambda alike; no value of ours has a quote in it.
+            lines.extend([name, "=\"", value, "\"\n"]);
         }
         dev_keys::write_private(&self.path.join("lambda.env"), lines.as_bytes())
             .map_err(|source| DataFolderError::Unusable { path: self.path.display().to_string(), source })

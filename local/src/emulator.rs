@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
     orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
 };
 use aws_smithy_types::body::SdkBody;
 use dynoxide::{Database, DynoxideError};
@@ -25,6 +26,7 @@ use crate::template;
 pub struct Emulator {
     database: Database,
     calls: CallLog,
+    faults: Faults,
 }
 
 /// The database cannot be opened or has another shape.
@@ -43,6 +45,46 @@ pub struct Call {
     pub started: usize,
     /// Where it ended.
     pub ended: usize,
+}
+
+/// What goes wrong with a call, for tests: no emulator throttles, conflicts or loses a reply by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// DynamoDB answers this error and does nothing.
+    Error(&'static str),
+    /// The connection breaks before DynamoDB does anything.
+    LostRequest,
+    /// DynamoDB does it, and the connection breaks before the answer.
+    LostReply,
+    /// A transaction is canceled for this reason.
+    Canceled(&'static str),
+    /// DynamoDB leaves every key of a batch for later.
+    Unprocessed,
+    /// No answer ever comes.
+    Hang,
+}
+
+/// Faults to come: each waits for calls of its operation, and then happens so many times.
+#[derive(Clone, Default)]
+pub struct Faults(Arc<Mutex<Vec<(&'static str, Fault, usize)>>>);
+
+impl Faults {
+    /// The next `times` calls of this operation go wrong so.
+    pub fn inject(&self, operation: &'static str, fault: Fault, times: usize) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((operation, fault, times));
+    }
+
+    /// From now on all calls are well.
+    pub fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn next(&self, operation: &str) -> Option<Fault> {
+        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, fault, times) = faults.iter_mut().find(|(at, _, times)| *at == operation && *times > 0)?;
+        *times -= 1;
+        Some(*fault)
+    }
 }
 
 /// Every call since it was last cleared, for tests of permissions and round trips.
@@ -88,7 +130,7 @@ impl Emulator {
     }
 
     fn with(database: Database, table: &template::Table) -> Result<Self, EmulatorError> {
-        let emulator = Self { database, calls: CallLog::default() };
+        let emulator = Self { database, calls: CallLog::default(), faults: Faults::default() };
         let existing = emulator.call("DescribeTable", &json!({ "TableName": table.name }).to_string());
         if existing.is_err() {
             let roles = ["HASH", "RANGE"];
@@ -134,6 +176,11 @@ impl Emulator {
     /// The calls that functions made.
     pub fn calls(&self) -> &CallLog {
         &self.calls
+    }
+
+    /// What is to go wrong.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// Every item, as DynamoDB's JSON, for tests that look into the table and for operators' tools.
@@ -211,18 +258,23 @@ impl HttpConnector for Connector {
         HttpConnectorFuture::new(async move {
             let target = request.headers().get("x-amz-target").unwrap_or_default();
             let body = request.body().bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-            Ok(this.answer(target, &body.unwrap_or_default()).await)
+            this.answer(target, &body.unwrap_or_default()).await
         })
     }
 }
 
 impl Connector {
-    async fn answer(&self, target: &str, body: &str) -> HttpResponse {
-        let actions = actions(target.rsplit('.').next().unwrap_or_default(), body);
+    async fn answer(&self, target: &str, body: &str) -> Result<HttpResponse, ConnectorError> {
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        let actions = actions(operation, body);
         if let Some(denied) = actions.iter().find(|action| !self.allowed.contains(*action)) {
             let message = format!("{} may not call dynamodb:{denied}: template.yaml does not allow it", self.function);
             let error = json!({"__type": "com.amazon.coral.service#AccessDeniedException", "message": message});
-            return response(400, error.to_string());
+            return Ok(response(400, error.to_string()));
+        }
+        let fault = self.emulator.faults.next(operation);
+        if let Some(answer) = before(fault, body).await {
+            return answer;
         }
 
         let started = self.emulator.calls.next_moment();
@@ -231,8 +283,42 @@ impl Connector {
         let (status, answer) = self.emulator.answer(target, body);
         let ended = self.emulator.calls.next_moment();
         self.emulator.calls.push(Call { function: self.function.clone(), actions, started, ended });
-        response(status, answer)
+        match fault {
+            Some(Fault::LostReply) => Err(lost()),
+            _ => Ok(response(status, answer)),
+        }
     }
+}
+
+/// What a fault answers instead of the database.
+async fn before(fault: Option<Fault>, body: &str) -> Option<Result<HttpResponse, ConnectorError>> {
+    let error = |code: &str, more: Value| {
+        let mut error = json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "a fault"});
+        if let (Some(error), Some(more)) = (error.as_object_mut(), more.as_object()) {
+            error.extend(more.clone());
+        }
+        let status = if code == "InternalServerError" { 500 } else { 400 };
+        Some(Ok(response(status, error.to_string())))
+    };
+    match fault? {
+        Fault::Error(code) => error(code, json!({})),
+        Fault::LostRequest => Some(Err(lost())),
+        Fault::LostReply => None,
+        Fault::Canceled(reason) => {
+            let reasons = json!([{"Code": reason, "Message": "a fault"}, {"Code": "None"}]);
+            error("TransactionCanceledException", json!({ "CancellationReasons": reasons }))
+        }
+        Fault::Unprocessed => {
+            let request: Value = serde_json::from_str(body).unwrap_or_default();
+            let keys = request.get("RequestItems").cloned().unwrap_or_default();
+            Some(Ok(response(200, json!({"Responses": {}, "UnprocessedKeys": keys}).to_string())))
+        }
+        Fault::Hang => std::future::pending().await,
+    }
+}
+
+fn lost() -> ConnectorError {
+    ConnectorError::io("the connection broke".into())
 }
 
 /// What IAM asks permission for: a transaction has no action of its own, but those of its parts.

@@ -14,14 +14,12 @@ use local::{
     server::{self, Server},
     template::Template,
 };
-use shared::sms::{Outbox, Sms};
-use tokio::net::TcpListener;
-use tracing_subscriber::{
-    Layer,
-    filter::{LevelFilter, Targets},
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
+use shared::{
+    runtime::log_filter,
+    sms::{Outbox, Sms},
 };
+use tokio::net::TcpListener;
+use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Latchkey on this machine: every endpoint, an embedded DynamoDB, an SMS outbox at /dev/sms and Swagger UI at /docs.
 #[derive(Parser)]
@@ -87,8 +85,8 @@ fn main() -> ExitCode {
 /// Errors of ours on standard error; `RUST_LOG` asks for more.
 fn start_logging() {
     #[expect(clippy::disallowed_methods, reason = "the dev server's edge: where its configuration is read")]
-    let level = std::env::var("RUST_LOG").ok().and_then(|text| text.parse().ok());
-    let filter = level.unwrap_or_else(|| Targets::new().with_default(LevelFilter::ERROR));
+    let rust_log = std::env::var("RUST_LOG").ok();
+    let filter = log_filter(rust_log.as_deref(), LevelFilter::ERROR);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }

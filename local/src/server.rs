@@ -16,7 +16,7 @@ use axum::{
     response::{Html, IntoResponse},
     routing::{get, post},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use shared::{ApiError, sms::Outbox};
 use tokio::net::TcpListener;
@@ -135,9 +135,10 @@ impl Serving {
     /// Whether the request was sent to a name that is not this machine's own.
     fn is_rebound(&self, headers: &HeaderMap) -> bool {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
-        let is_ours = name == "localhost"
-            || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let is_ours = host.parse::<Authority>().is_ok_and(|authority| {
+            let name = authority.host().trim_matches(['[', ']']);
+            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        });
         self.server.only_for_this_machine && !is_ours
     }
 

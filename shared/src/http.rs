@@ -25,8 +25,7 @@ use crate::{
 /// The largest body that is read, in bytes.
 pub const MAX_BODY: usize = 16 * 1024;
 
-/// A request, as far as handlers look at one.
-#[derive(Debug)]
+/// A request, as far as handlers look at one. Has no `Debug`: it carries passwords and tokens.
 pub struct Request {
     method: Method,
     headers: HeaderMap,
@@ -219,8 +218,7 @@ impl Fields<'_> {
     }
 }
 
-/// An answer.
-#[derive(Debug)]
+/// An answer. Has no `Debug`: it carries tokens.
 pub struct Response {
     status: StatusCode,
     headers: HeaderMap,

@@ -61,12 +61,12 @@ impl fmt::Debug for Password {
 pub struct NewPassword(Password);
 
 impl NewPassword {
-    /// Refuses the user's own phone number, in full or in its national form, with or without the zero that people
-    /// dial in front of it.
+    /// Refuses the user's own phone number, in full or in its national form, with or without separators and the zeros
+    /// that people dial in front of it.
     pub fn not_the_phone(self, phone: &Phone) -> Result<Self, InvalidPassword> {
-        let digits = self.0.0.trim_start_matches('+').trim_start_matches('0');
-        let international = phone.as_e164().trim_start_matches('+');
-        if digits == phone.national() || digits == international {
+        let typed = Zeroizing::new(self.0.0.replace([' ', '-', '(', ')', '+'], ""));
+        let is = |number: &str| typed.trim_start_matches('0') == number.trim_start_matches('0');
+        if is(&phone.national()) || is(phone.as_e164().trim_start_matches('+')) {
             return Err(InvalidPassword::IsThePhone);
         }
         Ok(self)
@@ -350,11 +350,18 @@ mod tests {
     #[test]
     fn the_own_phone_is_refused_in_every_form() {
         let phone = PhoneRules::new("EG".parse().unwrap(), None).parse("01012345678").unwrap();
-        for typed in ["01012345678", "1012345678", "+201012345678", "201012345678", "00201012345678"] {
+        for typed in
+            ["01012345678", "1012345678", "+201012345678", "00201012345678", "010-1234-5678", "+20 10 1234 5678"]
+        {
             let refused = RULES.parse(typed).unwrap().not_the_phone(&phone).map(|_| ());
             assert_eq!(refused, Err(InvalidPassword::IsThePhone), "{typed}");
         }
         assert!(RULES.parse("01112345678").unwrap().not_the_phone(&phone).is_ok());
+        // In Côte d'Ivoire national numbers begin with a zero of their own.
+        let phone = PhoneRules::new("CI".parse().unwrap(), None).parse("0707070707").unwrap();
+        for typed in ["0707070707", "+2250707070707"] {
+            assert!(RULES.parse(typed).unwrap().not_the_phone(&phone).is_err(), "{typed}");
+        }
     }
 
     #[test]

@@ -9,10 +9,11 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use lambda_http::{Body, service_fn};
+use tracing::Level;
 use tracing_subscriber::{
     Layer,
-    filter::{LevelFilter, Targets},
-    layer::SubscriberExt,
+    filter::{FilterExt, LevelFilter, Targets, filter_fn},
+    layer::{Filter, SubscriberExt},
     util::SubscriberInitExt,
 };
 
@@ -110,10 +111,22 @@ fn block_on<T>(serving: impl Future<Output = Result<T, Error>>) -> Result<T, Err
 
 /// JSON lines, as CloudWatch reads them; `RUST_LOG` says how many, `info` when it says nothing.
 fn start_logging() {
-    let level = environment().get("RUST_LOG").and_then(|text| text.parse().ok());
-    let filter = level.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer().json().with_ansi(false).without_time();
+    let filter = log_filter(environment().get("RUST_LOG").map(String::as_str), LevelFilter::INFO);
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+}
+
+/// What is logged: what `RUST_LOG` asks for, or everything of this level.
+///
+/// Whatever it asks for, the libraries below us log no details: at `debug` and `trace` they write whole events, requests
+/// and answers, with passwords, codes and tokens in them (RUSTSEC-2023-0125 and its like).
+pub fn log_filter<S>(rust_log: Option<&str>, otherwise: LevelFilter) -> impl Filter<S> + use<S> {
+    let asked = rust_log.and_then(|text| text.parse().ok()).unwrap_or_else(|| Targets::new().with_default(otherwise));
+    let without_details = filter_fn(|metadata| {
+        let is_ours = ["shared", "local"].iter().any(|ours| metadata.target().split("::").next() == Some(ours));
+        is_ours || *metadata.level() <= Level::INFO
+    });
+    asked.and(without_details)
 }
 
 fn environment() -> HashMap<String, String> {

@@ -51,7 +51,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         new_password.not_the_phone(&profile.phone).map_err(|why| ApiError::invalid_field("/new_password", &why))?;
 
     let credential = match app.store.spend_login_attempt(&profile.phone, ctx.now).await? {
-        LoginAttempt::Admitted(credential) => credential.filter(|credential| credential.user == profile.user),
+        LoginAttempt::Admitted { credential, .. } => credential.filter(|credential| credential.user == profile.user),
         LoginAttempt::Throttled { retry_after } => return Err(ApiError::login_throttled(retry_after)),
     };
     // No credential: the phone left this account after the token was judged.

@@ -72,10 +72,15 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     // same hash.
     let (allowed, attempt) =
         tokio::try_join!(app.charge_sign_in_attempt(ctx), app.store.spend_login_attempt(&phone, ctx.now))?;
-    allowed?;
-    let credential = match attempt {
-        LoginAttempt::Admitted(credential) => credential,
-        LoginAttempt::Throttled { retry_after } => return Err(ApiError::login_throttled(retry_after)),
+    let credential = match (allowed, attempt) {
+        (Ok(()), LoginAttempt::Admitted { credential, .. }) => credential,
+        (Ok(()), LoginAttempt::Throttled { retry_after }) => return Err(ApiError::login_throttled(retry_after)),
+        // Whoever is over the address's limit must not use up the phone's.
+        (Err(reached), LoginAttempt::Admitted { receipt, .. }) => {
+            app.store.take_back(receipt).await?;
+            return Err(reached.into());
+        }
+        (Err(reached), LoginAttempt::Throttled { .. }) => return Err(reached.into()),
     };
     let (credential, verdict) = compare(app, &password, credential)?;
     let rehashed = match verdict {

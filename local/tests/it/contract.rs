@@ -159,6 +159,14 @@ fn the_readmes_defaults_are_the_templates() {
 }
 
 #[test]
+fn every_route_that_hashes_or_sends_has_a_rate_of_its_own() {
+    let settings = &TEMPLATE.source["Resources"]["HttpApi"]["Properties"]["RouteSettings"];
+    let limited: Names = settings.as_mapping().unwrap().keys().map(|key| key.as_str().unwrap().to_owned()).collect();
+    let posts = template_routes().into_keys().filter(|route| route.starts_with("POST "));
+    assert_eq!(limited, posts.collect());
+}
+
+#[test]
 fn no_secret_is_written_into_the_template() {
     for function in &TEMPLATE.functions {
         for (name, value) in &function.environment {

@@ -58,11 +58,20 @@ impl World {
 
     /// With some variables set otherwise.
     pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
+        Self::build(variables, &KEYS.secret_key)
+    }
+
+    /// With another `SECRET_KEY` than the other worlds have.
+    pub(crate) fn with_secret(secret_key: &str) -> Self {
+        Self::build(&[], secret_key)
+    }
+
+    fn build(variables: &[(&str, &str)], secret_key: &str) -> Self {
         let emulator = Emulator::in_memory(&TEMPLATE.table).unwrap();
         let (outbox, clock) = (Outbox::default(), Clock::manual(Timestamp::from_unix_seconds(1_800_000_000)));
         let mut overrides: HashMap<_, _> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        overrides.insert("SECRET_KEY".to_owned(), KEYS.secret_key.clone());
+        overrides.insert("SECRET_KEY".to_owned(), secret_key.to_owned());
         overrides.insert("SIGNING_KEY".to_owned(), KEYS.signing_key.clone());
         let setup = Setup {
             template: &TEMPLATE,

@@ -152,6 +152,11 @@ async fn an_address_tries_so_often() {
     }
     let wait = world.login(PHONE, PASSWORD).await.expect_limit("login-address");
     assert!((1..=300).contains(&wait));
+    for _ in 0..10 {
+        world.login(PHONE, "wrong password").await.expect_limit("login-address");
+    }
+    let failures = &world.item("PHONE#+201012345678", "CREDENTIAL")["login_failures"]["N"];
+    assert_eq!(failures, "0", "the phone's own tries are not used up");
 
     let again = Request::post("/auth/login", json!({"phone": PHONE, "password": PASSWORD}));
     let disguises = ["x-forwarded-for", "forwarded", "x-real-ip"];

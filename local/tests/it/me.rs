@@ -62,10 +62,26 @@ async fn an_access_token_lives_as_long_as_it_says() {
 async fn a_token_dies_with_its_session() {
     let world = World::new().with_account().await;
     let token = world.token(PASSWORD).await;
-    let mut session = world.items("USER#").into_iter().find(|item| item["sk"]["S"] != "PROFILE").unwrap();
-    session["ends_at"]["N"] = "1800000000000".into();
-    world.put_item(&session);
-    world.me(&token).await.expect_problem(401, "invalid-token");
+    let session = world.items("USER#").into_iter().find(|item| item["sk"]["S"] != "PROFILE").unwrap();
+    for end in ["ends_at", "idle_ends_at"] {
+        let mut ended = session.clone();
+        ended[end]["N"] = "1800000000000".into();
+        world.put_item(&ended);
+        world.me(&token).await.expect_problem(401, "invalid-token");
+        world.put_item(&session);
+        world.me(&token).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_a_session_or_an_account_that_is_not_there_is_refused() {
+    let world = World::new().with_account().await;
+    let token = world.token(PASSWORD).await;
+    // The same keys, another table: the token is good, and nothing is behind it.
+    World::new().me(&token).await.expect_problem(401, "invalid-token");
+    let elsewhere = World::new();
+    elsewhere.put_item(&world.item("USER#", "PROFILE"));
+    elsewhere.me(&token).await.expect_problem(401, "invalid-token");
 }
 
 #[tokio::test]

@@ -26,6 +26,9 @@ async fn requests_wait_for_the_table_as_often_as_budgeted() {
     world.register(PHONE, PASSWORD).await.expect(201);
     assert_eq!(steps(world.calls()), 1, "register");
 
+    world.register(PHONE, PASSWORD).await.expect(409);
+    assert_eq!(steps(world.calls()), 2, "register, when the phone is taken");
+
     let token = world.token(PASSWORD).await;
     assert_eq!(steps(world.calls()), 2, "login");
 

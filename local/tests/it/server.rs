@@ -170,7 +170,14 @@ fn large_and_unknown_requests_are_answered_and_the_server_goes_on() {
 fn a_page_of_another_site_reads_neither_messages_nor_table() {
     let server = Server::start(&["--memory"]);
     let scan = "X-Amz-Target: DynamoDB_20120810.Scan\r\n";
-    for (host, expected) in [("localhost", 200), ("127.0.0.1:8000", 200), ("rebound.example", 404), ("", 404)] {
+    for (host, expected) in [
+        ("localhost", 200),
+        ("127.0.0.1:8000", 200),
+        ("[::1]", 200),
+        ("[::1]:80", 200),
+        ("rebound.example", 404),
+        ("", 404),
+    ] {
         assert_eq!(server.request_to(host, "GET", "/dev/sms", "", "").0, expected, "{host}");
         let table = r#"{"TableName": "Table"}"#;
         assert_eq!(server.request_to(host, "POST", "/dev/dynamodb", scan, table).0, expected, "{host}");

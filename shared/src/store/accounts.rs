@@ -15,7 +15,7 @@ use super::{
     },
     limits::{Limit, LimitReached},
     sessions::NewSession,
-    wire::{Outcome, Part, StoreError, Transacted},
+    wire::{Outcome, Part, Receipt, StoreError, Transacted},
 };
 use crate::{
     id::{SessionId, UserId},
@@ -105,8 +105,13 @@ pub enum Registration {
 /// What became of asking to try a password.
 #[derive(Clone, Debug)]
 pub enum LoginAttempt {
-    /// It may be compared, with the credential if the phone has an account.
-    Admitted(Option<Credential>),
+    /// It may be compared.
+    Admitted {
+        /// With this, if the phone has an account.
+        credential: Option<Credential>,
+        /// For the case that it is not compared after all.
+        receipt: Receipt,
+    },
     /// Not before this time has passed.
     Throttled {
         /// How long.
@@ -268,7 +273,10 @@ impl Store {
     /// throttled the same and collected later. The count is taken back by a success only.
     pub async fn spend_login_attempt(&self, phone: &Phone, now: Timestamp) -> Result<LoginAttempt, StoreError> {
         match self.update(spend_attempt(phone, now)).await? {
-            Outcome::Applied(item) => Ok(LoginAttempt::Admitted(Credential::read(&item)?)),
+            Outcome::Applied(item) => Ok(LoginAttempt::Admitted {
+                credential: Credential::read(&item)?,
+                receipt: Receipt::of(Key::credential(phone), &item, &["#login_failures = #login_failures - :one"])?,
+            }),
             Outcome::Refused(item) => {
                 let item = item.unwrap_or_default();
                 let failures = item.count(LOGIN_FAILURES)?;

@@ -9,7 +9,7 @@ use super::{
     item::{Item, moment, number, text, ttl},
     keys::{CHALLENGE_ID, CODE_MAC, EPOCH, FAILURES, FAILURES_SINCE, Key, RESEND_AT, USER_ID},
     limits::{Limit, LimitReached},
-    wire::{Outcome, Part, StoreError, Transacted},
+    wire::{Outcome, Part, Receipt, StoreError, Transacted},
 };
 use crate::{
     error::Bucket,
@@ -69,8 +69,13 @@ pub enum CodeIssue {
 /// What became of asking to try a code.
 #[derive(Clone, Debug)]
 pub enum CodeAttempt {
-    /// It may be compared with this.
-    Admitted(PendingCode),
+    /// It may be compared.
+    Admitted {
+        /// With this.
+        code: PendingCode,
+        /// For the case that it is not compared after all.
+        receipt: Receipt,
+    },
     /// There is none, it is over, or its tries are.
     None,
     /// The phone had too many wrong codes.
@@ -174,13 +179,25 @@ impl Store {
             .value(":max_attempts", number(max_attempts))
             .value(":max_failures", number(MAX_FAILURES));
         match self.update(update).await? {
-            Outcome::Applied(item) => Ok(CodeAttempt::Admitted(PendingCode::read(&item)?)),
-            Outcome::Refused(Some(item)) if item.count(FAILURES)? >= MAX_FAILURES => {
-                let over = item.moment(FAILURES_SINCE)?.plus(FAILURE_WINDOW);
-                let retry_after = over.since(now);
-                Ok(CodeAttempt::LimitReached(LimitReached { bucket: Bucket::OtpPhone, retry_after }))
+            Outcome::Applied(item) => Ok(CodeAttempt::Admitted {
+                code: PendingCode::read(&item)?,
+                receipt: Receipt::of(
+                    Key::code(phone, purpose),
+                    &item,
+                    &["#attempts = #attempts - :one", "#failures = #failures - :one"],
+                )?,
+            }),
+            Outcome::Refused(None) => Ok(CodeAttempt::None),
+            Outcome::Refused(Some(item)) => {
+                let used_up = item.count(FAILURES)? >= MAX_FAILURES;
+                let retry_after = item.moment(FAILURES_SINCE)?.plus(FAILURE_WINDOW).since(now);
+                // Once the window is over the next code begins another; this one cannot be tried any more.
+                Ok(if used_up && !retry_after.is_zero() {
+                    CodeAttempt::LimitReached(LimitReached { bucket: Bucket::OtpPhone, retry_after })
+                } else {
+                    CodeAttempt::None
+                })
             }
-            Outcome::Refused(_) => Ok(CodeAttempt::None),
         }
     }
 

@@ -13,7 +13,6 @@ use super::keys::{self, Key};
 ///
 /// Attribute names are written `#name` in expressions, so that none can collide with DynamoDB's 573 reserved words;
 /// values are written `:name`.
-#[derive(Debug)]
 pub(super) struct ItemUpdate {
     key: Key,
     sets: Vec<&'static str>,
@@ -85,7 +84,6 @@ impl ItemUpdate {
 }
 
 /// A new item: it must not exist.
-#[derive(Debug)]
 pub(super) struct NewItem {
     pub(super) key: Key,
     pub(super) attributes: HashMap<String, AttributeValue>,
@@ -116,7 +114,6 @@ impl NewItem {
 }
 
 /// One part of a transaction.
-#[derive(Debug)]
 pub(super) enum Write {
     Update(ItemUpdate),
     Create(NewItem),

@@ -1,6 +1,6 @@
 //! Attributes in and out.
 
-use std::{collections::HashMap, str::FromStr};
+use std::{collections::HashMap, fmt, str::FromStr};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 
@@ -45,13 +45,19 @@ impl From<&SessionSalt> for AttributeValue {
     }
 }
 
-/// An item as DynamoDB gave it.
-#[derive(Clone, Debug, Default)]
+/// An item as DynamoDB gave it. Its `Debug` shows names only: values are hashes, salts and numbers of people.
+#[derive(Clone, Default)]
 pub(super) struct Item(HashMap<String, AttributeValue>);
 
 impl From<HashMap<String, AttributeValue>> for Item {
     fn from(attributes: HashMap<String, AttributeValue>) -> Self {
         Self(attributes)
+    }
+}
+
+impl fmt::Debug for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
     }
 }
 

@@ -18,7 +18,7 @@ pub use codes::{CodeAttempt, CodeIssue, CodeTarget, NewCode, PendingCode};
 pub use keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use limits::{Limit, LimitReached};
 pub use sessions::{NewSession, Session, SessionState};
-pub use wire::StoreError;
+pub use wire::{Receipt, StoreError};
 
 /// The table.
 #[derive(Clone, Debug)]

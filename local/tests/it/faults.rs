@@ -1,0 +1,196 @@
+//! What goes wrong between a function and its table (SECURITY section 5.4). Time is paused: whatever waits, waits for
+//! nothing.
+
+use local::emulator::Fault;
+use serde_json::json;
+
+use crate::harness::{NEW_PASSWORD, PASSWORD, PHONE, RESET_PASSWORD, Reply, World};
+
+// What endpoints read and write with.
+const BATCH: &str = "BatchGetItem";
+const PUT: &str = "PutItem";
+const TRANSACT: &str = "TransactWriteItems";
+const UPDATE: &str = "UpdateItem";
+
+/// More often than anything is tried.
+const ALWAYS: usize = 1000;
+
+/// Every endpoint that asks something of the table, with what it does that with, and its success.
+const ENDPOINTS: [(&str, &[&str], u16); 6] = [
+    ("register", &[TRANSACT], 201),
+    ("login", &[UPDATE, PUT], 200),
+    ("me", &[BATCH], 200),
+    ("change-password", &[BATCH, UPDATE, TRANSACT], 204),
+    ("request-reset", &[BATCH, TRANSACT], 202),
+    ("verify-reset", &[UPDATE, TRANSACT], 204),
+];
+
+/// A world in which every endpoint has something to do.
+struct Prepared {
+    world: World,
+    token: String,
+    code: String,
+}
+
+impl Prepared {
+    async fn new() -> Self {
+        let world = World::new().with_account().await;
+        let token = world.token(PASSWORD).await;
+        let code = world.code(PHONE).await;
+        world.advance(1);
+        Self { world, token, code }
+    }
+
+    /// One in which calls of this operation go wrong so many times.
+    async fn with(operation: &'static str, fault: Fault, times: usize) -> Self {
+        let prepared = Self::new().await;
+        prepared.world.emulator.faults().inject(operation, fault, times);
+        prepared
+    }
+
+    async fn call(&self, endpoint: &str) -> Reply {
+        let Self { world, token, code } = self;
+        match endpoint {
+            "register" => world.register("+998901234567", PASSWORD).await,
+            "login" => world.login(PHONE, PASSWORD).await,
+            "me" => world.me(token).await,
+            "change-password" => world.change_password(token, PASSWORD, NEW_PASSWORD).await,
+            "request-reset" => world.request_reset(PHONE).await,
+            "verify-reset" => world.verify_reset(PHONE, code, RESET_PASSWORD).await,
+            other => panic!("{other}"),
+        }
+    }
+
+    fn heal(&self) -> &World {
+        self.world.emulator.faults().clear();
+        &self.world
+    }
+}
+
+#[track_caller]
+fn expect_unavailable(reply: Reply) {
+    let reply = reply.expect_problem(503, "temporarily-unavailable");
+    assert_eq!(reply.header("retry-after"), Some("2"));
+    assert!(!reply.body.to_string().contains("fault"), "what DynamoDB said is not told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_wrong_once_nobody_notices() {
+    let passing = [
+        Fault::Error("ProvisionedThroughputExceededException"),
+        Fault::Error("ThrottlingException"),
+        Fault::Error("InternalServerError"),
+        Fault::LostRequest,
+        Fault::LostReply,
+    ];
+    for (endpoint, operations, success) in ENDPOINTS {
+        for operation in operations {
+            for fault in passing {
+                let reply = Prepared::with(operation, fault, 1).await.call(endpoint).await;
+                assert_eq!(reply.status, success, "{endpoint}: {operation} with {fault:?}: {}", reply.code());
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_wrong_always_is_503_and_never_a_check_that_is_skipped() {
+    let lasting =
+        [Fault::Hang, Fault::Error("ThrottlingException"), Fault::Error("InternalServerError"), Fault::LostRequest];
+    for (endpoint, operations, success) in ENDPOINTS {
+        for operation in operations {
+            for fault in lasting {
+                let prepared = Prepared::with(operation, fault, ALWAYS).await;
+                expect_unavailable(prepared.call(endpoint).await);
+                // Once the fault is gone, the next request works.
+                prepared.heal().advance(1);
+                let reply = prepared.call(endpoint).await;
+                assert_eq!(reply.status, success, "{endpoint}: after {operation} with {fault:?}: {}", reply.code());
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_that_are_always_lost_are_503_and_leave_nothing_half_done() {
+    let prepared = Prepared::with(TRANSACT, Fault::LostReply, ALWAYS).await;
+    expect_unavailable(prepared.call("change-password").await);
+    // The transaction was done, once: the new password counts, and the session that asked lives.
+    let world = prepared.heal();
+    world.login(PHONE, NEW_PASSWORD).await.expect(200);
+    world.me(&prepared.token).await.expect(200);
+    assert_eq!(world.item("PHONE#", "CREDENTIAL")["epoch"]["N"], "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_conflicts_is_tried_again_and_done_once() {
+    let conflicts = [
+        Fault::Canceled("TransactionConflict"),
+        Fault::Canceled("ThrottlingError"),
+        Fault::Error("TransactionConflictException"),
+    ];
+    for (endpoint, operations, success) in ENDPOINTS {
+        for fault in conflicts.into_iter().filter(|_| operations.contains(&TRANSACT)) {
+            Prepared::with(TRANSACT, fault, 2).await.call(endpoint).await.expect(success);
+
+            let prepared = Prepared::with(TRANSACT, fault, ALWAYS).await;
+            expect_unavailable(prepared.call(endpoint).await);
+            prepared.heal().login(PHONE, PASSWORD).await.expect(200);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_write_that_meets_a_transaction_is_tried_again() {
+    let conflict = Fault::Error("TransactionConflictException");
+    for (endpoint, operation) in
+        [("login", UPDATE), ("login", PUT), ("change-password", UPDATE), ("verify-reset", UPDATE)]
+    {
+        let reply = Prepared::with(operation, conflict, 2).await.call(endpoint).await;
+        assert!(reply.status < 300, "{endpoint}: {operation}: {}", reply.code());
+        expect_unavailable(Prepared::with(operation, conflict, ALWAYS).await.call(endpoint).await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_reply_is_recognised_as_our_own_write() {
+    // The session was written, the reply lost: the second try finds one, and it is ours.
+    let prepared = Prepared::with(PUT, Fault::LostReply, 1).await;
+    let token = prepared.call("login").await.expect(200).text("access_token").to_owned();
+    prepared.world.me(&token).await.expect(200);
+
+    // The same with a transaction: one message, one unit of the budget, and no "a code was sent a moment ago".
+    let prepared = Prepared::with(TRANSACT, Fault::LostReply, 1).await;
+    prepared.call("request-reset").await.expect(202);
+    assert_eq!(prepared.world.outbox.messages().len(), 2, "one before, one now");
+    assert_eq!(prepared.world.items("LIMIT#sms-phone")[0]["uses"]["N"], "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_left_for_later_are_asked_for_again() {
+    Prepared::with(BATCH, Fault::Unprocessed, 2).await.call("me").await.expect(200);
+    expect_unavailable(Prepared::with(BATCH, Fault::Unprocessed, ALWAYS).await.call("me").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_can_never_work_is_our_fault_and_not_the_weather() {
+    let prepared = Prepared::with(TRANSACT, Fault::Canceled("ValidationError"), ALWAYS).await;
+    prepared.call("register").await.expect_problem(500, "internal");
+    let prepared = Prepared::with(UPDATE, Fault::Error("ValidationException"), ALWAYS).await;
+    prepared.call("login").await.expect_problem(500, "internal");
+}
+
+#[tokio::test]
+async fn a_session_of_another_epoch_is_looked_at_twice_before_it_is_called_dead() {
+    let prepared = Prepared::new().await;
+    let world = &prepared.world;
+    world.calls();
+    world.me(&prepared.token).await.expect(200);
+    assert_eq!(world.calls().len(), 1);
+
+    let mut profile = world.item("USER#", "PROFILE");
+    profile["epoch"] = json!({"N": "9"});
+    world.put_item(&profile);
+    world.me(&prepared.token).await.expect_problem(401, "invalid-token");
+    assert_eq!(world.calls().len(), 2);
+}

@@ -1,0 +1,176 @@
+//! Use cases of the store in an order that requests cannot be made to run in, and the edge around handlers.
+
+use std::time::Duration;
+
+use shared::{
+    ApiError, Context,
+    context::SourceAddress,
+    id::{ChallengeId, SessionId, UserId},
+    keys::Secret,
+    otp::{Binding, OtpCode, OtpMac, Purpose},
+    password::PasswordHash,
+    phone::Phone,
+    refresh_token::SessionSalt,
+    runtime::respond,
+    store::{CodeAttempt, Credential, LoginAttempt, LoginCompletion, NewCode, NewSession, PasswordChange, Store},
+    time::Timestamp,
+};
+
+use crate::harness::{E164, PASSWORD, PHONE, TEMPLATE, World};
+
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+/// The store with the rights of this function.
+fn store(world: &World, function: &str) -> Store {
+    Store::new(world.emulator.client_for(TEMPLATE.function(function).unwrap()), TEMPLATE.table.name.clone())
+}
+
+fn phone() -> Phone {
+    Phone::from_stored(E164).unwrap()
+}
+
+/// What a login has read when it begins to compare.
+async fn credential(world: &World) -> Credential {
+    match store(world, "login").spend_login_attempt(&phone(), NOW).await.unwrap() {
+        LoginAttempt::Admitted { credential, .. } => credential.unwrap(),
+        LoginAttempt::Throttled { .. } => panic!("throttled"),
+    }
+}
+
+fn session(credential: &Credential) -> NewSession {
+    NewSession {
+        user: credential.user,
+        id: SessionId::generate().unwrap(),
+        salt: SessionSalt::generate().unwrap(),
+        epoch: credential.epoch,
+        device: None,
+        address: "203.0.113.7".to_owned(),
+        now: NOW,
+        lifetime: Duration::from_hours(1),
+    }
+}
+
+async fn lives(world: &World, user: UserId, session: SessionId) -> bool {
+    store(world, "me").session_state(user, session).await.unwrap().live_profile(NOW).is_some()
+}
+
+#[tokio::test]
+async fn a_login_that_a_reset_outran_opens_nothing_and_changes_nothing() {
+    let world = World::new().with_account().await;
+    // A login has read the old hash and compares it …
+    let old = credential(&world).await;
+    // … while a reset is committed …
+    let code = world.code(PHONE).await;
+    world.verify_reset(PHONE, &code, "a new password").await.expect(204);
+    let stored = world.item("PHONE#", "CREDENTIAL")["password_hash"].clone();
+    // … and is through now, with the old password hashed anew.
+    let rehashed = PasswordHash::from_stored("$argon2id$of-the-old-password".to_owned());
+    let session = session(&old);
+    let id = session.id;
+    let completed = store(&world, "login").complete_login(&phone(), &old, Some(&rehashed), session).await.unwrap();
+
+    assert_eq!(completed, LoginCompletion::Outrun);
+    assert!(world.item("PHONE#", "CREDENTIAL")["password_hash"] == stored, "the new password stays");
+    assert!(!lives(&world, old.user, id).await, "the session is dead on arrival");
+    world.login(PHONE, "a new password").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_login_that_nothing_outran_lives() {
+    let world = World::new().with_account().await;
+    let credential = credential(&world).await;
+    let session = session(&credential);
+    let id = session.id;
+    let completed = store(&world, "login").complete_login(&phone(), &credential, None, session).await.unwrap();
+    assert_eq!(completed, LoginCompletion::Done);
+    assert!(lives(&world, credential.user, id).await);
+}
+
+#[tokio::test]
+async fn a_change_of_password_that_a_reset_outran_changes_nothing() {
+    let world = World::new().with_account().await;
+    let old = credential(&world).await;
+    let code = world.code(PHONE).await;
+    world.verify_reset(PHONE, &code, "a new password").await.expect(204);
+    let other = PasswordHash::from_stored("$argon2id$another".to_owned());
+    let staying = SessionId::generate().unwrap();
+    let changed = store(&world, "change-password").change_password(&phone(), &old, &other, staying).await.unwrap();
+    assert_eq!(changed, PasswordChange::Outrun);
+    world.login(PHONE, "a new password").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_right_code_that_a_change_of_password_outran_changes_nothing() {
+    let world = World::new().with_account().await;
+    let token = world.token(PASSWORD).await;
+    world.code(PHONE).await;
+    let verifier = store(&world, "verify-reset");
+    let attempt = verifier.spend_code_attempt(&phone(), Purpose::Reset, 5, NOW).await.unwrap();
+    let CodeAttempt::Admitted { code, .. } = attempt else { panic!("the code is open") };
+    world.change_password(&token, PASSWORD, "a new password").await.expect(204);
+    let other = PasswordHash::from_stored("$argon2id$another".to_owned());
+    let done = verifier.reset_password(&phone(), code.account.unwrap(), &code, &other, NOW).await.unwrap();
+    assert!(!done);
+    world.login(PHONE, "a new password").await.expect(200);
+}
+
+#[tokio::test]
+async fn an_attempt_is_taken_back_once_and_only_while_it_is_the_last() {
+    let world = World::new().with_account().await;
+    let login = store(&world, "login");
+    let failures = || world.item("PHONE#", "CREDENTIAL")["login_failures"]["N"].as_str().unwrap().to_owned();
+    let spend = async || match login.spend_login_attempt(&phone(), NOW).await.unwrap() {
+        LoginAttempt::Admitted { receipt, .. } => receipt,
+        LoginAttempt::Throttled { .. } => panic!("throttled"),
+    };
+    let first = spend().await;
+    login.take_back(first.clone()).await.unwrap();
+    login.take_back(first).await.unwrap();
+    assert_eq!(failures(), "0", "twice is once");
+    let earlier = spend().await;
+    spend().await;
+    login.take_back(earlier).await.unwrap();
+    assert_eq!(failures(), "2", "somebody has counted since");
+}
+
+#[tokio::test]
+async fn a_code_is_right_only_under_the_systems_own_key() {
+    let world = World::new().with_account().await;
+    let requester = store(&world, "request-reset");
+    let target = requester.code_target(&phone(), Purpose::Reset).await.unwrap();
+    let (code, challenge) = (OtpCode::generate().unwrap(), ChallengeId::generate().unwrap());
+    let user = target.account.map(|(user, _)| user);
+    let binding = Binding { purpose: Purpose::Reset, phone: &phone(), user, challenge };
+    let other_key = Secret::from_base64(&Secret::generate_base64().unwrap()).unwrap().otp;
+    let new_code = NewCode {
+        purpose: Purpose::Reset,
+        phone: &phone(),
+        target,
+        challenge,
+        mac: &OtpMac::new(&other_key, binding, &code),
+        now: NOW,
+        ttl: Duration::from_mins(5),
+        cooldown: Duration::from_secs(1),
+    };
+    requester.issue_code(new_code, &[]).await.unwrap();
+    world.verify_reset(PHONE, code.reveal(), "a new password").await.expect_problem(400, "invalid-otp");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_500_and_a_handler_that_never_ends_is_503() {
+    let context = Context {
+        now: NOW,
+        request_id: "the-request".to_owned(),
+        source: SourceAddress::parse("203.0.113.7"),
+        user_agent: None,
+        origin: "https://latchkey.test".to_owned(),
+    };
+    let panicking = respond(&context, Box::pin(async { panic!("a test's own panic") })).await;
+    assert_eq!(panicking.status(), 500);
+    assert_eq!(panicking.headers()["content-type"], "application/problem+json");
+    let hanging = respond(&context, Box::pin(std::future::pending())).await;
+    assert_eq!(hanging.status(), 503);
+    assert_eq!(hanging.headers()["retry-after"], "2");
+    let refused = respond(&context, Box::pin(async { Err(ApiError::InvalidOtp) })).await;
+    assert_eq!(refused.status(), 400);
+}
