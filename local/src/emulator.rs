@@ -66,12 +66,19 @@ pub enum Fault {
 
 /// Faults to come: each waits for calls of its operation, and then happens so many times.
 #[derive(Clone, Default)]
-pub struct Faults(Arc<Mutex<Vec<(&'static str, Fault, usize)>>>);
+pub struct Faults(Arc<Mutex<Vec<Pending>>>);
+
+/// A fault that waits for calls of its operation.
+struct Pending {
+    operation: &'static str,
+    fault: Fault,
+    times: usize,
+}
 
 impl Faults {
     /// The next `times` calls of this operation go wrong so.
     pub fn inject(&self, operation: &'static str, fault: Fault, times: usize) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((operation, fault, times));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Pending { operation, fault, times });
     }
 
     /// From now on all calls are well.
@@ -81,9 +88,9 @@ impl Faults {
 
     fn next(&self, operation: &str) -> Option<Fault> {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, fault, times) = faults.iter_mut().find(|(at, _, times)| *at == operation && *times > 0)?;
-        *times -= 1;
-        Some(*fault)
+        let pending = faults.iter_mut().find(|pending| pending.operation == operation && pending.times > 0)?;
+        pending.times -= 1;
+        Some(pending.fault)
     }
 }
 

@@ -252,9 +252,7 @@ impl ApiError {
                     Bucket::SmsCooldown => "A code was sent a moment ago.",
                     Bucket::SmsPhone => "Too many codes were sent to this phone.",
                     Bucket::SmsAddress => "Too many codes were asked for from this address.",
-                    Bucket::OtpPhone => {
-                        "Too many wrong codes for this phone. Signing in with the password still works."
-                    }
+                    Bucket::OtpPhone => "Too many wrong codes for this phone. Sign in with the password.",
                 };
                 format!("{what} Try again in {} s.", whole_seconds(*retry_after))
             }

@@ -63,13 +63,13 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let pending = match (allowed, attempt) {
         (Ok(()), CodeAttempt::Admitted { code, .. }) => code,
         (Ok(()), CodeAttempt::None) => return Err(ApiError::InvalidOtp),
-        (Ok(()), CodeAttempt::LimitReached(reached)) => return Err(reached.into()),
         // Whoever is over the address's limit must not use up the code's tries.
         (Err(reached), CodeAttempt::Admitted { receipt, .. }) => {
             app.store.take_back(receipt).await?;
             return Err(reached.into());
         }
-        (Err(reached), _) => return Err(reached.into()),
+        (Ok(()), CodeAttempt::LimitReached(reached))
+        | (Err(reached), CodeAttempt::None | CodeAttempt::LimitReached(_)) => return Err(reached.into()),
     };
     let user = pending.account.map(|(user, _)| user);
     let binding = Binding { purpose, phone: &phone, user, challenge: pending.challenge };
