@@ -23,8 +23,15 @@ EMULATOR = pathlib.Path(samcli.__file__).parent / "local/rapid/aws-lambda-rie-x8
 EXPECTED = {
     "register": 201,
     "login": 200,
+    "refresh": 200,
+    "sessions": 200,
     "me": 200,
     "change-password": 204,
+    # The event names a session that is not there.
+    "sessions-delete": 404,
+    "logout-all": 204,
+    # The end of a session that has ended is a success.
+    "logout": 204,
     "request-reset": 202,
     "verify-reset": 204,
     "docs": 200,
@@ -75,7 +82,7 @@ def run(binary, event, environment, port):
 
 def main(folder):
     folder = pathlib.Path(folder)
-    token, code, failed = None, None, []
+    token, refresh_token, code, failed = None, None, None, []
     with tempfile.TemporaryDirectory() as data:
         server = start_dev_server(data)
         try:
@@ -90,6 +97,8 @@ def main(folder):
                 if name == "verify-reset":
                     body = json.loads(event["body"])
                     event["body"] = json.dumps(body | {"otp": code})
+                if name == "refresh":
+                    event["body"] = json.dumps({"refresh_token": refresh_token})
                 binary = folder / name
                 if binary.is_dir():
                     binary = binary / "bootstrap"
@@ -97,10 +106,11 @@ def main(folder):
                 # A body of login or request-reset is a secret: only what kind of problem it is, is told.
                 body = json.loads(answer.get("body") or "{}") if name not in ("docs",) else {}
                 token = body.get("access_token", token)
+                refresh_token = body.get("refresh_token", refresh_token)
                 code = body.get("otp", code)
                 init = next((part for part in log.split("\n") if "INIT REPORT" in part), "")
                 init = init.split("durationMs: ")[-1].split(")")[0] if init else "?"
-                secrets = [token, code, "mypassword", "newPass", "01012345678", "201012345678"]
+                secrets = [token, refresh_token, code, "mypassword", "newPass", "01012345678", "201012345678"]
                 # What SMS_PROVIDER=log is for, and the only line that may have a code or a phone.
                 log = "\n".join(line for line in log.split("\n") if "SMS not sent, only logged" not in line)
                 if any(secret and secret in log for secret in secrets):

@@ -17,9 +17,14 @@ pub const FUNCTIONS: &[(&str, Code)] = &[
     ("docs", Code::Stateless(docs::handle)),
     ("health", Code::Stateless(health::handle)),
     ("login", Code::Stateful(|app, ctx, request| Box::pin(login::handle(app, ctx, request)))),
+    ("logout", Code::Stateful(|app, ctx, request| Box::pin(logout::handle(app, ctx, request)))),
+    ("logout-all", Code::Stateful(|app, ctx, request| Box::pin(logout_all::handle(app, ctx, request)))),
     ("me", Code::Stateful(|app, ctx, request| Box::pin(me::handle(app, ctx, request)))),
+    ("refresh", Code::Stateful(|app, ctx, request| Box::pin(refresh::handle(app, ctx, request)))),
     ("register", Code::Stateful(|app, ctx, request| Box::pin(register::handle(app, ctx, request)))),
     ("request-reset", Code::Stateful(|app, ctx, request| Box::pin(request_reset::handle(app, ctx, request)))),
+    ("sessions", Code::Stateful(|app, ctx, request| Box::pin(sessions::handle(app, ctx, request)))),
+    ("sessions-delete", Code::Stateful(|app, ctx, request| Box::pin(sessions_delete::handle(app, ctx, request)))),
     ("verify-reset", Code::Stateful(|app, ctx, request| Box::pin(verify_reset::handle(app, ctx, request)))),
 ];
 

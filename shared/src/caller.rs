@@ -1,7 +1,7 @@
 //! Who is asking: an access token whose session still lives.
 
 use crate::{
-    access_token,
+    access_token::{self, Claims},
     app::App,
     context::Context,
     error::{ApiError, TokenProblem},
@@ -23,10 +23,7 @@ impl Caller {
     /// Judges the bearer token, and then whether account and session still hold: one round trip. So a logout, a reset or
     /// a change of password is immediate here, whatever the token's lifetime.
     pub async fn authenticate(app: &App, ctx: &Context, request: &Request) -> Result<Self, ApiError> {
-        let token = request.bearer_token()?;
-        let key = app.signing_key()?.verifying();
-        let claims = access_token::verify(token, key, app.issuer(&ctx.origin), &app.config.tokens.audience, ctx.now)?;
-
+        let claims = bearer_claims(app, ctx, request)?;
         let profile = live_profile(app, ctx, claims.sub, claims.sid).await?;
         let profile = profile.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
         Ok(Self { profile, session: claims.sid })
@@ -36,6 +33,13 @@ impl Caller {
     pub async fn is_still_signed_in(&self, app: &App, ctx: &Context) -> Result<bool, ApiError> {
         Ok(live_profile(app, ctx, self.profile.user, self.session).await?.is_some())
     }
+}
+
+/// What the bearer token says, once it is found to be ours; whether its session still holds is not asked.
+pub fn bearer_claims(app: &App, ctx: &Context, request: &Request) -> Result<Claims, ApiError> {
+    let token = request.bearer_token()?;
+    let key = app.signing_key()?.verifying();
+    Ok(access_token::verify(token, key, app.issuer(&ctx.origin), &app.config.tokens.audience, ctx.now)?)
 }
 
 /// The profile behind a session that lives.

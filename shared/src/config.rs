@@ -56,6 +56,8 @@ pub struct TokenSettings {
     pub access_ttl: Duration,
     /// `REFRESH_TOKEN_TTL_SECONDS`: the absolute life of a session; at most 30 days (NIST SP 800-63B section 2.1.3).
     pub session_ttl: Duration,
+    /// `REFRESH_GRACE_SECONDS`: how long the last spent refresh token still gets its successor.
+    pub refresh_grace: Duration,
     /// `JWT_ISSUER`; unset, the address that the request was sent to.
     pub issuer: Option<String>,
     /// `JWT_AUDIENCE`.
@@ -116,6 +118,7 @@ impl Config {
         read.one_of("SMS_PROVIDER", &[("log", ())]);
         let access_ttl = read.number("ACCESS_TOKEN_TTL_SECONDS", 900, 60..=900);
         let session_ttl = read.number("REFRESH_TOKEN_TTL_SECONDS", 2_592_000, 900..=2_592_000);
+        let refresh_grace = read.number("REFRESH_GRACE_SECONDS", 10, 0..=60);
         let issuer = read.issuer("JWT_ISSUER");
         let audience = read.optional("JWT_AUDIENCE").unwrap_or("latchkey").to_owned();
         let limits = Limits {
@@ -144,6 +147,7 @@ impl Config {
                 tokens: TokenSettings {
                     access_ttl: Duration::from_secs(access_ttl),
                     session_ttl: Duration::from_secs(session_ttl),
+                    refresh_grace: Duration::from_secs(refresh_grace),
                     issuer,
                     audience,
                 },

@@ -11,6 +11,7 @@ use crate::{
     http::Response,
     password::HashError,
     random::RandomError,
+    refresh_token::NotARefreshToken,
     store::{LimitReached, StoreError},
     time::whole_seconds,
 };
@@ -79,6 +80,12 @@ pub enum TokenProblem {
     /// The token itself is bad.
     #[error(transparent)]
     Token(#[from] InvalidAccessToken),
+    /// A refresh token that we did not make.
+    #[error(transparent)]
+    NotARefreshToken(#[from] NotARefreshToken),
+    /// A refresh token that was used before: somebody has a copy. The session was ended.
+    #[error("a spent refresh token was used again")]
+    Reused,
     /// Its session has ended, or its account is gone.
     #[error("its session has ended")]
     SessionEnded,
@@ -226,14 +233,17 @@ impl ApiError {
             Self::InvalidToken(TokenProblem::Missing) => {
                 "Send `Authorization: Bearer` with an access token from POST /auth/login.".to_owned()
             }
-            Self::InvalidToken(TokenProblem::Token(InvalidAccessToken::Expired) | TokenProblem::SessionEnded) => {
-                "The access token has expired or was revoked. Sign in again.".to_owned()
+            Self::InvalidToken(TokenProblem::Token(InvalidAccessToken::Expired)) => {
+                "The access token has expired. Refresh it, or sign in again.".to_owned()
             }
+            Self::InvalidToken(
+                TokenProblem::SessionEnded | TokenProblem::Reused | TokenProblem::NotARefreshToken(_),
+            ) => "The session has ended. Sign in again.".to_owned(),
             Self::InvalidToken(TokenProblem::Token(_)) => {
                 "This is not an access token of this system. Send the one of POST /auth/login, once.".to_owned()
             }
             Self::WrongPassword => "The current password is not right.".to_owned(),
-            Self::NotFound => "No endpoint has this path. GET /docs lists them.".to_owned(),
+            Self::NotFound => "There is nothing of yours at this path. GET /docs lists the endpoints.".to_owned(),
             Self::MethodNotAllowed(allowed) => format!("This path answers {allowed}."),
             Self::PhoneTaken => "Sign in instead, or reset the password.".to_owned(),
             Self::BodyTooLarge => format!("Send at most {} bytes.", crate::http::MAX_BODY),

@@ -1,6 +1,6 @@
 //! Requests in, responses out: the edge between API Gateway's JSON and the domain.
 
-use std::{collections::HashMap, fmt, fmt::Display};
+use std::{collections::HashMap, convert::Infallible, fmt, fmt::Display};
 
 pub use http::StatusCode;
 pub use http::header;
@@ -201,6 +201,11 @@ impl Fields<'_> {
     /// A one-time code.
     pub fn otp(&mut self, name: &str) -> Option<OtpCode> {
         self.take(name, str::parse)
+    }
+
+    /// A text that is judged later.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        self.take(name, |text| Ok::<_, Infallible>(text.to_owned()))
     }
 
     /// Says that a field is wrong.

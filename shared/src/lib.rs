@@ -7,6 +7,7 @@ pub mod aws;
 pub mod caller;
 pub mod config;
 pub mod context;
+pub mod device;
 pub mod error;
 pub mod http;
 pub mod id;
@@ -22,6 +23,7 @@ pub mod runtime;
 pub mod sms;
 pub mod store;
 pub mod time;
+pub mod tokens;
 
 pub use crate::{
     app::App,

@@ -42,6 +42,8 @@ problems! {
     PasswordProblems: "wrong-password";
     /// Of every endpoint that takes a phone for an account.
     PhoneProblems: "phone-taken";
+    /// Of every endpoint that names one thing among several.
+    NotFoundProblems: "not-found";
     /// Of every endpoint that counts requests.
     LimitProblems: "too-many-requests";
     /// When something of ours or of AWS's fails.

@@ -25,6 +25,11 @@ use utoipa_swagger_ui::Config;
     paths(
         register::handle,
         login::handle,
+        refresh::handle,
+        logout::handle,
+        logout_all::handle,
+        sessions::handle,
+        sessions_delete::handle,
         me::handle,
         change_password::handle,
         request_reset::handle,
@@ -34,7 +39,7 @@ use utoipa_swagger_ui::Config;
     components(schemas(shared::error::Problem)),
     modifiers(&Bearer),
     tags(
-        (name = "Sign-in", description = "Tokens for a phone and a password"),
+        (name = "Sign-in", description = "Tokens for a phone and a password, and the sessions that they belong to"),
         (name = "Account", description = "The account itself"),
         (name = "Password reset", description = "A new password by a code"),
         (name = "Service", description = "For operators"),

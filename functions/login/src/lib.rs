@@ -1,16 +1,15 @@
 //! `POST /auth/login`: phone and password for tokens.
 
-use serde::Serialize;
 use shared::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    access_token::{AccessToken, Grant},
     http::StatusCode,
     id::SessionId,
     openapi::{BodyProblems, CredentialProblems, LimitProblems, ServerProblems},
     password::{Password, Verdict},
     phone::Phone,
-    refresh_token::{RefreshToken, SessionSalt},
+    refresh_token::SessionSalt,
     store::{Credential, LoginAttempt, LoginCompletion, NewSession},
+    tokens::{TokenResponse, TokenSession},
 };
 use utoipa::ToSchema;
 
@@ -32,23 +31,6 @@ impl FromFields for LoginRequest {
     }
 }
 
-/// The tokens of a new session.
-#[derive(Serialize, ToSchema)]
-pub struct LoginResponse {
-    /// Goes into `Authorization: Bearer …`.
-    #[schema(example = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiIsImtpZCI6I…")]
-    access_token: String,
-    /// Always `bearer`.
-    #[schema(example = "bearer")]
-    token_type: &'static str,
-    /// How long the access token lives, in seconds.
-    #[schema(example = 900)]
-    expires_in: u64,
-    /// Continues the session when the access token has expired. Keep it as safe as a password.
-    #[schema(example = "AVwMeg5qVUxAnkQPen08ijs…")]
-    refresh_token: String,
-}
-
 /// Signs in
 ///
 /// A wrong password and an unknown phone get the same answer in the same time. After five wrong passwords in a row each
@@ -60,14 +42,12 @@ pub struct LoginResponse {
     tag = "Sign-in",
     request_body = LoginRequest,
     responses(
-        (status = 200, description = "Signed in", body = LoginResponse),
+        (status = 200, description = "Signed in", body = TokenResponse),
         BodyProblems, CredentialProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let LoginRequest { phone, password } = request.read(&app.config)?;
-    let (signing_key, secret) = (app.signing_key()?, app.secret()?);
-
     // The attempt is counted before the password is looked at; known and unknown phones cost the same calls and the
     // same hash.
     let (allowed, attempt) =
@@ -99,30 +79,18 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         now: ctx.now,
         lifetime: app.config.tokens.session_ttl,
     };
-    let (session_id, salt) = (session.id, session.salt);
-    match app.store.complete_login(&phone, &credential, rehashed.as_ref(), session).await? {
-        LoginCompletion::Done => {}
-        LoginCompletion::Outrun => return Err(ApiError::InvalidCredentials),
-    }
-
-    let tokens = &app.config.tokens;
-    let grant = Grant {
-        issuer: app.issuer(&ctx.origin),
-        audience: &tokens.audience,
-        user: credential.user,
-        session: session_id,
-        epoch: credential.epoch,
+    let tokens = TokenSession {
+        user: session.user,
+        id: session.id,
+        generation: 0,
+        salt: session.salt,
+        epoch: session.epoch,
         authenticated_at: ctx.now,
-        lifetime: tokens.access_ttl,
     };
-    let key = &secret.refresh_token;
-    let answer = LoginResponse {
-        access_token: AccessToken::issue(signing_key, grant, ctx.now)?.reveal().to_owned(),
-        token_type: "bearer",
-        expires_in: tokens.access_ttl.as_secs(),
-        refresh_token: RefreshToken::new(key, credential.user, session_id, 0, &salt).reveal(key),
-    };
-    Ok(Response::json(StatusCode::OK, &answer))
+    match app.store.complete_login(&phone, &credential, rehashed.as_ref(), session).await? {
+        LoginCompletion::Done => Ok(Response::json(StatusCode::OK, &TokenResponse::issue(app, ctx, &tokens)?)),
+        LoginCompletion::Outrun => Err(ApiError::InvalidCredentials),
+    }
 }
 
 /// Compares the password; for a phone without an account the same work is done and the answer is the same.

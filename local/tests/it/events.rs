@@ -9,9 +9,14 @@ use serde_json::Value;
 use crate::harness::{TEMPLATE, World, file};
 
 /// What each event is answered with by a system that has just been started, in this order.
-const ANSWERS: [(&str, u16); 8] = [
+const ANSWERS: [(&str, u16); 13] = [
     ("register", 201),
     ("login", 200),
+    ("refresh", 401),
+    ("sessions", 401),
+    ("sessions-delete", 401),
+    ("logout", 401),
+    ("logout-all", 401),
     ("me", 401),
     ("change-password", 401),
     ("request-reset", 202),

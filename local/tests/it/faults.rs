@@ -1,6 +1,7 @@
 //! What goes wrong between a function and its table (SECURITY section 5.4). Time is paused: whatever waits, waits for
 //! nothing.
 
+use http::Method;
 use local::emulator::Fault;
 use serde_json::json;
 
@@ -8,7 +9,10 @@ use crate::harness::{NEW_PASSWORD, PASSWORD, PHONE, RESET_PASSWORD, Reply, World
 
 // What endpoints read and write with.
 const BATCH: &str = "BatchGetItem";
+const DELETE: &str = "DeleteItem";
+const GET: &str = "GetItem";
 const PUT: &str = "PutItem";
+const QUERY: &str = "Query";
 const TRANSACT: &str = "TransactWriteItems";
 const UPDATE: &str = "UpdateItem";
 
@@ -16,9 +20,13 @@ const UPDATE: &str = "UpdateItem";
 const ALWAYS: usize = 1000;
 
 /// Every endpoint that asks something of the table, with what it does that with, and its success.
-const ENDPOINTS: [(&str, &[&str], u16); 6] = [
+const ENDPOINTS: [(&str, &[&str], u16); 10] = [
     ("register", &[TRANSACT], 201),
-    ("login", &[UPDATE, PUT], 200),
+    ("login", &[UPDATE, PUT, QUERY], 200),
+    ("refresh", &[UPDATE, GET], 200),
+    ("logout", &[DELETE], 204),
+    ("logout-all", &[BATCH, TRANSACT], 204),
+    ("sessions", &[QUERY], 200),
     ("me", &[BATCH], 200),
     ("change-password", &[BATCH, UPDATE, TRANSACT], 204),
     ("request-reset", &[BATCH, TRANSACT], 202),
@@ -29,16 +37,17 @@ const ENDPOINTS: [(&str, &[&str], u16); 6] = [
 struct Prepared {
     world: World,
     token: String,
+    refresh_token: String,
     code: String,
 }
 
 impl Prepared {
     async fn new() -> Self {
         let world = World::new().with_account().await;
-        let token = world.token(PASSWORD).await;
+        let (token, refresh_token) = world.tokens(PASSWORD).await;
         let code = world.code(PHONE).await;
         world.advance(1);
-        Self { world, token, code }
+        Self { world, token, refresh_token, code }
     }
 
     /// One in which calls of this operation go wrong so many times.
@@ -49,10 +58,14 @@ impl Prepared {
     }
 
     async fn call(&self, endpoint: &str) -> Reply {
-        let Self { world, token, code } = self;
+        let Self { world, token, refresh_token, code } = self;
         match endpoint {
             "register" => world.register("+998901234567", PASSWORD).await,
             "login" => world.login(PHONE, PASSWORD).await,
+            "refresh" => world.refresh(refresh_token).await,
+            "logout" => world.bearer(Method::POST, "/auth/logout", token).await,
+            "logout-all" => world.bearer(Method::POST, "/auth/logout-all", token).await,
+            "sessions" => world.bearer(Method::GET, "/auth/sessions", token).await,
             "me" => world.me(token).await,
             "change-password" => world.change_password(token, PASSWORD, NEW_PASSWORD).await,
             "request-reset" => world.request_reset(PHONE).await,

@@ -125,6 +125,20 @@ impl World {
         self.login(PHONE, password).await.expect(200).text("access_token").to_owned()
     }
 
+    /// Signs in and returns the access token and the refresh token.
+    pub(crate) async fn tokens(&self, password: &str) -> (String, String) {
+        self.login(PHONE, password).await.expect(200).tokens()
+    }
+
+    pub(crate) async fn refresh(&self, refresh_token: &str) -> Reply {
+        self.post("/auth/refresh", json!({ "refresh_token": refresh_token })).await
+    }
+
+    /// A request without a body, with a bearer token.
+    pub(crate) async fn bearer(&self, method: Method, path: &str, token: &str) -> Reply {
+        self.send(Request::new(method, path).bearer(token)).await
+    }
+
     pub(crate) async fn me(&self, token: &str) -> Reply {
         self.send(Request::new(Method::GET, "/auth/me").bearer(token)).await
     }
@@ -288,6 +302,12 @@ impl Reply {
         assert_eq!(named, pointers);
         assert!(errors.iter().all(|error| !error["detail"].as_str().unwrap().is_empty()));
         reply
+    }
+
+    /// The access token and the refresh token.
+    #[track_caller]
+    pub(crate) fn tokens(&self) -> (String, String) {
+        (self.text("access_token").to_owned(), self.text("refresh_token").to_owned())
     }
 
     /// The problem's code; empty when it is no problem.

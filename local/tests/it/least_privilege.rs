@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use http::Method;
 use serde_json::json;
 
 use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, TEMPLATE, World, another_code};
@@ -14,6 +15,20 @@ async fn go_every_way(world: &World) {
     world.login(PHONE, "wrong password").await.expect(401);
     let token = world.token(PASSWORD).await;
     world.me(&token).await.expect(200);
+    let (ended, refresh_token) = world.tokens(PASSWORD).await;
+    world.refresh(&refresh_token).await.expect(200);
+    world.advance(60);
+    world.refresh(&refresh_token).await.expect(401);
+    let list = world.bearer(Method::GET, "/auth/sessions", &token).await.expect(200);
+    let other = list.body["sessions"][0]["id"].as_str().unwrap().to_owned();
+    for _ in 0..25 {
+        world.token(PASSWORD).await;
+    }
+    let token = world.token(PASSWORD).await;
+    world.bearer(Method::DELETE, &format!("/auth/sessions/{other}"), &token).await;
+    world.bearer(Method::POST, "/auth/logout", &ended).await.expect(204);
+    world.bearer(Method::POST, "/auth/logout-all", &token).await.expect(204);
+    let token = world.token(PASSWORD).await;
     world.change_password(&token, "wrong password", NEW_PASSWORD).await.expect(403);
     world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
     let code = world.code(PHONE).await;

@@ -134,3 +134,18 @@ async fn sessions_of_logins_that_a_reset_outran_are_dead() {
     world.login(PHONE, PASSWORD).await.expect_problem(401, "invalid-credentials");
     world.login(PHONE, NEW_PASSWORD).await.expect(200);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_16_refreshes_with_one_token_all_get_one_successor() {
+    let world = world_with_account().await;
+    let (_, token) = world.tokens(PASSWORD).await;
+    let replies = at_once(&world, 16, move |world: Arc<World>, _| {
+        let token = token.clone();
+        async move { world.refresh(&token).await }
+    })
+    .await;
+    assert_eq!(count(&replies, 200), 16);
+    let successors: Vec<_> = replies.iter().map(|reply| reply.text("refresh_token")).collect();
+    assert!(successors.iter().all(|successor| *successor == successors[0]), "one line");
+    world.refresh(successors[0]).await.expect(200);
+}

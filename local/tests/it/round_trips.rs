@@ -1,5 +1,6 @@
 //! How many steps a request waits for the table: the budget of DESIGN section 5. Calls made at once are one step.
 
+use http::Method;
 use local::emulator::Call;
 
 use crate::harness::{NEW_PASSWORD, PASSWORD, PHONE, RESET_PASSWORD, World};
@@ -38,6 +39,28 @@ async fn requests_wait_for_the_table_as_often_as_budgeted() {
     world.me(&token).await.expect(200);
     assert_eq!(steps(world.calls()), 1, "me");
 
+    let (other, refresh_token) = world.tokens(PASSWORD).await;
+    world.calls();
+    world.refresh(&refresh_token).await.expect(200);
+    assert_eq!(steps(world.calls()), 1, "refresh");
+
+    let sessions = world.bearer(Method::GET, "/auth/sessions", &token).await.expect(200);
+    assert_eq!(steps(world.calls()), 1, "sessions");
+
+    world.bearer(Method::POST, "/auth/logout", &other).await.expect(204);
+    assert_eq!(steps(world.calls()), 1, "logout");
+
+    let id = sessions.body["sessions"][0]["id"].as_str().unwrap();
+    world.bearer(Method::DELETE, &format!("/auth/sessions/{id}"), &token).await;
+    assert_eq!(steps(world.calls()), 2, "sessions-delete");
+
+    let token = world.token(PASSWORD).await;
+    world.calls();
+    world.bearer(Method::POST, "/auth/logout-all", &token).await.expect(204);
+    assert_eq!(steps(world.calls()), 2, "logout-all");
+
+    let token = world.token(PASSWORD).await;
+    world.calls();
     world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
     assert_eq!(steps(world.calls()), 3, "change-password");
 

@@ -128,6 +128,15 @@ pub enum LoginCompletion {
     Outrun,
 }
 
+/// What became of ending every session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EpochRaise {
+    /// Every session is dead.
+    Done,
+    /// The account changed meanwhile; nothing was written.
+    Outrun,
+}
+
 /// What became of a change of password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordChange {
@@ -289,7 +298,7 @@ impl Store {
 
     /// Starts the session of a login whose password was right, and takes the count back.
     ///
-    /// Two writes at once, and no transaction: two logins of one user must not conflict. The session carries the epoch
+    /// Writes at once, and no transaction: two logins of one user must not conflict. The session carries the epoch
     /// that was read with the hash, so that one that was outrun is dead wherever the writes end up.
     pub async fn complete_login(
         &self,
@@ -308,7 +317,8 @@ impl Store {
             // Two logins at once may both do this: each hash is of the same password, whichever stays.
             cleared = cleared.set("#password_hash = :rehashed").value(":rehashed", rehashed.into());
         }
-        let (started, cleared) = try_join!(self.create(session.into_item()), self.update(cleared))?;
+        let room = self.make_room(session.user, session.epoch, session.now);
+        let (started, cleared, ()) = try_join!(self.create(session.clone().into_item()), self.update(cleared), room)?;
         Ok(match (started, cleared) {
             (Outcome::Applied(_), Outcome::Applied(_)) => LoginCompletion::Done,
             _ => LoginCompletion::Outrun,
@@ -340,6 +350,23 @@ impl Store {
         Ok(match self.transact(writes).await? {
             Transacted::Committed => PasswordChange::Done,
             Transacted::Refused(_) => PasswordChange::Outrun,
+        })
+    }
+}
+
+impl Store {
+    /// Ends every session of an account, access tokens included: one transaction over credential and profile.
+    pub async fn end_all_sessions(&self, profile: &Profile) -> Result<EpochRaise, StoreError> {
+        let credential = ItemUpdate::new(Key::credential(&profile.phone))
+            .set("#epoch = :next_epoch")
+            .when("#user_id = :user AND #epoch = :epoch")
+            .value(":user", text(profile.user.to_string()))
+            .value(":epoch", number(profile.epoch))
+            .value(":next_epoch", number(profile.epoch + 1));
+        let raised = raise_epoch(profile.user, &profile.phone, profile.epoch);
+        Ok(match self.transact(vec![Write::Update(credential), Write::Update(raised)]).await? {
+            Transacted::Committed => EpochRaise::Done,
+            Transacted::Refused(_) => EpochRaise::Outrun,
         })
     }
 }

@@ -22,6 +22,12 @@ pub const TTL_ATTRIBUTE: &str = "expires_at";
 /// So one expression, `if_not_exists`, can give a ghost its end without giving a user one.
 pub(super) const NEVER: &str = "never";
 
+/// The sort key of a user's profile.
+pub(super) const PROFILE_SORT: &str = "PROFILE";
+
+/// What the sort keys of a user's sessions begin with.
+pub(super) const SESSION_PREFIX: &str = "SESSION#";
+
 /// A key of the table.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
@@ -42,12 +48,12 @@ impl Key {
 
     /// All that others may know of a user.
     pub(super) fn profile(user: UserId) -> Self {
-        Self { partition: user_partition(user), sort: "PROFILE".to_owned() }
+        Self { partition: user_partition(user), sort: PROFILE_SORT.to_owned() }
     }
 
     /// A session of a user.
     pub(super) fn session(user: UserId, session: SessionId) -> Self {
-        Self { partition: user_partition(user), sort: format!("SESSION#{session}") }
+        Self { partition: user_partition(user), sort: format!("{SESSION_PREFIX}{session}") }
     }
 
     /// A counter of one window.
@@ -74,7 +80,7 @@ fn phone_partition(phone: &Phone) -> String {
     format!("PHONE#{}", phone.as_e164())
 }
 
-fn user_partition(user: UserId) -> String {
+pub(super) fn user_partition(user: UserId) -> String {
     format!("USER#{user}")
 }
 

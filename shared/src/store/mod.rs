@@ -13,11 +13,11 @@ mod wire;
 
 use aws_sdk_dynamodb::Client;
 
-pub use accounts::{Credential, LoginAttempt, LoginCompletion, PasswordChange, Profile, Registration};
+pub use accounts::{Credential, EpochRaise, LoginAttempt, LoginCompletion, PasswordChange, Profile, Registration};
 pub use codes::{CodeAttempt, CodeIssue, CodeTarget, NewCode, PendingCode};
 pub use keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use limits::{Limit, LimitReached};
-pub use sessions::{NewSession, Session, SessionState};
+pub use sessions::{NewSession, Rotation, Session, SessionState, SessionSummary};
 pub use wire::{Receipt, StoreError};
 
 /// The table.

@@ -2,25 +2,32 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
+use tokio::try_join;
+
 use super::{
     Store,
     accounts::Profile,
-    expression::NewItem,
+    expression::{ItemUpdate, NewItem},
     item::{Item, moment, number, text, ttl},
     keys::{
-        ADDRESS, CREATED_AT, DEVICE, ENDS_AT, EPOCH, GENERATION, IDLE_ENDS_AT, Key, LAST_USED_AT, ROTATED_AT, SALT,
-        TTL_ATTRIBUTE,
+        ADDRESS, CREATED_AT, DEVICE, ENDS_AT, EPOCH, GENERATION, IDLE_ENDS_AT, Key, LAST_USED_AT, PROFILE_SORT,
+        ROTATED_AT, SALT, SESSION_PREFIX, SORT_KEY, TTL_ATTRIBUTE,
     },
-    wire::StoreError,
+    wire::{Outcome, StoreError},
 };
 use crate::{
     id::{SessionId, UserId},
-    refresh_token::SessionSalt,
+    refresh_token::{RefreshToken, SessionSalt},
     time::Timestamp,
+    tokens::TokenSession,
 };
 
 /// How long a session lives that is not used (SECURITY S6).
 pub(crate) const IDLE_LIFETIME: Duration = Duration::from_hours(14 * 24);
+
+/// How many sessions a user has at the most (SECURITY S10).
+const MAX_SESSIONS: usize = 20;
 
 /// How long an ended session is kept before it is collected.
 const KEPT: Duration = Duration::from_hours(24);
@@ -83,6 +90,33 @@ pub struct Session {
     idle_ends_at: Timestamp,
 }
 
+/// A session as its owner may see it.
+#[derive(Clone, Debug)]
+pub struct SessionSummary {
+    /// Which.
+    pub id: SessionId,
+    /// The client, as it described itself.
+    pub device: Option<String>,
+    /// Where the login came from.
+    pub address: String,
+    /// When the login was.
+    pub created_at: Timestamp,
+    /// When it was last refreshed, or the login.
+    pub last_used_at: Timestamp,
+    liveness: Session,
+}
+
+/// What became of exchanging a refresh token.
+#[derive(Clone, Debug)]
+pub enum Rotation {
+    /// The session goes on with this generation.
+    Next(TokenSession),
+    /// A token older than the last spent one, or the last spent one too late: somebody has a copy.
+    Reused,
+    /// The session is over, or its account has changed since.
+    Ended,
+}
+
 impl SessionState {
     /// Whether both are there and their epochs differ.
     pub fn is_of_two_epochs(&self) -> bool {
@@ -93,12 +127,28 @@ impl SessionState {
     /// its account.
     pub fn live_profile(self, now: Timestamp) -> Option<Profile> {
         let (profile, session) = (self.profile?, self.session?);
-        let lives = session.epoch == profile.epoch && now < session.ends_at && now < session.idle_ends_at;
-        lives.then_some(profile)
+        session.lives(profile.epoch, now).then_some(profile)
+    }
+}
+
+impl SessionSummary {
+    fn read(id: SessionId, item: &Item) -> Result<Self, StoreError> {
+        Ok(Self {
+            id,
+            device: if item.has(DEVICE) { Some(item.text(DEVICE)?.to_owned()) } else { None },
+            address: item.text(ADDRESS)?.to_owned(),
+            created_at: item.moment(CREATED_AT)?,
+            last_used_at: item.moment(LAST_USED_AT)?,
+            liveness: Session::read(item)?,
+        })
     }
 }
 
 impl Session {
+    fn lives(&self, epoch: u64, now: Timestamp) -> bool {
+        self.epoch == epoch && now < self.ends_at && now < self.idle_ends_at
+    }
+
     fn read(item: &Item) -> Result<Self, StoreError> {
         Ok(Self {
             epoch: item.number(EPOCH)?,
@@ -126,4 +176,92 @@ impl Store {
             session: session.map(|item| Session::read(&item)).transpose()?,
         })
     }
+
+    /// Exchanges a refresh token: raises the session's generation if it is still the token's, and reads the account, in
+    /// one step.
+    ///
+    /// One conditional update: of any number at once one raises it. Those that come within `grace` of it with the same
+    /// token get the same successor, without a write, so that two tabs do not fork the session.
+    pub async fn rotate_session(
+        &self,
+        token: &RefreshToken,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Result<Rotation, StoreError> {
+        let raised = ItemUpdate::new(Key::session(token.user, token.session))
+            .set("#generation = #generation + :one")
+            .set("#rotated_at = :now")
+            .set("#last_used_at = :now")
+            .set("#idle_ends_at = :idle_ends_at")
+            .when("#generation = :generation AND #ends_at > :now AND #idle_ends_at > :now")
+            .value(":one", number(1))
+            .value(":generation", number(token.generation.into()))
+            .value(":now", moment(now))
+            .value(":idle_ends_at", moment(now.plus(IDLE_LIFETIME)));
+        let (raised, profile) = try_join!(self.update(raised), self.read(Key::profile(token.user)))?;
+
+        let item = match &raised {
+            Outcome::Applied(item) | Outcome::Refused(Some(item)) => item,
+            Outcome::Refused(None) => return Ok(Rotation::Ended),
+        };
+        let Some(profile) = profile.map(|item| Profile::read(token.user, &item)).transpose()? else {
+            return Ok(Rotation::Ended);
+        };
+        if !Session::read(item)?.lives(profile.epoch, now) {
+            return Ok(Rotation::Ended);
+        }
+        let generation = item.number(GENERATION)?;
+        let spent = u64::from(token.generation);
+        let is_repeated = generation == spent + 1 && now.since(item.moment(ROTATED_AT)?) <= grace;
+        Ok(if matches!(raised, Outcome::Applied(_)) || is_repeated {
+            Rotation::Next(TokenSession {
+                user: token.user,
+                id: token.session,
+                generation: u32::try_from(generation).map_err(|_| StoreError::Corrupt { attribute: GENERATION })?,
+                salt: SessionSalt::from_stored(item.bytes(SALT)?),
+                epoch: item.number(EPOCH)?,
+                authenticated_at: item.moment(CREATED_AT)?,
+            })
+        } else if generation > spent {
+            Rotation::Reused
+        } else {
+            Rotation::Ended
+        })
+    }
+
+    /// Ends a session; whether there was one is told.
+    pub async fn end_session(&self, user: UserId, session: SessionId) -> Result<bool, StoreError> {
+        self.delete(Key::session(user, session)).await
+    }
+
+    /// The sessions of an account that live, the last used first; none when there is no account.
+    pub async fn live_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<SessionSummary>, StoreError> {
+        let mut items = self.read_user(user).await?;
+        let Some(at) = items.iter().position(|(sort, _)| sort == PROFILE_SORT) else {
+            return Ok(Vec::new());
+        };
+        let profile = Profile::read(user, &items.swap_remove(at).1)?;
+        let mut sessions = summaries(&items)?;
+        sessions.retain(|session| session.liveness.lives(profile.epoch, now));
+        sessions.sort_by_key(|session| std::cmp::Reverse(session.last_used_at));
+        Ok(sessions)
+    }
+
+    /// Makes room for one more session of a user at this epoch: those that are over go first, then the oldest.
+    pub(super) async fn make_room(&self, user: UserId, epoch: u64, now: Timestamp) -> Result<(), StoreError> {
+        let mut sessions = summaries(&self.read_user(user).await?)?;
+        sessions.sort_by_key(|session| (session.liveness.lives(epoch, now), session.created_at));
+        let superfluous = (sessions.len() + 1).saturating_sub(MAX_SESSIONS);
+        try_join_all(sessions.iter().take(superfluous).map(|session| self.end_session(user, session.id))).await?;
+        Ok(())
+    }
+}
+
+fn summaries(items: &[(String, Item)]) -> Result<Vec<SessionSummary>, StoreError> {
+    let sessions = items.iter().filter_map(|(sort, item)| Some((sort.strip_prefix(SESSION_PREFIX)?, item)));
+    let read = sessions.map(|(id, item)| {
+        let id = id.parse().map_err(|_| StoreError::Corrupt { attribute: SORT_KEY })?;
+        SessionSummary::read(id, item)
+    });
+    read.collect()
 }

@@ -12,11 +12,11 @@ use super::{
     Store,
     expression::{ItemUpdate, NewItem, Write},
     item::{Item, number, text},
-    keys::{Key, OPERATION},
+    keys::{self, Key, OPERATION, PARTITION_KEY, SORT_KEY},
 };
 use crate::{
     error::Source,
-    id::OperationId,
+    id::{OperationId, UserId},
     random::{self, RandomError},
 };
 
@@ -201,6 +201,54 @@ impl Store {
             tried += 1;
             pause_or_fail(error, tried).await?;
         }
+    }
+
+    /// Removes an item, if it is there; whether it was is told.
+    pub(super) async fn delete(&self, key: Key) -> Result<bool, StoreError> {
+        let call = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(key.into_attributes()))
+            .return_values(ReturnValue::AllOld);
+        let mut tried = 0;
+        loop {
+            match call.clone().send().await {
+                Ok(output) => return Ok(output.attributes.is_some_and(|item| !item.is_empty())),
+                Err(error) => {
+                    tried += 1;
+                    pause_or_fail(error, tried).await?;
+                }
+            }
+        }
+    }
+
+    /// Reads one item by its key, consistently.
+    pub(super) async fn read(&self, key: Key) -> Result<Option<Item>, StoreError> {
+        let call = self.client.get_item().table_name(&self.table).set_key(Some(key.into_attributes()));
+        let output = call.consistent_read(true).send().await?;
+        Ok(output.item.filter(|item| !item.is_empty()).map(Item::from))
+    }
+
+    /// Reads all items of a user, consistently: each with its sort key.
+    pub(super) async fn read_user(&self, user: UserId) -> Result<Vec<(String, Item)>, StoreError> {
+        let mut items = Vec::new();
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("#pk = :pk")
+            .expression_attribute_names("#pk", PARTITION_KEY)
+            .expression_attribute_values(":pk", text(keys::user_partition(user)))
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(item) = pages.next().await {
+            let item = Item::from(item?);
+            items.push((item.text(SORT_KEY)?.to_owned(), item));
+        }
+        Ok(items)
     }
 
     /// Does all of the writes or none. One `ClientRequestToken` for all tries, so that a lost reply is not a second

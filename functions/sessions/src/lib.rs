@@ -1,0 +1,70 @@
+//! `GET /auth/sessions`: where the caller is signed in.
+
+use serde::Serialize;
+use shared::{
+    ApiError, App, Context, Request, Response,
+    caller::bearer_claims,
+    device,
+    error::TokenProblem,
+    http::StatusCode,
+    id::SessionId,
+    openapi::{ServerProblems, TokenProblems},
+};
+use utoipa::ToSchema;
+
+/// The caller's sessions.
+#[derive(Serialize, ToSchema)]
+pub struct SessionsResponse {
+    /// Those that live, the last used first.
+    sessions: Vec<SessionEntry>,
+}
+
+/// A session.
+#[derive(Serialize, ToSchema)]
+pub struct SessionEntry {
+    /// Its identifier, for `DELETE /auth/sessions/{id}`.
+    #[schema(value_type = String, example = "0b6f1c5e-3c1f-4d0a-9d55-3a1c8f7f2f10")]
+    id: SessionId,
+    /// The client, in words.
+    #[schema(example = "Chrome on Android")]
+    device: String,
+    /// The network address of the login.
+    #[schema(example = "203.0.113.7")]
+    address: String,
+    /// When the login was, RFC 3339.
+    #[schema(format = DateTime, example = "2026-11-22T20:16:46Z")]
+    created_at: String,
+    /// When it was last refreshed, RFC 3339.
+    #[schema(format = DateTime, example = "2026-11-22T20:31:02Z")]
+    last_used_at: String,
+    /// Whether it is the one that asks.
+    current: bool,
+}
+
+/// Shows where the caller is signed in
+#[utoipa::path(
+    get,
+    path = "/auth/sessions",
+    operation_id = "sessions",
+    tag = "Sign-in",
+    security(("bearer" = [])),
+    responses((status = 200, description = "The sessions", body = SessionsResponse), TokenProblems, ServerProblems)
+)]
+pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    let claims = bearer_claims(app, ctx, &request)?;
+    // One read gives the sessions and whether the one that asks is among them.
+    let sessions = app.store.live_sessions(claims.sub, ctx.now).await?;
+    if !sessions.iter().any(|session| session.id == claims.sid) {
+        return Err(ApiError::InvalidToken(TokenProblem::SessionEnded));
+    }
+    let entry = |session: shared::store::SessionSummary| SessionEntry {
+        id: session.id,
+        device: device::in_words(session.device.as_deref()),
+        address: session.address,
+        created_at: session.created_at.to_rfc3339(),
+        last_used_at: session.last_used_at.to_rfc3339(),
+        current: session.id == claims.sid,
+    };
+    let answer = SessionsResponse { sessions: sessions.into_iter().map(entry).collect() };
+    Ok(Response::json(StatusCode::OK, &answer))
+}
