@@ -68,6 +68,7 @@ pub enum SetupError {
 
 /// The template's API.
 pub struct Gateway {
+    hasher: Arc<Hasher>,
     routes: Router<Vec<Endpoint>>,
     clock: Clock,
     domain_name: String,
@@ -126,7 +127,12 @@ impl Gateway {
         for (path, endpoints) in endpoints {
             routes.insert(path, endpoints).map_err(|why| SetupError::BadRoute(path.to_owned(), why.to_string()))?;
         }
-        Ok(Self { routes, clock: setup.clock, domain_name: setup.domain_name })
+        Ok(Self { hasher, routes, clock: setup.clock, domain_name: setup.domain_name })
+    }
+
+    /// What hashes passwords, for all functions.
+    pub fn hasher(&self) -> &Hasher {
+        &self.hasher
     }
 
     /// Answers a request that came from this address.

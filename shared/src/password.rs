@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Mutex, TryLockError},
+    sync::{
+        Mutex, TryLockError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use argon2::{
@@ -184,6 +187,7 @@ pub enum HashError {
 pub struct Hasher {
     argon2: Argon2<'static>,
     memory: Mutex<Vec<Block>>,
+    computed: AtomicUsize,
 }
 
 impl Hasher {
@@ -195,7 +199,11 @@ impl Hasher {
     /// A hasher that takes its memory when it first hashes, or when it is warmed.
     pub fn new() -> Result<Self, HashError> {
         let params = Params::new(Self::MEMORY, Self::PASSES, Self::LANES, None)?;
-        Ok(Self { argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params), memory: Mutex::default() })
+        Ok(Self {
+            argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
+            memory: Mutex::default(),
+            computed: AtomicUsize::new(0),
+        })
     }
 
     /// Takes the memory and touches all of it, so that the first hash is as fast as the next.
@@ -203,6 +211,11 @@ impl Hasher {
     pub fn warmed(self) -> Self {
         let blocks = self.argon2.params().block_count();
         Self { memory: Mutex::new(vec![Block::default(); blocks]), ..self }
+    }
+
+    /// How many hashes it has computed: what shows that known and unknown phones cost the same work.
+    pub fn computed(&self) -> usize {
+        self.computed.load(Ordering::Relaxed)
     }
 
     /// Hashes a new password under a fresh salt of 16 bytes.
@@ -283,6 +296,7 @@ impl Hasher {
             }
             Err(TryLockError::WouldBlock) => hash_with(&mut Vec::new(), &mut output)?,
         }
+        self.computed.fetch_add(1, Ordering::Relaxed);
         Ok(phc::Output::new(&output)?)
     }
 }

@@ -62,12 +62,16 @@ async fn the_readmes_walk_is_true() {
     let consoles = walk.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
 
     let world = World::with(&[("OTP_EXPOSE", "true")]);
-    let (mut token, mut otp, mut steps) = (String::new(), String::new(), 0);
+    let (mut token, mut refresh, mut otp, mut steps) = (String::new(), String::new(), String::new(), 0);
     for step in consoles.flat_map(|console| console.split("$ curl ").skip(1)) {
         let (command, documented) = step.split_once('\n').unwrap();
         let path = command.split("http://127.0.0.1:8000").nth(1).unwrap().split(' ').next().unwrap();
-        let body = command.split(" -d '").nth(1).map(|body| body.trim_end_matches('\'').replace("'$OTP'", &otp));
+        let body = command
+            .split(" -d '")
+            .nth(1)
+            .map(|body| body.trim_end_matches('\'').replace("'$OTP'", &otp).replace("'$REFRESH'", &refresh));
         let mut request = match &body {
+            None if command.contains("-X POST") => Request::new(http::Method::POST, path),
             None => Request::new(http::Method::GET, path),
             Some(body) => Request::new(http::Method::POST, path).body("application/json", body.as_bytes()),
         };
@@ -87,8 +91,9 @@ async fn the_readmes_walk_is_true() {
         let members = |body: &serde_json::Value| body.as_object().map(|o| o.keys().cloned().collect::<Vec<_>>());
         assert_eq!(members(&reply.body), members(&answer), "{path}");
         token = reply.body["access_token"].as_str().map_or(token, str::to_owned);
+        refresh = reply.body["refresh_token"].as_str().map_or(refresh, str::to_owned);
         otp = reply.body["otp"].as_str().map_or(otp, str::to_owned);
         steps += 1;
     }
-    assert_eq!(steps, 8);
+    assert_eq!(steps, 11);
 }

@@ -191,6 +191,11 @@ impl World {
         self.emulator.put_item(&TEMPLATE.table.name, item).unwrap();
     }
 
+    /// How many password hashes were computed so far.
+    pub(crate) fn hashes(&self) -> usize {
+        self.gateway.hasher().computed()
+    }
+
     /// What the functions asked of the table since the last look.
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.emulator.calls().take()
