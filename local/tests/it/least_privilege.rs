@@ -28,9 +28,10 @@ async fn go_every_way(world: &World) {
     world.bearer(Method::DELETE, &format!("/auth/sessions/{other}"), &token).await;
     world.bearer(Method::POST, "/auth/logout", &ended).await.expect(204);
     world.bearer(Method::POST, "/auth/logout-all", &token).await.expect(204);
-    let token = world.token(PASSWORD).await;
+    let (token, (_, outlived)) = (world.token(PASSWORD).await, world.tokens(PASSWORD).await);
     world.change_password(&token, "wrong password", NEW_PASSWORD).await.expect(403);
     world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
+    world.refresh(&outlived).await.expect(401);
     let code = world.code(PHONE).await;
     world.request_reset(PHONE).await.expect(429);
     world.request_reset(OTHER_PHONE).await.expect(202);

@@ -174,3 +174,20 @@ async fn a_panic_is_500_and_a_handler_that_never_ends_is_503() {
     let refused = respond(&context, Box::pin(async { Err(ApiError::InvalidOtp) })).await;
     assert_eq!(refused.status(), 400);
 }
+
+#[tokio::test]
+async fn a_refresh_that_a_change_of_password_of_its_own_session_crosses_goes_on() {
+    let world = World::new().with_account().await;
+    let (access, token) = world.tokens(PASSWORD).await;
+    let before = world.items("USER#").into_iter().find(|item| item["sk"]["S"] == "PROFILE").unwrap();
+    world.change_password(&access, PASSWORD, "a new password").await.expect(204);
+    let after = world.item("USER#", "PROFILE");
+
+    // As if the profile had been read before the change and the session after it: for good, the session is dead …
+    world.put_item(&before);
+    world.refresh(&token).await.expect_problem(401, "invalid-token");
+    // … and when the second look finds both changed, it goes on. (The token was spent by the first try; within the grace
+    // it gets its successor.)
+    world.put_item(&after);
+    world.refresh(&token).await.expect(200);
+}

@@ -207,7 +207,16 @@ impl Store {
         let Some(profile) = profile.map(|item| Profile::read(token.user, &item)).transpose()? else {
             return Ok(Rotation::Ended);
         };
-        if !Session::read(item)?.lives(profile.epoch, now) {
+        // The two were read at once and not at one moment: a change of password in between makes the session that stays
+        // look outlived. So one of another epoch is looked at again before it is called over.
+        let (session, mut epoch) = (Session::read(item)?, profile.epoch);
+        if session.epoch != epoch {
+            let state = self.session_state(token.user, token.session).await?;
+            let Some(profile) = state.live_profile(now) else {
+                return Ok(Rotation::Ended);
+            };
+            epoch = profile.epoch;
+        } else if !session.lives(epoch, now) {
             return Ok(Rotation::Ended);
         }
         let generation = item.number(GENERATION)?;
@@ -219,7 +228,7 @@ impl Store {
                 id: token.session,
                 generation: u32::try_from(generation).map_err(|_| StoreError::Corrupt { attribute: GENERATION })?,
                 salt: SessionSalt::from_stored(item.bytes(SALT)?),
-                epoch: item.number(EPOCH)?,
+                epoch,
                 authenticated_at: item.moment(CREATED_AT)?,
             })
         } else if generation > spent {
