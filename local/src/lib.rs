@@ -1,7 +1,5 @@
 //! The dev server: API Gateway, Lambda and DynamoDB in one process, from `template.yaml`.
 
-#![expect(clippy::print_stdout, reason = "the dev server talks to whoever started it")]
-
 pub mod clock;
 pub mod data_folder;
 pub mod dev_keys;

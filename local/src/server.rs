@@ -1,7 +1,7 @@
 //! The gateway behind a socket, the outbox page, and one line per request.
 
 use std::{
-    io,
+    io::{self, Write},
     net::{IpAddr, SocketAddr},
     sync::{
         Arc,
@@ -122,12 +122,12 @@ async fn api(
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let (response, function) = serving.answer(request, peer.ip()).await;
     serving.print_messages();
-    println!(
+    say(&format!(
         "{method} {path} {} {:.1} ms {}",
         response.status().as_u16(),
         started.elapsed().as_secs_f64() * 1000.0,
         function.as_deref().unwrap_or("-"),
-    );
+    ));
     response
 }
 
@@ -161,10 +161,15 @@ impl Serving {
         let (new, total) = self.server.outbox.messages_after(self.printed.load(Ordering::SeqCst));
         if self.printed.swap(total, Ordering::SeqCst) < total {
             for message in new {
-                println!("SMS to {}: {}", message.to.as_e164(), message.text);
+                say(&format!("SMS to {}: {}", message.to.as_e164(), message.text));
             }
         }
     }
+}
+
+/// A line on standard output. That nobody reads it any more is no reason to stop serving.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// A problem of the server itself, before there is a request that has an identifier.
