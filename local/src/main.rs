@@ -1,8 +1,6 @@
 //! `cargo run`: the whole of Latchkey on this machine.
 
-#![expect(clippy::print_stdout, reason = "the dev server talks to whoever started it")]
-
-use std::{collections::HashMap, fmt::Display, path::PathBuf, process::ExitCode};
+use std::{collections::HashMap, fmt::Display, io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use local::{
@@ -93,8 +91,8 @@ fn start_logging() {
 
 fn new_keys() -> Result<(), Sentence> {
     let keys = DevKeys::generate().map_err(sentence)?;
-    println!("{}", serde_json::to_string(&keys).map_err(sentence)?);
-    Ok(())
+    let keys = serde_json::to_string(&keys).map_err(sentence)?;
+    writeln!(std::io::stdout(), "{keys}").map_err(sentence)
 }
 
 fn serve(arguments: Arguments) -> Result<(), Sentence> {
@@ -160,10 +158,10 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
             format!("in {}", path.display())
         }
     };
-    println!("{}", banner(&url, &kept, is_loopback));
+    server::say(&banner(&url, &kept, is_loopback));
     let server = Server { gateway, emulator, outbox, clock, only_for_this_machine: is_loopback };
     server::serve(server, listener, interrupted()).await.map_err(sentence)?;
-    println!("Stopped.");
+    server::say("Stopped.");
     Ok(())
 }
 

@@ -168,7 +168,7 @@ impl Serving {
 }
 
 /// A line on standard output. That nobody reads it any more is no reason to stop serving.
-fn say(line: &str) {
+pub fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
