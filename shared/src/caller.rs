@@ -7,7 +7,7 @@ use crate::{
     error::{ApiError, TokenProblem},
     http::Request,
     id::{SessionId, UserId},
-    store::Profile,
+    store::{Profile, SessionSummary},
 };
 
 /// The user behind a request, and the session that they ask from.
@@ -40,6 +40,21 @@ pub fn bearer_claims(app: &App, ctx: &Context, request: &Request) -> Result<Clai
     let token = request.bearer_token()?;
     let key = app.signing_key()?.verifying();
     Ok(access_token::verify(token, key, app.issuer(&ctx.origin), &app.config.tokens.audience, ctx.now)?)
+}
+
+/// The caller's sessions, and which one asks: one read tells both.
+pub async fn own_sessions(
+    app: &App,
+    ctx: &Context,
+    request: &Request,
+) -> Result<(Claims, Vec<SessionSummary>), ApiError> {
+    let claims = bearer_claims(app, ctx, request)?;
+    let sessions = app.store.live_sessions(claims.sub, ctx.now).await?;
+    if sessions.iter().any(|session| session.id == claims.sid) {
+        Ok((claims, sessions))
+    } else {
+        Err(ApiError::InvalidToken(TokenProblem::SessionEnded))
+    }
 }
 
 /// The profile behind a session that lives.

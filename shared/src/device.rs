@@ -35,7 +35,10 @@ pub fn in_words(user_agent: Option<&str>) -> String {
     match (browser, system) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(name), None) | (None, Some(name)) => name.to_owned(),
-        (None, None) => user_agent.split(['/', ' ']).next().unwrap_or_default().chars().take(40).collect(),
+        (None, None) => match user_agent.split(['/', ' ']).next() {
+            Some(name) if !name.is_empty() => name.chars().take(40).collect(),
+            _ => "Unknown device".to_owned(),
+        },
     }
 }
 
@@ -63,6 +66,7 @@ mod tests {
             ("okhttp/4.12.0", "okhttp"),
             ("curl/8.5.0", "curl"),
             ("", "Unknown device"),
+            ("/1.0", "Unknown device"),
         ];
         for (user_agent, words) in cases {
             assert_eq!(in_words(Some(user_agent)), words, "{user_agent}");

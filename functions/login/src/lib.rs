@@ -87,8 +87,13 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         epoch: session.epoch,
         authenticated_at: ctx.now,
     };
+    // Made first: a session that nobody can be told of must not be started.
+    let answer = TokenResponse::issue(app, ctx, &tokens)?;
     match app.store.complete_login(&phone, &credential, rehashed.as_ref(), session).await? {
-        LoginCompletion::Done => Ok(Response::json(StatusCode::OK, &TokenResponse::issue(app, ctx, &tokens)?)),
+        LoginCompletion::Done => Ok(Response::json(StatusCode::OK, &answer)),
+        LoginCompletion::EpochRaised => {
+            Err(ApiError::TemporarilyUnavailable("every session was ended meanwhile, this one with them".into()))
+        }
         LoginCompletion::Outrun => Err(ApiError::InvalidCredentials),
     }
 }

@@ -43,6 +43,8 @@ impl FromFields for RefreshRequest {
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let RefreshRequest { refresh_token } = request.read(&app.config)?;
     let key = &app.secret()?.refresh_token;
+    // Asked for before the token is spent: without it there could be no answer.
+    app.signing_key()?;
     // What we did not make dies here, before anything is read.
     let token = RefreshToken::open(key, &refresh_token).map_err(TokenProblem::from).map_err(ApiError::InvalidToken)?;
 
@@ -52,11 +54,13 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         }
         Rotation::Next(_) | Rotation::Ended => Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
         Rotation::Reused => {
-            app.store.end_session(token.user, token.session).await?;
+            // Logged first, so that it is known even when the end fails.
             tracing::warn!(
-                event = "refresh-reuse", user = %token.user, session = %token.session, request = ctx.request_id,
-                "a spent refresh token was used again: the session was ended"
+                target: "shared::events", event = "refresh-reuse",
+                user = %token.user, session = %token.session, request = ctx.request_id,
+                "a spent refresh token was used again: the session ends"
             );
+            app.store.end_session(token.user, token.session).await?;
             Err(ApiError::InvalidToken(TokenProblem::Reused))
         }
     }

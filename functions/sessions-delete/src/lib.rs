@@ -2,7 +2,8 @@
 
 use shared::{
     ApiError, App, Context, Request, Response,
-    caller::Caller,
+    caller::own_sessions,
+    id::SessionId,
     openapi::{NotFoundProblems, ServerProblems, TokenProblems},
 };
 
@@ -22,12 +23,10 @@ use shared::{
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let caller = Caller::authenticate(app, ctx, &request).await?;
-    // Another user's session is not in this user's partition: not found, whoever asks.
-    let id = request.path_parameter("id").and_then(|id| id.parse().ok()).ok_or(ApiError::NotFound)?;
-    if app.store.end_session(caller.profile.user, id).await? {
-        Ok(Response::no_content())
-    } else {
-        Err(ApiError::NotFound)
-    }
+    // Only the caller's own are looked at: another user's session is not found, whoever asks.
+    let (claims, sessions) = own_sessions(app, ctx, &request).await?;
+    let id: Option<SessionId> = request.path_parameter("id").and_then(|id| id.parse().ok());
+    let session = sessions.iter().find(|session| Some(session.id) == id).ok_or(ApiError::NotFound)?;
+    app.store.end_session(claims.sub, session.id).await?;
+    Ok(Response::no_content())
 }

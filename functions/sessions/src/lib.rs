@@ -3,12 +3,12 @@
 use serde::Serialize;
 use shared::{
     ApiError, App, Context, Request, Response,
-    caller::bearer_claims,
+    caller::own_sessions,
     device,
-    error::TokenProblem,
     http::StatusCode,
     id::SessionId,
     openapi::{ServerProblems, TokenProblems},
+    store::SessionSummary,
 };
 use utoipa::ToSchema;
 
@@ -51,13 +51,8 @@ pub struct SessionEntry {
     responses((status = 200, description = "The sessions", body = SessionsResponse), TokenProblems, ServerProblems)
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let claims = bearer_claims(app, ctx, &request)?;
-    // One read gives the sessions and whether the one that asks is among them.
-    let sessions = app.store.live_sessions(claims.sub, ctx.now).await?;
-    if !sessions.iter().any(|session| session.id == claims.sid) {
-        return Err(ApiError::InvalidToken(TokenProblem::SessionEnded));
-    }
-    let entry = |session: shared::store::SessionSummary| SessionEntry {
+    let (claims, sessions) = own_sessions(app, ctx, &request).await?;
+    let entry = |session: SessionSummary| SessionEntry {
         id: session.id,
         device: device::in_words(session.device.as_deref()),
         address: session.address,

@@ -22,7 +22,7 @@ const ALWAYS: usize = 1000;
 /// Every endpoint that asks something of the table, with what it does that with, and its success.
 const ENDPOINTS: [(&str, &[&str], u16); 10] = [
     ("register", &[TRANSACT], 201),
-    ("login", &[UPDATE, PUT, QUERY], 200),
+    ("login", &[UPDATE, PUT], 200),
     ("refresh", &[UPDATE, GET], 200),
     ("logout", &[DELETE], 204),
     ("logout-all", &[BATCH, TRANSACT], 204),
@@ -191,6 +191,31 @@ async fn a_call_that_can_never_work_is_our_fault_and_not_the_weather() {
     prepared.call("register").await.expect_problem(500, "internal");
     let prepared = Prepared::with(UPDATE, Fault::Error("ValidationException"), ALWAYS).await;
     prepared.call("login").await.expect_problem(500, "internal");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_does_not_fail_for_what_it_tidies_up() {
+    for operation in [QUERY, DELETE] {
+        let prepared = Prepared::new().await;
+        for _ in 0..20 {
+            prepared.world.token(PASSWORD).await;
+        }
+        prepared.world.emulator.faults().inject(operation, Fault::Error("ThrottlingException"), ALWAYS);
+        let token = prepared.call("login").await.expect(200).text("access_token").to_owned();
+        prepared.heal().me(&token).await.expect(200);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_whose_end_was_answered_to_nobody_has_ended() {
+    let prepared = Prepared::new().await;
+    let other = prepared.world.token(PASSWORD).await;
+    let list = prepared.world.bearer(Method::GET, "/auth/sessions", &other).await.expect(200);
+    let ended = list.body["sessions"].as_array().unwrap().iter().find(|session| session["current"] == false).unwrap();
+    let path = format!("/auth/sessions/{}", ended["id"].as_str().unwrap());
+    prepared.world.emulator.faults().inject(DELETE, Fault::LostReply, 1);
+    prepared.world.bearer(Method::DELETE, &path, &other).await.expect(204);
+    prepared.world.me(&prepared.token).await.expect_problem(401, "invalid-token");
 }
 
 #[tokio::test]

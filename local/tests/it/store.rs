@@ -191,3 +191,52 @@ async fn a_refresh_that_a_change_of_password_of_its_own_session_crosses_goes_on(
     world.put_item(&after);
     world.refresh(&token).await.expect(200);
 }
+
+#[tokio::test]
+async fn an_attempt_is_not_taken_back_from_a_counter_that_was_reset_meanwhile() {
+    let world = World::with(&[("OTP_TTL_SECONDS", "600")]).with_account().await;
+    let code = world.code(PHONE).await;
+    let (login, verifier) = (store(&world, "login"), store(&world, "verify-reset"));
+    let attempt = verifier.spend_code_attempt(&phone(), Purpose::Reset, 5, NOW).await.unwrap();
+    let CodeAttempt::Admitted { receipt: of_code, .. } = attempt else { panic!("the code is open") };
+    let LoginAttempt::Admitted { receipt: of_login, .. } = login.spend_login_attempt(&phone(), NOW).await.unwrap()
+    else {
+        panic!("throttled")
+    };
+    // A reset takes the throttle away, and the next code begins with no try.
+    world.verify_reset(PHONE, &code, "a new password").await.expect(204);
+    login.take_back(of_login).await.unwrap();
+    verifier.take_back(of_code.clone()).await.unwrap();
+    world.advance(1);
+    world.code(PHONE).await;
+    verifier.take_back(of_code).await.unwrap();
+    let item = world.item("PHONE#", "OTP#reset");
+    assert_eq!((item["attempts"]["N"].as_str(), item["failures"]["N"].as_str()), (Some("0"), Some("0")));
+    assert!(world.item("PHONE#", "CREDENTIAL")["login_failures"].is_null());
+    world.login(PHONE, "a new password").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_login_that_was_outrun_ends_none_of_the_sessions_that_stay() {
+    let world = World::new().with_account().await;
+    for _ in 0..19 {
+        world.token(PASSWORD).await;
+    }
+    let kept = world.token(PASSWORD).await;
+    let old = credential(&world).await;
+    world.change_password(&kept, PASSWORD, "a new password").await.expect(204);
+    let completed = store(&world, "login").complete_login(&phone(), &old, None, session(&old)).await.unwrap();
+    assert_eq!(completed, LoginCompletion::Outrun);
+    world.me(&kept).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_login_that_the_end_of_every_session_outran_may_be_tried_again() {
+    let world = World::new().with_account().await;
+    let token = world.token(PASSWORD).await;
+    let old = credential(&world).await;
+    world.bearer(http::Method::POST, "/auth/logout-all", &token).await.expect(204);
+    let completed = store(&world, "login").complete_login(&phone(), &old, None, session(&old)).await.unwrap();
+    assert_eq!(completed, LoginCompletion::EpochRaised);
+    world.login(PHONE, PASSWORD).await.expect(200);
+}

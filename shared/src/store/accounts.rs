@@ -3,7 +3,7 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use tokio::try_join;
+use tokio::{join, try_join};
 
 use super::{
     Store,
@@ -48,6 +48,11 @@ pub struct Credential {
 }
 
 impl Credential {
+    /// Whether user and password hash are those that were read before.
+    fn is_still(&self, before: &Self) -> bool {
+        self.user == before.user && self.password_hash == before.password_hash
+    }
+
     /// A ghost has no password and is no credential.
     fn read(item: &Item) -> Result<Option<Self>, StoreError> {
         if !item.has(PASSWORD_HASH) {
@@ -124,7 +129,9 @@ pub enum LoginAttempt {
 pub enum LoginCompletion {
     /// The session lives.
     Done,
-    /// The account changed while the password was being hashed: the session is dead.
+    /// Every session was ended while the password was being hashed, this one with them; the password is still right.
+    EpochRaised,
+    /// The password was changed while the old one was being hashed: the session is dead.
     Outrun,
 }
 
@@ -195,6 +202,7 @@ fn replace_password(phone: &Phone, user: UserId, epoch: u64, new: &PasswordHash)
     ItemUpdate::new(Key::credential(phone))
         .set("#password_hash = :new_hash")
         .set("#epoch = :next_epoch")
+        .remove("#op")
         .remove("#login_failures")
         .remove("#login_attempted_at")
         .when("#user_id = :user AND #epoch = :epoch")
@@ -247,6 +255,7 @@ impl Store {
             .set("#password_hash = :hash")
             .set("#epoch = :epoch")
             .set("#expires_at = :never")
+            .remove("#op")
             .remove("#login_failures")
             .remove("#login_attempted_at")
             .when("attribute_not_exists(#password_hash)")
@@ -284,7 +293,12 @@ impl Store {
         match self.update(spend_attempt(phone, now)).await? {
             Outcome::Applied(item) => Ok(LoginAttempt::Admitted {
                 credential: Credential::read(&item)?,
-                receipt: Receipt::of(Key::credential(phone), &item, &["#login_failures = #login_failures - :one"])?,
+                receipt: Receipt::of(
+                    Key::credential(phone),
+                    &item,
+                    &["#login_failures = #login_failures - :one"],
+                    "#login_failures >= :one",
+                )?,
             }),
             Outcome::Refused(item) => {
                 let item = item.unwrap_or_default();
@@ -317,10 +331,19 @@ impl Store {
             // Two logins at once may both do this: each hash is of the same password, whichever stays.
             cleared = cleared.set("#password_hash = :rehashed").value(":rehashed", rehashed.into());
         }
-        let room = self.make_room(session.user, session.epoch, session.now);
-        let (started, cleared, ()) = try_join!(self.create(session.clone().into_item()), self.update(cleared), room)?;
-        Ok(match (started, cleared) {
+        let writes = async { try_join!(self.create(session.clone().into_item()), self.update(cleared)) };
+        let (written, room) = join!(writes, self.make_room(&session));
+        if let Err(error) = room {
+            // The next login makes room again; this one must not fail for it.
+            tracing::warn!(%error, "no room was made among the sessions");
+        }
+        Ok(match written? {
             (Outcome::Applied(_), Outcome::Applied(_)) => LoginCompletion::Done,
+            (_, Outcome::Refused(Some(item)))
+                if Credential::read(&item)?.is_some_and(|now| now.is_still(credential)) =>
+            {
+                LoginCompletion::EpochRaised
+            }
             _ => LoginCompletion::Outrun,
         })
     }

@@ -107,6 +107,7 @@ impl Store {
     pub async fn issue_code(&self, code: NewCode<'_>, budgets: &[Limit<'_>]) -> Result<CodeIssue, StoreError> {
         let now = code.now;
         let update = ItemUpdate::new(Key::code(code.phone, code.purpose))
+            .remove("#op")
             .set("#code_mac = :mac")
             .set("#challenge_id = :challenge")
             .set("#attempts = :zero")
@@ -185,6 +186,7 @@ impl Store {
                     Key::code(phone, purpose),
                     &item,
                     &["#attempts = #attempts - :one", "#failures = #failures - :one"],
+                    "#attempts >= :one AND #failures >= :one",
                 )?,
             }),
             Outcome::Refused(None) => Ok(CodeAttempt::None),
@@ -214,6 +216,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let spent = ItemUpdate::new(Key::code(phone, Purpose::Reset))
+            .remove("#op")
             .remove("#code_mac")
             .set("#failures = :zero")
             .set("#failures_since = :now")

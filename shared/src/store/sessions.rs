@@ -238,14 +238,20 @@ impl Store {
         })
     }
 
-    /// Ends a session; whether there was one is told.
-    pub async fn end_session(&self, user: UserId, session: SessionId) -> Result<bool, StoreError> {
+    /// Ends a session; one that is not there has ended.
+    pub async fn end_session(&self, user: UserId, session: SessionId) -> Result<(), StoreError> {
         self.delete(Key::session(user, session)).await
     }
 
     /// The sessions of an account that live, the last used first; none when there is no account.
+    ///
+    /// The items are not read at one moment: a change of password in between makes the session that stays look outlived.
+    /// So when one is ahead of its account, all are read again.
     pub async fn live_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<SessionSummary>, StoreError> {
         let mut items = self.read_user(user).await?;
+        if is_torn(&items)? {
+            items = self.read_user(user).await?;
+        }
         let Some(at) = items.iter().position(|(sort, _)| sort == PROFILE_SORT) else {
             return Ok(Vec::new());
         };
@@ -256,14 +262,38 @@ impl Store {
         Ok(sessions)
     }
 
-    /// Makes room for one more session of a user at this epoch: those that are over go first, then the oldest.
-    pub(super) async fn make_room(&self, user: UserId, epoch: u64, now: Timestamp) -> Result<(), StoreError> {
-        let mut sessions = summaries(&self.read_user(user).await?)?;
-        sessions.sort_by_key(|session| (session.liveness.lives(epoch, now), session.created_at));
+    /// Makes room for a session that is being started: those that are over go first, then the oldest. Does nothing when
+    /// the account has changed since the session's epoch was read: then it is this session that is over.
+    pub(super) async fn make_room(&self, starting: &NewSession) -> Result<(), StoreError> {
+        let items = self.read_user(starting.user).await?;
+        for (_, item) in &items {
+            if item.number(EPOCH)? > starting.epoch {
+                return Ok(());
+            }
+        }
+        let mut sessions = summaries(&items)?;
+        // It may be there already: it is written at the same time.
+        sessions.retain(|session| session.id != starting.id);
+        sessions.sort_by_key(|session| (session.liveness.lives(starting.epoch, starting.now), session.created_at));
         let superfluous = (sessions.len() + 1).saturating_sub(MAX_SESSIONS);
-        try_join_all(sessions.iter().take(superfluous).map(|session| self.end_session(user, session.id))).await?;
+        let ends = sessions.iter().take(superfluous).map(|session| self.end_session(starting.user, session.id));
+        try_join_all(ends).await?;
         Ok(())
     }
+}
+
+/// Whether a session has a higher epoch than the profile: the profile was read before a change and the session after it.
+fn is_torn(items: &[(String, Item)]) -> Result<bool, StoreError> {
+    let Some((_, profile)) = items.iter().find(|(sort, _)| sort == PROFILE_SORT) else {
+        return Ok(false);
+    };
+    let epoch = profile.number(EPOCH)?;
+    for (_, item) in items {
+        if item.number(EPOCH)? > epoch {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn summaries(items: &[(String, Item)]) -> Result<Vec<SessionSummary>, StoreError> {

@@ -96,12 +96,18 @@ pub struct Receipt {
     key: Key,
     operation: String,
     give_back: &'static [&'static str],
+    unless_reset: &'static str,
 }
 
 impl Receipt {
-    /// For an update that was applied just now: `give_back` undoes its additions.
-    pub(super) fn of(key: Key, applied: &Item, give_back: &'static [&'static str]) -> Result<Self, StoreError> {
-        Ok(Self { key, operation: applied.text(OPERATION)?.to_owned(), give_back })
+    /// For an update that was applied just now: `give_back` undoes its additions, while `unless_reset` holds.
+    pub(super) fn of(
+        key: Key,
+        applied: &Item,
+        give_back: &'static [&'static str],
+        unless_reset: &'static str,
+    ) -> Result<Self, StoreError> {
+        Ok(Self { key, operation: applied.text(OPERATION)?.to_owned(), give_back, unless_reset })
     }
 }
 
@@ -167,11 +173,11 @@ impl Store {
 
     /// Takes one count back that nothing was judged for.
     ///
-    /// Only while nobody has counted since: under the condition that the item's last operation is still the one that
-    /// counted. So it can never be taken back twice, and counts may stay too high but never come out too low.
+    /// Only while nobody has counted or reset since: under the condition that the item's last operation is still the one
+    /// that counted (a transaction that resets a counter removes the mark). So it can never be taken back twice, and counts may stay too high but never come out too low.
     pub async fn take_back(&self, receipt: Receipt) -> Result<(), StoreError> {
         let update = ItemUpdate::new(receipt.key)
-            .when("#op = :counted")
+            .when(format!("#op = :counted AND {}", receipt.unless_reset))
             .value(":counted", text(receipt.operation))
             .value(":one", number(1));
         let update = receipt.give_back.iter().fold(update, |update, assignment| update.set(assignment));
@@ -203,18 +209,13 @@ impl Store {
         }
     }
 
-    /// Removes an item, if it is there; whether it was is told.
-    pub(super) async fn delete(&self, key: Key) -> Result<bool, StoreError> {
-        let call = self
-            .client
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(key.into_attributes()))
-            .return_values(ReturnValue::AllOld);
+    /// Removes an item, if it is there.
+    pub(super) async fn delete(&self, key: Key) -> Result<(), StoreError> {
+        let call = self.client.delete_item().table_name(&self.table).set_key(Some(key.into_attributes()));
         let mut tried = 0;
         loop {
             match call.clone().send().await {
-                Ok(output) => return Ok(output.attributes.is_some_and(|item| !item.is_empty())),
+                Ok(_) => return Ok(()),
                 Err(error) => {
                     tried += 1;
                     pause_or_fail(error, tried).await?;
