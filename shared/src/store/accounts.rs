@@ -199,20 +199,25 @@ fn spend_attempt(phone: &Phone, now: Timestamp) -> ItemUpdate {
 /// The part of a transaction that gives a credential another password and ends every session, under the condition that
 /// it is still the one that was read. The throttle is cleared: whoever gets here has proved who they are.
 fn replace_password(phone: &Phone, user: UserId, epoch: u64, new: &PasswordHash) -> ItemUpdate {
-    ItemUpdate::new(Key::credential(phone))
+    raise_credential_epoch(phone, user, epoch)
         .set("#password_hash = :new_hash")
-        .set("#epoch = :next_epoch")
         .remove("#op")
         .remove("#login_failures")
         .remove("#login_attempted_at")
-        .when("#user_id = :user AND #epoch = :epoch")
         .value(":new_hash", new.into())
+}
+
+/// The credential's half of a raise of the epoch.
+fn raise_credential_epoch(phone: &Phone, user: UserId, epoch: u64) -> ItemUpdate {
+    ItemUpdate::new(Key::credential(phone))
+        .set("#epoch = :next_epoch")
+        .when("#user_id = :user AND #epoch = :epoch")
         .value(":user", text(user.to_string()))
         .value(":epoch", number(epoch))
         .value(":next_epoch", number(epoch + 1))
 }
 
-/// The other half of [`replace_password`]: the profile's epoch.
+/// The profile's half of a raise of the epoch.
 fn raise_epoch(user: UserId, phone: &Phone, epoch: u64) -> ItemUpdate {
     ItemUpdate::new(Key::profile(user))
         .set("#epoch = :next_epoch")
@@ -375,17 +380,10 @@ impl Store {
             Transacted::Refused(_) => PasswordChange::Outrun,
         })
     }
-}
 
-impl Store {
     /// Ends every session of an account, access tokens included: one transaction over credential and profile.
     pub async fn end_all_sessions(&self, profile: &Profile) -> Result<EpochRaise, StoreError> {
-        let credential = ItemUpdate::new(Key::credential(&profile.phone))
-            .set("#epoch = :next_epoch")
-            .when("#user_id = :user AND #epoch = :epoch")
-            .value(":user", text(profile.user.to_string()))
-            .value(":epoch", number(profile.epoch))
-            .value(":next_epoch", number(profile.epoch + 1));
+        let credential = raise_credential_epoch(&profile.phone, profile.user, profile.epoch);
         let raised = raise_epoch(profile.user, &profile.phone, profile.epoch);
         Ok(match self.transact(vec![Write::Update(credential), Write::Update(raised)]).await? {
             Transacted::Committed => EpochRaise::Done,

@@ -266,10 +266,8 @@ impl Store {
     /// the account has changed since the session's epoch was read: then it is this session that is over.
     pub(super) async fn make_room(&self, starting: &NewSession) -> Result<(), StoreError> {
         let items = self.read_user(starting.user).await?;
-        for (_, item) in &items {
-            if item.number(EPOCH)? > starting.epoch {
-                return Ok(());
-            }
+        if any_is_ahead(&items, starting.epoch)? {
+            return Ok(());
         }
         let mut sessions = summaries(&items)?;
         // It may be there already: it is written at the same time.
@@ -287,7 +285,11 @@ fn is_torn(items: &[(String, Item)]) -> Result<bool, StoreError> {
     let Some((_, profile)) = items.iter().find(|(sort, _)| sort == PROFILE_SORT) else {
         return Ok(false);
     };
-    let epoch = profile.number(EPOCH)?;
+    any_is_ahead(items, profile.number(EPOCH)?)
+}
+
+/// Whether an item of a user has a higher epoch than this.
+fn any_is_ahead(items: &[(String, Item)], epoch: u64) -> Result<bool, StoreError> {
     for (_, item) in items {
         if item.number(EPOCH)? > epoch {
             return Ok(true);

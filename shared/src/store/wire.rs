@@ -174,7 +174,8 @@ impl Store {
     /// Takes one count back that nothing was judged for.
     ///
     /// Only while nobody has counted or reset since: under the condition that the item's last operation is still the one
-    /// that counted (a transaction that resets a counter removes the mark). So it can never be taken back twice, and counts may stay too high but never come out too low.
+    /// that counted (a transaction that resets a counter removes the mark). So it can never be taken back twice, and
+    /// counts may stay too high but never come out too low.
     pub async fn take_back(&self, receipt: Receipt) -> Result<(), StoreError> {
         let update = ItemUpdate::new(receipt.key)
             .when(format!("#op = :counted AND {}", receipt.unless_reset))
