@@ -1,4 +1,4 @@
-"""Translates template.yaml to plain CloudFormation, as SAM does when it deploys.
+"""Translates a SAM template to plain CloudFormation, as SAM does when it deploys.
 
 cfn-lint finds nothing in a SAM template that it would find in its translation (docs/adr/0007-checks.md), so the
 translation is what it is given.
@@ -20,8 +20,9 @@ def main(source: str, target: str) -> None:
     # `sam deploy` uploads the code and puts the address of the archive here.
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
-            resource["Properties"]["CodeUri"] = "s3://bucket-of-the-code/archive"
-    template["Globals"]["Function"].pop("CodeUri")
+            if "InlineCode" not in resource["Properties"]:
+                resource["Properties"]["CodeUri"] = "s3://bucket-of-the-code/archive"
+    template.get("Globals", {}).get("Function", {}).pop("CodeUri", None)
     parameters = {name: value.get("Default", "") for name, value in template["Parameters"].items()}
     translated = Translator(managed_policy_map={}, sam_parser=Parser()).translate(template, parameters)
     with open(target, "w", encoding="utf-8") as file:

@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::{
-    dev_keys::{self, DevKeys, DevKeysError},
     emulator::{Emulator, EmulatorError},
+    secrets::{self, Secrets, SecretsError},
     server,
     template::Template,
 };
@@ -35,13 +35,13 @@ pub enum DataFolderError {
     /// Another dev server has it.
     #[error("{0} is in use by another `cargo run`; stop that, or choose another folder with --data, or --memory")]
     InUse(String),
-    /// Its keys cannot be used.
+    /// Its secrets cannot be used.
     #[error("cannot use {path}: {source}")]
-    Keys {
+    Secrets {
         /// Which file.
         path: String,
         /// Why.
-        source: DevKeysError,
+        source: SecretsError,
     },
     /// Its database cannot be used. What the library says names its own features, which are not ours.
     #[error("{path} is not a database that can be read here; remove it to start with an empty one")]
@@ -67,38 +67,38 @@ impl DataFolder {
         }
     }
 
-    /// The keys that are kept here; new ones the first time.
-    pub fn keys(&self) -> Result<DevKeys, DataFolderError> {
-        let path = self.path.join("keys.json");
-        let keys = DevKeys::load_or_create(&path);
-        keys.map_err(|source| DataFolderError::Keys { path: path.display().to_string(), source })
-    }
-
-    /// The table that is kept here; an empty one the first time.
+    /// The table and the secrets that are kept here; an empty one and new ones the first time.
     pub fn emulator(&self, template: &Template) -> Result<Emulator, DataFolderError> {
+        let path = self.path.join("secrets.json");
+        let secrets = Secrets::in_file(&path, template)
+            .map_err(|source| DataFolderError::Secrets { path: path.display().to_string(), source })?;
         let path = self.path.join("dynamodb.sqlite");
-        let emulator = Emulator::in_file(&path, &template.table);
+        let emulator = Emulator::in_file(&path, &template.table, secrets);
         emulator.map_err(|source| DataFolderError::Database { path: path.display().to_string(), source })
     }
 
-    /// Writes the environment in which the real binaries share this data: for `cargo lambda watch --env-file`.
+    /// Writes the environment in which the real binaries share this data: for `cargo lambda watch --env-file`. The access
+    /// key opens the secrets.
     pub fn write_function_environment(
         &self,
         template: &Template,
         overrides: &HashMap<String, String>,
         url: &str,
+        access_key: &str,
     ) -> Result<(), DataFolderError> {
         let mut variables: BTreeMap<&str, &str> = BTreeMap::new();
         for (name, value) in template.functions.iter().flat_map(|function| &function.environment) {
             variables.insert(name, value);
         }
         variables.extend(overrides.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let endpoint = format!("{url}{}", server::DYNAMODB_PATH);
+        let dynamodb = format!("{url}{}", server::DYNAMODB_PATH);
+        let secrets_manager = format!("{url}{}", server::SECRETS_MANAGER_PATH);
         variables.extend([
-            ("AWS_ENDPOINT_URL_DYNAMODB", endpoint.as_str()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_str()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets_manager.as_str()),
             ("AWS_REGION", "local"),
             ("AWS_DEFAULT_REGION", "local"),
-            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_ACCESS_KEY_ID", access_key),
             ("AWS_SECRET_ACCESS_KEY", "local"),
         ]);
         let mut lines = String::new();
@@ -106,7 +106,7 @@ impl DataFolder {
             // In quotes, for the shell and for cargo-lambda alike; no value of ours has a quote in it.
             lines.extend([name, "=\"", value, "\"\n"]);
         }
-        dev_keys::write_private(&self.path.join("lambda.env"), lines.as_bytes())
+        secrets::write_private(&self.path.join("lambda.env"), lines.as_bytes())
             .map_err(|source| DataFolderError::Unusable { path: self.path.display().to_string(), source })
     }
 }

@@ -1,4 +1,5 @@
-//! DynamoDB in this process: the real SDK's wire requests, answered by `dynoxide`, for what the function's role allows.
+//! AWS in this process: the real SDK's wire requests to DynamoDB, answered by `dynoxide`, and to Secrets Manager, for what
+//! the function's role allows.
 
 use std::{
     collections::BTreeSet,
@@ -17,14 +18,18 @@ use aws_smithy_types::body::SdkBody;
 use dynoxide::{Database, DynoxideError};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use shared::aws::{self, AwsEnvironment};
+use shared::{app::Clients, aws::AwsEnvironment};
 
-use crate::template;
+use crate::{
+    secrets::Secrets,
+    template::{self, Permission},
+};
 
-/// The database, with the template's table in it.
+/// The database, with the template's table in it, and the secrets.
 #[derive(Clone)]
 pub struct Emulator {
     database: Database,
+    secrets: Secrets,
     calls: CallLog,
     faults: Faults,
 }
@@ -34,13 +39,13 @@ pub struct Emulator {
 #[error("the embedded database cannot be used: {0}")]
 pub struct EmulatorError(#[from] DynoxideError);
 
-/// One call to the table.
+/// One call to a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// Which function made it.
     pub function: String,
     /// What IAM would have asked permission for: the operation, or those inside a transaction.
-    pub actions: BTreeSet<String>,
+    pub permissions: BTreeSet<Permission>,
     /// Where in the order of starts and ends it started.
     pub started: usize,
     /// Where it ended.
@@ -127,17 +132,17 @@ impl CallLog {
 
 impl Emulator {
     /// A database that is gone with the process.
-    pub fn in_memory(table: &template::Table) -> Result<Self, EmulatorError> {
-        Self::with(Database::memory()?, table)
+    pub fn in_memory(table: &template::Table, secrets: Secrets) -> Result<Self, EmulatorError> {
+        Self::with(Database::memory()?, table, secrets)
     }
 
     /// A database in a file.
-    pub fn in_file(path: &Path, table: &template::Table) -> Result<Self, EmulatorError> {
-        Self::with(Database::new(&path.display().to_string())?, table)
+    pub fn in_file(path: &Path, table: &template::Table, secrets: Secrets) -> Result<Self, EmulatorError> {
+        Self::with(Database::new(&path.display().to_string())?, table, secrets)
     }
 
-    fn with(database: Database, table: &template::Table) -> Result<Self, EmulatorError> {
-        let emulator = Self { database, calls: CallLog::default(), faults: Faults::default() };
+    fn with(database: Database, table: &template::Table, secrets: Secrets) -> Result<Self, EmulatorError> {
+        let emulator = Self { database, secrets, calls: CallLog::default(), faults: Faults::default() };
         let existing = emulator.call("DescribeTable", &json!({ "TableName": table.name }).to_string());
         if existing.is_err() {
             let roles = ["HASH", "RANGE"];
@@ -161,21 +166,22 @@ impl Emulator {
         Ok(emulator)
     }
 
-    /// A client with a function's role: it may do `allowed` and nothing else.
-    pub fn client_for(&self, function: &template::Function) -> aws_sdk_dynamodb::Client {
+    /// Clients with a function's role: they may do what it allows and nothing else.
+    pub fn clients_for(&self, function: &template::Function) -> Clients {
         let environment = AwsEnvironment {
             region: "local".to_owned(),
             credentials: Credentials::new("local", "local", None, None, "local"),
-            endpoint: Some("http://dynamodb.local".to_owned()),
+            dynamodb_endpoint: Some("http://dynamodb.local".to_owned()),
+            secrets_manager_endpoint: Some("http://secretsmanager.local".to_owned()),
         };
-        aws::dynamodb_client(&environment, self.http_client(function))
+        Clients::new(&environment, &self.http_client(function))
     }
 
     fn http_client(&self, function: &template::Function) -> SharedHttpClient {
         let connector = SharedHttpConnector::new(Connector {
             emulator: self.clone(),
             function: function.name.clone(),
-            allowed: Arc::new(function.dynamodb_actions.clone()),
+            allowed: Arc::new(function.permissions.clone()),
         });
         http_client_fn(move |_, _| connector.clone())
     }
@@ -183,6 +189,11 @@ impl Emulator {
     /// The calls that functions made.
     pub fn calls(&self) -> &CallLog {
         &self.calls
+    }
+
+    /// The secrets.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// What is to go wrong.
@@ -208,11 +219,14 @@ impl Emulator {
         Ok(self.database.sweep_ttl()?)
     }
 
-    /// Answers one request of DynamoDB's JSON protocol, whoever asks: the status and the body.
-    pub fn answer(&self, target: &str, body: &str) -> (u16, String) {
-        match self.call(target.rsplit('.').next().unwrap_or_default(), body) {
-            Ok(body) => (200, body),
-            Err(error) => (error.status_code(), error.to_json()),
+    /// Answers one request of either service's JSON protocol, whoever asks: the status and the body.
+    pub fn answer(&self, target: &Target<'_>, body: &str) -> (u16, String) {
+        match target.service {
+            Service::SecretsManager => self.secrets.answer(target.operation, body),
+            Service::DynamoDb => match self.call(target.operation, body) {
+                Ok(body) => (200, body),
+                Err(error) => (error.status_code(), error.to_json()),
+            },
         }
     }
 
@@ -250,7 +264,7 @@ impl Emulator {
 struct Connector {
     emulator: Emulator,
     function: String,
-    allowed: Arc<BTreeSet<String>>,
+    allowed: Arc<BTreeSet<Permission>>,
 }
 
 impl std::fmt::Debug for Connector {
@@ -272,14 +286,16 @@ impl HttpConnector for Connector {
 
 impl Connector {
     async fn answer(&self, target: &str, body: &str) -> Result<HttpResponse, ConnectorError> {
-        let operation = target.rsplit('.').next().unwrap_or_default();
-        let actions = actions(operation, body);
-        if let Some(denied) = actions.iter().find(|action| !self.allowed.contains(*action)) {
-            let message = format!("{} may not call dynamodb:{denied}: template.yaml does not allow it", self.function);
+        let target = Target::parse(target);
+        let permissions = target.permissions(body);
+        if let Some(denied) = permissions.iter().find(|permission| !self.allowed.contains(*permission)) {
+            let Permission { action, resource } = denied;
+            let message =
+                format!("{} may not call {action} on {resource}: template.yaml does not allow it", self.function);
             let error = json!({"__type": "com.amazon.coral.service#AccessDeniedException", "message": message});
             return Ok(response(400, error.to_string()));
         }
-        let fault = self.emulator.faults.next(operation);
+        let fault = self.emulator.faults.next(target.operation);
         if let Some(answer) = before(fault, body).await {
             return answer;
         }
@@ -287,9 +303,9 @@ impl Connector {
         let started = self.emulator.calls.next_moment();
         // A real call would let others run meanwhile: so that calls made at once are seen to overlap.
         tokio::task::yield_now().await;
-        let (status, answer) = self.emulator.answer(target, body);
+        let (status, answer) = self.emulator.answer(&target, body);
         let ended = self.emulator.calls.next_moment();
-        self.emulator.calls.push(Call { function: self.function.clone(), actions, started, ended });
+        self.emulator.calls.push(Call { function: self.function.clone(), permissions, started, ended });
         match fault {
             Some(Fault::LostReply) => Err(lost()),
             _ => Ok(response(status, answer)),
@@ -304,7 +320,7 @@ async fn before(fault: Option<Fault>, body: &str) -> Option<Result<HttpResponse,
         if let (Some(error), Some(more)) = (error.as_object_mut(), more.as_object()) {
             error.extend(more.clone());
         }
-        let status = if code == "InternalServerError" { 500 } else { 400 };
+        let status = if code.starts_with("InternalServ") { 500 } else { 400 };
         Some(Ok(response(status, error.to_string())))
     };
     match fault? {
@@ -328,17 +344,60 @@ fn lost() -> ConnectorError {
     ConnectorError::io("the connection broke".into())
 }
 
-/// What IAM asks permission for: a transaction has no action of its own, but those of its parts.
-fn actions(operation: &str, body: &str) -> BTreeSet<String> {
-    if operation != "TransactWriteItems" {
-        return [operation.to_owned()].into();
+/// A service that is emulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// The table.
+    DynamoDb,
+    /// The secrets.
+    SecretsManager,
+}
+
+/// What a request asks for: its `x-amz-target`.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// Which service.
+    pub service: Service,
+    /// Such as `GetItem`.
+    pub operation: &'a str,
+}
+
+impl<'a> Target<'a> {
+    /// Reads `DynamoDB_20120810.GetItem` or `secretsmanager.GetSecretValue`.
+    pub fn parse(text: &'a str) -> Self {
+        let (service, operation) = text.rsplit_once('.').unwrap_or_default();
+        let service = if service == "secretsmanager" { Service::SecretsManager } else { Service::DynamoDb };
+        Self { service, operation }
     }
-    let body: Value = serde_json::from_str(body).unwrap_or_default();
-    let parts = body.get("TransactItems").and_then(Value::as_array).into_iter().flatten();
-    let verbs = parts.flat_map(|part| part.as_object().into_iter().flat_map(|part| part.keys()));
-    verbs
-        .map(|verb| if verb == "ConditionCheck" { "ConditionCheckItem".to_owned() } else { format!("{verb}Item") })
-        .collect()
+
+    /// What IAM asks permission for: a transaction has no action of its own, but those of its parts.
+    fn permissions(&self, body: &str) -> BTreeSet<Permission> {
+        let body: Value = serde_json::from_str(body).unwrap_or_default();
+        let text = |value: &Value, member: &str| {
+            value.get(member).and_then(Value::as_str).map(str::to_owned).unwrap_or_default()
+        };
+        let on_table = |verb: &str, table: String| Permission { action: format!("dynamodb:{verb}"), resource: table };
+        match (self.service, self.operation) {
+            (Service::SecretsManager, operation) => {
+                let action = format!("secretsmanager:{operation}");
+                [Permission { action, resource: text(&body, "SecretId") }].into()
+            }
+            (_, "TransactWriteItems") => {
+                let parts = body.get("TransactItems").and_then(Value::as_array).into_iter().flatten();
+                let verbs = parts.flat_map(|part| part.as_object().into_iter().flatten());
+                let verbs = verbs.map(|(verb, write)| {
+                    let verb = if verb == "ConditionCheck" { "ConditionCheckItem" } else { &format!("{verb}Item") };
+                    on_table(verb, text(write, "TableName"))
+                });
+                verbs.collect()
+            }
+            (_, operation @ "BatchGetItem") => {
+                let tables = body.get("RequestItems").and_then(Value::as_object).into_iter().flatten();
+                tables.map(|(table, _)| on_table(operation, table.clone())).collect()
+            }
+            (_, operation) => [on_table(operation, text(&body, "TableName"))].into(),
+        }
+    }
 }
 
 fn response(status: u16, body: String) -> HttpResponse {
@@ -353,10 +412,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_transaction_asks_for_the_actions_of_its_parts() {
-        let body = json!({"TransactItems": [{"Update": {}}, {"Put": {}}, {"ConditionCheck": {}}, {"Update": {}}]});
-        let asked = actions("TransactWriteItems", &body.to_string());
-        assert_eq!(asked, ["ConditionCheckItem", "PutItem", "UpdateItem"].map(str::to_owned).into());
-        assert_eq!(actions("GetItem", "{}"), ["GetItem".to_owned()].into());
+    fn a_request_asks_for_what_iam_would_ask_for() {
+        let asked = |target: &str, body: Value| -> Vec<_> {
+            let permissions = Target::parse(target).permissions(&body.to_string());
+            permissions.into_iter().map(|Permission { action, resource }| format!("{action} {resource}")).collect()
+        };
+        let on = json!({"TableName": "T"});
+        let parts = json!([{"Update": on}, {"Put": on}, {"ConditionCheck": on}, {"Update": on}]);
+        let transaction = asked("DynamoDB_20120810.TransactWriteItems", json!({ "TransactItems": parts }));
+        assert_eq!(transaction, ["dynamodb:ConditionCheckItem T", "dynamodb:PutItem T", "dynamodb:UpdateItem T"]);
+        assert_eq!(asked("DynamoDB_20120810.GetItem", on), ["dynamodb:GetItem T"]);
+        let batch = json!({"RequestItems": {"T": {}}});
+        assert_eq!(asked("DynamoDB_20120810.BatchGetItem", batch), ["dynamodb:BatchGetItem T"]);
+        let secret = asked("secretsmanager.GetSecretValue", json!({"SecretId": "S"}));
+        assert_eq!(secret, ["secretsmanager:GetSecretValue S"]);
     }
 }

@@ -1,5 +1,5 @@
 //! API Gateway and Lambda in one: a request finds its function by the template's routes, becomes a real event, and goes
-//! through `lambda_http`'s own deserialiser to the handler.
+//! through `lambda_http`'s own deserialiser to the handler. Functions without a route are invoked by name.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,12 +9,13 @@ use std::{
 
 use lambda_http::Body;
 use matchit::Router;
+use serde_json::Value;
 use shared::{
     ApiError, App, Context, Request,
     config::{Config, ConfigErrors},
     context::SourceAddress,
     password::{HashError, Hasher},
-    runtime::{respond, respond_stateless},
+    runtime::{Invocation, answer, respond, respond_stateless},
     sms::Sms,
 };
 use uuid::Uuid;
@@ -69,6 +70,7 @@ pub enum SetupError {
 /// The template's API.
 pub struct Gateway {
     hasher: Arc<Hasher>,
+    functions: BTreeMap<String, Arc<RunningFunction>>,
     routes: Router<Vec<Endpoint>>,
     clock: Clock,
     domain_name: String,
@@ -88,6 +90,7 @@ struct RunningFunction {
 
 enum Run {
     Stateful(shared::runtime::Handler, Box<App>),
+    Event(shared::runtime::EventHandler, Box<App>),
     Stateless(shared::runtime::StatelessHandler),
 }
 
@@ -113,8 +116,10 @@ impl Gateway {
         // One for all: its 19 MiB are the dev server's largest piece of memory.
         let hasher = Arc::new(Hasher::new()?);
         let mut endpoints: BTreeMap<&str, Vec<Endpoint>> = BTreeMap::new();
+        let mut all = BTreeMap::new();
         for function in functions {
             let running = Arc::new(RunningFunction::start(function, &setup, &hasher)?);
+            all.insert(function.name.clone(), running.clone());
             for route in &function.routes {
                 endpoints.entry(&route.path).or_default().push(Endpoint {
                     method: route.method.clone(),
@@ -127,12 +132,32 @@ impl Gateway {
         for (path, endpoints) in endpoints {
             routes.insert(path, endpoints).map_err(|why| SetupError::BadRoute(path.to_owned(), why.to_string()))?;
         }
-        Ok(Self { hasher, routes, clock: setup.clock, domain_name: setup.domain_name })
+        Ok(Self { hasher, functions: all, routes, clock: setup.clock, domain_name: setup.domain_name })
     }
 
     /// What hashes passwords, for all functions.
     pub fn hasher(&self) -> &Hasher {
         &self.hasher
+    }
+
+    /// Reads the keys that functions need, as they do while their sandboxes start.
+    pub async fn warm(&self) {
+        for function in self.functions.values() {
+            if let Run::Stateful(_, app) | Run::Event(_, app) = &function.run {
+                app.keyring.warm(true, self.clock.now()).await;
+            }
+        }
+    }
+
+    /// Invokes a function as `lambda:InvokeFunction` does; says why when it fails.
+    pub async fn invoke(&self, name: &str, event: Value) -> Result<Value, String> {
+        let function = self.functions.get(name).map(|function| &function.run);
+        let Some(Run::Event(handler, app)) = function else {
+            return Err(format!("{name} is not a function that takes events"));
+        };
+        let invocation = Invocation { now: self.clock.now(), request_id: Uuid::new_v4().to_string() };
+        let answer = answer(&invocation, handler(app, &invocation, event)).await;
+        answer.map_err(|error| error.to_string())
     }
 
     /// Answers a request that came from this address.
@@ -189,15 +214,20 @@ impl RunningFunction {
         let run = match registry::code(&name) {
             None => return Err(SetupError::NoHandler(name)),
             Some(Code::Stateless(handler)) => Run::Stateless(handler),
-            Some(Code::Stateful(handler)) => {
+            Some(code @ (Code::Stateful(_) | Code::Event(_))) => {
                 let mut variables: HashMap<String, String> = function.environment.clone().into_iter().collect();
                 for (variable, value) in setup.overrides {
                     variables.entry(variable.clone()).and_modify(|current| current.clone_from(value));
                 }
                 let config =
                     Config::from_variables(&variables).map_err(|errors| SetupError::Config(name.clone(), errors))?;
-                let client = setup.emulator.client_for(function);
-                Run::Stateful(handler, Box::new(App::new(config, client, hasher.clone(), setup.sms.clone())))
+                let clients = setup.emulator.clients_for(function);
+                let app = Box::new(App::new(config, clients, hasher.clone(), setup.sms.clone()));
+                match code {
+                    Code::Event(handler) => Run::Event(handler, app),
+                    Code::Stateful(handler) => Run::Stateful(handler, app),
+                    Code::Stateless(handler) => Run::Stateless(handler),
+                }
             }
         };
         Ok(Self { name, run })
@@ -207,6 +237,8 @@ impl RunningFunction {
         match &self.run {
             Run::Stateful(handler, app) => respond(context, handler(app, context, request)).await,
             Run::Stateless(handler) => respond_stateless(context, *handler, &request).await,
+            // The template gives it no route.
+            Run::Event(..) => respond(context, Box::pin(async { Err(ApiError::NotFound) })).await,
         }
     }
 }

@@ -2,11 +2,12 @@
 
 pub mod clock;
 pub mod data_folder;
-pub mod dev_keys;
 pub mod emulator;
 mod event;
 pub mod gateway;
 pub mod registry;
+pub mod rotation;
+pub mod secrets;
 pub mod server;
 mod sms_page;
 pub mod template;

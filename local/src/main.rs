@@ -1,14 +1,15 @@
 //! `cargo run`: the whole of Latchkey on this machine.
 
-use std::{collections::HashMap, fmt::Display, io::Write, path::PathBuf, process::ExitCode};
+use std::{collections::HashMap, fmt::Display, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use local::{
     clock::Clock,
     data_folder::DataFolder,
-    dev_keys::DevKeys,
     emulator::Emulator,
     gateway::{Gateway, Setup},
+    rotation,
+    secrets::Secrets,
     server::{self, Server},
     template::Template,
 };
@@ -18,13 +19,12 @@ use shared::{
 };
 use tokio::net::TcpListener;
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
+use uuid::Uuid;
 
 /// Latchkey on this machine: every endpoint, an embedded DynamoDB, an SMS outbox at /dev/sms and Swagger UI at /docs.
 #[derive(Parser)]
-#[command(name = "latchkey", version, args_conflicts_with_subcommands = true)]
+#[command(name = "latchkey", version)]
 struct Arguments {
-    #[command(subcommand)]
-    command: Option<Command>,
     /// Where to listen; 0 takes a free port.
     #[arg(long, env = "PORT", default_value_t = 8000)]
     port: u16,
@@ -40,13 +40,6 @@ struct Arguments {
     /// Override one of the template's environment variables; repeatable.
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = name_and_value)]
     env: Vec<(String, String)>,
-}
-
-/// What else this program does.
-#[derive(Subcommand)]
-enum Command {
-    /// Print new keys for a deployment, as JSON for Secrets Manager. They are secrets: pipe them there.
-    NewKeys,
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {
@@ -67,11 +60,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_logging();
 
-    let result = match arguments.command {
-        Some(Command::NewKeys) => new_keys(),
-        None => serve(arguments),
-    };
-    match result {
+    match serve(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
             eprintln!("latchkey: {sentence}");
@@ -87,12 +76,6 @@ fn start_logging() {
     let filter = log_filter(rust_log.as_deref(), LevelFilter::ERROR);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
-}
-
-fn new_keys() -> Result<(), Sentence> {
-    let keys = DevKeys::generate().map_err(sentence)?;
-    let keys = serde_json::to_string(&keys).map_err(sentence)?;
-    writeln!(std::io::stdout(), "{keys}").map_err(sentence)
 }
 
 fn serve(arguments: Arguments) -> Result<(), Sentence> {
@@ -114,6 +97,8 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
     let bound = listener.local_addr().map_err(sentence)?;
     let (port, is_loopback) = (bound.port(), bound.ip().is_loopback());
     let domain_name = format!("{}:{port}", reachable(&arguments.host));
+    let url = format!("http://{domain_name}");
+    let template = template.with_api_url(&url);
 
     let folder = if arguments.memory {
         None
@@ -121,21 +106,17 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
         let path = arguments.data.unwrap_or_else(|| template_path.with_file_name(".latchkey"));
         Some((DataFolder::open(&path).map_err(sentence)?, path))
     };
-    let (emulator, keys) = match &folder {
-        None => (Emulator::in_memory(&template.table).map_err(sentence)?, DevKeys::generate().map_err(sentence)?),
-        Some((folder, _)) => {
-            let keys = folder.keys().map_err(sentence)?;
-            (folder.emulator(&template).map_err(sentence)?, keys)
+    let emulator = match &folder {
+        None => {
+            let secrets = Secrets::in_memory(&template).map_err(sentence)?;
+            Emulator::in_memory(&template.table, secrets).map_err(sentence)?
         }
+        Some((folder, _)) => folder.emulator(&template).map_err(sentence)?,
     };
     // What was due while nobody was running.
     emulator.collect_garbage().map_err(sentence)?;
 
-    let mut overrides = HashMap::from([
-        ("OTP_EXPOSE".to_owned(), "true".to_owned()),
-        ("SECRET_KEY".to_owned(), keys.secret_key),
-        ("SIGNING_KEY".to_owned(), keys.signing_key),
-    ]);
+    let mut overrides = HashMap::from([("OTP_EXPOSE".to_owned(), "true".to_owned())]);
     overrides.extend(from_process(&template));
     overrides.extend(arguments.env);
 
@@ -149,17 +130,20 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
         domain_name: domain_name.clone(),
     };
     let gateway = Gateway::new(setup).map_err(sentence)?;
+    // As CloudFormation does when the stack is made: the first signing key.
+    rotation::rotate_those_due(&gateway, emulator.secrets(), &template.rotations, &clock).await?;
 
-    let url = format!("http://{domain_name}");
+    let access_key = Uuid::new_v4().simple().to_string();
     let kept = match &folder {
         None => "in memory only".to_owned(),
         Some((folder, path)) => {
-            folder.write_function_environment(&template, &overrides, &url).map_err(sentence)?;
+            folder.write_function_environment(&template, &overrides, &url, &access_key).map_err(sentence)?;
             format!("in {}", path.display())
         }
     };
     server::say(&banner(&url, &kept, is_loopback));
-    let server = Server { gateway, emulator, outbox, clock, only_for_this_machine: is_loopback };
+    let rotations = template.rotations;
+    let server = Server { gateway, emulator, access_key, rotations, outbox, clock, only_for_this_machine: is_loopback };
     server::serve(server, listener, interrupted()).await.map_err(sentence)?;
     server::say("Stopped.");
     Ok(())

@@ -1,28 +1,37 @@
 //! Which handler is behind which function's name. The contract test holds this list to the template.
 
-use shared::runtime::{Handler, StatelessHandler};
+use shared::runtime::{EventHandler, Handler, StatelessHandler};
 
 /// A function's code.
 #[derive(Clone, Copy)]
 pub enum Code {
     /// With table, keys and configuration.
     Stateful(Handler),
+    /// With the same, for events that are no HTTP requests.
+    Event(EventHandler),
     /// With nothing but the request.
     Stateless(StatelessHandler),
 }
 
 /// Every function, by name.
 pub const FUNCTIONS: &[(&str, Code)] = &[
+    ("authorizer", Code::Event(|app, invocation, event| Box::pin(authorizer::handle(app, invocation, event)))),
     ("change-password", Code::Stateful(|app, ctx, request| Box::pin(change_password::handle(app, ctx, request)))),
     ("docs", Code::Stateless(docs::handle)),
     ("health", Code::Stateless(health::handle)),
+    ("jwks", Code::Stateful(|app, ctx, request| Box::pin(jwks::handle(app, ctx, request)))),
     ("login", Code::Stateful(|app, ctx, request| Box::pin(login::handle(app, ctx, request)))),
     ("logout", Code::Stateful(|app, ctx, request| Box::pin(logout::handle(app, ctx, request)))),
     ("logout-all", Code::Stateful(|app, ctx, request| Box::pin(logout_all::handle(app, ctx, request)))),
     ("me", Code::Stateful(|app, ctx, request| Box::pin(me::handle(app, ctx, request)))),
+    (
+        "openid-configuration",
+        Code::Stateful(|app, ctx, request| Box::pin(openid_configuration::handle(app, ctx, request))),
+    ),
     ("refresh", Code::Stateful(|app, ctx, request| Box::pin(refresh::handle(app, ctx, request)))),
     ("register", Code::Stateful(|app, ctx, request| Box::pin(register::handle(app, ctx, request)))),
     ("request-reset", Code::Stateful(|app, ctx, request| Box::pin(request_reset::handle(app, ctx, request)))),
+    ("rotate-keys", Code::Event(|app, invocation, event| Box::pin(rotate_keys::handle(app, invocation, event)))),
     ("sessions", Code::Stateful(|app, ctx, request| Box::pin(sessions::handle(app, ctx, request)))),
     ("sessions-delete", Code::Stateful(|app, ctx, request| Box::pin(sessions_delete::handle(app, ctx, request)))),
     ("verify-reset", Code::Stateful(|app, ctx, request| Box::pin(verify_reset::handle(app, ctx, request)))),

@@ -22,13 +22,25 @@ use shared::{ApiError, sms::Outbox};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::{clock::Clock, emulator::Emulator, gateway::Gateway, sms_page};
+use crate::{
+    clock::Clock,
+    emulator::{Emulator, Service, Target},
+    gateway::Gateway,
+    rotation, sms_page,
+    template::Rotation,
+};
 
 /// The longest body that is taken from a socket. API Gateway takes 10 MB; the functions read 16 KiB.
 const MAX_BODY: usize = 1024 * 1024;
 
 /// Where the table answers in DynamoDB's own protocol.
 pub const DYNAMODB_PATH: &str = "/dev/dynamodb";
+
+/// Where the secrets answer in Secrets Manager's own protocol, to whoever has the access key.
+pub const SECRETS_MANAGER_PATH: &str = "/dev/secretsmanager";
+
+/// How often it looks whether a secret is to be rotated.
+const ROTATION_INTERVAL: Duration = Duration::from_hours(1);
 
 /// How long requests that are running may take when it is asked to end.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);
@@ -40,8 +52,12 @@ const BODY_DEADLINE: Duration = Duration::from_secs(10);
 pub struct Server {
     /// The API.
     pub gateway: Gateway,
-    /// The table, for other processes: the real binaries, `aws dynamodb --endpoint-url`.
+    /// The table and the secrets, for other processes: the real binaries, `aws dynamodb --endpoint-url`.
     pub emulator: Emulator,
+    /// Which access key opens the secrets; it is in `lambda.env`, for their owner alone.
+    pub access_key: String,
+    /// Which secrets are rotated while it runs.
+    pub rotations: Vec<Rotation>,
     /// The messages that were "sent".
     pub outbox: Outbox,
     /// The time.
@@ -62,8 +78,10 @@ pub async fn serve(
         .route("/dev/sms", get(outbox_page))
         .route(DYNAMODB_PATH, post(dynamodb))
         .route(&format!("{DYNAMODB_PATH}/"), post(dynamodb))
+        .route(SECRETS_MANAGER_PATH, post(secrets_manager))
+        .route(&format!("{SECRETS_MANAGER_PATH}/"), post(secrets_manager))
         .fallback(api)
-        .with_state(shared)
+        .with_state(shared.clone())
         .into_make_service_with_connect_info::<SocketAddr>();
     let (stopping, stopped) = tokio::sync::oneshot::channel();
     let stop = async {
@@ -82,6 +100,7 @@ pub async fn serve(
     tokio::select! {
         result = serving => result,
         () = given_up => Ok(()),
+        () = shared.rotate() => Ok(()),
     }
 }
 
@@ -101,15 +120,22 @@ async fn outbox_page(State(serving): State<Arc<Serving>>, headers: HeaderMap) ->
 
 /// DynamoDB's wire protocol. A page of another site cannot get here: its `x-amz-target` would need a preflight.
 async fn dynamodb(State(serving): State<Arc<Serving>>, headers: HeaderMap, body: String) -> http::Response<Body> {
-    if serving.is_rebound(&headers) {
-        return problem(ApiError::NotFound);
+    serving.aws(Service::DynamoDb, &headers, &body)
+}
+
+/// Secrets Manager's wire protocol, for the user who runs the server: others on this machine do not know the access key.
+async fn secrets_manager(
+    State(serving): State<Arc<Serving>>,
+    headers: HeaderMap,
+    body: String,
+) -> http::Response<Body> {
+    let credential = format!("Credential={}/", serving.server.access_key);
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if authorization.is_some_and(|authorization| authorization.contains(&credential)) {
+        serving.aws(Service::SecretsManager, &headers, &body)
+    } else {
+        problem(ApiError::NotFound)
     }
-    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
-    let (status, answer) = serving.server.emulator.answer(target, &body);
-    let mut response = http::Response::new(Body::from(answer));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
-    response
 }
 
 async fn api(
@@ -132,6 +158,33 @@ async fn api(
 }
 
 impl Serving {
+    /// Rotates secrets when their time comes. Never ends.
+    async fn rotate(&self) {
+        let Server { gateway, emulator, rotations, clock, .. } = &self.server;
+        loop {
+            #[expect(clippy::disallowed_methods, reason = "the dev server's edge: it has the machine's clock")]
+            tokio::time::sleep(ROTATION_INTERVAL).await;
+            let rotated = rotation::rotate_those_due(gateway, emulator.secrets(), rotations, clock).await;
+            if let Err(error) = rotated {
+                tracing::error!(error, "the signing keys could not be rotated");
+            }
+        }
+    }
+
+    /// Answers a request to one of AWS's services.
+    fn aws(&self, service: Service, headers: &HeaderMap, body: &str) -> http::Response<Body> {
+        let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+        let target = Target::parse(target);
+        if self.is_rebound(headers) || target.service != service {
+            return problem(ApiError::NotFound);
+        }
+        let (status, answer) = self.server.emulator.answer(&target, body);
+        let mut response = http::Response::new(Body::from(answer));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
+        response
+    }
+
     /// Whether the request was sent to a name that is not this machine's own.
     fn is_rebound(&self, headers: &HeaderMap) -> bool {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();

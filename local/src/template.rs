@@ -15,6 +15,10 @@ pub struct Template {
     pub functions: Vec<Function>,
     /// The one table.
     pub table: Table,
+    /// Every secret that CloudFormation makes.
+    pub secrets: Vec<GeneratedSecret>,
+    /// Every secret that a function rotates.
+    pub rotations: Vec<Rotation>,
     /// The template as it is written, for tests that look at what is not read here.
     pub source: Value,
 }
@@ -28,10 +32,41 @@ pub struct Function {
     pub logical_id: String,
     /// What it is called for.
     pub routes: Vec<Route>,
-    /// Its environment, the common one included. What CloudFormation would fetch from elsewhere (secrets) is empty.
+    /// Its environment, the common one included.
     pub environment: BTreeMap<String, String>,
-    /// What it may do to the table, such as `UpdateItem`.
-    pub dynamodb_actions: BTreeSet<String>,
+    /// What its role allows.
+    pub permissions: BTreeSet<Permission>,
+}
+
+/// Something that a role allows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Permission {
+    /// Such as `dynamodb:UpdateItem`.
+    pub action: String,
+    /// To what, by its name in the template.
+    pub resource: String,
+}
+
+/// A secret that CloudFormation makes (`GenerateSecretString`).
+#[derive(Clone, Debug)]
+pub struct GeneratedSecret {
+    /// What `Ref` gives here: its name in the template.
+    pub name: String,
+    /// How long the text is.
+    pub length: usize,
+    /// Under which member of a JSON object it is; none when it is alone.
+    pub key: Option<String>,
+}
+
+/// A secret that a function rotates.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// Which secret.
+    pub secret: String,
+    /// Which function.
+    pub function: String,
+    /// How often.
+    pub after_days: u32,
 }
 
 /// A method and a path.
@@ -109,7 +144,23 @@ impl Template {
         if functions.is_empty() {
             return Err(wrong("Resources", "has no function"));
         }
-        Ok(Self { functions, table, source })
+        let secrets = of_type("AWS::SecretsManager::Secret").map(|(id, secret)| GeneratedSecret::read(id, secret));
+        let secrets = secrets.collect::<Result<_, _>>()?;
+        let rotations = of_type("AWS::SecretsManager::RotationSchedule");
+        let rotations = rotations.map(|(id, rotation)| Rotation::read(id, rotation, &references, &functions));
+        let rotations = rotations.collect::<Result<_, _>>()?;
+        Ok(Self { functions, table, secrets, rotations, source })
+    }
+
+    /// With the address where the API answers, wherever a function is told of it.
+    #[must_use]
+    pub fn with_api_url(mut self, url: &str) -> Self {
+        for value in self.functions.iter_mut().flat_map(|function| function.environment.values_mut()) {
+            if value == API_ENDPOINT {
+                url.clone_into(value);
+            }
+        }
+        self
     }
 
     /// The function of this name.
@@ -174,17 +225,70 @@ impl Function {
 
         let policies = value_at(resource, &["Properties", "Policies"]).and_then(Value::as_sequence);
         let statements = policies.into_iter().flatten().filter_map(|policy| member(policy, "Statement")?.as_sequence());
-        let actions = statements.flatten().filter_map(|statement| member(statement, "Action"));
-        let actions = actions.flat_map(|action| match action {
-            Value::Sequence(actions) => actions.iter().filter_map(Value::as_str).collect(),
-            action => action.as_str().into_iter().collect::<Vec<_>>(),
-        });
-        let dynamodb_actions =
-            actions.filter_map(|action| action.strip_prefix("dynamodb:")).map(str::to_owned).collect();
+        let mut permissions = BTreeSet::new();
+        for statement in statements.flatten() {
+            for resource in one_or_more(member(statement, "Resource")) {
+                let resource = target(resource).ok_or_else(|| wrong(id, "has a policy for something unknown"))?;
+                for action in one_or_more(member(statement, "Action")).filter_map(Value::as_str) {
+                    permissions.insert(Permission { action: action.to_owned(), resource: resource.clone() });
+                }
+            }
+        }
 
-        Ok(Self { name, logical_id: id.to_owned(), routes, environment, dynamodb_actions })
+        Ok(Self { name, logical_id: id.to_owned(), routes, environment, permissions })
     }
 }
+
+impl GeneratedSecret {
+    fn read(id: &str, resource: &Value) -> Result<Self, TemplateError> {
+        let rule = value_at(resource, &["Properties", "GenerateSecretString"]);
+        let rule = rule.ok_or_else(|| wrong(format!("{id}.GenerateSecretString"), "is missing"))?;
+        // Secrets Manager's own default.
+        let length = text_at(rule, &["PasswordLength"]).and_then(|length| length.parse().ok()).unwrap_or(32);
+        Ok(Self { name: id.to_owned(), length, key: text_at(rule, &["GenerateStringKey"]) })
+    }
+}
+
+impl Rotation {
+    fn read(
+        id: &str,
+        resource: &Value,
+        references: &References<'_>,
+        functions: &[Function],
+    ) -> Result<Self, TemplateError> {
+        let part = |name: &'static str| {
+            let value = value_at(resource, &["Properties", name]);
+            value.ok_or_else(|| wrong(format!("{id}.{name}"), "is missing"))
+        };
+        let secret = target(part("SecretId")?).ok_or_else(|| wrong(id, "rotates something unknown"))?;
+        let logical_id = target(part("RotationLambdaARN")?);
+        let function = functions.iter().find(|function| Some(&function.logical_id) == logical_id.as_ref());
+        let function = function.ok_or_else(|| wrong(id, "has no function that rotates"))?.name.clone();
+        let days = member(part("RotationRules")?, "AutomaticallyAfterDays").and_then(|days| references.resolve(days));
+        let days = days.and_then(|days| days.parse().ok()).ok_or_else(|| wrong(id, "does not say how often"))?;
+        Ok(Self { secret, function, after_days: days })
+    }
+}
+
+/// The resource that `!Ref Name` or `!GetAtt Name.Arn` means.
+fn target(value: &Value) -> Option<String> {
+    let Value::Tagged(tagged) = value else { return None };
+    let name = tagged.value.as_str()?;
+    match tagged.tag.to_string().trim_start_matches('!') {
+        "Ref" => Some(name.to_owned()),
+        "GetAtt" => name.strip_suffix(".Arn").map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// The values of what may be one or a list of them.
+fn one_or_more(value: Option<&Value>) -> impl Iterator<Item = &Value> {
+    let list = value.and_then(Value::as_sequence);
+    list.into_iter().flatten().chain(value.filter(|value| !value.is_sequence()))
+}
+
+/// What stands for the API's address until it is known.
+const API_ENDPOINT: &str = "HttpApi.ApiEndpoint";
 
 /// What `Ref` and `Sub` may refer to.
 struct References<'a> {
@@ -197,21 +301,24 @@ impl References<'_> {
     fn resolve(&self, value: &Value) -> Option<String> {
         match value {
             Value::Tagged(tagged) if tagged.tag == "Ref" => self.named(tagged.value.as_str()?),
+            Value::Tagged(tagged) if tagged.tag == "GetAtt" => {
+                tagged.value.as_str().filter(|attribute| *attribute == API_ENDPOINT).map(str::to_owned)
+            }
             Value::Tagged(tagged) if tagged.tag == "Sub" => {
                 let mut text = tagged.value.as_str()?.to_owned();
                 while let Some((before, rest)) = text.split_once("${") {
                     let (name, after) = rest.split_once('}')?;
                     text = format!("{before}{}{after}", self.named(name)?);
                 }
-                // A secret that CloudFormation would fetch: nothing until somebody gives one.
-                Some(if text.contains("{{resolve:") { String::new() } else { text })
+                Some(text)
             }
             value => scalar(value),
         }
     }
 
     fn named(&self, name: &str) -> Option<String> {
-        if name == self.table {
+        let type_ = text_at(self.source, &["Resources", name, "Type"]);
+        if name == self.table || type_.as_deref() == Some("AWS::SecretsManager::Secret") {
             return Some(name.to_owned());
         }
         text_at(self.source, &["Parameters", name, "Default"])

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Header, Validation};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     id::{SessionId, TokenId, UserId},
@@ -43,6 +43,9 @@ pub struct Claims {
     pub iat: u64,
     /// When it ends, in Unix seconds.
     pub exp: u64,
+    /// From when on it counts, in Unix seconds. We set none, but hold to one that is there.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "number")]
+    pub nbf: Option<u64>,
     /// Its own identifier.
     pub jti: TokenId,
     /// When the user last proved who they are, in Unix seconds.
@@ -51,6 +54,11 @@ pub struct Claims {
     pub amr: Vec<String>,
     /// The account's session epoch when it was issued.
     pub ver: u64,
+}
+
+/// A claim that need not be there, but is a number when it is.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    u64::deserialize(deserializer).map(Some)
 }
 
 /// What a login or a refresh puts into a token.
@@ -87,12 +95,13 @@ impl AccessToken {
             sid: grant.session,
             iat: now.unix_seconds(),
             exp: now.plus(grant.lifetime).unix_seconds(),
+            nbf: None,
             jti: TokenId::generate()?,
             auth_time: grant.authenticated_at.unix_seconds(),
             amr: vec!["pwd".to_owned()],
             ver: grant.epoch,
         };
-        let mut header = Header::new(key.verifying().algorithm());
+        let mut header = Header::new(key.verifying().algorithm().into());
         header.typ = Some(TYPE.to_owned());
         header.kid = Some(key.verifying().kid().to_owned());
         Ok(Self(jsonwebtoken::encode(&header, &claims, key.encoding())?))
@@ -150,42 +159,62 @@ struct StrictHeader {
     kid: String,
 }
 
-/// Judges a token by the one key, issuer and audience that it must have.
-pub fn verify(
-    token: &str,
-    key: &VerifyingKey,
-    issuer: &str,
-    audience: &str,
-    now: Timestamp,
-) -> Result<Claims, InvalidAccessToken> {
-    jws::use_ring();
-    if token.len() > MAX_LENGTH || token.split('.').count() != 3 {
-        return Err(InvalidAccessToken::Malformed);
-    }
-    let header = token.split('.').next().unwrap_or_default();
-    let header = BASE64_URL_SAFE_NO_PAD.decode(header).map_err(|_| InvalidAccessToken::Malformed)?;
-    let header: StrictHeader = serde_json::from_slice(&header).map_err(|_| InvalidAccessToken::WrongHeader)?;
-    if header.typ != TYPE || header.kid != key.kid() || header.alg != key.algorithm() {
-        return Err(InvalidAccessToken::WrongHeader);
+/// A token whose header was read and nothing of which is believed yet.
+pub struct Unverified<'a> {
+    token: &'a str,
+    header: StrictHeader,
+}
+
+impl<'a> Unverified<'a> {
+    /// Reads the header.
+    pub fn read(token: &'a str) -> Result<Self, InvalidAccessToken> {
+        if token.len() > MAX_LENGTH || token.split('.').count() != 3 {
+            return Err(InvalidAccessToken::Malformed);
+        }
+        let header = token.split('.').next().unwrap_or_default();
+        let header = BASE64_URL_SAFE_NO_PAD.decode(header).map_err(|_| InvalidAccessToken::Malformed)?;
+        let header: StrictHeader = serde_json::from_slice(&header).map_err(|_| InvalidAccessToken::WrongHeader)?;
+        if header.typ == TYPE { Ok(Self { token, header }) } else { Err(InvalidAccessToken::WrongHeader) }
     }
 
-    // Only the signature is left to the library. It would read the wall clock for `exp`, and would skip the check of a
-    // claim of an unexpected type (CVE-2026-25537); `Claims` demands each claim in its type.
-    let mut signature_only = Validation::new(key.algorithm());
-    signature_only.required_spec_claims.clear();
-    signature_only.validate_exp = false;
-    signature_only.validate_aud = false;
-    let claims = jsonwebtoken::decode::<Claims>(token, key.decoding(), &signature_only)
-        .map_err(|_| InvalidAccessToken::WrongSignatureOrClaims)?
-        .claims;
+    /// Which key it claims to be signed with: to be looked up among ours, and nothing else.
+    pub fn kid(&self) -> &str {
+        &self.header.kid
+    }
 
-    if claims.iss != issuer || claims.aud != audience {
-        return Err(InvalidAccessToken::WrongIssuerOrAudience);
+    /// Judges it by the one key, issuer and audience that it must have.
+    pub fn verify(
+        self,
+        key: &VerifyingKey,
+        issuer: &str,
+        audience: &str,
+        now: Timestamp,
+    ) -> Result<Claims, InvalidAccessToken> {
+        jws::use_ring();
+        let algorithm = key.algorithm().into();
+        if self.header.kid != key.kid() || self.header.alg != algorithm {
+            return Err(InvalidAccessToken::WrongHeader);
+        }
+
+        // Only the signature is left to the library. It would read the wall clock for `exp`, and would skip the check of
+        // a claim of an unexpected type (CVE-2026-25537); `Claims` demands each claim in its type.
+        let mut signature_only = Validation::new(algorithm);
+        signature_only.required_spec_claims.clear();
+        signature_only.validate_exp = false;
+        signature_only.validate_aud = false;
+        let claims = jsonwebtoken::decode::<Claims>(self.token, key.decoding(), &signature_only)
+            .map_err(|_| InvalidAccessToken::WrongSignatureOrClaims)?
+            .claims;
+
+        if claims.iss != issuer || claims.aud != audience {
+            return Err(InvalidAccessToken::WrongIssuerOrAudience);
+        }
+        let latest = now.plus(CLOCK_SKEW).unix_seconds();
+        if claims.exp <= now.unix_seconds() || claims.iat.max(claims.nbf.unwrap_or_default()) > latest {
+            return Err(InvalidAccessToken::Expired);
+        }
+        Ok(claims)
     }
-    if claims.exp <= now.unix_seconds() || claims.iat > now.plus(CLOCK_SKEW).unix_seconds() {
-        return Err(InvalidAccessToken::Expired);
-    }
-    Ok(claims)
 }
 
 #[cfg(test)]
@@ -194,11 +223,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::keys::SigningAlgorithm;
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
     fn key() -> SigningKey {
-        SigningKey::from_base64(&SigningKey::generate_base64().unwrap()).unwrap()
+        SigningKey::from_base64(SigningAlgorithm::Es256, &SigningKey::generate_es256().unwrap()).unwrap()
     }
 
     fn issue(key: &SigningKey) -> String {
@@ -215,7 +245,7 @@ mod tests {
     }
 
     fn check(token: &str, key: &SigningKey, now: Timestamp) -> Result<Claims, InvalidAccessToken> {
-        verify(token, key.verifying(), "https://auth.example", "latchkey", now)
+        Unverified::read(token)?.verify(key.verifying(), "https://auth.example", "latchkey", now)
     }
 
     /// Signs any header and claims with our own key.
@@ -249,7 +279,8 @@ mod tests {
         let token = issue(&key);
         let other = super::tests::key();
         assert_eq!(check(&token, &other, NOW), Err(InvalidAccessToken::WrongHeader));
-        let elsewhere = |issuer, audience| verify(&token, key.verifying(), issuer, audience, NOW);
+        let elsewhere =
+            |issuer, audience| Unverified::read(&token).unwrap().verify(key.verifying(), issuer, audience, NOW);
         assert_eq!(elsewhere("https://other.example", "latchkey"), Err(InvalidAccessToken::WrongIssuerOrAudience));
         assert_eq!(elsewhere("https://auth.example", "other"), Err(InvalidAccessToken::WrongIssuerOrAudience));
     }

@@ -2,15 +2,37 @@
 
 use std::{sync::Arc, time::Duration};
 
+use aws_sdk_dynamodb::config::SharedHttpClient;
+
 use crate::{
-    config::Config,
+    aws::{self, AwsEnvironment},
+    config::{Config, KeySettings},
     context::Context,
     error::{ApiError, Bucket},
-    keys::{Secret, SigningKey},
+    keyring::Keyring,
     password::Hasher,
     sms::Sms,
     store::{Limit, LimitReached, Store, StoreError},
 };
+
+/// The AWS services behind a function.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// The table's.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// The secrets'.
+    pub secrets: aws_sdk_secretsmanager::Client,
+}
+
+impl Clients {
+    /// All of them, over one HTTP client.
+    pub fn new(environment: &AwsEnvironment, http: &SharedHttpClient) -> Self {
+        Self {
+            dynamodb: aws::dynamodb_client(environment, http.clone()),
+            secrets: aws::secrets_manager_client(environment, http.clone()),
+        }
+    }
+}
 
 /// The parts that handlers work with.
 #[derive(Debug)]
@@ -19,6 +41,10 @@ pub struct App {
     pub config: Config,
     /// The table.
     pub store: Store,
+    /// Secrets and keys.
+    pub keyring: Keyring,
+    /// Secrets Manager, for whoever changes secrets.
+    pub secrets: aws_sdk_secretsmanager::Client,
     /// Password hashing.
     pub hasher: Arc<Hasher>,
     /// Text messages.
@@ -27,19 +53,12 @@ pub struct App {
 
 impl App {
     /// Puts the parts together.
-    pub fn new(config: Config, dynamodb: aws_sdk_dynamodb::Client, hasher: Arc<Hasher>, sms: Sms) -> Self {
+    pub fn new(config: Config, clients: Clients, hasher: Arc<Hasher>, sms: Sms) -> Self {
+        let Clients { dynamodb, secrets } = clients;
         let store = Store::new(dynamodb, config.table_name.clone());
-        Self { config, store, hasher, sms }
-    }
-
-    /// The keys derived from `SECRET_KEY`, for the functions that are given it.
-    pub fn secret(&self) -> Result<&Secret, ApiError> {
-        self.config.secret.as_ref().ok_or_else(|| ApiError::not_configured("SECRET_KEY"))
-    }
-
-    /// The key of access tokens, for the functions that are given it.
-    pub fn signing_key(&self) -> Result<&SigningKey, ApiError> {
-        self.config.signing_key.as_ref().ok_or_else(|| ApiError::not_configured("SIGNING_KEY"))
+        let KeySettings { secret_key_arn, signing_keys_arn, .. } = config.keys.clone();
+        let keyring = Keyring::new(store.clone(), secrets.clone(), secret_key_arn, signing_keys_arn);
+        Self { config, store, keyring, secrets, hasher, sms }
     }
 
     /// Counts a try of a password or a code from the caller's address.
@@ -56,5 +75,12 @@ impl App {
     /// `iss` of access tokens: as configured, or the address that the request was sent to.
     pub fn issuer<'a>(&'a self, origin: &'a str) -> &'a str {
         self.config.tokens.issuer.as_deref().unwrap_or(origin)
+    }
+
+    /// `iss` of access tokens, for a function that no request is sent to.
+    pub fn own_issuer(&self) -> Result<&str, ApiError> {
+        let tokens = &self.config.tokens;
+        let issuer = tokens.issuer.as_deref().or(tokens.api_url.as_deref());
+        issuer.ok_or_else(|| ApiError::not_configured("API_URL"))
     }
 }

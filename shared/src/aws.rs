@@ -3,20 +3,24 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use aws_credential_types::Credentials;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_sdk_dynamodb::{
+    config::{BehaviorVersion, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig},
+    error::{ProvideErrorMetadata, SdkError},
+};
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
+use aws_types::SdkConfig;
 
 use crate::error::Source;
 
 /// The roots that AWS endpoints chain to.
 const AMAZON_ROOTS: &str = include_str!("../data/amazon-roots.pem");
 
-/// Where DynamoDB is and who we are to it.
+/// Where AWS is and who we are to it.
 #[derive(Clone, Debug)]
 pub struct AwsEnvironment {
     /// `AWS_REGION`.
@@ -24,7 +28,9 @@ pub struct AwsEnvironment {
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`.
     pub credentials: Credentials,
     /// `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL`, for an emulator.
-    pub endpoint: Option<String>,
+    pub dynamodb_endpoint: Option<String>,
+    /// `AWS_ENDPOINT_URL_SECRETS_MANAGER` or `AWS_ENDPOINT_URL`, for an emulator.
+    pub secrets_manager_endpoint: Option<String>,
 }
 
 impl AwsEnvironment {
@@ -42,33 +48,91 @@ impl AwsEnvironment {
         Ok(Self {
             region: require("AWS_REGION")?,
             credentials,
-            endpoint: get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| get("AWS_ENDPOINT_URL")),
+            dynamodb_endpoint: get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| get("AWS_ENDPOINT_URL")),
+            secrets_manager_endpoint: get("AWS_ENDPOINT_URL_SECRETS_MANAGER").or_else(|| get("AWS_ENDPOINT_URL")),
         })
     }
 }
 
 /// A DynamoDB client over this HTTP client.
+pub fn dynamodb_client(environment: &AwsEnvironment, http: SharedHttpClient) -> aws_sdk_dynamodb::Client {
+    let mut config = aws_sdk_dynamodb::config::Builder::from(&sdk_config(environment, http));
+    config.set_endpoint_url(environment.dynamodb_endpoint.clone());
+    aws_sdk_dynamodb::Client::from_conf(config.build())
+}
+
+/// A Secrets Manager client over this HTTP client.
+pub fn secrets_manager_client(environment: &AwsEnvironment, http: SharedHttpClient) -> aws_sdk_secretsmanager::Client {
+    let mut config = aws_sdk_secretsmanager::config::Builder::from(&sdk_config(environment, http));
+    config.set_endpoint_url(environment.secrets_manager_endpoint.clone());
+    aws_sdk_secretsmanager::Client::from_conf(config.build())
+}
+
+/// What every client has.
 ///
 /// Three tries within 3 s and 1 s each (SECURITY 5.2): the request's own deadline is 8 s, the function's 10 s.
-pub fn dynamodb_client(environment: &AwsEnvironment, http: SharedHttpClient) -> aws_sdk_dynamodb::Client {
+fn sdk_config(environment: &AwsEnvironment, http: SharedHttpClient) -> SdkConfig {
     let retry = RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50));
     let timeout = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
         .operation_attempt_timeout(Duration::from_secs(1))
         .operation_timeout(Duration::from_secs(3))
         .build();
-    let mut config = aws_sdk_dynamodb::Config::builder()
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(environment.region.clone()))
-        .credentials_provider(environment.credentials.clone())
+        .credentials_provider(SharedCredentialsProvider::new(environment.credentials.clone()))
         .http_client(http)
-        .sleep_impl(TokioSleep::new())
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .retry_config(retry)
-        .timeout_config(timeout);
-    if let Some(endpoint) = &environment.endpoint {
-        config = config.endpoint_url(endpoint);
+        .timeout_config(timeout)
+        .build()
+}
+
+/// Why a call to AWS failed, as far as it matters to us.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// It cannot be reached, is throttled, or broken: worth another try later.
+    #[error("the service is not available")]
+    Unavailable(#[source] Source),
+    /// The function's role does not allow the call.
+    #[error("the function may not do this")]
+    Denied(#[source] Source),
+    /// A call that the service does not take: a fault of ours, or of the template.
+    #[error("a call is wrong")]
+    Wrong(#[source] Source),
+}
+
+impl<E> From<SdkError<E>> for CallError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E>) -> Self {
+        let code = error.code().map(str::to_owned);
+        let is_ours = matches!(error, SdkError::ConstructionFailure(_));
+        let source: Source = Box::new(DescribedError {
+            code: code.clone(),
+            message: error.message().map(str::to_owned),
+            source: error.into(),
+        });
+        match code.as_deref() {
+            Some("AccessDeniedException") => Self::Denied(source),
+            Some("ValidationException" | "ResourceNotFoundException" | "IdempotentParameterMismatchException") => {
+                Self::Wrong(source)
+            }
+            _ if is_ours => Self::Wrong(source),
+            _ => Self::Unavailable(source),
+        }
     }
-    aws_sdk_dynamodb::Client::from_conf(config.build())
+}
+
+/// The SDK's errors say "service error" and keep the rest in their sources; a log line should say which.
+#[derive(Debug, thiserror::Error)]
+#[error("{} ({})", code.as_deref().unwrap_or("no error code"), message.as_deref().unwrap_or("no message"))]
+struct DescribedError {
+    code: Option<String>,
+    message: Option<String>,
+    source: Source,
 }
 
 /// The HTTP client of the functions. Speaks plain HTTP only to an endpoint that is configured so.

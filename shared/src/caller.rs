@@ -1,13 +1,14 @@
 //! Who is asking: an access token whose session still lives.
 
 use crate::{
-    access_token::{self, Claims},
+    access_token::{Claims, InvalidAccessToken, Unverified},
     app::App,
     context::Context,
     error::{ApiError, TokenProblem},
     http::Request,
     id::{SessionId, UserId},
     store::{Profile, SessionSummary},
+    time::Timestamp,
 };
 
 /// The user behind a request, and the session that they ask from.
@@ -23,23 +24,32 @@ impl Caller {
     /// Judges the bearer token, and then whether account and session still hold: one round trip. So a logout, a reset or
     /// a change of password is immediate here, whatever the token's lifetime.
     pub async fn authenticate(app: &App, ctx: &Context, request: &Request) -> Result<Self, ApiError> {
-        let claims = bearer_claims(app, ctx, request)?;
-        let profile = live_profile(app, ctx, claims.sub, claims.sid).await?;
+        Self::of_token(app, request.bearer_token()?, app.issuer(&ctx.origin), ctx.now).await
+    }
+
+    /// [`Self::authenticate`] for a token that came in another way.
+    pub async fn of_token(app: &App, token: &str, issuer: &str, now: Timestamp) -> Result<Self, ApiError> {
+        let claims = claims(app, token, issuer, now).await?;
+        let profile = live_profile(app, claims.sub, claims.sid, now).await?;
         let profile = profile.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
         Ok(Self { profile, session: claims.sid })
     }
 
     /// Whether the caller's session lives on, after something else was found to have changed the account.
     pub async fn is_still_signed_in(&self, app: &App, ctx: &Context) -> Result<bool, ApiError> {
-        Ok(live_profile(app, ctx, self.profile.user, self.session).await?.is_some())
+        Ok(live_profile(app, self.profile.user, self.session, ctx.now).await?.is_some())
     }
 }
 
 /// What the bearer token says, once it is found to be ours; whether its session still holds is not asked.
-pub fn bearer_claims(app: &App, ctx: &Context, request: &Request) -> Result<Claims, ApiError> {
-    let token = request.bearer_token()?;
-    let key = app.signing_key()?.verifying();
-    Ok(access_token::verify(token, key, app.issuer(&ctx.origin), &app.config.tokens.audience, ctx.now)?)
+pub async fn bearer_claims(app: &App, ctx: &Context, request: &Request) -> Result<Claims, ApiError> {
+    claims(app, request.bearer_token()?, app.issuer(&ctx.origin), ctx.now).await
+}
+
+async fn claims(app: &App, token: &str, issuer: &str, now: Timestamp) -> Result<Claims, ApiError> {
+    let token = Unverified::read(token)?;
+    let key = app.keyring.verifying_key(token.kid(), now).await?.ok_or(InvalidAccessToken::WrongHeader)?;
+    Ok(token.verify(&key, issuer, &app.config.tokens.audience, now)?)
 }
 
 /// The caller's sessions, and which one asks: one read tells both.
@@ -48,7 +58,7 @@ pub async fn own_sessions(
     ctx: &Context,
     request: &Request,
 ) -> Result<(Claims, Vec<SessionSummary>), ApiError> {
-    let claims = bearer_claims(app, ctx, request)?;
+    let claims = bearer_claims(app, ctx, request).await?;
     let sessions = app.store.live_sessions(claims.sub, ctx.now).await?;
     if sessions.iter().any(|session| session.id == claims.sid) {
         Ok((claims, sessions))
@@ -61,10 +71,10 @@ pub async fn own_sessions(
 ///
 /// A batch is no snapshot: a change of password may be committed between its two reads, and then the session that stays
 /// looks outlived. So a session of another epoch is looked at once more before it is called dead.
-async fn live_profile(app: &App, ctx: &Context, user: UserId, id: SessionId) -> Result<Option<Profile>, ApiError> {
+async fn live_profile(app: &App, user: UserId, id: SessionId, now: Timestamp) -> Result<Option<Profile>, ApiError> {
     let mut state = app.store.session_state(user, id).await?;
     if state.is_of_two_epochs() {
         state = app.store.session_state(user, id).await?;
     }
-    Ok(state.live_profile(ctx.now))
+    Ok(state.live_profile(now))
 }

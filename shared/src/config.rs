@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    keys::{Secret, SigningKey},
+    keys::SigningAlgorithm,
     password::{self, PasswordRules},
     phone::{Country, PhoneRules},
 };
@@ -30,10 +30,19 @@ pub struct Config {
     pub tokens: TokenSettings,
     /// `LIMIT_*`.
     pub limits: Limits,
-    /// `SECRET_KEY`; only the functions that need it are given it.
-    pub secret: Option<Secret>,
-    /// `SIGNING_KEY`; only the functions that need it are given it.
-    pub signing_key: Option<SigningKey>,
+    /// Where the secrets are.
+    pub keys: KeySettings,
+}
+
+/// Where the secrets are. Each function is told of those that it may read.
+#[derive(Clone, Debug)]
+pub struct KeySettings {
+    /// `SECRET_KEY_ARN`: the secret whose keys hash codes and authenticate refresh tokens.
+    pub secret_key_arn: Option<String>,
+    /// `SIGNING_KEYS_ARN`: the secret with the keys that sign access tokens.
+    pub signing_keys_arn: Option<String>,
+    /// `SIGNING_ALGORITHM`: what the next new key signs with.
+    pub algorithm: SigningAlgorithm,
 }
 
 /// One-time codes.
@@ -60,6 +69,8 @@ pub struct TokenSettings {
     pub refresh_grace: Duration,
     /// `JWT_ISSUER`; unset, the address that the request was sent to.
     pub issuer: Option<String>,
+    /// `API_URL`: the issuer in place of that address, for a function that no request is sent to.
+    pub api_url: Option<String>,
     /// `JWT_AUDIENCE`.
     pub audience: String,
 }
@@ -120,6 +131,7 @@ impl Config {
         let session_ttl = read.number("REFRESH_TOKEN_TTL_SECONDS", 2_592_000, 900..=2_592_000);
         let refresh_grace = read.number("REFRESH_GRACE_SECONDS", 10, 0..=60);
         let issuer = read.issuer("JWT_ISSUER");
+        let api_url = read.optional("API_URL").map(str::to_owned);
         let audience = read.optional("JWT_AUDIENCE").unwrap_or("latchkey").to_owned();
         let limits = Limits {
             login_per_address: read.number("LIMIT_LOGIN_PER_ADDRESS", 300, LIMIT_RANGE),
@@ -127,8 +139,10 @@ impl Config {
             sms_per_address: read.number("LIMIT_SMS_PER_ADDRESS", 60, LIMIT_RANGE),
             sms_per_phone: read.number("LIMIT_SMS_PER_PHONE", 10, LIMIT_RANGE),
         };
-        let secret = read.with("SECRET_KEY", Secret::from_base64);
-        let signing_key = read.with("SIGNING_KEY", SigningKey::from_base64);
+        let secret_key_arn = read.optional("SECRET_KEY_ARN").map(str::to_owned);
+        let signing_keys_arn = read.optional("SIGNING_KEYS_ARN").map(str::to_owned);
+        let algorithms = SigningAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm));
+        let algorithm = read.one_of("SIGNING_ALGORITHM", &algorithms);
 
         match (read.errors.is_empty(), default_country) {
             (true, Some(default_country)) => Ok(Self {
@@ -149,11 +163,15 @@ impl Config {
                     session_ttl: Duration::from_secs(session_ttl),
                     refresh_grace: Duration::from_secs(refresh_grace),
                     issuer,
+                    api_url,
                     audience,
                 },
                 limits,
-                secret,
-                signing_key,
+                keys: KeySettings {
+                    secret_key_arn,
+                    signing_keys_arn,
+                    algorithm: algorithm.unwrap_or(SigningAlgorithm::Es256),
+                },
             }),
             _ => Err(ConfigErrors(std::mem::take(&mut read.errors))),
         }
@@ -281,19 +299,12 @@ mod tests {
             ("ACCESS_TOKEN_TTL_SECONDS", "901"),
             ("JWT_ISSUER", "http://auth.example"),
             ("LIMIT_SMS_PER_PHONE", "0"),
-            ("SECRET_KEY", "c2hvcnQ="),
-            ("SIGNING_KEY", "?"),
+            ("SIGNING_ALGORITHM", "HS256"),
         ];
         let message = read(&variables).unwrap_err().to_string();
         for (name, _) in variables {
             assert!(message.contains(name), "{name} is missing in: {message}");
         }
-    }
-
-    #[test]
-    fn a_secret_is_never_repeated_in_an_error() {
-        let message = read(&[("SECRET_KEY", "c2hvcnQ="), ("SIGNING_KEY", "c2hvcnQ=")]).unwrap_err().to_string();
-        assert!(!message.contains("c2hvcnQ"), "{message}");
     }
 
     #[test]

@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 
 use crate::{
     access_token::{InvalidAccessToken, IssueError},
+    aws::CallError,
     http::Response,
+    keyring::KeyringError,
     password::HashError,
     random::RandomError,
     refresh_token::NotARefreshToken,
@@ -338,6 +340,30 @@ impl From<StoreError> for ApiError {
             | StoreError::Corrupt { .. }
             | StoreError::Bug(_)
             | StoreError::Random(_)) => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<CallError> for ApiError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Unavailable(source) => Self::TemporarilyUnavailable(source),
+            CallError::Denied(_) | CallError::Wrong(_) => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<KeyringError> for ApiError {
+    fn from(error: KeyringError) -> Self {
+        match error {
+            KeyringError::Store(error) => error.into(),
+            KeyringError::Secret(_, CallError::Unavailable(_)) | KeyringError::NoKey => {
+                Self::TemporarilyUnavailable(error.into())
+            }
+            KeyringError::NotConfigured(_)
+            | KeyringError::Secret(..)
+            | KeyringError::InvalidSecret(..)
+            | KeyringError::Malformed(_) => Self::Internal(error.into()),
         }
     }
 }

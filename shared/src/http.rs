@@ -82,15 +82,7 @@ impl Request {
 
     /// The bearer token (RFC 6750 section 2.1); the scheme in any case. Tokens anywhere else are not looked for.
     pub fn bearer_token(&self) -> Result<&str, ApiError> {
-        let (scheme, token) = self
-            .header(header::AUTHORIZATION)
-            .and_then(|value| value.split_once(' '))
-            .ok_or(ApiError::InvalidToken(TokenProblem::Missing))?;
-        if scheme.eq_ignore_ascii_case("bearer") {
-            Ok(token.trim_matches(' '))
-        } else {
-            Err(ApiError::InvalidToken(TokenProblem::Missing))
-        }
+        bearer_token(self.header(header::AUTHORIZATION))
     }
 
     /// Reads the body into a type that is valid when it exists.
@@ -128,6 +120,14 @@ impl Request {
             serde_json::from_slice::<IgnoredAny>(&self.body).map_err(malformed)?;
             Err(ApiError::invalid_field("", &"must be a JSON object"))
         }
+    }
+}
+
+/// The bearer token in the value of an `Authorization` header.
+pub fn bearer_token(authorization: Option<&str>) -> Result<&str, ApiError> {
+    match authorization.and_then(|value| value.split_once(' ')) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim_matches(' ')),
+        _ => Err(ApiError::InvalidToken(TokenProblem::Missing)),
     }
 }
 

@@ -12,6 +12,8 @@ pub mod error;
 pub mod http;
 pub mod id;
 mod jws;
+pub mod key_schedule;
+pub mod keyring;
 pub mod keys;
 pub mod openapi;
 pub mod otp;

@@ -8,7 +8,8 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
-use lambda_http::{Body, service_fn};
+use lambda_http::{Body, LambdaEvent, service_fn};
+use serde_json::Value;
 use tracing::Level;
 use tracing_subscriber::{
     Layer,
@@ -18,7 +19,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    app::App,
+    app::{App, Clients},
     aws::{self, AwsEnvironment},
     config::Config,
     context::Context,
@@ -43,70 +44,132 @@ pub type StatelessHandler = fn(&Context, &Request) -> Result<Response, ApiError>
 /// What a handler returns.
 pub type HandlerFuture<'a> = BoxFuture<'a, Result<Response, ApiError>>;
 
-/// Runs a function on Lambda until the sandbox ends.
-pub fn run(handler: Handler) -> Result<(), Error> {
-    run_with(Hasher::new()?, handler)
+/// A handler of events that are no HTTP requests.
+pub type EventHandler = for<'a> fn(&'a App, &'a Invocation, Value) -> EventFuture<'a>;
+
+/// What a handler of events returns.
+pub type EventFuture<'a> = BoxFuture<'a, Result<Value, ApiError>>;
+
+/// The circumstances of an event.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// When it came in.
+    pub now: Timestamp,
+    /// Lambda's identifier of the invocation.
+    pub request_id: String,
 }
 
-/// [`run`] for a function that hashes passwords: the memory for it is made ready while the sandbox starts, which is at
-/// full CPU whatever the function's size.
-pub fn run_hashing(handler: Handler) -> Result<(), Error> {
-    run_with(Hasher::new()?.warmed(), handler)
+/// A function of Latchkey, and what is made ready for it while its sandbox starts: that is at full CPU, whatever the
+/// function's size.
+pub struct Function<H> {
+    handler: H,
+    hashes: bool,
+    verifies: bool,
 }
 
-fn run_with(hasher: Hasher, handler: Handler) -> Result<(), Error> {
-    start_logging();
-    let variables = environment();
-    let config = Config::from_variables(&variables)?;
-    let dynamodb = aws::dynamodb_client(&AwsEnvironment::from_variables(&variables)?, aws::https_client()?);
-    let app = App::new(config, dynamodb, Arc::new(hasher), Sms::Log);
-    block_on(async {
+impl<H> Function<H> {
+    fn new(handler: H) -> Self {
+        Self { handler, hashes: false, verifies: false }
+    }
+
+    /// It hashes passwords: the memory for that is made ready.
+    #[must_use]
+    pub fn hashing(self) -> Self {
+        Self { hashes: true, ..self }
+    }
+
+    /// It verifies access tokens: the public keys are read.
+    #[must_use]
+    pub fn verifying(self) -> Self {
+        Self { verifies: true, ..self }
+    }
+
+    fn start(&self) -> Result<(App, tokio::runtime::Runtime), Error> {
+        start_logging();
+        let hasher = if self.hashes { Hasher::new()?.warmed() } else { Hasher::new()? };
+        let variables = environment();
+        let config = Config::from_variables(&variables)?;
+        let clients = Clients::new(&AwsEnvironment::from_variables(&variables)?, &aws::https_client()?);
+        let app = App::new(config, clients, Arc::new(hasher), Sms::Log);
+        // One thread: a sandbox serves one request at a time.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(app.keyring.warm(self.verifies, wall_clock()));
+        Ok((app, runtime))
+    }
+}
+
+impl Function<Handler> {
+    /// One that answers HTTP requests.
+    pub fn of_requests(handler: Handler) -> Self {
+        Self::new(handler)
+    }
+
+    /// Serves API Gateway's requests until the sandbox ends.
+    pub fn run(self) -> Result<(), Error> {
+        let (app, runtime) = self.start()?;
         let serve = |event: lambda_http::Request| {
             let (request, context) = Request::from_lambda(event, wall_clock());
-            let app = &app;
+            let (app, handler) = (&app, self.handler);
             async move { Ok::<_, Error>(respond(&context, handler(app, &context, request)).await) }
         };
-        lambda_http::run(service_fn(serve)).await
-    })
+        runtime.block_on(lambda_http::run(service_fn(serve)))
+    }
+}
+
+impl Function<EventHandler> {
+    /// One that answers other events.
+    pub fn of_events(handler: EventHandler) -> Self {
+        Self::new(handler)
+    }
+
+    /// Serves Lambda's events until the sandbox ends.
+    pub fn run(self) -> Result<(), Error> {
+        let (app, runtime) = self.start()?;
+        let serve = |event: LambdaEvent<Value>| {
+            let invocation = Invocation { now: wall_clock(), request_id: event.context.request_id };
+            let (app, handler) = (&app, self.handler);
+            async move { answer(&invocation, handler(app, &invocation, event.payload)).await }
+        };
+        runtime.block_on(lambda_http::lambda_runtime::run(service_fn(serve)))
+    }
 }
 
 /// Runs a function on Lambda that has no state: no table, no keys, no configuration.
 pub fn run_stateless(handler: StatelessHandler) -> Result<(), Error> {
     start_logging();
-    block_on(async {
-        let serve = |event: lambda_http::Request| {
-            let (request, context) = Request::from_lambda(event, wall_clock());
-            async move { Ok::<_, Error>(respond_stateless(&context, handler, &request).await) }
-        };
-        lambda_http::run(service_fn(serve)).await
-    })
+    let serve = |event: lambda_http::Request| {
+        let (request, context) = Request::from_lambda(event, wall_clock());
+        async move { Ok::<_, Error>(respond_stateless(&context, handler, &request).await) }
+    };
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(lambda_http::run(service_fn(serve)))
 }
 
 /// Answers a request, whatever its handler does: an error becomes a problem, and so do a panic and a missed deadline.
-/// The one place where errors are logged.
 pub async fn respond(ctx: &Context, handling: HandlerFuture<'_>) -> http::Response<Body> {
+    let result = guard(&ctx.request_id, handling).await;
+    result.unwrap_or_else(|error| error.into_response(&ctx.request_id)).into_lambda()
+}
+
+/// Answers an event. An error is told to whoever invoked the function by its code alone.
+pub async fn answer(invocation: &Invocation, handling: EventFuture<'_>) -> Result<Value, Error> {
+    let result = guard(&invocation.request_id, handling).await;
+    result.map_err(|error| format!("{}: see the log of {}", error.code(), invocation.request_id).into())
+}
+
+/// Runs a handler to its end, or to its deadline. The one place where errors are logged.
+async fn guard<T>(request_id: &str, handling: BoxFuture<'_, Result<T, ApiError>>) -> Result<T, ApiError> {
     let guarded = tokio::time::timeout(DEADLINE, AssertUnwindSafe(handling).catch_unwind());
     let result = match guarded.await {
         Ok(Ok(result)) => result,
         Ok(Err(_panic)) => Err(ApiError::Internal("the handler panicked".into())),
         Err(_elapsed) => Err(ApiError::TemporarilyUnavailable("the deadline passed".into())),
     };
-    let response = result.unwrap_or_else(|error| {
-        let span = tracing::error_span!("request", id = ctx.request_id);
-        span.in_scope(|| error.log());
-        error.into_response(&ctx.request_id)
-    });
-    response.into_lambda()
+    result.inspect_err(|error| tracing::error_span!("request", id = request_id).in_scope(|| error.log()))
 }
 
 /// [`respond`] for a handler without state.
 pub async fn respond_stateless(ctx: &Context, handler: StatelessHandler, request: &Request) -> http::Response<Body> {
     respond(ctx, Box::pin(async move { handler(ctx, request) })).await
-}
-
-/// One thread: a sandbox serves one request at a time.
-fn block_on<T>(serving: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serving)
 }
 
 /// JSON lines, as CloudWatch reads them; `RUST_LOG` says how many, `info` when it says nothing.

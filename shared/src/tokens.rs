@@ -1,5 +1,7 @@
 //! The pair of tokens that a login and a refresh hand out.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -9,6 +11,7 @@ use crate::{
     context::Context,
     error::ApiError,
     id::{SessionId, UserId},
+    keys::{Secret, SigningKey},
     refresh_token::{RefreshToken, SessionSalt},
     time::Timestamp,
 };
@@ -30,6 +33,23 @@ pub struct TokenSession {
     pub authenticated_at: Timestamp,
 }
 
+/// What tokens are made with.
+#[derive(Clone, Debug)]
+pub struct TokenKeys {
+    /// Signs access tokens.
+    pub signing: SigningKey,
+    /// Authenticates refresh tokens.
+    pub secret: Arc<Secret>,
+}
+
+impl TokenKeys {
+    /// Asked for before anything else is done: without them there could be no answer.
+    pub async fn of(app: &App, ctx: &Context) -> Result<Self, ApiError> {
+        let (signing, secret) = tokio::try_join!(app.keyring.signing_key(ctx.now), app.keyring.secret(ctx.now))?;
+        Ok(Self { signing, secret })
+    }
+}
+
 /// The tokens of a session.
 #[derive(Serialize, ToSchema)]
 pub struct TokenResponse {
@@ -49,7 +69,7 @@ pub struct TokenResponse {
 
 impl TokenResponse {
     /// Signs the access token and makes the refresh token.
-    pub fn issue(app: &App, ctx: &Context, session: &TokenSession) -> Result<Self, ApiError> {
+    pub fn issue(app: &App, ctx: &Context, keys: &TokenKeys, session: &TokenSession) -> Result<Self, ApiError> {
         let settings = &app.config.tokens;
         let grant = Grant {
             issuer: app.issuer(&ctx.origin),
@@ -60,10 +80,10 @@ impl TokenResponse {
             authenticated_at: session.authenticated_at,
             lifetime: settings.access_ttl,
         };
-        let key = &app.secret()?.refresh_token;
+        let key = &keys.secret.refresh_token;
         let refresh_token = RefreshToken::new(key, session.user, session.id, session.generation, &session.salt);
         Ok(Self {
-            access_token: AccessToken::issue(app.signing_key()?, grant, ctx.now)?.reveal().to_owned(),
+            access_token: AccessToken::issue(&keys.signing, grant, ctx.now)?.reveal().to_owned(),
             token_type: "bearer",
             expires_in: settings.access_ttl.as_secs(),
             refresh_token: refresh_token.reveal(key),

@@ -1,5 +1,10 @@
 //! The Lambda binary of `change-password`.
 
-fn main() -> Result<(), shared::runtime::Error> {
-    shared::runtime::run_hashing(|app, ctx, request| Box::pin(change_password::handle(app, ctx, request)))
+use shared::runtime::{Error, Function};
+
+fn main() -> Result<(), Error> {
+    Function::of_requests(|app, ctx, request| Box::pin(change_password::handle(app, ctx, request)))
+        .hashing()
+        .verifying()
+        .run()
 }

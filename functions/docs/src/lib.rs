@@ -34,6 +34,8 @@ use utoipa_swagger_ui::Config;
         change_password::handle,
         request_reset::handle,
         verify_reset::handle,
+        jwks::handle,
+        openid_configuration::handle,
         health::handle,
     ),
     components(schemas(shared::error::Problem)),

@@ -9,7 +9,7 @@ use shared::{
     phone::Phone,
     refresh_token::SessionSalt,
     store::{Credential, LoginAttempt, LoginCompletion, NewSession},
-    tokens::{TokenResponse, TokenSession},
+    tokens::{TokenKeys, TokenResponse, TokenSession},
 };
 use utoipa::ToSchema;
 
@@ -48,6 +48,7 @@ impl FromFields for LoginRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let LoginRequest { phone, password } = request.read(&app.config)?;
+    let keys = TokenKeys::of(app, ctx).await?;
     // The attempt is counted before the password is looked at; known and unknown phones cost the same calls and the
     // same hash.
     let (allowed, attempt) =
@@ -88,7 +89,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         authenticated_at: ctx.now,
     };
     // Made first: a session that nobody can be told of must not be started.
-    let answer = TokenResponse::issue(app, ctx, &tokens)?;
+    let answer = TokenResponse::issue(app, ctx, &keys, &tokens)?;
     match app.store.complete_login(&phone, &credential, rehashed.as_ref(), session).await? {
         LoginCompletion::Done => Ok(Response::json(StatusCode::OK, &answer)),
         LoginCompletion::EpochRaised => {

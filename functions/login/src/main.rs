@@ -1,5 +1,7 @@
 //! The Lambda binary of `login`.
 
-fn main() -> Result<(), shared::runtime::Error> {
-    shared::runtime::run_hashing(|app, ctx, request| Box::pin(login::handle(app, ctx, request)))
+use shared::runtime::{Error, Function};
+
+fn main() -> Result<(), Error> {
+    Function::of_requests(|app, ctx, request| Box::pin(login::handle(app, ctx, request))).hashing().run()
 }

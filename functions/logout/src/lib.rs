@@ -19,7 +19,7 @@ use shared::{
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     // Whether the session still holds need not be asked: RFC 7009 section 2.2, the end of a dead one is a success.
-    let claims = bearer_claims(app, ctx, &request)?;
+    let claims = bearer_claims(app, ctx, &request).await?;
     app.store.end_session(claims.sub, claims.sid).await?;
     Ok(Response::no_content())
 }

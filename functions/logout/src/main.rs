@@ -1,5 +1,7 @@
 //! The Lambda binary of `logout`.
 
-fn main() -> Result<(), shared::runtime::Error> {
-    shared::runtime::run(|app, ctx, request| Box::pin(logout::handle(app, ctx, request)))
+use shared::runtime::{Error, Function};
+
+fn main() -> Result<(), Error> {
+    Function::of_requests(|app, ctx, request| Box::pin(logout::handle(app, ctx, request))).verifying().run()
 }

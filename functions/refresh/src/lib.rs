@@ -7,7 +7,7 @@ use shared::{
     openapi::{BodyProblems, ServerProblems, TokenProblems},
     refresh_token::RefreshToken,
     store::Rotation,
-    tokens::TokenResponse,
+    tokens::{TokenKeys, TokenResponse},
 };
 use utoipa::ToSchema;
 
@@ -42,15 +42,14 @@ impl FromFields for RefreshRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let RefreshRequest { refresh_token } = request.read(&app.config)?;
-    let key = &app.secret()?.refresh_token;
-    // Asked for before the token is spent: without it there could be no answer.
-    app.signing_key()?;
+    let keys = TokenKeys::of(app, ctx).await?;
+    let key = &keys.secret.refresh_token;
     // What we did not make dies here, before anything is read.
     let token = RefreshToken::open(key, &refresh_token).map_err(TokenProblem::from).map_err(ApiError::InvalidToken)?;
 
     match app.store.rotate_session(&token, app.config.tokens.refresh_grace, ctx.now).await? {
         Rotation::Next(session) if token.is_of(key, &session.salt) => {
-            Ok(Response::json(StatusCode::OK, &TokenResponse::issue(app, ctx, &session)?))
+            Ok(Response::json(StatusCode::OK, &TokenResponse::issue(app, ctx, &keys, &session)?))
         }
         Rotation::Next(_) | Rotation::Ended => Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
         Rotation::Reused => {

@@ -1,5 +1,7 @@
 //! The Lambda binary of `refresh`.
 
-fn main() -> Result<(), shared::runtime::Error> {
-    shared::runtime::run(|app, ctx, request| Box::pin(refresh::handle(app, ctx, request)))
+use shared::runtime::{Error, Function};
+
+fn main() -> Result<(), Error> {
+    Function::of_requests(|app, ctx, request| Box::pin(refresh::handle(app, ctx, request))).run()
 }

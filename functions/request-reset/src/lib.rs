@@ -56,7 +56,8 @@ pub struct RequestResetResponse {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let RequestResetRequest { phone } = request.read(&app.config)?;
-    let (purpose, key) = (Purpose::Reset, &app.secret()?.otp);
+    let (purpose, secret) = (Purpose::Reset, app.keyring.secret(ctx.now).await?);
+    let key = &secret.otp;
 
     // A phone without an account gets a code as well, bound to no user: the same calls, and nothing that it opens.
     let target = app.store.code_target(&phone, purpose).await?;

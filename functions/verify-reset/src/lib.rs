@@ -52,7 +52,8 @@ impl FromFields for VerifyResetRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let VerifyResetRequest { phone, otp, new_password } = request.read(&app.config)?;
-    let (purpose, key) = (Purpose::Reset, &app.secret()?.otp);
+    let (purpose, secret) = (Purpose::Reset, app.keyring.secret(ctx.now).await?);
+    let key = &secret.otp;
 
     // The try is counted before the code is looked at.
     let max_attempts = app.config.otp.max_attempts;

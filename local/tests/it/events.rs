@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::harness::{TEMPLATE, World, file};
 
 /// What each event is answered with by a system that has just been started, in this order.
-const ANSWERS: [(&str, u16); 13] = [
+const ANSWERS: [(&str, u16); 15] = [
     ("register", 201),
     ("login", 200),
     ("refresh", 401),
@@ -21,6 +21,8 @@ const ANSWERS: [(&str, u16); 13] = [
     ("change-password", 401),
     ("request-reset", 202),
     ("verify-reset", 400),
+    ("jwks", 200),
+    ("openid-configuration", 200),
     ("docs", 200),
     ("health", 200),
 ];
@@ -53,6 +55,23 @@ async fn every_event_reaches_its_function_and_is_answered() {
         let reply = world.send(request.raw_body(body).from(&source.to_string())).await.expect(status);
         assert_eq!(reply.function.as_deref(), Some(name));
     }
+}
+
+#[tokio::test]
+async fn events_of_functions_without_a_route_are_taken() {
+    let world = World::new();
+    let event = |name: &str| -> Value { serde_json::from_str(&file(&format!("events/{name}.json"))).unwrap() };
+    let refused = world.invoke("authorizer", event("authorizer")).await.unwrap();
+    assert_eq!(refused, serde_json::json!({"isAuthorized": false}), "its token is none");
+
+    let mut step = event("rotate-keys");
+    world.invoke("rotate-keys", step.clone()).await.expect_err("its version is not pending");
+    step["ClientRequestToken"] = world.emulator.secrets().begin_rotation("SigningKeys").unwrap().into();
+    world.invoke("rotate-keys", step).await.unwrap();
+
+    let routeless: Vec<_> =
+        TEMPLATE.functions.iter().filter(|f| f.routes.is_empty()).map(|f| f.name.as_str()).collect();
+    assert_eq!(routeless, ["authorizer", "rotate-keys"]);
 }
 
 #[test]

@@ -5,13 +5,16 @@ use std::{collections::HashMap, net::IpAddr, path::PathBuf, sync::LazyLock, time
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use local::{
     clock::Clock,
-    dev_keys::DevKeys,
     emulator::{Call, Emulator},
     gateway::{Gateway, Setup},
+    rotation,
+    secrets::Secrets,
     template::Template,
 };
 use serde_json::{Value, json};
 use shared::{
+    key_schedule::{KeySchedule, NewKey},
+    keys::{SigningAlgorithm, SigningKey},
     sms::{Outbox, Sms},
     time::Timestamp,
 };
@@ -38,9 +41,21 @@ pub(crate) fn file(path: &str) -> String {
 
 /// `template.yaml`, read once.
 pub(crate) static TEMPLATE: LazyLock<Template> =
-    LazyLock::new(|| Template::load(&root().join("template.yaml")).unwrap());
+    LazyLock::new(|| Template::load(&root().join("template.yaml")).unwrap().with_api_url(ISSUER));
 
-static KEYS: LazyLock<DevKeys> = LazyLock::new(|| DevKeys::generate().unwrap());
+/// Where the API answers, in every world.
+pub(crate) const ISSUER: &str = "https://latchkey.test";
+/// The audience of its tokens.
+pub(crate) const AUDIENCE: &str = "latchkey";
+
+/// When every world begins.
+const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+/// The first signing key of every world, as its rotation would have made it.
+static KEYS: LazyLock<KeySchedule> = LazyLock::new(|| {
+    let key = NewKey { algorithm: SigningAlgorithm::Es256, private_key: SigningKey::generate_es256().unwrap() };
+    KeySchedule::default().with(key, 1, START).unwrap()
+});
 
 /// Everything that a test talks to.
 pub(crate) struct World {
@@ -58,21 +73,26 @@ impl World {
 
     /// With some variables set otherwise.
     pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
-        Self::build(variables, &KEYS.secret_key)
+        let world = Self::without_keys(variables);
+        let put = json!({
+            "SecretId": "SigningKeys",
+            "ClientRequestToken": "first",
+            "SecretString": KEYS.to_json().unwrap().as_str(),
+        });
+        assert_eq!(world.emulator.secrets().answer("PutSecretValue", &put.to_string()).0, 200);
+        let keys = serde_json::to_string(&KEYS.key_set().keys).unwrap();
+        world.put_item(&json!({
+            "pk": {"S": "KEYS"}, "sk": {"S": "JWKS"}, "generation": {"N": "1"}, "public_keys": {"S": keys},
+        }));
+        world
     }
 
-    /// With another `SECRET_KEY` than the other worlds have.
-    pub(crate) fn with_secret(secret_key: &str) -> Self {
-        Self::build(&[], secret_key)
-    }
-
-    fn build(variables: &[(&str, &str)], secret_key: &str) -> Self {
-        let emulator = Emulator::in_memory(&TEMPLATE.table).unwrap();
-        let (outbox, clock) = (Outbox::default(), Clock::manual(Timestamp::from_unix_seconds(1_800_000_000)));
-        let mut overrides: HashMap<_, _> =
+    /// As a stack is before its first rotation.
+    pub(crate) fn without_keys(variables: &[(&str, &str)]) -> Self {
+        let emulator = Emulator::in_memory(&TEMPLATE.table, Secrets::in_memory(&TEMPLATE).unwrap()).unwrap();
+        let (outbox, clock) = (Outbox::default(), Clock::manual(START));
+        let overrides: HashMap<_, _> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        overrides.insert("SECRET_KEY".to_owned(), secret_key.to_owned());
-        overrides.insert("SIGNING_KEY".to_owned(), KEYS.signing_key.clone());
         let setup = Setup {
             template: &TEMPLATE,
             emulator: &emulator,
@@ -83,6 +103,29 @@ impl World {
         };
         let gateway = Gateway::new(setup).unwrap_or_else(|error| panic!("{error}"));
         Self { gateway, emulator, outbox, clock }
+    }
+
+    /// With functions that have read their keys already.
+    pub(crate) async fn warm(self) -> Self {
+        self.gateway.warm().await;
+        self.emulator.calls().take();
+        self
+    }
+
+    /// Rotates the signing keys, as Secrets Manager does.
+    pub(crate) async fn rotate_keys(&self) -> Result<(), String> {
+        rotation::rotate(&self.gateway, self.emulator.secrets(), &TEMPLATE.rotations[0], &self.clock).await
+    }
+
+    /// Invokes a function without a route.
+    pub(crate) async fn invoke(&self, function: &str, event: Value) -> Result<Value, String> {
+        self.gateway.invoke(function, event).await
+    }
+
+    /// The published keys, as everybody reads them.
+    pub(crate) async fn jwks(&self) -> Vec<Value> {
+        let body = self.get("/.well-known/jwks.json").await.expect(200).body;
+        body["keys"].as_array().unwrap().clone()
     }
 
     /// Sends a request.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use http::Method;
+use local::template::{Function, Permission};
 use serde_json::json;
 
 use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, TEMPLATE, World, another_code};
@@ -39,48 +40,68 @@ async fn go_every_way(world: &World) {
     world.verify_reset(PHONE, &another_code(&code), RESET_PASSWORD).await.expect(400);
     world.verify_reset(PHONE, &code, RESET_PASSWORD).await.expect(204);
     world.me(&token).await.expect(401);
-    for path in ["/docs", "/openapi.json", "/health"] {
+    for path in ["/docs", "/openapi.json", "/health", "/.well-known/jwks.json", "/.well-known/openid-configuration"] {
         world.get(path).await.expect(200);
     }
+    let event = json!({"headers": {"authorization": format!("Bearer {}", world.token(RESET_PASSWORD).await)}});
+    world.invoke("authorizer", event).await.unwrap();
+    world.rotate_keys().await.unwrap();
 }
 
 #[tokio::test]
 async fn every_function_is_granted_what_it_uses_and_nothing_else() {
     let world = World::new();
     go_every_way(&world).await;
-    let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut used: BTreeMap<String, BTreeSet<Permission>> = BTreeMap::new();
     for call in world.calls() {
-        used.entry(call.function).or_default().extend(call.actions);
+        used.entry(call.function).or_default().extend(call.permissions);
     }
     for function in &TEMPLATE.functions {
         let used = used.remove(&function.name).unwrap_or_default();
-        assert_eq!(function.dynamodb_actions, used, "granted (left) and used (right) by {}", function.name);
+        assert_eq!(function.permissions, used, "granted (left) and used (right) by {}", function.name);
     }
 }
 
 #[tokio::test]
 async fn what_is_not_granted_is_denied() {
     let world = World::new();
-    let me = TEMPLATE.function("me").unwrap();
-    let client = world.emulator.client_for(me);
-    let scan = client.scan().table_name(&TEMPLATE.table.name).send().await;
+    let clients = world.emulator.clients_for(TEMPLATE.function("me").unwrap());
+    let scan = clients.dynamodb.scan().table_name(&TEMPLATE.table.name).send().await;
     let error = scan.expect_err("`me` may not scan").into_service_error();
+    assert_eq!(error.meta().code(), Some("AccessDeniedException"));
+    let clients = world.emulator.clients_for(TEMPLATE.function("request-reset").unwrap());
+    clients.secrets.get_secret_value().secret_id("SecretKey").send().await.unwrap();
+    let other = clients.secrets.get_secret_value().secret_id("SigningKeys").send().await;
+    let error = other.expect_err("it may read one secret, and not the other").into_service_error();
     assert_eq!(error.meta().code(), Some("AccessDeniedException"));
 }
 
 #[test]
-fn policies_name_exact_actions_on_the_table_alone() {
+fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
+    let readers = |secret: &str| -> Vec<_> {
+        let reads = |function: &&Function| {
+            function
+                .permissions
+                .iter()
+                .any(|permission| permission.action == "secretsmanager:GetSecretValue" && permission.resource == secret)
+        };
+        let mut names: Vec<_> = TEMPLATE.functions.iter().filter(reads).map(|f| f.name.as_str()).collect();
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(readers("SigningKeys"), ["login", "refresh", "rotate-keys"]);
+    assert_eq!(readers("SecretKey"), ["login", "refresh", "request-reset", "verify-reset"]);
+}
+
+#[test]
+fn policies_name_exact_actions_on_our_own_resources_alone() {
     for function in &TEMPLATE.functions {
-        let policies = &TEMPLATE.source["Resources"][function.logical_id.as_str()]["Properties"]["Policies"];
-        for policy in policies.as_sequence().into_iter().flatten() {
-            for statement in policy["Statement"].as_sequence().unwrap() {
-                let resource = serde_norway::to_string(&statement["Resource"]).unwrap();
-                assert_eq!(resource.trim(), "!GetAtt Table.Arn", "{}", function.name);
-                for action in statement["Action"].as_sequence().unwrap() {
-                    assert!(!action.as_str().unwrap().contains('*'), "{}", function.name);
-                }
-            }
+        for Permission { action, resource } in &function.permissions {
+            assert!(!action.contains('*') && !resource.contains('*'), "{}: {action}", function.name);
+            let service = action.split(':').next().unwrap();
+            let expected = if resource == "Table" { "dynamodb" } else { "secretsmanager" };
+            assert_eq!(service, expected, "{}: {action} on {resource}", function.name);
         }
     }
-    assert_eq!(json!(TEMPLATE.function("health").unwrap().dynamodb_actions), json!([]));
+    assert!(TEMPLATE.function("health").unwrap().permissions.is_empty());
 }

@@ -63,14 +63,14 @@ async fn a_wrong_password_and_an_unknown_phone_get_the_same_answer() {
 
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_phone_cost_the_same_calls_and_one_hash() {
-    let world = World::new().with_account().await;
+    let world = World::new().with_account().await.warm().await;
     let mut shapes = Vec::new();
     for phone in [PHONE, OTHER_PHONE] {
         world.calls();
         let hashes = world.hashes();
         world.login(phone, "wrong password").await;
         assert_eq!(world.hashes(), hashes + 1, "{phone}");
-        shapes.push(world.calls().into_iter().map(|call| call.actions).collect::<Vec<_>>());
+        shapes.push(world.calls().into_iter().map(|call| call.permissions).collect::<Vec<_>>());
     }
     assert_eq!(shapes[0], shapes[1]);
 }

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod authorizer;
 mod bad_input;
 mod change_password;
 mod contract;
@@ -17,16 +18,21 @@ mod faults;
 mod flows;
 mod harness;
 mod health;
+mod jwks;
+mod jwt_attacks;
+mod keyring;
 mod least_privilege;
 mod login;
 mod logout;
 mod logout_all;
 mod me;
+mod openid_configuration;
 mod origin;
 mod races;
 mod refresh;
 mod register;
 mod request_reset;
+mod rotate_keys;
 mod round_trips;
 mod server;
 mod sessions;

@@ -102,7 +102,7 @@ async fn a_change_of_password_and_a_reset_end_refresh_tokens() {
 
 #[tokio::test]
 async fn what_we_did_not_make_is_refused_before_anything_is_read() {
-    let world = World::new().with_account().await;
+    let world = World::new().with_account().await.warm().await;
     let (access, token) = world.tokens(PASSWORD).await;
     world.calls();
     let others = [

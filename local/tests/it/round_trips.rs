@@ -23,7 +23,7 @@ fn steps(mut calls: Vec<Call>) -> usize {
 
 #[tokio::test]
 async fn requests_wait_for_the_table_as_often_as_budgeted() {
-    let world = World::new();
+    let world = World::new().warm().await;
     world.register(PHONE, PASSWORD).await.expect(201);
     assert_eq!(steps(world.calls()), 1, "register");
 
@@ -76,7 +76,7 @@ async fn requests_wait_for_the_table_as_often_as_budgeted() {
 
 #[test]
 fn calls_that_overlap_are_one_step() {
-    let call = |started, ended| Call { function: String::new(), actions: [].into(), started, ended };
+    let call = |started, ended| Call { function: String::new(), permissions: [].into(), started, ended };
     assert_eq!(steps(vec![]), 0);
     assert_eq!(steps(vec![call(1, 2), call(3, 4)]), 2);
     assert_eq!(steps(vec![call(1, 3), call(2, 4)]), 1);

@@ -255,18 +255,3 @@ fn help_names_every_option() {
         assert!(help.contains(option), "{option}");
     }
 }
-
-#[test]
-fn new_keys_are_what_the_template_takes_from_secrets_manager() {
-    let keys = || -> Value { serde_json::from_slice(&command(&["new-keys"]).output().unwrap().stdout).unwrap() };
-    let (first, second) = (keys(), keys());
-    let template = crate::harness::file("template.yaml");
-    for (name, value) in first.as_object().unwrap() {
-        assert!(template.contains(&format!(":SecretString:{name}}}")), "{name}");
-        assert!(*value != second[name], "new every time");
-    }
-    let variables = [("SECRET_KEY", "secret_key"), ("SIGNING_KEY", "signing_key")];
-    let mut environment = vec![("TABLE_NAME".to_owned(), "t".to_owned())];
-    environment.extend(variables.map(|(name, key)| (name.to_owned(), first[key].as_str().unwrap().to_owned())));
-    assert!(shared::config::Config::from_variables(&environment.into_iter().collect()).is_ok());
-}

@@ -56,6 +56,11 @@ impl Key {
         Self { partition: user_partition(user), sort: format!("{SESSION_PREFIX}{session}") }
     }
 
+    /// The public keys of access tokens.
+    pub(super) fn key_set() -> Self {
+        Self { partition: "KEYS".to_owned(), sort: "JWKS".to_owned() }
+    }
+
     /// A counter of one window.
     pub(super) fn limit(bucket: &str, subject: &str, window: u64) -> Self {
         Self { partition: format!("LIMIT#{bucket}#{subject}"), sort: window.to_string() }
@@ -128,7 +133,7 @@ attributes! {
     CODE_ENDS_AT = "code_ends_at";
     /// When the next code may be sent, in Unix milliseconds.
     RESEND_AT = "resend_at";
-    /// Which refresh token of the session is next.
+    /// Which refresh token of the session is next; which edition of the key set this is.
     GENERATION = "generation";
     /// 32 random bytes, in no token.
     SALT = "salt";
@@ -144,6 +149,8 @@ attributes! {
     ENDS_AT = "ends_at";
     /// The end of a session that is not used, in Unix milliseconds.
     IDLE_ENDS_AT = "idle_ends_at";
+    /// JSON: JWKs with the times from which on they sign and verify no more.
+    PUBLIC_KEYS = "public_keys";
     /// How often, in a limit's window.
     USES = "uses";
 }

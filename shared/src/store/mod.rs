@@ -6,6 +6,7 @@ mod accounts;
 mod codes;
 mod expression;
 mod item;
+mod key_set;
 mod keys;
 mod limits;
 mod sessions;
@@ -15,6 +16,7 @@ use aws_sdk_dynamodb::Client;
 
 pub use accounts::{Credential, EpochRaise, LoginAttempt, LoginCompletion, PasswordChange, Profile, Registration};
 pub use codes::{CodeAttempt, CodeIssue, CodeTarget, NewCode, PendingCode};
+pub use key_set::Publication;
 pub use keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use limits::{Limit, LimitReached};
 pub use sessions::{NewSession, Rotation, Session, SessionState, SessionSummary};

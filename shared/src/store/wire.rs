@@ -15,6 +15,7 @@ use super::{
     keys::{self, Key, OPERATION, PARTITION_KEY, SORT_KEY},
 };
 use crate::{
+    aws::CallError,
     error::Source,
     id::{OperationId, UserId},
     random::{self, RandomError},
@@ -54,31 +55,12 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     fn from(error: SdkError<E>) -> Self {
-        let code = error.code().map(str::to_owned);
-        let is_ours = matches!(error, SdkError::ConstructionFailure(_));
-        let source: Source = Box::new(DescribedError {
-            code: code.clone(),
-            message: error.message().map(str::to_owned),
-            source: error.into(),
-        });
-        match code.as_deref() {
-            Some("AccessDeniedException") => Self::Denied(source),
-            Some("ValidationException" | "ResourceNotFoundException" | "IdempotentParameterMismatchException") => {
-                Self::Bug(source)
-            }
-            _ if is_ours => Self::Bug(source),
-            _ => Self::Unavailable(source),
+        match CallError::from(error) {
+            CallError::Unavailable(source) => Self::Unavailable(source),
+            CallError::Denied(source) => Self::Denied(source),
+            CallError::Wrong(source) => Self::Bug(source),
         }
     }
-}
-
-/// The SDK's errors say "service error" and keep the rest in their sources; a log line should say which.
-#[derive(Debug, thiserror::Error)]
-#[error("{} ({})", code.as_deref().unwrap_or("no error code"), message.as_deref().unwrap_or("no message"))]
-struct DescribedError {
-    code: Option<String>,
-    message: Option<String>,
-    source: Source,
 }
 
 /// What became of a conditional write.

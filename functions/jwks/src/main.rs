@@ -1,0 +1,7 @@
+//! The Lambda binary of `jwks`.
+
+use shared::runtime::{Error, Function};
+
+fn main() -> Result<(), Error> {
+    Function::of_requests(|app, ctx, request| Box::pin(jwks::handle(app, ctx, request))).verifying().run()
+}

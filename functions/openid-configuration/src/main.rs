@@ -1,0 +1,7 @@
+//! The Lambda binary of `openid-configuration`.
+
+use shared::runtime::{Error, Function};
+
+fn main() -> Result<(), Error> {
+    Function::of_requests(|app, ctx, request| Box::pin(openid_configuration::handle(app, ctx, request))).run()
+}

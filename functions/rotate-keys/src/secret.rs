@@ -1,0 +1,125 @@
+//! The secret and its versions, by use case.
+
+use aws_sdk_secretsmanager::{
+    Client,
+    operation::{get_secret_value::GetSecretValueError, put_secret_value::PutSecretValueError},
+};
+use shared::{ApiError, aws::CallError, id::OperationId, key_schedule::KeySchedule};
+use zeroize::Zeroizing;
+
+// Secrets Manager's labels.
+const CURRENT: &str = "AWSCURRENT";
+const PENDING: &str = "AWSPENDING";
+
+/// Where a version of the secret stands.
+pub(crate) enum Version {
+    /// It is being rotated in.
+    Pending,
+    /// It is what the functions read.
+    Current,
+    /// Neither; or there is no such version.
+    Other,
+}
+
+/// The secret of the signing keys.
+pub(crate) struct RotatedSecret<'a> {
+    client: &'a Client,
+    arn: &'a str,
+}
+
+fn failed<E: Into<CallError>>(error: E) -> ApiError {
+    error.into().into()
+}
+
+impl<'a> RotatedSecret<'a> {
+    pub(crate) fn new(client: &'a Client, arn: &'a str) -> Self {
+        Self { client, arn }
+    }
+
+    /// Where the version of this token stands.
+    pub(crate) async fn version(&self, token: &str) -> Result<Version, ApiError> {
+        let labels = self.labels().await?;
+        let has =
+            |label: &str| labels.iter().any(|(version, labels)| version == token && labels.iter().any(|l| l == label));
+        Ok(if has(CURRENT) {
+            Version::Current
+        } else if has(PENDING) {
+            Version::Pending
+        } else {
+            Version::Other
+        })
+    }
+
+    async fn labels(&self) -> Result<Vec<(String, Vec<String>)>, ApiError> {
+        let output = self.client.describe_secret().secret_id(self.arn).send().await.map_err(failed)?;
+        Ok(output.version_ids_to_stages.unwrap_or_default().into_iter().collect())
+    }
+
+    /// The schedule that the functions read.
+    pub(crate) async fn current(&self) -> Result<KeySchedule, ApiError> {
+        let call = self.client.get_secret_value().secret_id(self.arn).version_stage(CURRENT);
+        let output = call.send().await.map_err(failed)?;
+        schedule(output.secret_string)
+    }
+
+    /// The schedule that is being rotated in; none before it is made.
+    pub(crate) async fn pending(&self, token: &str) -> Result<Option<KeySchedule>, ApiError> {
+        let call = self.client.get_secret_value().secret_id(self.arn).version_id(token).version_stage(PENDING);
+        match call.send().await {
+            Ok(output) => schedule(output.secret_string).map(Some),
+            Err(error)
+                if error.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    pub(crate) async fn put_pending(&self, token: &str, schedule: &KeySchedule) -> Result<(), ApiError> {
+        let text = json(schedule)?;
+        let call = self.client.put_secret_value().secret_id(self.arn).client_request_token(token);
+        match call.secret_string(text.as_str()).version_stages(PENDING).send().await {
+            Ok(_) => Ok(()),
+            // The same step ran twice at once, and the other one has made its schedule: that is as good as ours.
+            Err(error) if error.as_service_error().is_some_and(PutSecretValueError::is_resource_exists_exception) => {
+                Ok(())
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Replaces the schedule that the functions read.
+    pub(crate) async fn put_current(&self, schedule: &KeySchedule) -> Result<(), ApiError> {
+        let (token, text) = (OperationId::generate()?.to_string(), json(schedule)?);
+        let call = self.client.put_secret_value().secret_id(self.arn).client_request_token(token);
+        call.secret_string(text.as_str()).version_stages(CURRENT).send().await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// Makes the pending version the one that the functions read.
+    pub(crate) async fn promote(&self, token: &str) -> Result<(), ApiError> {
+        let labels = self.labels().await?;
+        let current = labels.into_iter().find(|(_, labels)| labels.iter().any(|label| label == CURRENT));
+        let call = self.client.update_secret_version_stage().secret_id(self.arn).version_stage(CURRENT);
+        let call = call.move_to_version_id(token).set_remove_from_version_id(current.map(|(version, _)| version));
+        call.send().await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// Gives the pending version up.
+    pub(crate) async fn abandon(&self, token: &str) -> Result<(), ApiError> {
+        let call = self.client.update_secret_version_stage().secret_id(self.arn).version_stage(PENDING);
+        call.remove_from_version_id(token).send().await.map_err(failed)?;
+        Ok(())
+    }
+}
+
+fn schedule(text: Option<String>) -> Result<KeySchedule, ApiError> {
+    let text = Zeroizing::new(text.unwrap_or_default());
+    KeySchedule::from_json(&text).map_err(|error| ApiError::Internal(error.into()))
+}
+
+fn json(schedule: &KeySchedule) -> Result<Zeroizing<String>, ApiError> {
+    schedule.to_json().map_err(|error| ApiError::Internal(error.into()))
+}

@@ -1,0 +1,53 @@
+//! The public keys, for everybody who verifies.
+
+use super::{
+    Store,
+    expression::ItemUpdate,
+    item::{Item, number, text},
+    keys::{GENERATION, Key, PUBLIC_KEYS},
+    wire::{Outcome, StoreError},
+};
+use crate::key_schedule::KeySet;
+
+/// What became of publishing a key set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publication {
+    /// Everybody can read it.
+    Done,
+    /// A later one was published meanwhile; nothing was written.
+    Outrun,
+}
+
+impl Store {
+    /// The published keys; none before the first rotation.
+    pub async fn key_set(&self) -> Result<Option<KeySet>, StoreError> {
+        let item = self.read(Key::key_set()).await?;
+        item.as_ref().map(KeySet::read).transpose()
+    }
+
+    /// Publishes a key set over every earlier one; the same one again is no change.
+    pub async fn publish(&self, keys: &KeySet) -> Result<Publication, StoreError> {
+        let json = serde_json::to_string(&keys.keys).map_err(|error| StoreError::Bug(error.into()))?;
+        let update = ItemUpdate::new(Key::key_set())
+            .set("#generation = :generation")
+            .set("#public_keys = :public_keys")
+            .when(
+                "attribute_not_exists(#generation) OR #generation < :generation \
+                 OR (#generation = :generation AND #public_keys = :public_keys)",
+            )
+            .value(":generation", number(keys.generation))
+            .value(":public_keys", text(json));
+        Ok(match self.update(update).await? {
+            Outcome::Applied(_) => Publication::Done,
+            Outcome::Refused(_) => Publication::Outrun,
+        })
+    }
+}
+
+impl KeySet {
+    fn read(item: &Item) -> Result<Self, StoreError> {
+        let keys = serde_json::from_str(item.text(PUBLIC_KEYS)?);
+        let keys = keys.map_err(|_| StoreError::Corrupt { attribute: PUBLIC_KEYS })?;
+        Ok(Self { generation: item.number(GENERATION)?, keys })
+    }
+}
