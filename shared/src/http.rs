@@ -1,10 +1,10 @@
 //! Requests in, responses out: the edge between API Gateway's JSON and the domain.
 
-use std::{collections::HashMap, convert::Infallible, fmt, fmt::Display};
+use std::{collections::HashMap, convert::Infallible, fmt, fmt::Display, net::IpAddr};
 
 pub use http::StatusCode;
 pub use http::header;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, uri::Authority};
 use lambda_http::{Body, RequestExt, request::RequestContext};
 use serde::{
     Deserialize, Serialize,
@@ -131,10 +131,12 @@ pub fn bearer_token(authorization: Option<&str>) -> Result<&str, ApiError> {
     }
 }
 
-/// The address of an API by its domain name. API Gateway serves HTTPS only; `http` is the dev server's and SAM's.
+/// The address of an API by its domain name. API Gateway serves HTTPS only, and has a name; what has a bare address
+/// instead, or is this machine, is the dev server or SAM's, which serve HTTP.
 fn origin(domain: &str) -> String {
-    let host = domain.rsplit_once(':').map_or(domain, |(host, _port)| host);
-    let scheme = if matches!(host, "127.0.0.1" | "localhost" | "[::1]") { "http" } else { "https" };
+    let host = domain.parse::<Authority>().map(|authority| authority.host().to_owned()).unwrap_or_default();
+    let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let scheme = if is_address || host == "localhost" { "http" } else { "https" };
     format!("{scheme}://{domain}")
 }
 
@@ -370,6 +372,8 @@ mod tests {
         );
         assert_eq!(origin("127.0.0.1:8000"), "http://127.0.0.1:8000");
         assert_eq!(origin("localhost"), "http://localhost");
+        assert_eq!(origin("[::1]:8000"), "http://[::1]:8000");
+        assert_eq!(origin("192.168.0.7:8000"), "http://192.168.0.7:8000");
         assert_eq!(origin("localhost.example.com"), "https://localhost.example.com");
     }
 
