@@ -30,6 +30,7 @@ use crate::{
 pub struct Emulator {
     database: Database,
     secrets: Secrets,
+    sns: Sns,
     calls: CallLog,
     faults: Faults,
 }
@@ -142,7 +143,8 @@ impl Emulator {
     }
 
     fn with(database: Database, table: &template::Table, secrets: Secrets) -> Result<Self, EmulatorError> {
-        let emulator = Self { database, secrets, calls: CallLog::default(), faults: Faults::default() };
+        let emulator =
+            Self { database, secrets, sns: Sns::default(), calls: CallLog::default(), faults: Faults::default() };
         let existing = emulator.call("DescribeTable", &json!({ "TableName": table.name }).to_string());
         if existing.is_err() {
             let roles = ["HASH", "RANGE"];
@@ -173,6 +175,7 @@ impl Emulator {
             credentials: Credentials::new("local", "local", None, None, "local"),
             dynamodb_endpoint: Some("http://dynamodb.local".to_owned()),
             secrets_manager_endpoint: Some("http://secretsmanager.local".to_owned()),
+            sns_endpoint: Some("http://sns.local".to_owned()),
         };
         Clients::new(&environment, &self.http_client(function))
     }
@@ -194,6 +197,11 @@ impl Emulator {
     /// The secrets.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
+    }
+
+    /// The text messages that SNS was asked to send.
+    pub fn sns(&self) -> &Sns {
+        &self.sns
     }
 
     /// What is to go wrong.
@@ -223,6 +231,7 @@ impl Emulator {
     pub fn answer(&self, target: &Target<'_>, body: &str) -> (u16, String) {
         match target.service {
             Service::SecretsManager => self.secrets.answer(target.operation, body),
+            Service::Sns => self.sns.answer(body),
             Service::DynamoDb => match self.call(target.operation, body) {
                 Ok(body) => (200, body),
                 Err(error) => (error.status_code(), error.to_json()),
@@ -277,7 +286,7 @@ impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let this = self.clone();
         HttpConnectorFuture::new(async move {
-            let target = request.headers().get("x-amz-target").unwrap_or_default();
+            let target = request.headers().get("x-amz-target").unwrap_or(PUBLISH);
             let body = request.body().bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
             this.answer(target, &body.unwrap_or_default()).await
         })
@@ -344,6 +353,39 @@ fn lost() -> ConnectorError {
     ConnectorError::io("the connection broke".into())
 }
 
+/// SNS: what it was asked to send, and what it answers.
+#[derive(Clone, Default)]
+pub struct Sns(Arc<Mutex<SnsState>>);
+
+#[derive(Default)]
+struct SnsState {
+    requests: Vec<String>,
+    error: Option<(u16, String)>,
+}
+
+impl Sns {
+    /// The bodies of all requests so far: forms.
+    pub fn requests(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).requests.clone()
+    }
+
+    /// From now on it answers this status and this error, by code and message; none: that it has sent.
+    pub fn fail_with(&self, error: Option<(u16, &str, &str)>) {
+        let error = error.map(|(status, code, message)| {
+            let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>");
+            (status, format!("<ErrorResponse>{error}<RequestId>r</RequestId></ErrorResponse>"))
+        });
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).error = error;
+    }
+
+    fn answer(&self, body: &str) -> (u16, String) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.requests.push(body.to_owned());
+        let sent = "<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>";
+        state.error.clone().unwrap_or((200, sent.to_owned()))
+    }
+}
+
 /// A service that is emulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
@@ -351,7 +393,12 @@ pub enum Service {
     DynamoDb,
     /// The secrets.
     SecretsManager,
+    /// The text messages.
+    Sns,
 }
+
+/// What stands for SNS's one operation: its protocol has it in the body.
+const PUBLISH: &str = "sns.Publish";
 
 /// What a request asks for: its `x-amz-target`.
 #[derive(Clone, Copy, Debug)]
@@ -366,7 +413,11 @@ impl<'a> Target<'a> {
     /// Reads `DynamoDB_20120810.GetItem` or `secretsmanager.GetSecretValue`.
     pub fn parse(text: &'a str) -> Self {
         let (service, operation) = text.rsplit_once('.').unwrap_or_default();
-        let service = if service == "secretsmanager" { Service::SecretsManager } else { Service::DynamoDb };
+        let service = match service {
+            "secretsmanager" => Service::SecretsManager,
+            "sns" => Service::Sns,
+            _ => Service::DynamoDb,
+        };
         Self { service, operation }
     }
 
@@ -381,6 +432,9 @@ impl<'a> Target<'a> {
             (Service::SecretsManager, operation) => {
                 let action = format!("secretsmanager:{operation}");
                 [Permission { action, resource: text(&body, "SecretId") }].into()
+            }
+            (Service::Sns, operation) => {
+                [Permission { action: format!("sns:{operation}"), resource: "*".to_owned() }].into()
             }
             (_, "TransactWriteItems") => {
                 let parts = body.get("TransactItems").and_then(Value::as_array).into_iter().flatten();

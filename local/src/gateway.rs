@@ -14,9 +14,10 @@ use shared::{
     ApiError, App, Context, Request,
     config::{Config, ConfigErrors},
     context::SourceAddress,
+    error::Source,
     password::{HashError, Hasher},
     runtime::{Invocation, answer, respond, respond_stateless},
-    sms::Sms,
+    sms::Outbox,
 };
 use uuid::Uuid;
 
@@ -36,8 +37,8 @@ pub struct Setup<'a> {
     pub emulator: &'a Emulator,
     /// Variables that override the template's, for every function that has them.
     pub overrides: &'a HashMap<String, String>,
-    /// Where messages go.
-    pub sms: Sms,
+    /// Where messages go that would only be logged.
+    pub outbox: Outbox,
     /// The time.
     pub clock: Clock,
     /// The host and port that requests are sent to: what API Gateway calls the domain name.
@@ -62,6 +63,9 @@ pub enum SetupError {
     /// A function's environment is wrong.
     #[error("the configuration is wrong (function {0}): {1}")]
     Config(String, #[source] ConfigErrors),
+    /// A function's parts cannot be made.
+    #[error("{0} cannot start: {1}")]
+    App(String, Source),
     /// argon2 did not get its memory.
     #[error(transparent)]
     Hasher(#[from] HashError),
@@ -198,6 +202,7 @@ impl Gateway {
                     request_id: request_id.clone(),
                     source: SourceAddress::parse(""),
                     user_agent: None,
+                    language: None,
                     origin: String::new(),
                 };
                 let failed = async move { Err(ApiError::Internal(error.into())) };
@@ -222,7 +227,8 @@ impl RunningFunction {
                 let config =
                     Config::from_variables(&variables).map_err(|errors| SetupError::Config(name.clone(), errors))?;
                 let clients = setup.emulator.clients_for(function);
-                let app = Box::new(App::new(config, clients, hasher.clone(), setup.sms.clone()));
+                let app = App::new(config, clients, hasher.clone(), Some(setup.outbox.clone()));
+                let app = Box::new(app.map_err(|error| SetupError::App(name.clone(), error))?);
                 match code {
                     Code::Event(handler) => Run::Event(handler, app),
                     Code::Stateful(handler) => Run::Stateful(handler, app),

@@ -13,10 +13,7 @@ use local::{
     server::{self, Server},
     template::Template,
 };
-use shared::{
-    runtime::log_filter,
-    sms::{Outbox, Sms},
-};
+use shared::{runtime::log_filter, sms::Outbox};
 use tokio::net::TcpListener;
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 use uuid::Uuid;
@@ -116,16 +113,32 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
     // What was due while nobody was running.
     emulator.collect_garbage().map_err(sentence)?;
 
-    let mut overrides = HashMap::from([("OTP_EXPOSE".to_owned(), "true".to_owned())]);
-    overrides.extend(from_process(&template));
+    let mut overrides = from_process(&template);
     overrides.extend(arguments.env);
+    match overrides.get("SMS_PROVIDER").map(String::as_str) {
+        // Nobody else gets the codes.
+        None | Some("log") => {
+            overrides.entry("OTP_EXPOSE".to_owned()).or_insert_with(|| "true".to_owned());
+        }
+        Some("sns") => {
+            return Err(
+                "SMS_PROVIDER=sns sends through AWS, which `cargo run` does not use; try log, http, twilio or \
+                        vonage here"
+                    .to_owned(),
+            );
+        }
+        Some(_) => {}
+    }
+    if let Some(credentials) = sms_credentials() {
+        emulator.secrets().lend("SmsCredentials", credentials);
+    }
 
     let (outbox, clock) = (Outbox::default(), Clock::Wall);
     let setup = Setup {
         template: &template,
         emulator: &emulator,
         overrides: &overrides,
-        sms: Sms::Outbox(outbox.clone()),
+        outbox: outbox.clone(),
         clock: clock.clone(),
         domain_name: domain_name.clone(),
     };
@@ -162,6 +175,12 @@ fn from_process(template: &Template) -> HashMap<String, String> {
     let names = names.filter(|name| !matches!(name.as_str(), "TABLE_NAME" | "RUST_LOG"));
     #[expect(clippy::disallowed_methods, reason = "the dev server's edge: where its configuration is read")]
     names.filter_map(|name| Some((name.clone(), std::env::var(name).ok()?))).collect()
+}
+
+/// What the provider of text messages knows us by; on AWS it is in Secrets Manager.
+fn sms_credentials() -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the dev server's edge: where its configuration is read")]
+    std::env::var("SMS_CREDENTIALS").ok()
 }
 
 /// The host as a browser on this machine reaches it.

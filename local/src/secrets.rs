@@ -37,6 +37,9 @@ struct Secret {
     /// When the last rotation was finished, in Unix seconds.
     #[serde(default)]
     rotated_at: Option<u64>,
+    /// What is read instead as long as the process runs: never kept.
+    #[serde(skip)]
+    lent: Option<String>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -88,12 +91,19 @@ impl Secrets {
             if !secrets.contains_key(&secret.name) {
                 let version = Version { value: Some(generate(secret)?), labels: [CURRENT.to_owned()].into() };
                 let versions = [(Uuid::new_v4().to_string(), version)].into();
-                secrets.insert(secret.name.clone(), Secret { versions, rotated_at: None });
+                secrets.insert(secret.name.clone(), Secret { versions, rotated_at: None, lent: None });
             }
         }
         let secrets = Self { secrets: Arc::new(Mutex::new(secrets)), file };
         secrets.keep(&secrets.lock())?;
         Ok(secrets)
+    }
+
+    /// Lets functions read this value of a secret, as long as the process runs.
+    pub fn lend(&self, name: &str, value: String) {
+        if let Some(secret) = self.lock().get_mut(name) {
+            secret.lent = Some(value);
+        }
     }
 
     /// The value that functions read.
@@ -194,6 +204,7 @@ impl Secret {
             version.is_none_or(|wanted| wanted == id.as_str()) && label.is_none_or(|label| found.labels.contains(label))
         });
         let found = found.and_then(|(id, version)| Some((id, version.value.as_ref()?, &version.labels)));
+        let found = found.map(|(id, value, labels)| (id, self.lent.as_ref().unwrap_or(value), labels));
         let (id, value, labels) = found.ok_or_else(|| {
             ("ResourceNotFoundException", format!("{name} has no value of that version and that label"))
         })?;

@@ -226,7 +226,9 @@ impl Function {
         let policies = value_at(resource, &["Properties", "Policies"]).and_then(Value::as_sequence);
         let statements = policies.into_iter().flatten().filter_map(|policy| member(policy, "Statement")?.as_sequence());
         let mut permissions = BTreeSet::new();
-        for statement in statements.flatten() {
+        let statements =
+            statements.flatten().filter(|statement| text_at(statement, &["Effect"]).as_deref() == Some("Allow"));
+        for statement in statements {
             for resource in one_or_more(member(statement, "Resource")) {
                 let resource = target(resource).ok_or_else(|| wrong(id, "has a policy for something unknown"))?;
                 for action in one_or_more(member(statement, "Action")).filter_map(Value::as_str) {
@@ -270,9 +272,9 @@ impl Rotation {
     }
 }
 
-/// The resource that `!Ref Name` or `!GetAtt Name.Arn` means.
+/// The resource that `!Ref Name` or `!GetAtt Name.Arn` means, or all of them (`"*"`).
 fn target(value: &Value) -> Option<String> {
-    let Value::Tagged(tagged) = value else { return None };
+    let Value::Tagged(tagged) = value else { return scalar(value).filter(|all| all == "*") };
     let name = tagged.value.as_str()?;
     match tagged.tag.to_string().trim_start_matches('!') {
         "Ref" => Some(name.to_owned()),

@@ -31,6 +31,8 @@ pub struct AwsEnvironment {
     pub dynamodb_endpoint: Option<String>,
     /// `AWS_ENDPOINT_URL_SECRETS_MANAGER` or `AWS_ENDPOINT_URL`, for an emulator.
     pub secrets_manager_endpoint: Option<String>,
+    /// `AWS_ENDPOINT_URL_SNS` or `AWS_ENDPOINT_URL`, for an emulator.
+    pub sns_endpoint: Option<String>,
 }
 
 impl AwsEnvironment {
@@ -50,6 +52,7 @@ impl AwsEnvironment {
             credentials,
             dynamodb_endpoint: get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| get("AWS_ENDPOINT_URL")),
             secrets_manager_endpoint: get("AWS_ENDPOINT_URL_SECRETS_MANAGER").or_else(|| get("AWS_ENDPOINT_URL")),
+            sns_endpoint: get("AWS_ENDPOINT_URL_SNS").or_else(|| get("AWS_ENDPOINT_URL")),
         })
     }
 }
@@ -66,6 +69,14 @@ pub fn secrets_manager_client(environment: &AwsEnvironment, http: SharedHttpClie
     let mut config = aws_sdk_secretsmanager::config::Builder::from(&sdk_config(environment, http));
     config.set_endpoint_url(environment.secrets_manager_endpoint.clone());
     aws_sdk_secretsmanager::Client::from_conf(config.build())
+}
+
+/// An SNS client over this HTTP client: two tries, since a third may send a third message.
+pub fn sns_client(environment: &AwsEnvironment, http: SharedHttpClient) -> aws_sdk_sns::Client {
+    let mut config = aws_sdk_sns::config::Builder::from(&sdk_config(environment, http));
+    config.set_endpoint_url(environment.sns_endpoint.clone());
+    let retry = RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(50));
+    aws_sdk_sns::Client::from_conf(config.retry_config(retry).build())
 }
 
 /// What every client has.

@@ -13,6 +13,7 @@ use crate::{
     keys::SigningAlgorithm,
     password::{self, PasswordRules},
     phone::{Country, PhoneRules},
+    sms::{Language, Provider, Senders, SmsSettings, TextSettings},
 };
 
 /// Everything a function is told from outside. See the table in `README.md`.
@@ -26,6 +27,8 @@ pub struct Config {
     pub passwords: PasswordRules,
     /// `OTP_*`.
     pub otp: OtpSettings,
+    /// `SMS_*`, and `SERVICE_NAME`.
+    pub sms: SmsSettings,
     /// Token lifetimes, issuer and audience.
     pub tokens: TokenSettings,
     /// `LIMIT_*`.
@@ -41,6 +44,8 @@ pub struct KeySettings {
     pub secret_key_arn: Option<String>,
     /// `SIGNING_KEYS_ARN`: the secret with the keys that sign access tokens.
     pub signing_keys_arn: Option<String>,
+    /// `SMS_CREDENTIALS_ARN`: the secret with what the provider of text messages knows us by.
+    pub sms_credentials_arn: Option<String>,
     /// `SIGNING_ALGORITHM`: what the next new key signs with.
     pub algorithm: SigningAlgorithm,
 }
@@ -126,7 +131,10 @@ impl Config {
         let resend_cooldown = read.number("OTP_RESEND_COOLDOWN", 1, 1..=600);
         let max_attempts = read.number("OTP_MAX_ATTEMPTS", 5, 1..=10);
         let expose = read.one_of("OTP_EXPOSE", &[("false", false), ("true", true)]);
-        read.one_of("SMS_PROVIDER", &[("log", ())]);
+        let sms = read.sms();
+        if expose == Some(true) && sms.provider != Provider::Log {
+            read.wrong("OTP_EXPOSE", "may be true only with SMS_PROVIDER=log");
+        }
         let access_ttl = read.number("ACCESS_TOKEN_TTL_SECONDS", 900, 60..=900);
         let session_ttl = read.number("REFRESH_TOKEN_TTL_SECONDS", 2_592_000, 900..=2_592_000);
         let refresh_grace = read.number("REFRESH_GRACE_SECONDS", 10, 0..=60);
@@ -141,6 +149,7 @@ impl Config {
         };
         let secret_key_arn = read.optional("SECRET_KEY_ARN").map(str::to_owned);
         let signing_keys_arn = read.optional("SIGNING_KEYS_ARN").map(str::to_owned);
+        let sms_credentials_arn = read.optional("SMS_CREDENTIALS_ARN").map(str::to_owned);
         let algorithms = SigningAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm));
         let algorithm = read.one_of("SIGNING_ALGORITHM", &algorithms);
 
@@ -158,6 +167,7 @@ impl Config {
                     max_attempts,
                     expose: expose.unwrap_or(false),
                 },
+                sms,
                 tokens: TokenSettings {
                     access_ttl: Duration::from_secs(access_ttl),
                     session_ttl: Duration::from_secs(session_ttl),
@@ -170,6 +180,7 @@ impl Config {
                 keys: KeySettings {
                     secret_key_arn,
                     signing_keys_arn,
+                    sms_credentials_arn,
                     algorithm: algorithm.unwrap_or(SigningAlgorithm::Es256),
                 },
             }),
@@ -252,6 +263,54 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn sms(&mut self) -> SmsSettings {
+        let provider = self.one_of(
+            "SMS_PROVIDER",
+            &[
+                ("log", Provider::Log),
+                ("sns", Provider::Sns),
+                ("twilio", Provider::Twilio),
+                ("vonage", Provider::Vonage),
+                ("http", Provider::Http),
+            ],
+        );
+        let provider = provider.unwrap_or(Provider::Log);
+        let senders = self.with("SMS_SENDER_ID", str::parse::<Senders>);
+        let needs_sender = matches!(provider, Provider::Twilio | Provider::Vonage);
+        if needs_sender && senders.as_ref().is_none_or(|senders| !senders.has_default()) {
+            self.wrong("SMS_SENDER_ID", "must name a sender for every country: SMS_PROVIDER needs one");
+        }
+        let max_price = self.with("SMS_MAX_PRICE", |value| match value.parse::<f64>() {
+            Ok(price) if price > 0.0 && price <= 10.0 => Ok(value.to_owned()),
+            _ => Err("must be an amount in US dollars, above 0 and at most 10"),
+        });
+        let api_url = self.with("SMS_API_URL", |value| {
+            let is_url = value.starts_with("https://") || value.starts_with("http://127.0.0.1:");
+            let is_whole = !value.ends_with('/') && !value.contains([' ', '#']);
+            if is_url && is_whole { Ok(value.to_owned()) } else { Err("must be an https URL without a trailing slash") }
+        });
+        if provider == Provider::Http && api_url.is_none() {
+            self.wrong("SMS_API_URL", "must be set: it is where SMS_PROVIDER=http sends messages");
+        }
+        let floor = Duration::from_millis(self.number("SMS_FLOOR_MS", 800, 0..=3000));
+        let text = TextSettings {
+            service_name: self.with("SERVICE_NAME", service_name).unwrap_or_else(|| "Latchkey".to_owned()),
+            language: self.one_of("SMS_LANGUAGE", &Language::ALL).unwrap_or(Language::English),
+            reset_template: self.with("SMS_TEMPLATE_RESET", template),
+            webotp_domain: self.with("SMS_WEBOTP_DOMAIN", |value| {
+                let is_domain =
+                    value.contains('.') && value.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
+                if is_domain { Ok(value.to_owned()) } else { Err("must be a domain such as example.com") }
+            }),
+            android_app_hash: self.with("SMS_ANDROID_APP_HASH", |value| {
+                let is_hash =
+                    value.len() == 11 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b));
+                if is_hash { Ok(value.to_owned()) } else { Err("must be the 11 characters of an app's hash") }
+            }),
+        };
+        SmsSettings { provider, senders: senders.unwrap_or_default(), max_price, api_url, floor, text }
+    }
+
     fn issuer(&mut self, name: &'static str) -> Option<String> {
         self.with(name, |value| match value.strip_prefix("https://") {
             Some(rest) if !rest.is_empty() && !rest.ends_with('/') && !rest.contains(['?', '#', ' ']) => {
@@ -259,6 +318,20 @@ impl<'a> Reader<'a> {
             }
             _ => Err("must be an https URL without a trailing slash, query or fragment"),
         })
+    }
+}
+
+/// Short, so that it and the sentence are one message.
+fn service_name(value: &str) -> Result<String, &'static str> {
+    let is_plain = value.chars().all(|c| c.is_ascii_graphic() || c == ' ') && !value.contains(['{', '}']);
+    if value.len() <= 20 && is_plain { Ok(value.to_owned()) } else { Err("must be at most 20 ASCII characters") }
+}
+
+fn template(value: &str) -> Result<String, &'static str> {
+    if value.matches("{code}").count() == 1 && value.chars().count() <= 300 {
+        Ok(value.to_owned())
+    } else {
+        Err("must have {code} in it, once, and at most 300 characters")
     }
 }
 

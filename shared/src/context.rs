@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use crate::time::Timestamp;
+use crate::{sms::Language, time::Timestamp};
 
 /// A request's circumstances.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct Context {
     pub source: SourceAddress,
     /// The client's `User-Agent`, for the list of sessions.
     pub user_agent: Option<String>,
+    /// The language that the client likes best, of those that messages are written in.
+    pub language: Option<Language>,
     /// The address of the API that the request was sent to, without a trailing slash: the issuer, unless configured.
     pub origin: String,
 }

@@ -19,6 +19,7 @@ use crate::{
     otp::OtpCode,
     password::{NewPassword, Password},
     phone::Phone,
+    sms::Language,
     time::Timestamp,
 };
 
@@ -50,8 +51,15 @@ impl Request {
         };
         let (parts, body) = request.into_parts();
         let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let context =
-            Context { now, request_id, source: SourceAddress::parse(&source), user_agent, origin: origin(&domain) };
+        let language = parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let context = Context {
+            now,
+            request_id,
+            source: SourceAddress::parse(&source),
+            user_agent,
+            language: language.and_then(Language::preferred),
+            origin: origin(&domain),
+        };
         let body = match body {
             Body::Text(text) => text.into_bytes(),
             Body::Binary(bytes) => bytes,

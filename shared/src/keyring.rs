@@ -10,14 +10,15 @@ use zeroize::Zeroizing;
 
 use crate::{
     aws::CallError,
+    config::KeySettings,
     key_schedule::{KeySchedule, KeySet, MalformedSchedule, PUBLISHED_BEFORE, SigningKeys},
     keys::{InvalidKey, Secret, SigningKey, VerifyingKey},
     store::{Store, StoreError},
     time::Timestamp,
 };
 
-/// How long the signing keys are kept before they are read again (SECURITY 4.1).
-const SIGNING_KEYS_FRESH: Duration = Duration::from_mins(5);
+/// How long signing keys and credentials are kept before they are read again (SECURITY 4.1).
+const SECRETS_FRESH: Duration = Duration::from_mins(5);
 
 /// How long the public keys are kept: also how long a key that was removed in an emergency is still taken.
 const KEY_SET_FRESH: Duration = Duration::from_mins(2);
@@ -60,21 +61,27 @@ pub struct Keyring {
     secrets: aws_sdk_secretsmanager::Client,
     secret_key_arn: Option<String>,
     signing_keys_arn: Option<String>,
+    sms_credentials_arn: Option<String>,
     secret: Cached<Secret>,
+    sms_credentials: Cached<Zeroizing<String>>,
     signing_keys: Cached<SigningKeys>,
     key_set: Cached<KeySet>,
 }
 
 impl Keyring {
     /// Nothing is read yet.
-    pub fn new(
-        store: Store,
-        secrets: aws_sdk_secretsmanager::Client,
-        secret_key_arn: Option<String>,
-        signing_keys_arn: Option<String>,
-    ) -> Self {
-        let (secret, signing_keys, key_set) = (Cached::default(), Cached::default(), Cached::default());
-        Self { store, secrets, secret_key_arn, signing_keys_arn, secret, signing_keys, key_set }
+    pub fn new(store: Store, secrets: aws_sdk_secretsmanager::Client, settings: &KeySettings) -> Self {
+        Self {
+            store,
+            secrets,
+            secret_key_arn: settings.secret_key_arn.clone(),
+            signing_keys_arn: settings.signing_keys_arn.clone(),
+            sms_credentials_arn: settings.sms_credentials_arn.clone(),
+            secret: Cached::default(),
+            sms_credentials: Cached::default(),
+            signing_keys: Cached::default(),
+            key_set: Cached::default(),
+        }
     }
 
     /// The keys of codes and refresh tokens. They never change while a function runs.
@@ -82,9 +89,14 @@ impl Keyring {
         self.secret.get(Duration::MAX, now, || Box::pin(self.read_secret())).await
     }
 
+    /// What the provider of text messages knows us by, as its secret holds it.
+    pub async fn sms_credentials(&self, now: Timestamp) -> Result<Arc<Zeroizing<String>>, KeyringError> {
+        self.sms_credentials.get(SECRETS_FRESH, now, || Box::pin(self.read_sms_credentials())).await
+    }
+
     /// The key that signs now.
     pub async fn signing_key(&self, now: Timestamp) -> Result<SigningKey, KeyringError> {
-        let keys = self.signing_keys.get(SIGNING_KEYS_FRESH, now, || Box::pin(self.read_signing_keys())).await?;
+        let keys = self.signing_keys.get(SECRETS_FRESH, now, || Box::pin(self.read_signing_keys())).await?;
         if let Some(key) = keys.at(now) {
             return Ok(key.clone());
         }
@@ -132,6 +144,10 @@ impl Keyring {
         const NAME: &str = "SECRET_KEY_ARN";
         let text = self.current_value(NAME, self.secret_key_arn.as_deref()).await?;
         Secret::from_base64(&text).map_err(|why| KeyringError::InvalidSecret(NAME, why))
+    }
+
+    async fn read_sms_credentials(&self) -> Result<Zeroizing<String>, KeyringError> {
+        self.current_value("SMS_CREDENTIALS_ARN", self.sms_credentials_arn.as_deref()).await
     }
 
     async fn read_signing_keys(&self) -> Result<SigningKeys, KeyringError> {

@@ -25,6 +25,11 @@ impl Phone {
         PHONE_NUMBER_UTIL.parse(&self.0, None).map(|n| n.get_national_significant_number()).unwrap_or_default()
     }
 
+    /// The country whose numbering plan it is in; none for those of no country.
+    pub fn country(&self) -> Option<Country> {
+        PHONE_NUMBER_UTIL.parse(&self.0, None).ok().and_then(|number| number.get_region_code()).map(Country)
+    }
+
     /// Reads a number as we stored it. It was valid then; a look at its shape is enough, and far cheaper than
     /// libphonenumber's tables.
     pub fn from_stored(e164: &str) -> Result<Self, InvalidPhone> {
@@ -118,6 +123,13 @@ impl std::str::FromStr for Country {
             .find(|region| region.as_region_str().as_str() == code)
             .map(Self)
             .ok_or_else(|| UnknownCountry(code.to_owned()))
+    }
+}
+
+impl Country {
+    /// Its ISO 3166-1 alpha-2 code.
+    pub fn code(self) -> String {
+        self.0.as_region_str().as_str().to_owned()
     }
 }
 

@@ -11,9 +11,10 @@ use shared::{
     openapi::{BodyProblems, LimitProblems, ServerProblems},
     otp::{Binding, OtpCode, OtpMac, Purpose},
     phone::Phone,
-    sms::Message,
+    sms::{Delivery, Message},
     store::{CodeIssue, Limit, NewCode},
 };
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 /// Who has forgotten the password.
@@ -56,6 +57,7 @@ pub struct RequestResetResponse {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let RequestResetRequest { phone } = request.read(&app.config)?;
+    let started = Instant::now();
     let (purpose, secret) = (Purpose::Reset, app.keyring.secret(ctx.now).await?);
     let key = &secret.otp;
 
@@ -93,8 +95,13 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     }
 
     if target.account.is_some() {
-        app.sms.send(Message::with_code(purpose, &phone, &code, ctx.now));
+        let message = Message::with_code(&app.config.sms.text, purpose, ctx.language, &phone, &code, ctx.now);
+        // What came of it is not told: it would tell whether there is an account.
+        if let Delivery::Refused(_) | Delivery::NotSent(_) = app.send(message).await {
+            app.store.withdraw_code(&phone, purpose, challenge, ctx.now).await?;
+        }
     }
+    app.wait_until_all_take_as_long(started).await;
     let otp = settings.expose.then(|| code.reveal().to_owned());
     Ok(Response::json(StatusCode::ACCEPTED, &RequestResetResponse { otp }))
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use shared::{
     key_schedule::{KeySchedule, NewKey},
     keys::{SigningAlgorithm, SigningKey},
-    sms::{Outbox, Sms},
+    sms::Outbox,
     time::Timestamp,
 };
 
@@ -97,7 +97,7 @@ impl World {
             template: &TEMPLATE,
             emulator: &emulator,
             overrides: &overrides,
-            sms: Sms::Outbox(outbox.clone()),
+            outbox: outbox.clone(),
             clock: clock.clone(),
             domain_name: "latchkey.test".to_owned(),
         };

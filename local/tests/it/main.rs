@@ -36,5 +36,6 @@ mod rotate_keys;
 mod round_trips;
 mod server;
 mod sessions;
+mod sms;
 mod store;
 mod verify_reset;

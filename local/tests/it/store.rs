@@ -163,6 +163,7 @@ async fn a_panic_is_500_and_a_handler_that_never_ends_is_503() {
         request_id: "the-request".to_owned(),
         source: SourceAddress::parse("203.0.113.7"),
         user_agent: None,
+        language: None,
         origin: "https://latchkey.test".to_owned(),
     };
     let panicking = respond(&context, Box::pin(async { panic!("a test's own panic") })).await;

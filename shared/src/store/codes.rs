@@ -157,6 +157,24 @@ impl Store {
         }))
     }
 
+    /// Takes a code back that certainly was not sent: it is no code any more, and the next may be asked for at once. Not
+    /// its place in the budgets; and not a newer code, should a slow failure come after one.
+    pub async fn withdraw_code(
+        &self,
+        phone: &Phone,
+        purpose: Purpose,
+        challenge: ChallengeId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let update = ItemUpdate::new(Key::code(phone, purpose))
+            .remove("#code_mac")
+            .set("#resend_at = :now")
+            .when("#challenge_id = :challenge")
+            .value(":challenge", text(challenge.to_string()))
+            .value(":now", moment(now));
+        self.update(update).await.map(|_| ())
+    }
+
     /// Counts a try, and only then says what to compare the code with.
     ///
     /// One conditional update: of any number of parallel guesses only so many are ever compared, and the count stands

@@ -1,0 +1,430 @@
+//! Providers of text messages: what each is sent, to the byte, and what becomes of each of its answers. Those with an HTTP
+//! API are played by a server on this machine, SNS by the emulator behind the real SDK.
+
+use std::{
+    collections::VecDeque,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use local::emulator::Fault;
+use ring::hmac;
+use serde_json::{Value, json};
+
+use crate::harness::{E164, NEW_PASSWORD, OTHER_PHONE, PHONE, Request, World};
+
+/// What the server does with a request.
+#[derive(Clone)]
+enum Act {
+    /// Answers a status and a body.
+    Answer(u16, String),
+    /// Breaks the connection off once it has read all.
+    Break,
+    /// Never answers.
+    Hang,
+}
+
+/// A provider on this machine.
+struct Provider {
+    url: String,
+    acts: Arc<Mutex<VecDeque<Act>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+/// A request that the provider got.
+#[derive(Clone)]
+struct Seen {
+    line: String,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Seen {
+    fn header(&self, name: &str) -> &str {
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str()).unwrap_or_default()
+    }
+}
+
+impl Provider {
+    /// Does these one after the other, and the last of them from then on.
+    fn new(acts: &[Act]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let acts = Arc::new(Mutex::new(acts.iter().cloned().collect::<VecDeque<_>>()));
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (to_do, noted) = (acts.clone(), seen.clone());
+        thread::spawn(move || {
+            let mut kept = Vec::new();
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (to_do, noted) = (to_do.clone(), noted.clone());
+                kept.push(thread::spawn(move || serve(stream, &to_do, &noted)));
+            }
+        });
+        Self { url, acts, seen }
+    }
+
+    fn answering(status: u16, body: &str) -> Self {
+        Self::new(&[Act::Answer(status, body.to_owned())])
+    }
+
+    fn then(&self, acts: &[Act]) {
+        *self.acts.lock().unwrap() = acts.iter().cloned().collect();
+    }
+
+    fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+fn serve(mut stream: TcpStream, acts: &Mutex<VecDeque<Act>>, noted: &Mutex<Vec<Seen>>) {
+    loop {
+        let mut read = Vec::new();
+        let head_end = loop {
+            let mut buffer = [0; 4096];
+            match stream.read(&mut buffer) {
+                Ok(0) | Err(_) => return,
+                Ok(count) => read.extend_from_slice(&buffer[..count]),
+            }
+            if let Some(at) = read.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at;
+            }
+        };
+        let head = String::from_utf8(read[..head_end].to_vec()).unwrap();
+        let mut lines = head.split("\r\n");
+        let line = lines.next().unwrap().to_owned();
+        let headers: Vec<(String, String)> =
+            lines.filter_map(|line| line.split_once(": ")).map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        let length: usize = length.map_or(0, |(_, value)| value.parse().unwrap());
+        let mut body = read[head_end + 4..].to_vec();
+        while body.len() < length {
+            let mut buffer = [0; 4096];
+            let count = stream.read(&mut buffer).unwrap();
+            body.extend_from_slice(&buffer[..count]);
+        }
+        noted.lock().unwrap().push(Seen { line, headers, body: String::from_utf8(body).unwrap() });
+        let act = {
+            let mut acts = acts.lock().unwrap();
+            if acts.len() > 1 { acts.pop_front() } else { acts.front().cloned() }
+        };
+        match act.unwrap() {
+            Act::Answer(status, body) => {
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+                );
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+            Act::Break => return,
+            Act::Hang => {
+                // Until the client has gone.
+                while stream.read(&mut [0; 64]).is_ok_and(|count| count > 0) {}
+                return;
+            }
+        }
+    }
+}
+
+const TWILIO_SENT: &str = r#"{"sid": "SM0123456789abcdef0123456789abcdef", "status": "queued", "error_code": null}"#;
+const VONAGE_SENT: &str = r#"{"message_uuid": "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab"}"#;
+
+/// How a world is told of its provider, and what that answers when it has sent.
+fn setting(name: &str, provider: &Provider) -> (Vec<(&'static str, String)>, Value) {
+    let mut variables = vec![("SMS_PROVIDER", name.to_owned()), ("SMS_SENDER_ID", "Acme,US=+12025550123".to_owned())];
+    variables.push(("SMS_API_URL", provider.url.clone()));
+    // Sockets are real here, so time is too: nothing waits for it that need not.
+    variables.push(("SMS_FLOOR_MS", "0".to_owned()));
+    let credentials = match name {
+        "twilio" => json!({"account_sid": "AC42", "auth_token": "a-token"}),
+        "vonage" => json!({"api_key": "a-key", "api_secret": "a-secret"}),
+        _ => json!({"secret": "whsec_c2VjcmV0IG9mIGEgd2ViaG9vaw=="}),
+    };
+    (variables, credentials)
+}
+
+async fn world(name: &str, provider: &Provider) -> World {
+    let (variables, credentials) = setting(name, provider);
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let world = World::with(&variables).with_account().await;
+    world.emulator.secrets().lend("SmsCredentials", credentials.to_string());
+    world
+}
+
+/// Whether the phone's code waits to be tried.
+fn has_code(world: &World) -> bool {
+    world.item("PHONE#", "OTP#reset").get("code_mac").is_some()
+}
+
+const PROVIDERS: [(&str, u16, &str); 3] =
+    [("twilio", 201, TWILIO_SENT), ("vonage", 202, VONAGE_SENT), ("http", 204, "")];
+
+fn digits_of(text: &str) -> String {
+    text.split(|c: char| !c.is_ascii_digit()).find(|run| run.len() == 6).unwrap().to_owned()
+}
+
+fn form(body: &str) -> Vec<(String, String)> {
+    form_urlencoded::parse(body.as_bytes()).into_owned().collect()
+}
+
+#[tokio::test]
+async fn twilio_is_sent_what_its_api_documents() {
+    let provider = Provider::answering(201, TWILIO_SENT);
+    let world = world("twilio", &provider).await;
+    assert_eq!(world.request_reset(PHONE).await.expect(202).body, json!({}), "no code in the answer");
+    let [seen] = &provider.seen()[..] else { panic!("one request") };
+    assert_eq!(seen.line, "POST /2010-04-01/Accounts/AC42/Messages.json HTTP/1.1");
+    let basic = format!("Basic {}", BASE64_STANDARD.encode("AC42:a-token"));
+    assert!(seen.header("authorization") == basic);
+    assert_eq!(seen.header("content-type"), "application/x-www-form-urlencoded");
+    let [to, from, body] = &form(&seen.body)[..] else { panic!("three members") };
+    assert_eq!((to.0.as_str(), to.1.as_str()), ("To", E164));
+    assert_eq!((from.0.as_str(), from.1.as_str()), ("From", "Acme"));
+    assert_eq!(body.0, "Body");
+    // The code in the message is the one that counts.
+    world.verify_reset(PHONE, &digits_of(&body.1), NEW_PASSWORD).await.expect(204);
+}
+
+#[tokio::test]
+async fn twilio_takes_an_api_key_and_a_messaging_service() {
+    let provider = Provider::answering(201, TWILIO_SENT);
+    let service = format!("MG{}", "0".repeat(32));
+    let world = World::with(&[("SMS_PROVIDER", "twilio"), ("SMS_SENDER_ID", &service), ("SMS_API_URL", &provider.url)])
+        .with_account()
+        .await;
+    let credentials = json!({"account_sid": "AC42", "api_key": "SK1", "api_key_secret": "s"});
+    world.emulator.secrets().lend("SmsCredentials", credentials.to_string());
+    world.request_reset(PHONE).await.expect(202);
+    let seen = provider.seen().remove(0);
+    assert!(seen.header("authorization") == format!("Basic {}", BASE64_STANDARD.encode("SK1:s")));
+    assert_eq!(form(&seen.body)[1], ("MessagingServiceSid".to_owned(), service));
+}
+
+#[tokio::test]
+async fn vonage_is_sent_what_its_api_documents() {
+    let provider = Provider::answering(202, VONAGE_SENT);
+    let world = world("vonage", &provider).await;
+    world.request_reset(PHONE).await.expect(202);
+    let [seen] = &provider.seen()[..] else { panic!("one request") };
+    assert_eq!(seen.line, "POST /v1/messages HTTP/1.1");
+    assert!(seen.header("authorization") == format!("Basic {}", BASE64_STANDARD.encode("a-key:a-secret")));
+    assert_eq!(seen.header("content-type"), "application/json");
+    let mut body: Value = serde_json::from_str(&seen.body).unwrap();
+    let text = body.as_object_mut().unwrap().remove("text").unwrap();
+    let expected = json!({"message_type": "text", "channel": "sms", "to": &E164[1..], "from": "Acme"});
+    assert_eq!(body, expected);
+    world.verify_reset(PHONE, &digits_of(text.as_str().unwrap()), NEW_PASSWORD).await.expect(204);
+}
+
+#[tokio::test]
+async fn a_webhook_is_signed_as_standard_webhooks_say() {
+    let provider = Provider::answering(204, "");
+    let world = world("http", &provider).await;
+    world.request_reset(PHONE).await.expect(202);
+    let [seen] = &provider.seen()[..] else { panic!("one request") };
+    assert_eq!(seen.line, "POST / HTTP/1.1");
+    let (id, timestamp) = (seen.header("webhook-id"), seen.header("webhook-timestamp"));
+    assert_eq!((id.len(), timestamp), (36, "1800000000"));
+    // As an adapter checks it.
+    let key = hmac::Key::new(hmac::HMAC_SHA256, b"secret of a webhook");
+    let signature = BASE64_STANDARD.decode(seen.header("webhook-signature").strip_prefix("v1,").unwrap()).unwrap();
+    let signed = format!("{id}.{timestamp}.{}", seen.body);
+    assert!(hmac::verify(&key, signed.as_bytes(), &signature).is_ok());
+    let mut body: Value = serde_json::from_str(&seen.body).unwrap();
+    let text = body["data"].as_object_mut().unwrap().remove("text").unwrap();
+    let data = json!({"to": E164, "from": "Acme", "purpose": "reset"});
+    assert_eq!(body, json!({"type": "sms.send", "timestamp": "2027-01-15T08:00:00Z", "data": data}));
+    world.verify_reset(PHONE, &digits_of(text.as_str().unwrap()), NEW_PASSWORD).await.expect(204);
+}
+
+#[tokio::test]
+async fn sns_is_sent_a_transactional_message_with_sender_and_price() {
+    let variables = [("SMS_PROVIDER", "sns"), ("SMS_SENDER_ID", "Acme,US=+12025550123"), ("SMS_MAX_PRICE", "0.50")];
+    let world = World::with(&variables).with_account().await;
+    world.register("+1 201 555 0123", NEW_PASSWORD).await.expect(201);
+    world.request_reset(PHONE).await.expect(202);
+    world.request_reset("+1 201 555 0123").await.expect(202);
+    let [named, numbered] = &world.emulator.sns().requests()[..] else { panic!("two messages") };
+    let mut named = form(named);
+    let text = named.remove(named.iter().position(|(name, _)| name == "Message").unwrap()).1;
+    let has = |form: &[(String, String)], name: &str, value: &str| {
+        let entry = form.iter().find(|(n, v)| n.ends_with(".Name") && v == name).map(|(n, _)| n.replace(".Name", ""));
+        entry.is_some_and(|entry| form.contains(&(format!("{entry}.Value.StringValue"), value.to_owned())))
+    };
+    assert!(named.contains(&("Action".to_owned(), "Publish".to_owned())));
+    assert!(named.contains(&("PhoneNumber".to_owned(), E164.to_owned())));
+    assert!(has(&named, "AWS.SNS.SMS.SMSType", "Transactional"));
+    assert!(has(&named, "AWS.SNS.SMS.SenderID", "Acme"));
+    assert!(has(&named, "AWS.SNS.SMS.MaxPrice", "0.50"));
+    assert!(has(&form(numbered), "AWS.MM.SMS.OriginationNumber", "+12025550123"));
+    world.verify_reset(PHONE, &digits_of(&text), NEW_PASSWORD).await.expect(204);
+}
+
+#[tokio::test]
+async fn what_certainly_was_not_sent_is_no_code_and_the_next_may_be_asked_for_at_once() {
+    let vonage = |code: &str| {
+        json!({"type": format!("https://developer.vonage.com/api-errors/messages#{code}"), "title": "t",
+               "detail": "d", "instance": "i"})
+    };
+    // Each with how often it is worth a second try.
+    for (name, status, body, tries) in [
+        ("twilio", 400, json!({"code": 21211, "message": format!("'To' {E164}"), "status": 400}), 1),
+        ("twilio", 400, json!({"code": 21610, "message": "unsubscribed", "status": 400}), 1),
+        ("twilio", 401, json!({"code": 20003, "message": "Authenticate", "status": 401}), 2),
+        ("twilio", 429, json!({"code": 20429, "message": "Too Many Requests", "status": 429}), 2),
+        ("twilio", 503, json!("no JSON of its own"), 2),
+        ("vonage", 422, vonage("1240"), 1),
+        ("vonage", 422, vonage("1120"), 2),
+        ("vonage", 429, vonage("1000"), 2),
+        ("vonage", 401, vonage("unauthorized"), 2),
+        ("vonage", 402, vonage("1070"), 2),
+        ("vonage", 500, vonage("1030"), 2),
+        ("http", 422, json!({}), 1),
+        ("http", 400, json!({}), 2),
+        ("http", 500, json!("x".repeat(100_000)), 2),
+    ] {
+        let provider = Provider::answering(status, &body.to_string());
+        let world = world(name, &provider).await;
+        let known = world.request_reset(PHONE).await.expect(202);
+        let unknown = world.request_reset(OTHER_PHONE).await.expect(202);
+        assert!(known.fingerprint() == unknown.fingerprint(), "{name}: the answer tells nothing");
+        assert_eq!(provider.seen().len(), tries, "{name} {status} {body}");
+        let code = world
+            .items("PHONE#")
+            .into_iter()
+            .find(|item| item["pk"]["S"] == format!("PHONE#{E164}") && item["sk"]["S"] == "OTP#reset");
+        assert!(code.unwrap().get("code_mac").is_none(), "{name} {status}");
+        let (sent, answer) = PROVIDERS.iter().find(|(known, ..)| *known == name).map(|p| (p.1, p.2)).unwrap();
+        provider.then(&[Act::Answer(sent, answer.to_owned())]);
+        world.request_reset(PHONE).await.expect(202);
+    }
+}
+
+#[tokio::test]
+async fn one_failure_is_tried_again_and_nobody_notices() {
+    for (name, status, answer) in PROVIDERS {
+        let sent = Act::Answer(status, answer.to_owned());
+        let provider = Provider::new(&[Act::Answer(503, String::new()), sent]);
+        let world = world(name, &provider).await;
+        world.request_reset(PHONE).await.expect(202);
+        assert_eq!(provider.seen().len(), 2, "{name}");
+        assert!(has_code(&world), "{name}");
+        let ids: Vec<_> = provider.seen().iter().map(|seen| seen.header("webhook-id").to_owned()).collect();
+        assert_eq!(ids[0], ids[1], "{name}: one message");
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_been_sent_stays_a_code_and_is_not_sent_twice() {
+    for (name, ..) in PROVIDERS {
+        let provider = Provider::new(&[Act::Break]);
+        let world = world(name, &provider).await;
+        world.request_reset(PHONE).await.expect(202);
+        assert_eq!(provider.seen().len(), 1, "{name}");
+        assert!(has_code(&world), "{name}");
+        world.request_reset(PHONE).await.expect_limit("sms-cooldown");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_hangs_costs_three_seconds_and_no_code() {
+    let provider = Provider::new(&[Act::Hang]);
+    let world = world("twilio", &provider).await;
+    let started = tokio::time::Instant::now();
+    world.request_reset(PHONE).await.expect(202);
+    assert_eq!(started.elapsed().as_secs(), 3);
+    assert!(has_code(&world));
+}
+
+#[tokio::test]
+async fn a_provider_that_is_not_there_is_tried_twice_and_given_up() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = Provider { url: format!("http://127.0.0.1:{port}"), acts: Arc::default(), seen: Arc::default() };
+    let world = world("http", &nobody).await;
+    world.request_reset(PHONE).await.expect(202);
+    assert!(!has_code(&world));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_outcome_of_sns_is_judged() {
+    let number = "Invalid parameter: PhoneNumber Reason: +201012345678 is not valid to publish to";
+    for (status, code, message, tries) in [
+        (400, "InvalidParameter", number, 1),
+        (400, "OptedOut", "opted out", 1),
+        (403, "AuthorizationError", "no", 1),
+        (400, "InvalidParameter", "Invalid parameter: MaxPrice", 1),
+        (400, "Throttled", "Rate exceeded", 1),
+        (500, "InternalError", "broken", 2),
+    ] {
+        let world = World::with(&[("SMS_PROVIDER", "sns")]).with_account().await;
+        world.emulator.sns().fail_with(Some((status, code, message)));
+        world.request_reset(PHONE).await.expect(202);
+        assert!(!has_code(&world), "{code}");
+        assert_eq!(world.emulator.sns().requests().len(), tries, "{code}");
+        world.emulator.sns().fail_with(None);
+        world.request_reset(PHONE).await.expect(202);
+        assert!(has_code(&world), "{code}");
+    }
+    // Sent or not, nobody knows.
+    for fault in [Fault::LostReply, Fault::Hang] {
+        let world = World::with(&[("SMS_PROVIDER", "sns")]).with_account().await;
+        world.emulator.faults().inject("Publish", fault, 100);
+        world.request_reset(PHONE).await.expect(202);
+        assert!(has_code(&world), "{fault:?}");
+        world.request_reset(PHONE).await.expect_limit("sms-cooldown");
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_are_not_there_are_our_fault_and_nobody_elses() {
+    for credentials in ["{}", "not JSON", r#"{"account_sid": "AC42"}"#] {
+        let provider = Provider::answering(201, TWILIO_SENT);
+        let world = world("twilio", &provider).await;
+        world.emulator.secrets().lend("SmsCredentials", credentials.to_owned());
+        world.request_reset(PHONE).await.expect(202);
+        assert!(provider.seen().is_empty() && !has_code(&world));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_phone_is_sent_nothing() {
+    let provider = Provider::answering(201, TWILIO_SENT);
+    let world = world("twilio", &provider).await;
+    world.request_reset(OTHER_PHONE).await.expect(202);
+    assert!(provider.seen().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_takes_as_long_whether_or_not_something_was_sent() {
+    let world = World::with(&[("SMS_PROVIDER", "sns"), ("SMS_FLOOR_MS", "1500")]).with_account().await;
+    for phone in [PHONE, OTHER_PHONE] {
+        let started = tokio::time::Instant::now();
+        world.request_reset(phone).await.expect(202);
+        assert_eq!(started.elapsed().as_millis() / 100, 15, "{phone}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_written_in_the_language_that_was_asked_for() {
+    let world = World::with(&[("SERVICE_NAME", "Acme"), ("SMS_LANGUAGE", "ru")]).with_account().await;
+    for (header, expected) in [
+        (Some("es-MX, en;q=0.5"), "contraseña"),
+        (Some("uz"), "parol"),
+        (Some("ko"), "비밀번호"),
+        (Some("ar"), "كلمة المرور"),
+        (Some("fr"), "смены пароля"),
+        (None, "смены пароля"),
+    ] {
+        world.advance(2);
+        let mut request = Request::post("/auth/request-reset", json!({"phone": PHONE}));
+        if let Some(header) = header {
+            request = request.header("accept-language", header);
+        }
+        world.send(request).await.expect(202);
+        let text = world.outbox.messages().first().unwrap().text.clone();
+        assert!(text.starts_with("Acme: ") && text.contains(expected), "{header:?}");
+    }
+}

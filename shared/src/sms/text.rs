@@ -1,0 +1,206 @@
+//! What messages say: a sentence per purpose and language that names the service and the purpose, says not to share the
+//! code, and has no link (SECURITY O13).
+
+use crate::otp::Purpose;
+
+/// A language of the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// `ar`
+    Arabic,
+    /// `en`
+    English,
+    /// `es`
+    Spanish,
+    /// `ko`
+    Korean,
+    /// `ru`
+    Russian,
+    /// `uz`, in Latin letters.
+    Uzbek,
+}
+
+impl Language {
+    /// All of them, with their ISO 639-1 codes.
+    pub const ALL: [(&'static str, Self); 6] = [
+        ("en", Self::English),
+        ("ar", Self::Arabic),
+        ("es", Self::Spanish),
+        ("ko", Self::Korean),
+        ("ru", Self::Russian),
+        ("uz", Self::Uzbek),
+    ];
+
+    /// The one that an `Accept-Language` header likes best (RFC 9110 section 12.5.4), by its primary language; none when
+    /// it names none of the catalogue.
+    pub fn preferred(header: &str) -> Option<Self> {
+        let ranges = header.split(',').filter_map(|range| {
+            let (tag, parameters) = range.split_once(';').unwrap_or((range, ""));
+            let primary = tag.trim().split('-').next().unwrap_or_default().to_ascii_lowercase();
+            let (_, language) = Self::ALL.into_iter().find(|(code, _)| *code == primary)?;
+            let weight = parameters.trim().strip_prefix("q=").map_or(Some(1.0), |weight| weight.trim().parse().ok());
+            weight.filter(|weight: &f32| *weight > 0.0).map(|weight| (language, weight))
+        });
+        // Of equals the first.
+        ranges
+            .fold(None, |best: Option<(Self, f32)>, range| match best {
+                Some(best) if best.1 >= range.1 => Some(best),
+                _ => Some(range),
+            })
+            .map(|(language, _)| language)
+    }
+
+    /// Its sentence for a purpose; `{service}` and `{code}` are put in.
+    const fn template(self, purpose: Purpose) -> &'static str {
+        match (purpose, self) {
+            (Purpose::Reset, Self::English) => {
+                "{service}: {code} is your code to set a new password. Do not share it. If you did not ask for it, \
+                 ignore this message."
+            }
+            (Purpose::Reset, Self::Arabic) => "{service}: {code} رمز تغيير كلمة المرور. لا تشاركه مع أحد.",
+            (Purpose::Reset, Self::Spanish) => {
+                "{service}: {code} es tu clave para crear una nueva contraseña. No la compartas. Si no la pediste, \
+                 ignora este mensaje."
+            }
+            (Purpose::Reset, Self::Korean) => "{service}: 비밀번호 재설정 코드 {code}. 다른 사람에게 알려주지 마세요.",
+            (Purpose::Reset, Self::Russian) => "{service}: {code} код для смены пароля. Никому его не сообщайте.",
+            (Purpose::Reset, Self::Uzbek) => {
+                "{service}: yangi parol o'rnatish uchun kodingiz {code}. Uni hech kimga bermang. So'ramagan \
+                 bo'lsangiz, e'tibor bermang."
+            }
+        }
+    }
+}
+
+/// How messages are written here: `SERVICE_NAME` and `SMS_*`.
+#[derive(Clone, Debug)]
+pub struct TextSettings {
+    /// `SERVICE_NAME`: who writes.
+    pub service_name: String,
+    /// `SMS_LANGUAGE`: for whoever asks for none of the catalogue.
+    pub language: Language,
+    /// `SMS_TEMPLATE_RESET`: instead of the catalogue.
+    pub reset_template: Option<String>,
+    /// `SMS_WEBOTP_DOMAIN`: the site whose pages may read the code.
+    pub webotp_domain: Option<String>,
+    /// `SMS_ANDROID_APP_HASH`: the app that may read the code.
+    pub android_app_hash: Option<String>,
+}
+
+impl TextSettings {
+    /// The text of a message that carries a code.
+    ///
+    /// After it, on lines of their own: the app's hash (SMS Retriever API), and at last the site and the code (WICG,
+    /// "Origin-bound one-time codes delivered via SMS").
+    pub fn write(&self, purpose: Purpose, language: Option<Language>, code: &str) -> String {
+        let own = match purpose {
+            Purpose::Reset => self.reset_template.as_deref(),
+        };
+        let template = own.unwrap_or(language.unwrap_or(self.language).template(purpose));
+        let mut text = template.replace("{service}", &self.service_name).replace("{code}", code);
+        if let Some(hash) = &self.android_app_hash {
+            text.extend(["\n", hash]);
+        }
+        if let Some(domain) = &self.webotp_domain {
+            text.extend(["\n\n@", domain, " #", code]);
+        }
+        text
+    }
+}
+
+/// How many segments a text is sent and paid as (3GPP TS 23.038 and 23.040): 160 characters of GSM-7, or 70 of UCS-2 when
+/// one character is not in GSM-7's alphabet; less in each of several.
+pub fn segments(text: &str) -> usize {
+    const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿\
+                         abcdefghijklmnopqrstuvwxyzäöñüà";
+    const EXTENDED: &str = "^{}\\[~]|€";
+    let septets = text.chars().try_fold(0, |sum, c| match (BASIC.contains(c), EXTENDED.contains(c)) {
+        (true, _) => Some(sum + 1),
+        (_, true) => Some(sum + 2),
+        _ => None,
+    });
+    let (length, one, of_many) = match septets {
+        Some(septets) => (septets, 160, 153),
+        None => (text.encode_utf16().count(), 70, 67),
+    };
+    if length <= one { 1 } else { usize::div_ceil(length, of_many) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> TextSettings {
+        TextSettings {
+            service_name: "Latchkey".to_owned(),
+            language: Language::English,
+            reset_template: None,
+            webotp_domain: None,
+            android_app_hash: None,
+        }
+    }
+
+    #[test]
+    fn every_message_is_one_segment_and_names_service_and_code() {
+        for (code, language) in Language::ALL {
+            let text = settings().write(Purpose::Reset, Some(language), "042424");
+            assert_eq!(segments(&text), 1, "{code}: {} characters", text.chars().count());
+            assert!(text.contains("Latchkey") && text.contains("042424") && !text.contains('{'), "{code}");
+            assert!(!text.contains("http") && !text.contains('/'), "{code}");
+        }
+    }
+
+    #[test]
+    fn segments_are_counted_as_they_are_paid() {
+        for (text, expected) in [
+            ("a".repeat(160), 1),
+            ("a".repeat(161), 2),
+            ("a".repeat(306), 2),
+            ("a".repeat(307), 3),
+            ("€".repeat(80), 1),
+            ("€".repeat(81), 2),
+            ("я".repeat(70), 1),
+            ("я".repeat(71), 2),
+            ("ñ".repeat(160), 1),
+            ("ó".repeat(71), 2),
+        ] {
+            assert_eq!(segments(&text), expected, "{} × {:?}", text.chars().count(), text.chars().next());
+        }
+    }
+
+    #[test]
+    fn the_language_is_the_one_that_is_liked_best() {
+        for (header, expected) in [
+            ("ru", Some(Language::Russian)),
+            ("uz-Latn-UZ, ru;q=0.8, en;q=0.5", Some(Language::Uzbek)),
+            ("fr, ko;q=0.3, es;q=0.9", Some(Language::Spanish)),
+            ("en;q=0, ar", Some(Language::Arabic)),
+            ("AR-eg", Some(Language::Arabic)),
+            ("en, ar", Some(Language::English)),
+            ("fr, de", None),
+            ("*", None),
+            ("", None),
+            (";;;,,,=q", None),
+            ("ru;q=x", None),
+        ] {
+            assert_eq!(Language::preferred(header), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn a_template_of_the_operators_own_replaces_the_catalogue() {
+        let own = TextSettings { reset_template: Some("{code} for {service}".to_owned()), ..settings() };
+        assert_eq!(own.write(Purpose::Reset, Some(Language::Korean), "042424"), "042424 for Latchkey");
+    }
+
+    #[test]
+    fn phones_that_read_codes_by_themselves_are_told_whose_they_are() {
+        let both = TextSettings {
+            webotp_domain: Some("example.com".to_owned()),
+            android_app_hash: Some("FA+9qCX9VSu".to_owned()),
+            ..settings()
+        };
+        let text = both.write(Purpose::Reset, None, "042424");
+        assert!(text.ends_with("\nFA+9qCX9VSu\n\n@example.com #042424"), "the site's line is the last one");
+    }
+}
