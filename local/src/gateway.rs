@@ -12,12 +12,12 @@ use matchit::Router;
 use serde_json::Value;
 use shared::{
     ApiError, App, Context, Request,
+    app::Witness,
     config::{Config, ConfigErrors},
     context::SourceAddress,
     error::Source,
     password::{HashError, Hasher},
     runtime::{Invocation, answer, respond, respond_stateless},
-    sms::Outbox,
 };
 use uuid::Uuid;
 
@@ -37,8 +37,8 @@ pub struct Setup<'a> {
     pub emulator: &'a Emulator,
     /// Variables that override the template's, for every function that has them.
     pub overrides: &'a HashMap<String, String>,
-    /// Where messages go that would only be logged.
-    pub outbox: Outbox,
+    /// Where messages go that would only be logged, and counts.
+    pub witness: Witness,
     /// The time.
     pub clock: Clock,
     /// The host and port that requests are sent to: what API Gateway calls the domain name.
@@ -227,7 +227,7 @@ impl RunningFunction {
                 let config =
                     Config::from_variables(&variables).map_err(|errors| SetupError::Config(name.clone(), errors))?;
                 let clients = setup.emulator.clients_for(function);
-                let app = App::new(config, clients, hasher.clone(), Some(setup.outbox.clone()));
+                let app = App::new(config, clients, hasher.clone(), Some(setup.witness.clone()));
                 let app = Box::new(app.map_err(|error| SetupError::App(name.clone(), error))?);
                 match code {
                     Code::Event(handler) => Run::Event(handler, app),

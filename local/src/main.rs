@@ -13,7 +13,7 @@ use local::{
     server::{self, Server},
     template::Template,
 };
-use shared::{runtime::log_filter, sms::Outbox};
+use shared::{app::Witness, runtime::log_filter};
 use tokio::net::TcpListener;
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 use uuid::Uuid;
@@ -133,12 +133,13 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
         emulator.secrets().lend("SmsCredentials", credentials);
     }
 
-    let (outbox, clock) = (Outbox::default(), Clock::Wall);
+    let (witness, clock) = (Witness::default(), Clock::Wall);
+    let outbox = witness.outbox.clone();
     let setup = Setup {
         template: &template,
         emulator: &emulator,
         overrides: &overrides,
-        outbox: outbox.clone(),
+        witness,
         clock: clock.clone(),
         domain_name: domain_name.clone(),
     };

@@ -319,6 +319,9 @@ impl References<'_> {
     }
 
     fn named(&self, name: &str) -> Option<String> {
+        if name == "AWS::StackName" {
+            return Some("local".to_owned());
+        }
         let type_ = text_at(self.source, &["Resources", name, "Type"]);
         if name == self.table || type_.as_deref() == Some("AWS::SecretsManager::Secret") {
             return Some(name.to_owned());

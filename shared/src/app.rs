@@ -11,10 +11,13 @@ use crate::{
     context::Context,
     error::{ApiError, Bucket, Source},
     keyring::Keyring,
+    metrics::{KeptMetrics, Metric, Metrics},
+    otp::OtpCode,
     password::Hasher,
-    phone::Country,
+    phone::Phone,
     sms::{Delivery, Message, Outbox, Provider, Sms},
     store::{Limit, LimitReached, Store, StoreError},
+    time::Timestamp,
 };
 
 /// The AWS services behind a function.
@@ -54,22 +57,60 @@ pub struct App {
     pub hasher: Arc<Hasher>,
     /// Text messages.
     pub sms: Sms,
+    /// Counts that operators watch.
+    pub metrics: Metrics,
+}
+
+/// Who is counted when a message is sent.
+#[derive(Clone, Debug)]
+pub struct SmsSubjects {
+    phone: String,
+    address: String,
+    country: String,
+}
+
+impl SmsSubjects {
+    /// Whom it goes to, and who asked for it.
+    pub fn new(phone: &Phone, ctx: &Context) -> Self {
+        Self { phone: phone.as_e164().to_owned(), address: ctx.source.subject(), country: phone.country_code() }
+    }
+}
+
+/// What the dev server and the tests look at, instead of the world outside.
+#[derive(Clone, Debug, Default)]
+pub struct Witness {
+    /// Messages that would only be logged.
+    pub outbox: Outbox,
+    /// Counts.
+    pub metrics: KeptMetrics,
 }
 
 impl App {
     /// Puts the parts together.
-    pub fn new(config: Config, clients: Clients, hasher: Arc<Hasher>, outbox: Option<Outbox>) -> Result<Self, Source> {
+    pub fn new(
+        config: Config,
+        clients: Clients,
+        hasher: Arc<Hasher>,
+        witness: Option<Witness>,
+    ) -> Result<Self, Source> {
         let Clients { dynamodb, secrets, sns } = clients;
+        let (outbox, metrics) = witness.map(|witness| (witness.outbox, witness.metrics)).unzip();
         let sms = Sms::new(&config.sms, sns, outbox)?;
+        let metrics = metrics.map_or_else(|| Metrics::Log(config.metrics_namespace.clone()), Metrics::Kept);
         let store = Store::new(dynamodb, config.table_name.clone());
         let keyring = Keyring::new(store.clone(), secrets.clone(), &config.keys);
-        Ok(Self { config, store, keyring, secrets, hasher, sms })
+        Ok(Self { config, store, keyring, secrets, hasher, sms, metrics })
     }
 
     /// Sends a message, and says in the log why it was not sent.
     pub async fn send(&self, message: Message) -> Delivery {
-        let (purpose, country) = (message.purpose.as_str(), message.to.country().map(Country::code));
+        let (purpose, country, now) = (message.purpose.as_str(), message.to.country_code(), message.at);
         let delivery = self.sms.send(&self.config.sms, &self.keyring, message).await;
+        let metric = match delivery {
+            Delivery::Sent | Delivery::Unknown => Metric::CodesSent,
+            Delivery::Refused(_) | Delivery::NotSent(_) => Metric::CodesNotSent,
+        };
+        self.metrics.count(metric, &country, now);
         match &delivery {
             Delivery::Sent => {}
             Delivery::Refused(why) => {
@@ -83,6 +124,32 @@ impl App {
             }
         }
         delivery
+    }
+
+    /// What a message to this phone is charged to, all or nothing.
+    pub fn sms_budgets<'a>(&self, subjects: &'a SmsSubjects) -> [Limit<'a>; 4] {
+        let limits = self.config.limits;
+        let (hour, day) = (Duration::from_hours(1), Duration::from_hours(24));
+        [
+            (Bucket::SmsPhone, subjects.phone.as_str(), limits.sms_per_phone, day),
+            (Bucket::SmsAddress, &subjects.address, limits.sms_per_address, hour),
+            (Bucket::SmsCountry, &subjects.country, limits.sms_per_country, hour),
+            (Bucket::SmsTotal, "all", limits.sms_total, hour),
+        ]
+        .map(|(bucket, subject, allowed, window)| Limit { bucket, subject, allowed, window })
+    }
+
+    /// The answer when one of them is used up. The breakers, which are about many people, are counted for the alarm.
+    pub fn sms_limit_reached(&self, reached: LimitReached, now: Timestamp) -> ApiError {
+        if let Bucket::SmsCountry | Bucket::SmsTotal = reached.bucket {
+            self.metrics.count(Metric::SmsBudgetReached, reached.bucket.as_str(), now);
+        }
+        reached.into()
+    }
+
+    /// The one code of a number that is for testing.
+    pub fn test_code(&self, phone: &Phone) -> Option<&OtpCode> {
+        self.config.test_numbers.iter().find(|(number, _)| number == phone).map(|(_, code)| code)
     }
 
     /// Waits until as much time has passed since `started` as any provider should need: so that an answer tells nobody

@@ -11,13 +11,14 @@ use std::{
 
 use crate::{
     keys::SigningAlgorithm,
+    otp::OtpCode,
     password::{self, PasswordRules},
-    phone::{Country, PhoneRules},
+    phone::{Country, Phone, PhoneRules},
     sms::{Language, Provider, Senders, SmsSettings, TextSettings},
 };
 
 /// Everything a function is told from outside. See the table in `README.md`.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Config {
     /// `TABLE_NAME`.
     pub table_name: String,
@@ -29,6 +30,10 @@ pub struct Config {
     pub otp: OtpSettings,
     /// `SMS_*`, and `SERVICE_NAME`.
     pub sms: SmsSettings,
+    /// `TEST_NUMBERS`: numbers that get no message, each with the one code that it always has. Never in production.
+    pub test_numbers: Vec<(Phone, OtpCode)>,
+    /// `METRICS_NAMESPACE`: where CloudWatch files our counts.
+    pub metrics_namespace: String,
     /// Token lifetimes, issuer and audience.
     pub tokens: TokenSettings,
     /// `LIMIT_*`.
@@ -92,6 +97,10 @@ pub struct Limits {
     pub sms_per_address: u64,
     /// `LIMIT_SMS_PER_PHONE` per day.
     pub sms_per_phone: u64,
+    /// `LIMIT_SMS_PER_COUNTRY` per hour.
+    pub sms_per_country: u64,
+    /// `LIMIT_SMS_TOTAL` per hour.
+    pub sms_total: u64,
 }
 
 /// What is wrong with the environment: every variable, by name.
@@ -135,6 +144,13 @@ impl Config {
         if expose == Some(true) && sms.provider != Provider::Log {
             read.wrong("OTP_EXPOSE", "may be true only with SMS_PROVIDER=log");
         }
+        let is_production = read.one_of("ENVIRONMENT", &[("dev", false), ("staging", false), ("prod", true)]);
+        let phones = default_country.map(|country| PhoneRules::new(country, allowed_countries));
+        let test_numbers = read.test_numbers(phones.as_ref());
+        if is_production == Some(true) && !test_numbers.is_empty() {
+            read.wrong("TEST_NUMBERS", "must be empty with ENVIRONMENT=prod: whoever knows one could sign in");
+        }
+        let metrics_namespace = read.optional("METRICS_NAMESPACE").unwrap_or("latchkey").to_owned();
         let access_ttl = read.number("ACCESS_TOKEN_TTL_SECONDS", 900, 60..=900);
         let session_ttl = read.number("REFRESH_TOKEN_TTL_SECONDS", 2_592_000, 900..=2_592_000);
         let refresh_grace = read.number("REFRESH_GRACE_SECONDS", 10, 0..=60);
@@ -146,6 +162,8 @@ impl Config {
             register_per_address: read.number("LIMIT_REGISTER_PER_ADDRESS", 100, LIMIT_RANGE),
             sms_per_address: read.number("LIMIT_SMS_PER_ADDRESS", 60, LIMIT_RANGE),
             sms_per_phone: read.number("LIMIT_SMS_PER_PHONE", 10, LIMIT_RANGE),
+            sms_per_country: read.number("LIMIT_SMS_PER_COUNTRY", 500, LIMIT_RANGE),
+            sms_total: read.number("LIMIT_SMS_TOTAL", 1000, LIMIT_RANGE),
         };
         let secret_key_arn = read.optional("SECRET_KEY_ARN").map(str::to_owned);
         let signing_keys_arn = read.optional("SIGNING_KEYS_ARN").map(str::to_owned);
@@ -153,10 +171,10 @@ impl Config {
         let algorithms = SigningAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm));
         let algorithm = read.one_of("SIGNING_ALGORITHM", &algorithms);
 
-        match (read.errors.is_empty(), default_country) {
-            (true, Some(default_country)) => Ok(Self {
+        match (read.errors.is_empty(), phones) {
+            (true, Some(phones)) => Ok(Self {
                 table_name,
-                phones: PhoneRules::new(default_country, allowed_countries),
+                phones,
                 passwords: PasswordRules {
                     min_length: usize::try_from(min_length).unwrap_or(password::MAX_LENGTH),
                     refuse_common: refuse_common.unwrap_or(true),
@@ -168,6 +186,8 @@ impl Config {
                     expose: expose.unwrap_or(false),
                 },
                 sms,
+                test_numbers,
+                metrics_namespace,
                 tokens: TokenSettings {
                     access_ttl: Duration::from_secs(access_ttl),
                     session_ttl: Duration::from_secs(session_ttl),
@@ -261,6 +281,20 @@ impl<'a> Reader<'a> {
                 chosen
             }
         }
+    }
+
+    /// `+201000000001=123456,+201000000002=654321`
+    fn test_numbers(&mut self, rules: Option<&PhoneRules>) -> Vec<(Phone, OtpCode)> {
+        const WRONG: &str = "must be numbers, each with its code, and separated by commas: +201000000001=123456";
+        let numbers = self.with("TEST_NUMBERS", |value| {
+            let one = |item: &str| {
+                let (number, code) = item.split_once('=').ok_or(WRONG)?;
+                let phone = rules.ok_or(WRONG)?.parse(number).map_err(|_| WRONG)?;
+                Ok((phone, code.trim().parse().map_err(|_| WRONG)?))
+            };
+            value.split(',').map(one).collect::<Result<Vec<_>, &str>>()
+        });
+        numbers.unwrap_or_default()
     }
 
     fn sms(&mut self) -> SmsSettings {
@@ -373,11 +407,51 @@ mod tests {
             ("JWT_ISSUER", "http://auth.example"),
             ("LIMIT_SMS_PER_PHONE", "0"),
             ("SIGNING_ALGORITHM", "HS256"),
+            ("ENVIRONMENT", "production"),
+            ("TEST_NUMBERS", "+201000000001"),
+            ("SMS_MAX_PRICE", "much"),
+            ("SMS_API_URL", "http://sms.example"),
+            ("SMS_FLOOR_MS", "5000"),
+            ("SMS_LANGUAGE", "tlh"),
+            ("SMS_TEMPLATE_RESET", "no code in it"),
+            ("SMS_WEBOTP_DOMAIN", "https://example.com"),
+            ("SMS_ANDROID_APP_HASH", "short"),
+            ("SMS_SENDER_ID", "a name that is too long"),
+            ("SERVICE_NAME", "a name that is longer than a message can bear"),
         ];
         let message = read(&variables).unwrap_err().to_string();
         for (name, _) in variables {
             assert!(message.contains(name), "{name} is missing in: {message}");
         }
+    }
+
+    /// Whether it may start so; which variable is wrong when not.
+    fn check(variables: &[(&str, &str)], wrong: Option<&str>) {
+        match (read(variables), wrong) {
+            (Ok(_), None) => {}
+            (Err(error), Some(wrong)) => assert!(error.to_string().starts_with(wrong), "{error}"),
+            (Ok(_), Some(wrong)) => panic!("{wrong} should be wrong"),
+            (Err(error), None) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_does_not_start() {
+        check(&[("OTP_EXPOSE", "true")], None);
+        check(&[("OTP_EXPOSE", "true"), ("SMS_PROVIDER", "sns")], Some("OTP_EXPOSE"));
+        check(&[("TEST_NUMBERS", "+201000000001=123456"), ("ENVIRONMENT", "staging")], None);
+        for provider in ["log", "sns"] {
+            let prod = [("TEST_NUMBERS", "+201000000001=123456"), ("ENVIRONMENT", "prod"), ("SMS_PROVIDER", provider)];
+            check(&prod, Some("TEST_NUMBERS"));
+        }
+        for provider in ["twilio", "vonage"] {
+            check(&[("SMS_PROVIDER", provider)], Some("SMS_SENDER_ID"));
+            check(&[("SMS_PROVIDER", provider), ("SMS_SENDER_ID", "US=+12025550123")], Some("SMS_SENDER_ID"));
+            check(&[("SMS_PROVIDER", provider), ("SMS_SENDER_ID", "Acme")], None);
+        }
+        check(&[("SMS_PROVIDER", "http")], Some("SMS_API_URL"));
+        check(&[("SMS_PROVIDER", "http"), ("SMS_API_URL", "https://hook.example/sms")], None);
+        check(&[("SMS_PROVIDER", "sns")], None);
     }
 
     #[test]

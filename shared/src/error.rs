@@ -108,6 +108,10 @@ pub enum Bucket {
     SmsPhone,
     /// Messages asked for from one address.
     SmsAddress,
+    /// Messages to the numbers of one country.
+    SmsCountry,
+    /// Messages of all.
+    SmsTotal,
     /// Wrong codes for one phone.
     OtpPhone,
 }
@@ -122,6 +126,8 @@ impl Bucket {
             Self::SmsCooldown => "sms-cooldown",
             Self::SmsPhone => "sms-phone",
             Self::SmsAddress => "sms-address",
+            Self::SmsCountry => "sms-country",
+            Self::SmsTotal => "sms-total",
             Self::OtpPhone => "otp-phone",
         }
     }
@@ -264,6 +270,7 @@ impl ApiError {
                     Bucket::SmsCooldown => "A code was sent a moment ago.",
                     Bucket::SmsPhone => "Too many codes were sent to this phone.",
                     Bucket::SmsAddress => "Too many codes were asked for from this address.",
+                    Bucket::SmsCountry | Bucket::SmsTotal => "Too many codes were sent just now.",
                     Bucket::OtpPhone => "Too many wrong codes for this phone. Sign in with the password.",
                 };
                 format!("{what} Try again in {} s.", whole_seconds(*retry_after))

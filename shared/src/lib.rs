@@ -15,6 +15,7 @@ mod jws;
 pub mod key_schedule;
 pub mod keyring;
 pub mod keys;
+pub mod metrics;
 pub mod openapi;
 pub mod otp;
 pub mod password;

@@ -15,6 +15,7 @@ use crate::{
 pub const DIGITS: usize = 6;
 
 /// A code as it is sent and typed. Never stored, never printed; wiped from memory when dropped.
+#[derive(Clone)]
 pub struct OtpCode(Zeroizing<String>);
 
 impl OtpCode {

@@ -30,6 +30,11 @@ impl Phone {
         PHONE_NUMBER_UTIL.parse(&self.0, None).ok().and_then(|number| number.get_region_code()).map(Country)
     }
 
+    /// Its country's ISO 3166-1 alpha-2 code; `none` for numbers of no country.
+    pub fn country_code(&self) -> String {
+        self.country().map_or_else(|| "none".to_owned(), Country::code)
+    }
+
     /// Reads a number as we stored it. It was valid then; a look at its shape is enough, and far cheaper than
     /// libphonenumber's tables.
     pub fn from_stored(e164: &str) -> Result<Self, InvalidPhone> {

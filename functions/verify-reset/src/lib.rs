@@ -2,6 +2,7 @@
 
 use shared::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
+    metrics::Metric,
     openapi::{CodeProblems, LimitProblems, ServerProblems},
     otp::{Binding, OtpCode, Purpose},
     password::NewPassword,
@@ -82,6 +83,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
     let new_hash = app.hasher.hash(&new_password)?;
     if app.store.reset_password(&phone, account, &pending, &new_hash, ctx.now).await? {
+        app.metrics.count(Metric::CodesVerified, &phone.country_code(), ctx.now);
         Ok(Response::no_content())
     } else {
         Err(ApiError::InvalidOtp)

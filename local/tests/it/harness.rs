@@ -13,8 +13,10 @@ use local::{
 };
 use serde_json::{Value, json};
 use shared::{
+    app::Witness,
     key_schedule::{KeySchedule, NewKey},
     keys::{SigningAlgorithm, SigningKey},
+    metrics::KeptMetrics,
     sms::Outbox,
     time::Timestamp,
 };
@@ -62,6 +64,7 @@ pub(crate) struct World {
     gateway: Gateway,
     pub(crate) emulator: Emulator,
     pub(crate) outbox: Outbox,
+    pub(crate) metrics: KeptMetrics,
     pub(crate) clock: Clock,
 }
 
@@ -90,19 +93,20 @@ impl World {
     /// As a stack is before its first rotation.
     pub(crate) fn without_keys(variables: &[(&str, &str)]) -> Self {
         let emulator = Emulator::in_memory(&TEMPLATE.table, Secrets::in_memory(&TEMPLATE).unwrap()).unwrap();
-        let (outbox, clock) = (Outbox::default(), Clock::manual(START));
+        let (witness, clock) = (Witness::default(), Clock::manual(START));
         let overrides: HashMap<_, _> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let setup = Setup {
             template: &TEMPLATE,
             emulator: &emulator,
             overrides: &overrides,
-            outbox: outbox.clone(),
+            witness: witness.clone(),
             clock: clock.clone(),
             domain_name: "latchkey.test".to_owned(),
         };
         let gateway = Gateway::new(setup).unwrap_or_else(|error| panic!("{error}"));
-        Self { gateway, emulator, outbox, clock }
+        let Witness { outbox, metrics } = witness;
+        Self { gateway, emulator, outbox, metrics, clock }
     }
 
     /// With functions that have read their keys already.

@@ -38,4 +38,5 @@ mod server;
 mod sessions;
 mod sms;
 mod store;
+mod toll_fraud;
 mod verify_reset;

@@ -1,0 +1,125 @@
+//! Somebody who earns by every message that we send (SMS pumping), and what the budgets leave of it.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, Request, World};
+
+/// Registers so many numbers of a country, and returns them.
+async fn accounts(world: &World, count: usize, number: impl Fn(usize) -> String) -> Vec<String> {
+    let mut phones = Vec::new();
+    for at in 0..count {
+        let body = json!({"phone": number(at), "password": PASSWORD});
+        // One address per account: registrations have a limit of their own.
+        let from = format!("198.51.{}.{}", at / 250, at % 250);
+        world.send(Request::post("/auth/register", body).from(&from)).await.expect(201);
+        phones.push(number(at));
+    }
+    phones
+}
+
+async fn ask(world: &World, phone: &str, from: &str) -> Result<(), String> {
+    let reply = world.send(Request::post("/auth/request-reset", json!({ "phone": phone })).from(from)).await;
+    if reply.status == 202 { Ok(()) } else { Err(reply.body["bucket"].as_str().unwrap().to_owned()) }
+}
+
+#[tokio::test]
+async fn a_thousand_codes_from_fifty_addresses_to_two_hundred_numbers() {
+    let world = World::new();
+    // Hashing 200 passwords would take as long as all the rest: the attacker's numbers need no account to be charged.
+    let phones: Vec<_> = (0..200).map(|at| format!("+2010123{at:05}")).collect();
+    let mut out = 0;
+    let mut refused: BTreeMap<String, usize> = BTreeMap::new();
+    for at in 0..1000 {
+        // Slow enough for the cooldown.
+        if at % phones.len() == 0 {
+            world.advance(2);
+        }
+        match ask(&world, &phones[at % phones.len()], &format!("203.0.113.{}", at % 50)).await {
+            Ok(()) => out += 1,
+            Err(bucket) => *refused.entry(bucket).or_default() += 1,
+        }
+    }
+    println!("1,000 asked for, {out} let out under the default budgets, refused: {refused:?}");
+    assert_eq!(out, 500, "the budget of a country");
+    assert_eq!(refused, [("sms-country".to_owned(), 500)].into());
+    // The breaker is loud.
+    let counted = world.metrics.take();
+    assert_eq!(counted.iter().filter(|line| line["SmsBudgetReached"] == 1).count(), 500);
+    // Another country goes on, until the budget of all is used up.
+    let mut elsewhere = 0;
+    for at in 0..600 {
+        if ask(&world, &format!("+99890123{at:04}"), &format!("192.0.2.{}", at % 50)).await.is_ok() {
+            elsewhere += 1;
+        }
+    }
+    assert_eq!(elsewhere, 500);
+    assert_eq!(ask(&world, "+12015550123", "192.0.2.200").await, Err("sms-total".to_owned()));
+    world.advance(3600);
+    ask(&world, "+12015550123", "192.0.2.200").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_breaker_says_when_it_closes_and_stops_everybody_alike() {
+    let world = World::with(&[("LIMIT_SMS_TOTAL", "2")]).with_account().await;
+    world.request_reset(PHONE).await.expect(202);
+    world.request_reset("+998901234567").await.expect(202);
+    let known = world.request_reset(PHONE).await;
+    world.advance(2);
+    let known_later = world.request_reset(PHONE).await;
+    let unknown = world.request_reset(OTHER_PHONE).await;
+    assert!(known.status == 429 && known_later.fingerprint() == unknown.fingerprint());
+    assert!(known_later.expect_limit("sms-total") <= 3600);
+    assert_eq!(world.outbox.messages().len(), 1, "the other phone had no account");
+}
+
+#[tokio::test]
+async fn a_request_that_one_budget_refuses_uses_no_other_up() {
+    let world = World::with(&[("LIMIT_SMS_PER_PHONE", "1")]).with_account().await;
+    for _ in 0..5 {
+        world.request_reset(PHONE).await;
+        world.advance(2);
+    }
+    for bucket in ["sms-phone", "sms-address", "sms-country", "sms-total"] {
+        assert_eq!(world.items(&format!("LIMIT#{bucket}"))[0]["uses"]["N"], "1", "{bucket}");
+    }
+}
+
+#[tokio::test]
+async fn codes_are_counted_by_country_when_they_go_out_and_when_they_come_back() {
+    let world = World::new();
+    accounts(&world, 1, |_| PHONE.to_owned()).await;
+    let code = world.code(PHONE).await;
+    world.verify_reset(PHONE, &code, NEW_PASSWORD).await.expect(204);
+    let [sent, verified] = &world.metrics.take()[..] else { panic!("two counts") };
+    assert_eq!((&sent["CodesSent"], &sent["Country"]), (&json!(1), &json!("EG")));
+    assert_eq!((&verified["CodesVerified"], &verified["Country"]), (&json!(1), &json!("EG")));
+    // As CloudWatch reads it: by country, and of all.
+    let metric = &sent["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(metric["Dimensions"], json!([[], ["Country"]]));
+    assert_eq!(metric["Metrics"], json!([{"Name": "CodesSent", "Unit": "Count"}]));
+    assert_eq!(sent["_aws"]["Timestamp"], 1_800_000_000_000_u64);
+    let lines = format!("{sent}{verified}");
+    assert!(!lines.contains("1012345678") && !lines.contains(&code), "no number, no code");
+}
+
+#[tokio::test]
+async fn a_test_number_has_one_code_gets_no_message_and_uses_nothing_up() {
+    let variables = [("TEST_NUMBERS", "+201000000001=042424, 01000000002=135790"), ("LIMIT_SMS_PER_PHONE", "1")];
+    let world = World::with(&variables);
+    world.register("+201000000001", PASSWORD).await.expect(201);
+    for _ in 0..3 {
+        world.request_reset("01000000001").await.expect(202);
+        world.verify_reset("+201000000001", "135790", NEW_PASSWORD).await.expect_problem(400, "invalid-otp");
+        world.verify_reset("+201000000001", "042424", NEW_PASSWORD).await.expect(204);
+        world.advance(2);
+    }
+    assert!(world.outbox.messages().is_empty() && world.items("LIMIT#sms").is_empty());
+    // Its guesses are counted like anybody's.
+    world.request_reset("01000000001").await.expect(202);
+    for _ in 0..5 {
+        world.verify_reset("+201000000001", "135790", NEW_PASSWORD).await.expect(400);
+    }
+    world.verify_reset("+201000000001", "042424", NEW_PASSWORD).await.expect(400);
+}
