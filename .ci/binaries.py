@@ -31,6 +31,8 @@ EXPECTED = {
     # A function without a route answers with something else than a status.
     "authorizer": lambda answer: answer.get("isAuthorized") and set(answer["context"]) == {"sub", "sid"},
     "change-password": 204,
+    "verify-phone": 202,
+    "verify-phone-confirm": 204,
     # The event names a session that is not there.
     "sessions-delete": 404,
     "logout-all": 204,
@@ -115,7 +117,7 @@ def main(folder):
                 if name == "rotate-keys":
                     # No rotation is pending: the key is removed as one that has leaked.
                     event = {"remove_key": kid}
-                if name == "verify-reset":
+                if name in ("verify-reset", "verify-phone-confirm"):
                     body = json.loads(event["body"])
                     event["body"] = json.dumps(body | {"otp": code})
                 if name == "refresh":

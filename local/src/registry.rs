@@ -34,6 +34,11 @@ pub const FUNCTIONS: &[(&str, Code)] = &[
     ("rotate-keys", Code::Event(|app, invocation, event| Box::pin(rotate_keys::handle(app, invocation, event)))),
     ("sessions", Code::Stateful(|app, ctx, request| Box::pin(sessions::handle(app, ctx, request)))),
     ("sessions-delete", Code::Stateful(|app, ctx, request| Box::pin(sessions_delete::handle(app, ctx, request)))),
+    ("verify-phone", Code::Stateful(|app, ctx, request| Box::pin(verify_phone::handle(app, ctx, request)))),
+    (
+        "verify-phone-confirm",
+        Code::Stateful(|app, ctx, request| Box::pin(verify_phone_confirm::handle(app, ctx, request))),
+    ),
     ("verify-reset", Code::Stateful(|app, ctx, request| Box::pin(verify_reset::handle(app, ctx, request)))),
 ];
 

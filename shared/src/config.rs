@@ -331,6 +331,7 @@ impl<'a> Reader<'a> {
             service_name: self.with("SERVICE_NAME", service_name).unwrap_or_else(|| "Latchkey".to_owned()),
             language: self.one_of("SMS_LANGUAGE", &Language::ALL).unwrap_or(Language::English),
             reset_template: self.with("SMS_TEMPLATE_RESET", template),
+            verify_phone_template: self.with("SMS_TEMPLATE_VERIFY_PHONE", template),
             webotp_domain: self.with("SMS_WEBOTP_DOMAIN", |value| {
                 let is_domain =
                     value.contains('.') && value.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));

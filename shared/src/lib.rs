@@ -5,6 +5,7 @@ pub mod access_token;
 pub mod app;
 pub mod aws;
 pub mod caller;
+pub mod codes;
 pub mod config;
 pub mod context;
 pub mod device;

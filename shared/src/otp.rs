@@ -59,13 +59,19 @@ pub struct InvalidOtpCode;
 pub enum Purpose {
     /// Setting a new password without the old one.
     Reset,
+    /// Showing that the account's phone is its owner's.
+    VerifyPhone,
 }
 
 impl Purpose {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Reset, Self::VerifyPhone];
+
     /// Its name, in keys of the table and in what is hashed.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Reset => "reset",
+            Self::VerifyPhone => "verify-phone",
         }
     }
 }

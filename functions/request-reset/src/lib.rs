@@ -2,15 +2,11 @@
 
 use serde::Serialize;
 use shared::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
-    app::SmsSubjects,
+    ApiError, App, Context, Fields, FromFields, Request, Response, codes,
     http::StatusCode,
-    id::ChallengeId,
     openapi::{BodyProblems, LimitProblems, ServerProblems},
-    otp::{Binding, OtpCode, OtpMac, Purpose},
+    otp::Purpose,
     phone::Phone,
-    sms::{Delivery, Message},
-    store::{CodeIssue, NewCode},
 };
 use tokio::time::Instant;
 use utoipa::ToSchema;
@@ -56,45 +52,11 @@ pub struct RequestResetResponse {
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let RequestResetRequest { phone } = request.read(&app.config)?;
     let started = Instant::now();
-    let (purpose, secret) = (Purpose::Reset, app.keyring.secret(ctx.now).await?);
-    let key = &secret.otp;
 
     // A phone without an account gets a code as well, bound to no user: the same calls, and nothing that it opens.
-    let target = app.store.code_target(&phone, purpose).await?;
-    let test_code = app.test_code(&phone).cloned();
-    let is_test = test_code.is_some();
-    let code = test_code.map_or_else(OtpCode::generate, Ok)?;
-    let challenge = ChallengeId::generate()?;
-    let user = target.account.map(|(user, _)| user);
-    let mac = OtpMac::new(key, Binding { purpose, phone: &phone, user, challenge }, &code);
-
-    let settings = app.config.otp;
-    let new_code = NewCode {
-        purpose,
-        phone: &phone,
-        target,
-        challenge,
-        mac: &mac,
-        now: ctx.now,
-        ttl: settings.ttl,
-        cooldown: settings.resend_cooldown,
-    };
-    let subjects = SmsSubjects::new(&phone, ctx);
-    let budgets = app.sms_budgets(&subjects);
-    // A test number is sent nothing, and so costs nothing.
-    match app.store.issue_code(new_code, if is_test { &[] } else { &budgets }).await? {
-        CodeIssue::Issued => {}
-        CodeIssue::LimitReached(reached) => return Err(app.sms_limit_reached(reached, ctx.now)),
-    }
-
-    if target.account.is_some() && !is_test {
-        let message = Message::with_code(&app.config.sms.text, purpose, ctx.language, &phone, &code, ctx.now);
-        // What came of it is not told: it would tell whether there is an account.
-        if let Delivery::Refused(_) | Delivery::NotSent(_) = app.send(message).await {
-            app.store.withdraw_code(&phone, purpose, challenge, ctx.now).await?;
-        }
-    }
+    let target = app.store.code_target(&phone, Purpose::Reset).await?;
+    let code = codes::issue(app, ctx, Purpose::Reset, &phone, target).await?;
+    // What came of its message is not told: it would tell whether there is an account.
     app.wait_until_all_take_as_long(started).await;
-    let otp = settings.expose.then(|| code.reveal().to_owned());
-    Ok(Response::json(StatusCode::ACCEPTED, &RequestResetResponse { otp }))
+    Ok(Response::json(StatusCode::ACCEPTED, &RequestResetResponse { otp: code.exposed }))
 }

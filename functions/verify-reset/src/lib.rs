@@ -1,13 +1,11 @@
 //! `POST /auth/verify-reset`: a new password, for whoever has the code.
 
 use shared::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
-    metrics::Metric,
+    ApiError, App, Context, Fields, FromFields, Request, Response, codes,
     openapi::{CodeProblems, LimitProblems, ServerProblems},
-    otp::{Binding, OtpCode, Purpose},
+    otp::{OtpCode, Purpose},
     password::NewPassword,
     phone::Phone,
-    store::CodeAttempt,
 };
 use utoipa::ToSchema;
 
@@ -53,37 +51,13 @@ impl FromFields for VerifyResetRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let VerifyResetRequest { phone, otp, new_password } = request.read(&app.config)?;
-    let (purpose, secret) = (Purpose::Reset, app.keyring.secret(ctx.now).await?);
-    let key = &secret.otp;
-
-    // The try is counted before the code is looked at.
-    let max_attempts = app.config.otp.max_attempts;
-    let (allowed, attempt) = tokio::try_join!(
-        app.charge_sign_in_attempt(ctx),
-        app.store.spend_code_attempt(&phone, purpose, max_attempts, ctx.now)
-    )?;
-    let pending = match (allowed, attempt) {
-        (Ok(()), CodeAttempt::Admitted { code, .. }) => code,
-        (Ok(()), CodeAttempt::None) => return Err(ApiError::InvalidOtp),
-        // Whoever is over the address's limit must not use up the code's tries.
-        (Err(reached), CodeAttempt::Admitted { receipt, .. }) => {
-            app.store.take_back(receipt).await?;
-            return Err(reached.into());
-        }
-        (Ok(()), CodeAttempt::LimitReached(reached))
-        | (Err(reached), CodeAttempt::None | CodeAttempt::LimitReached(_)) => return Err(reached.into()),
-    };
-    let user = pending.account.map(|(user, _)| user);
-    let binding = Binding { purpose, phone: &phone, user, challenge: pending.challenge };
-    if !pending.mac.matches(key, binding, &otp) {
-        return Err(ApiError::InvalidOtp);
-    }
+    let code = codes::compare(app, ctx, Purpose::Reset, &phone, &otp).await?;
     // A phone without an account: the code that nobody was sent was guessed.
-    let account = pending.account.ok_or(ApiError::InvalidOtp)?;
+    let account = code.account.ok_or(ApiError::InvalidOtp)?;
 
     let new_hash = app.hasher.hash(&new_password)?;
-    if app.store.reset_password(&phone, account, &pending, &new_hash, ctx.now).await? {
-        app.metrics.count(Metric::CodesVerified, &phone.country_code(), ctx.now);
+    if app.store.reset_password(&phone, account, &code, &new_hash, ctx.now).await? {
+        codes::count_verified(app, ctx, &phone);
         Ok(Response::no_content())
     } else {
         Err(ApiError::InvalidOtp)

@@ -21,7 +21,7 @@ const UPDATE: &str = "UpdateItem";
 const ALWAYS: usize = 1000;
 
 /// Every endpoint that asks something of the table, with what it does that with, and its success.
-const ENDPOINTS: [(&str, &[&str], u16); 11] = [
+const ENDPOINTS: [(&str, &[&str], u16); 13] = [
     ("register", &[TRANSACT], 201),
     ("login", &[UPDATE, PUT], 200),
     ("refresh", &[SECRET, UPDATE, GET], 200),
@@ -31,6 +31,8 @@ const ENDPOINTS: [(&str, &[&str], u16); 11] = [
     ("me", &[GET, BATCH], 200),
     ("jwks", &[GET], 200),
     ("change-password", &[GET, BATCH, UPDATE, TRANSACT], 204),
+    ("verify-phone", &[BATCH, TRANSACT], 202),
+    ("verify-phone-confirm", &[GET, SECRET, BATCH, UPDATE, TRANSACT], 204),
     ("request-reset", &[BATCH, TRANSACT], 202),
     ("verify-reset", &[SECRET, UPDATE, TRANSACT], 204),
 ];
@@ -41,6 +43,7 @@ struct Prepared {
     token: String,
     refresh_token: String,
     code: String,
+    phone_code: String,
 }
 
 impl Prepared {
@@ -48,8 +51,10 @@ impl Prepared {
         let world = World::new().with_account().await;
         let (token, refresh_token) = world.tokens(PASSWORD).await;
         let code = world.code(PHONE).await;
+        world.verify_phone(&token).await.expect(202);
+        let phone_code = world.last_code();
         world.advance(1);
-        Self { world, token, refresh_token, code }
+        Self { world, token, refresh_token, code, phone_code }
     }
 
     /// One in which calls of this operation go wrong so many times.
@@ -60,7 +65,7 @@ impl Prepared {
     }
 
     async fn call(&self, endpoint: &str) -> Reply {
-        let Self { world, token, refresh_token, code } = self;
+        let Self { world, token, refresh_token, code, phone_code } = self;
         match endpoint {
             "register" => world.register("+998901234567", PASSWORD).await,
             "login" => world.login(PHONE, PASSWORD).await,
@@ -71,6 +76,8 @@ impl Prepared {
             "me" => world.me(token).await,
             "jwks" => world.get("/.well-known/jwks.json").await,
             "change-password" => world.change_password(token, PASSWORD, NEW_PASSWORD).await,
+            "verify-phone" => world.verify_phone(token).await,
+            "verify-phone-confirm" => world.confirm_phone(token, phone_code).await,
             "request-reset" => world.request_reset(PHONE).await,
             "verify-reset" => world.verify_reset(PHONE, code, RESET_PASSWORD).await,
             other => panic!("{other}"),
@@ -178,8 +185,8 @@ async fn a_lost_reply_is_recognised_as_our_own_write() {
     // The same with a transaction: one message, one unit of the budget, and no "a code was sent a moment ago".
     let prepared = Prepared::with(TRANSACT, Fault::LostReply, 1).await;
     prepared.call("request-reset").await.expect(202);
-    assert_eq!(prepared.world.outbox.messages().len(), 2, "one before, one now");
-    assert_eq!(prepared.world.items("LIMIT#sms-phone")[0]["uses"]["N"], "2");
+    assert_eq!(prepared.world.outbox.messages().len(), 3, "two before, one now");
+    assert_eq!(prepared.world.items("LIMIT#sms-phone")[0]["uses"]["N"], "3");
 }
 
 #[tokio::test(start_paused = true)]

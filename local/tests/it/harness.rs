@@ -203,6 +203,14 @@ impl World {
         self.post("/auth/verify-reset", json!({"phone": phone, "otp": otp, "new_password": new_password})).await
     }
 
+    pub(crate) async fn verify_phone(&self, token: &str) -> Reply {
+        self.bearer(Method::POST, "/auth/verify-phone", token).await
+    }
+
+    pub(crate) async fn confirm_phone(&self, token: &str, otp: &str) -> Reply {
+        self.send(Request::post("/auth/verify-phone/confirm", json!({ "otp": otp })).bearer(token)).await
+    }
+
     /// Asks for a code and reads it from the message, as its owner does.
     pub(crate) async fn code(&self, phone: &str) -> String {
         self.request_reset(phone).await.expect(202);

@@ -34,6 +34,9 @@ async fn go_every_way(world: &World) {
     world.change_password(&token, "wrong password", NEW_PASSWORD).await.expect(403);
     world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
     world.refresh(&outlived).await.expect(401);
+    world.verify_phone(&token).await.expect(202);
+    world.confirm_phone(&token, &world.last_code()).await.expect(204);
+    world.advance(2);
     let code = world.code(PHONE).await;
     world.request_reset(PHONE).await.expect(429);
     world.request_reset(OTHER_PHONE).await.expect(202);
@@ -60,6 +63,7 @@ async fn every_function_is_granted_what_it_uses_and_nothing_else() {
     ] {
         let world = World::with(&variables).with_account().await;
         world.request_reset(PHONE).await.expect(202);
+        world.verify_phone(&world.token(PASSWORD).await).await;
         calls.extend(world.calls());
     }
     let mut used: BTreeMap<String, BTreeSet<Permission>> = BTreeMap::new();
@@ -100,8 +104,11 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
         names
     };
     assert_eq!(readers("SigningKeys"), ["login", "refresh", "rotate-keys"]);
-    assert_eq!(readers("SmsCredentials"), ["request-reset"]);
-    assert_eq!(readers("SecretKey"), ["login", "refresh", "request-reset", "verify-reset"]);
+    assert_eq!(readers("SmsCredentials"), ["request-reset", "verify-phone"]);
+    assert_eq!(
+        readers("SecretKey"),
+        ["login", "refresh", "request-reset", "verify-phone", "verify-phone-confirm", "verify-reset"]
+    );
 }
 
 #[test]

@@ -39,4 +39,6 @@ mod sessions;
 mod sms;
 mod store;
 mod toll_fraud;
+mod verify_phone;
+mod verify_phone_confirm;
 mod verify_reset;

@@ -67,6 +67,11 @@ async fn requests_wait_for_the_table_as_often_as_budgeted() {
     world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
     assert_eq!(steps(world.calls()), 3, "change-password");
 
+    world.verify_phone(&token).await.expect(202);
+    assert_eq!(steps(world.calls()), 3, "verify-phone");
+    world.confirm_phone(&token, &world.last_code()).await.expect(204);
+    assert_eq!(steps(world.calls()), 3, "verify-phone-confirm");
+
     let code = world.code(PHONE).await;
     assert_eq!(steps(world.calls()), 2, "request-reset");
 

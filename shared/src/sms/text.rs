@@ -68,6 +68,25 @@ impl Language {
                 "{service}: yangi parol o'rnatish uchun kodingiz {code}. Uni hech kimga bermang. So'ramagan \
                  bo'lsangiz, e'tibor bermang."
             }
+            (Purpose::VerifyPhone, Self::English) => {
+                "{service}: {code} is your code to confirm this phone number. Do not share it. If you did not ask for \
+                 it, ignore this message."
+            }
+            (Purpose::VerifyPhone, Self::Arabic) => "{service}: {code} رمز تأكيد رقم هاتفك. لا تشاركه مع أحد.",
+            (Purpose::VerifyPhone, Self::Spanish) => {
+                "{service}: {code} es tu clave para confirmar este teléfono. No la compartas. Si no la pediste, ignora \
+                 este mensaje."
+            }
+            (Purpose::VerifyPhone, Self::Korean) => {
+                "{service}: 전화번호 확인 코드 {code}. 다른 사람에게 알려주지 마세요."
+            }
+            (Purpose::VerifyPhone, Self::Russian) => {
+                "{service}: {code} код для подтверждения номера. Никому не сообщайте."
+            }
+            (Purpose::VerifyPhone, Self::Uzbek) => {
+                "{service}: telefon raqamingizni tasdiqlash kodi {code}. Uni hech kimga bermang. So'ramagan \
+                 bo'lsangiz, e'tibor bermang."
+            }
         }
     }
 }
@@ -81,6 +100,8 @@ pub struct TextSettings {
     pub language: Language,
     /// `SMS_TEMPLATE_RESET`: instead of the catalogue.
     pub reset_template: Option<String>,
+    /// `SMS_TEMPLATE_VERIFY_PHONE`: instead of the catalogue.
+    pub verify_phone_template: Option<String>,
     /// `SMS_WEBOTP_DOMAIN`: the site whose pages may read the code.
     pub webotp_domain: Option<String>,
     /// `SMS_ANDROID_APP_HASH`: the app that may read the code.
@@ -95,6 +116,7 @@ impl TextSettings {
     pub fn write(&self, purpose: Purpose, language: Option<Language>, code: &str) -> String {
         let own = match purpose {
             Purpose::Reset => self.reset_template.as_deref(),
+            Purpose::VerifyPhone => self.verify_phone_template.as_deref(),
         };
         let template = own.unwrap_or(language.unwrap_or(self.language).template(purpose));
         let mut text = template.replace("{service}", &self.service_name).replace("{code}", code);
@@ -135,6 +157,7 @@ mod tests {
             service_name: "Latchkey".to_owned(),
             language: Language::English,
             reset_template: None,
+            verify_phone_template: None,
             webotp_domain: None,
             android_app_hash: None,
         }
@@ -143,10 +166,12 @@ mod tests {
     #[test]
     fn every_message_is_one_segment_and_names_service_and_code() {
         for (code, language) in Language::ALL {
-            let text = settings().write(Purpose::Reset, Some(language), "042424");
-            assert_eq!(segments(&text), 1, "{code}: {} characters", text.chars().count());
-            assert!(text.contains("Latchkey") && text.contains("042424") && !text.contains('{'), "{code}");
-            assert!(!text.contains("http") && !text.contains('/'), "{code}");
+            for purpose in Purpose::ALL {
+                let text = settings().write(purpose, Some(language), "042424");
+                assert_eq!(segments(&text), 1, "{code}: {} characters for {purpose:?}", text.chars().count());
+                assert!(text.contains("Latchkey") && text.contains("042424") && !text.contains('{'), "{code}");
+                assert!(!text.contains("http") && !text.contains('/'), "{code}");
+            }
         }
     }
 

@@ -241,6 +241,18 @@ pub(super) fn reset_password(
     [Write::Update(replace_password(phone, user, epoch, new)), Write::Update(profile)]
 }
 
+/// The profile's half of a confirmation of the phone, likewise.
+pub(super) fn confirm_phone(phone: &Phone, user: UserId, epoch: u64, now: Timestamp) -> Write {
+    let profile = ItemUpdate::new(Key::profile(user))
+        .remove("#op")
+        .set("#phone_verified_at = if_not_exists(#phone_verified_at, :now)")
+        .when("#epoch = :epoch AND #phone = :phone")
+        .value(":phone", text(phone.as_e164()))
+        .value(":epoch", number(epoch))
+        .value(":now", moment(now));
+    Write::Update(profile)
+}
+
 impl Store {
     /// Makes an account, unless the phone has one.
     ///

@@ -233,20 +233,42 @@ impl Store {
         new: &PasswordHash,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let spent = ItemUpdate::new(Key::code(phone, Purpose::Reset))
-            .remove("#op")
-            .remove("#code_mac")
-            .set("#failures = :zero")
-            .set("#failures_since = :now")
-            .when("#challenge_id = :challenge AND #code_mac = :mac AND #code_ends_at > :now")
-            .value(":zero", number(0))
-            .value(":challenge", text(code.challenge.to_string()))
-            .value(":mac", (&code.mac).into())
-            .value(":now", moment(now));
+        let spent = spend(phone, Purpose::Reset, code, now);
         let [credential, profile] = accounts::reset_password(phone, user, epoch, new, now);
-        let transacted = self.transact(vec![Write::Update(spent), credential, profile]).await?;
+        let transacted = self.transact(vec![spent, credential, profile]).await?;
         Ok(matches!(transacted, Transacted::Committed))
     }
+
+    /// Uses a right code up and marks the account's phone as verified, in one transaction.
+    ///
+    /// False when the code was used or the account changed meanwhile; then nothing was written.
+    pub async fn confirm_phone(
+        &self,
+        phone: &Phone,
+        (user, epoch): (UserId, u64),
+        code: &PendingCode,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let spent = spend(phone, Purpose::VerifyPhone, code, now);
+        let transacted = self.transact(vec![spent, accounts::confirm_phone(phone, user, epoch, now)]).await?;
+        Ok(matches!(transacted, Transacted::Committed))
+    }
+}
+
+/// The part of a transaction that uses a code up: of two right ones at once one wins. The failures of the window are
+/// forgiven.
+fn spend(phone: &Phone, purpose: Purpose, code: &PendingCode, now: Timestamp) -> Write {
+    let update = ItemUpdate::new(Key::code(phone, purpose))
+        .remove("#op")
+        .remove("#code_mac")
+        .set("#failures = :zero")
+        .set("#failures_since = :now")
+        .when("#challenge_id = :challenge AND #code_mac = :mac AND #code_ends_at > :now")
+        .value(":zero", number(0))
+        .value(":challenge", text(code.challenge.to_string()))
+        .value(":mac", (&code.mac).into())
+        .value(":now", moment(now));
+    Write::Update(update)
 }
 
 impl PendingCode {

@@ -1,0 +1,53 @@
+//! `POST /auth/verify-phone/confirm`: the account's phone is confirmed, by the code.
+
+use shared::{
+    ApiError, App, Context, Fields, FromFields, Request, Response,
+    caller::Caller,
+    codes,
+    openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
+    otp::{OtpCode, Purpose},
+};
+use utoipa::ToSchema;
+
+/// The code.
+#[derive(ToSchema)]
+pub struct VerifyPhoneConfirmRequest {
+    /// The six digits.
+    #[schema(value_type = String, example = "123456")]
+    otp: OtpCode,
+}
+
+impl FromFields for VerifyPhoneConfirmRequest {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self { otp: fields.otp("otp")? })
+    }
+}
+
+/// Confirms the caller's phone with a code
+///
+/// A code has five tries; a wrong, an expired and a used code get the same answer.
+#[utoipa::path(
+    post,
+    path = "/auth/verify-phone/confirm",
+    operation_id = "verify-phone-confirm",
+    tag = "Account",
+    security(("bearer" = [])),
+    request_body = VerifyPhoneConfirmRequest,
+    responses(
+        (status = 204, description = "The phone is confirmed"),
+        CodeProblems, TokenProblems, LimitProblems, ServerProblems,
+    )
+)]
+pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    let Caller { profile, .. } = Caller::authenticate(app, ctx, &request).await?;
+    let VerifyPhoneConfirmRequest { otp } = request.read(&app.config)?;
+
+    let code = codes::compare(app, ctx, Purpose::VerifyPhone, &profile.phone, &otp).await?;
+    let account = code.account.filter(|(user, _)| *user == profile.user).ok_or(ApiError::InvalidOtp)?;
+    if app.store.confirm_phone(&profile.phone, account, &code, ctx.now).await? {
+        codes::count_verified(app, ctx, &profile.phone);
+        Ok(Response::no_content())
+    } else {
+        Err(ApiError::InvalidOtp)
+    }
+}

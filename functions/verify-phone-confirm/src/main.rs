@@ -1,0 +1,9 @@
+//! The Lambda binary of `verify-phone-confirm`.
+
+use shared::runtime::{Error, Function};
+
+fn main() -> Result<(), Error> {
+    Function::of_requests(|app, ctx, request| Box::pin(verify_phone_confirm::handle(app, ctx, request)))
+        .verifying()
+        .run()
+}

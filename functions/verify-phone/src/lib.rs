@@ -1,0 +1,58 @@
+//! `POST /auth/verify-phone`: a code by SMS, to confirm the account's phone with.
+
+use serde::Serialize;
+use shared::{
+    ApiError, App, Context, Request, Response,
+    caller::Caller,
+    codes,
+    error::TokenProblem,
+    http::StatusCode,
+    openapi::{LimitProblems, ServerProblems, TokenProblems},
+    otp::Purpose,
+    sms::Delivery,
+};
+use utoipa::ToSchema;
+
+/// That a code is on its way.
+#[derive(Serialize, ToSchema)]
+pub struct VerifyPhoneResponse {
+    /// The code, for development: only with `OTP_EXPOSE`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "042424")]
+    otp: Option<String>,
+}
+
+/// Sends a code to confirm the caller's phone with
+///
+/// It goes to `POST /auth/verify-phone/confirm` within five minutes. A phone that is confirmed already is sent nothing.
+#[utoipa::path(
+    post,
+    path = "/auth/verify-phone",
+    operation_id = "verify-phone",
+    tag = "Account",
+    security(("bearer" = [])),
+    responses(
+        (status = 202, description = "A code is on its way", body = VerifyPhoneResponse),
+        (status = 204, description = "The phone is confirmed already"),
+        TokenProblems, LimitProblems, ServerProblems,
+    )
+)]
+pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    let Caller { profile, .. } = Caller::authenticate(app, ctx, &request).await?;
+    if profile.phone_verified {
+        return Ok(Response::no_content());
+    }
+
+    let target = app.store.code_target(&profile.phone, Purpose::VerifyPhone).await?;
+    if target.account.is_none_or(|(user, _)| user != profile.user) {
+        // The phone left this account after the token was judged.
+        return Err(ApiError::InvalidToken(TokenProblem::SessionEnded));
+    }
+    let code = codes::issue(app, ctx, Purpose::VerifyPhone, &profile.phone, target).await?;
+    match code.delivery {
+        Some(Delivery::Refused(_) | Delivery::NotSent(_)) => {
+            Err(ApiError::TemporarilyUnavailable("the message was not sent".into()))
+        }
+        _ => Ok(Response::json(StatusCode::ACCEPTED, &VerifyPhoneResponse { otp: code.exposed })),
+    }
+}

@@ -1,0 +1,7 @@
+//! The Lambda binary of `verify-phone`.
+
+use shared::runtime::{Error, Function};
+
+fn main() -> Result<(), Error> {
+    Function::of_requests(|app, ctx, request| Box::pin(verify_phone::handle(app, ctx, request))).verifying().run()
+}
