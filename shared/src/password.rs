@@ -1,6 +1,7 @@
 //! Passwords: what people may choose, how it is kept, and how it is compared.
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{
         Mutex, TryLockError,
@@ -44,8 +45,14 @@ impl Password {
         if typed.chars().count() > MAX_LENGTH {
             return Err(InvalidPassword::TooLong);
         }
-        let prepared = OpaqueString::enforce(typed).map_err(|_| InvalidPassword::ForbiddenCharacter)?;
-        Ok(Self(Zeroizing::new(prepared.into_owned())))
+        let prepare = |text: &str| OpaqueString::enforce(text).map(Cow::into_owned).map(Zeroizing::new);
+        let prepared = prepare(typed).map_err(|_| InvalidPassword::ForbiddenCharacter)?;
+        // A few characters become others that are refused by themselves, such as U+0387, the middle dot: then one spelling
+        // would be taken and the same password in another would not (RFC 8264 section 7: reject what is not stable).
+        if prepare(&prepared).ok().as_ref() != Some(&prepared) {
+            return Err(InvalidPassword::ForbiddenCharacter);
+        }
+        Ok(Self(prepared))
     }
 
     fn as_bytes(&self) -> &[u8] {
@@ -382,6 +389,9 @@ mod tests {
     fn control_characters_are_refused() {
         check("with\u{0}nulls", Err(InvalidPassword::ForbiddenCharacter));
         check("with\nnewline", Err(InvalidPassword::ForbiddenCharacter));
+        // The middle dot in its two spellings: one would become the other.
+        check("with a \u{b7} dot", Err(InvalidPassword::ForbiddenCharacter));
+        check("with a \u{387} dot", Err(InvalidPassword::ForbiddenCharacter));
     }
 
     #[test]
