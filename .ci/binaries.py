@@ -30,9 +30,12 @@ EXPECTED = {
     "me": 200,
     # A function without a route answers with something else than a status.
     "authorizer": lambda answer: answer.get("isAuthorized") and set(answer["context"]) == {"sub", "sid"},
-    "change-password": 204,
+    "change-phone": 202,
+    # The event's code is not the one that was sent.
+    "change-phone-verify": 400,
     "verify-phone": 202,
     "verify-phone-confirm": 204,
+    "change-password": 204,
     # The event names a session that is not there.
     "sessions-delete": 404,
     "logout-all": 204,

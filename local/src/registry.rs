@@ -17,6 +17,11 @@ pub enum Code {
 pub const FUNCTIONS: &[(&str, Code)] = &[
     ("authorizer", Code::Event(|app, invocation, event| Box::pin(authorizer::handle(app, invocation, event)))),
     ("change-password", Code::Stateful(|app, ctx, request| Box::pin(change_password::handle(app, ctx, request)))),
+    ("change-phone", Code::Stateful(|app, ctx, request| Box::pin(change_phone::handle(app, ctx, request)))),
+    (
+        "change-phone-verify",
+        Code::Stateful(|app, ctx, request| Box::pin(change_phone_verify::handle(app, ctx, request))),
+    ),
     ("docs", Code::Stateless(docs::handle)),
     ("health", Code::Stateless(health::handle)),
     ("jwks", Code::Stateful(|app, ctx, request| Box::pin(jwks::handle(app, ctx, request)))),

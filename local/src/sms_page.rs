@@ -76,15 +76,13 @@ const PAGE: &str = r#"<!DOCTYPE html>
 mod tests {
     use shared::phone::PhoneRules;
 
-    use shared::otp::Purpose;
-
     use super::*;
 
     #[test]
     fn messages_are_shown_newest_first_and_escaped() {
         let to = PhoneRules::new("EG".parse().unwrap(), None).parse("01012345678").unwrap();
         let now = Timestamp::from_unix_seconds(1_000_000);
-        let message = |text: &str, at| Message { to: to.clone(), purpose: Purpose::Reset, text: text.to_owned(), at };
+        let message = |text: &str, at| Message { to: to.clone(), about: "reset", text: text.to_owned(), at };
         let page = render(&[message("<b>new</b>", now), message("old", Timestamp::from_unix_seconds(996_400))], now);
         let (new, old) = (page.find("&lt;b&gt;new&lt;/b&gt;").unwrap(), page.find("old</p>").unwrap());
         assert!(new < old);

@@ -104,7 +104,7 @@ impl App {
 
     /// Sends a message, and says in the log why it was not sent.
     pub async fn send(&self, message: Message) -> Delivery {
-        let (purpose, country, now) = (message.purpose.as_str(), message.to.country_code(), message.at);
+        let (purpose, country, now) = (message.about, message.to.country_code(), message.at);
         let delivery = self.sms.send(&self.config.sms, &self.keyring, message).await;
         let metric = match delivery {
             Delivery::Sent | Delivery::Unknown => Metric::CodesSent,

@@ -7,7 +7,8 @@ use crate::{
     error::{ApiError, TokenProblem},
     http::Request,
     id::{SessionId, UserId},
-    store::{Profile, SessionSummary},
+    password::{Password, Verdict},
+    store::{Credential, LoginAttempt, Profile, Receipt, SessionSummary},
     time::Timestamp,
 };
 
@@ -33,6 +34,27 @@ impl Caller {
         let profile = live_profile(app, claims.sub, claims.sid, now).await?;
         let profile = profile.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
         Ok(Self { profile, session: claims.sid })
+    }
+
+    /// Asks for the caller's password again, under the throttle of a login: the credential that it is right for, and the
+    /// count, for the case that nothing else takes it back.
+    pub async fn confirm_password(
+        &self,
+        app: &App,
+        ctx: &Context,
+        password: &Password,
+    ) -> Result<(Credential, Receipt), ApiError> {
+        let (credential, receipt) = match app.store.spend_login_attempt(&self.profile.phone, ctx.now).await? {
+            LoginAttempt::Admitted { credential, receipt } => (credential, receipt),
+            LoginAttempt::Throttled { retry_after } => return Err(ApiError::login_throttled(retry_after)),
+        };
+        // No credential: the phone left this account after the token was judged.
+        let credential = credential.filter(|credential| credential.user == self.profile.user);
+        let credential = credential.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
+        match app.hasher.verify(password, &credential.password_hash)? {
+            Verdict::Wrong => Err(ApiError::WrongPassword),
+            Verdict::Right | Verdict::RightButOutdated => Ok((credential, receipt)),
+        }
     }
 
     /// Whether the caller's session lives on, after something else was found to have changed the account.

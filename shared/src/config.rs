@@ -332,6 +332,7 @@ impl<'a> Reader<'a> {
             language: self.one_of("SMS_LANGUAGE", &Language::ALL).unwrap_or(Language::English),
             reset_template: self.with("SMS_TEMPLATE_RESET", template),
             verify_phone_template: self.with("SMS_TEMPLATE_VERIFY_PHONE", template),
+            change_phone_template: self.with("SMS_TEMPLATE_CHANGE_PHONE", template),
             webotp_domain: self.with("SMS_WEBOTP_DOMAIN", |value| {
                 let is_domain =
                     value.contains('.') && value.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));

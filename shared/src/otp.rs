@@ -61,17 +61,18 @@ pub enum Purpose {
     Reset,
     /// Showing that the account's phone is its owner's.
     VerifyPhone,
+    /// Giving this account another phone. Each account has a code of its own, so that two that want one number do not
+    /// stand in each other's way.
+    ChangePhone(UserId),
 }
 
 impl Purpose {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Reset, Self::VerifyPhone];
-
     /// Its name, in keys of the table and in what is hashed.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Reset => "reset",
             Self::VerifyPhone => "verify-phone",
+            Self::ChangePhone(_) => "change-phone",
         }
     }
 }

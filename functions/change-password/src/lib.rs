@@ -5,8 +5,8 @@ use shared::{
     caller::Caller,
     error::TokenProblem,
     openapi::{BodyProblems, LimitProblems, PasswordProblems, ServerProblems, TokenProblems},
-    password::{NewPassword, Password, Verdict},
-    store::{LoginAttempt, PasswordChange},
+    password::{NewPassword, Password},
+    store::PasswordChange,
 };
 use utoipa::ToSchema;
 
@@ -50,17 +50,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let new_password =
         new_password.not_the_phone(&profile.phone).map_err(|why| ApiError::invalid_field("/new_password", &why))?;
 
-    let credential = match app.store.spend_login_attempt(&profile.phone, ctx.now).await? {
-        LoginAttempt::Admitted { credential, .. } => credential.filter(|credential| credential.user == profile.user),
-        LoginAttempt::Throttled { retry_after } => return Err(ApiError::login_throttled(retry_after)),
-    };
-    // No credential: the phone left this account after the token was judged.
-    let credential = credential.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
-    match app.hasher.verify(&old_password, &credential.password_hash)? {
-        Verdict::Wrong => return Err(ApiError::WrongPassword),
-        Verdict::Right | Verdict::RightButOutdated => {}
-    }
-
+    let (credential, _) = caller.confirm_password(app, ctx, &old_password).await?;
     let new_hash = app.hasher.hash(&new_password)?;
     match app.store.change_password(&profile.phone, &credential, &new_hash, caller.session).await? {
         PasswordChange::Done => Ok(Response::no_content()),

@@ -32,6 +32,8 @@ use utoipa_swagger_ui::Config;
         sessions_delete::handle,
         me::handle,
         change_password::handle,
+        change_phone::handle,
+        change_phone_verify::handle,
         verify_phone::handle,
         verify_phone_confirm::handle,
         request_reset::handle,

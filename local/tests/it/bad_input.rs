@@ -12,7 +12,7 @@ fn body_routes() -> Vec<String> {
     let paths = description["paths"].as_object().unwrap().iter();
     let reading = paths.filter(|(_, operations)| operations["post"]["requestBody"].is_object());
     let routes: Vec<_> = reading.map(|(path, _)| path.clone()).collect();
-    assert_eq!(routes.len(), 7);
+    assert_eq!(routes.len(), 9);
     routes
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::harness::{TEMPLATE, World, file};
 
 /// What each event is answered with by a system that has just been started, in this order.
-const ANSWERS: [(&str, u16); 17] = [
+const ANSWERS: [(&str, u16); 19] = [
     ("register", 201),
     ("login", 200),
     ("refresh", 401),
@@ -19,6 +19,8 @@ const ANSWERS: [(&str, u16); 17] = [
     ("logout-all", 401),
     ("me", 401),
     ("change-password", 401),
+    ("change-phone", 401),
+    ("change-phone-verify", 401),
     ("verify-phone", 401),
     ("verify-phone-confirm", 401),
     ("request-reset", 202),

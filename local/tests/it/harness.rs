@@ -203,6 +203,15 @@ impl World {
         self.post("/auth/verify-reset", json!({"phone": phone, "otp": otp, "new_password": new_password})).await
     }
 
+    pub(crate) async fn change_phone(&self, token: &str, password: &str, phone: &str) -> Reply {
+        let body = json!({"password": password, "phone": phone});
+        self.send(Request::post("/auth/change-phone", body).bearer(token)).await
+    }
+
+    pub(crate) async fn change_phone_verify(&self, token: &str, phone: &str, otp: &str) -> Reply {
+        self.send(Request::post("/auth/change-phone/verify", json!({"phone": phone, "otp": otp})).bearer(token)).await
+    }
+
     pub(crate) async fn verify_phone(&self, token: &str) -> Reply {
         self.bearer(Method::POST, "/auth/verify-phone", token).await
     }

@@ -8,6 +8,15 @@ use serde_json::json;
 
 use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, TEMPLATE, World, another_code};
 
+/// A third one.
+const THIRD_PHONE: &str = "01212345678";
+
+/// Changes the phone with a code that no provider sent: a test number has one.
+async fn change_in_spite_of(world: &World, token: &str) {
+    world.change_phone(token, PASSWORD, "01000000001").await.expect(202);
+    world.change_phone_verify(token, "01000000001", "042424").await.expect(204);
+}
+
 /// Goes every way that asks something of the table.
 async fn go_every_way(world: &World) {
     world.login(PHONE, PASSWORD).await;
@@ -37,6 +46,13 @@ async fn go_every_way(world: &World) {
     world.verify_phone(&token).await.expect(202);
     world.confirm_phone(&token, &world.last_code()).await.expect(204);
     world.advance(2);
+    world.change_phone(&token, "wrong password", THIRD_PHONE).await.expect(403);
+    world.change_phone(&token, NEW_PASSWORD, THIRD_PHONE).await.expect(202);
+    world.change_phone_verify(&token, THIRD_PHONE, &world.last_code()).await.expect(204);
+    world.change_phone(&token, NEW_PASSWORD, PHONE).await.expect(202);
+    let code = world.last_code();
+    world.change_phone_verify(&token, PHONE, &code).await.expect(204);
+    world.change_phone_verify(&token, PHONE, &code).await.expect(400);
     let code = world.code(PHONE).await;
     world.request_reset(PHONE).await.expect(429);
     world.request_reset(OTHER_PHONE).await.expect(202);
@@ -58,12 +74,16 @@ async fn every_function_is_granted_what_it_uses_and_nothing_else() {
     let mut calls = world.calls();
     // Each kind of provider has a way of its own.
     for variables in [
-        [("SMS_PROVIDER", "sns"), ("SMS_FLOOR_MS", "0"), ("SMS_API_URL", "")],
-        [("SMS_PROVIDER", "http"), ("SMS_FLOOR_MS", "0"), ("SMS_API_URL", "https://hook.example")],
+        [("SMS_PROVIDER", "sns"), ("SMS_API_URL", "")],
+        [("SMS_PROVIDER", "http"), ("SMS_API_URL", "https://hook.example")],
     ] {
+        let variables = [&variables[..], &[("SMS_FLOOR_MS", "0"), ("TEST_NUMBERS", "01000000001=042424")]].concat();
         let world = World::with(&variables).with_account().await;
         world.request_reset(PHONE).await.expect(202);
-        world.verify_phone(&world.token(PASSWORD).await).await;
+        let token = world.token(PASSWORD).await;
+        world.verify_phone(&token).await;
+        world.change_phone(&token, PASSWORD, THIRD_PHONE).await;
+        change_in_spite_of(&world, &token).await;
         calls.extend(world.calls());
     }
     let mut used: BTreeMap<String, BTreeSet<Permission>> = BTreeMap::new();
@@ -104,10 +124,19 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
         names
     };
     assert_eq!(readers("SigningKeys"), ["login", "refresh", "rotate-keys"]);
-    assert_eq!(readers("SmsCredentials"), ["request-reset", "verify-phone"]);
+    assert_eq!(readers("SmsCredentials"), ["change-phone", "change-phone-verify", "request-reset", "verify-phone"]);
     assert_eq!(
         readers("SecretKey"),
-        ["login", "refresh", "request-reset", "verify-phone", "verify-phone-confirm", "verify-reset"]
+        [
+            "change-phone",
+            "change-phone-verify",
+            "login",
+            "refresh",
+            "request-reset",
+            "verify-phone",
+            "verify-phone-confirm",
+            "verify-reset"
+        ]
     );
 }
 

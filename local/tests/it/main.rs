@@ -11,6 +11,8 @@
 mod authorizer;
 mod bad_input;
 mod change_password;
+mod change_phone;
+mod change_phone_verify;
 mod contract;
 mod docs;
 mod events;

@@ -72,6 +72,14 @@ async fn requests_wait_for_the_table_as_often_as_budgeted() {
     world.confirm_phone(&token, &world.last_code()).await.expect(204);
     assert_eq!(steps(world.calls()), 3, "verify-phone-confirm");
 
+    world.change_phone(&token, NEW_PASSWORD, "01212345678").await.expect(202);
+    assert_eq!(steps(world.calls()), 4, "change-phone");
+    world.change_phone_verify(&token, "01212345678", &world.last_code()).await.expect(204);
+    assert_eq!(steps(world.calls()), 4, "change-phone-verify");
+    world.change_phone(&token, NEW_PASSWORD, PHONE).await.expect(202);
+    world.change_phone_verify(&token, PHONE, &world.last_code()).await.expect(204);
+    world.calls();
+
     let code = world.code(PHONE).await;
     assert_eq!(steps(world.calls()), 2, "request-reset");
 

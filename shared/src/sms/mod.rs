@@ -25,7 +25,7 @@ use crate::{
 };
 
 pub use post::HttpsPoster;
-pub use text::{Language, TextSettings, segments};
+pub use text::{Language, Notice, TextSettings, segments};
 
 /// Who sends text messages: `SMS_PROVIDER`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,8 +229,8 @@ fn why_no_credentials(error: &KeyringError) -> String {
 pub struct Message {
     /// Whom it goes to.
     pub to: Phone,
-    /// What it is about.
-    pub purpose: Purpose,
+    /// What it is about: the purpose of its code, or the notice that it is.
+    pub about: &'static str,
     /// What it says.
     pub text: String,
     /// When it was handed over.
@@ -247,7 +247,18 @@ impl Message {
         code: &OtpCode,
         at: Timestamp,
     ) -> Self {
-        Self { to: to.clone(), purpose, text: settings.write(purpose, language, code.reveal()), at }
+        Self { to: to.clone(), about: purpose.as_str(), text: settings.write(purpose, language, code.reveal()), at }
+    }
+
+    /// A message that tells of something.
+    pub fn notice(
+        settings: &TextSettings,
+        notice: Notice,
+        language: Option<Language>,
+        to: &Phone,
+        at: Timestamp,
+    ) -> Self {
+        Self { to: to.clone(), about: notice.as_str(), text: settings.write_notice(notice, language), at }
     }
 }
 
@@ -331,7 +342,7 @@ mod tests {
     fn nothing_prints_a_message() {
         let message = Message {
             to: phone("01012345678"),
-            purpose: Purpose::Reset,
+            about: "reset",
             text: "042424".to_owned(),
             at: Timestamp::from_unix_seconds(0),
         };
@@ -343,7 +354,7 @@ mod tests {
         let outbox = Outbox::default();
         for second in 0..250 {
             let at = Timestamp::from_unix_seconds(second);
-            outbox.push(Message { to: phone("01012345678"), purpose: Purpose::Reset, text: String::new(), at });
+            outbox.push(Message { to: phone("01012345678"), about: "reset", text: String::new(), at });
         }
         let messages = outbox.messages();
         assert_eq!(messages.len(), Outbox::KEPT);

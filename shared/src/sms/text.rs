@@ -68,6 +68,23 @@ impl Language {
                 "{service}: yangi parol o'rnatish uchun kodingiz {code}. Uni hech kimga bermang. So'ramagan \
                  bo'lsangiz, e'tibor bermang."
             }
+            (Purpose::ChangePhone(_), Self::English) => {
+                "{service}: {code} is your code to use this phone number for your account. Do not share it. If you did \
+                 not ask for it, ignore this message."
+            }
+            (Purpose::ChangePhone(_), Self::Arabic) => "{service}: {code} رمز تغيير رقم حسابك. لا تشاركه مع أحد.",
+            (Purpose::ChangePhone(_), Self::Spanish) => {
+                "{service}: {code} es tu clave para usar este teléfono en tu cuenta. No la compartas. Si no la \
+                 pediste, ignora este mensaje."
+            }
+            (Purpose::ChangePhone(_), Self::Korean) => {
+                "{service}: 계정 전화번호 변경 코드 {code}. 다른 사람에게 알려주지 마세요."
+            }
+            (Purpose::ChangePhone(_), Self::Russian) => "{service}: {code} код для смены номера. Никому не сообщайте.",
+            (Purpose::ChangePhone(_), Self::Uzbek) => {
+                "{service}: hisobingizda bu raqamdan foydalanish kodi {code}. Uni hech kimga bermang. So'ramagan \
+                 bo'lsangiz, e'tibor bermang."
+            }
             (Purpose::VerifyPhone, Self::English) => {
                 "{service}: {code} is your code to confirm this phone number. Do not share it. If you did not ask for \
                  it, ignore this message."
@@ -91,6 +108,43 @@ impl Language {
     }
 }
 
+/// What an account's owner is told of, without having asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The account has another phone now; told to the one that it had.
+    PhoneChanged,
+}
+
+impl Notice {
+    /// Its name, for logs and webhooks.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PhoneChanged => "phone-changed",
+        }
+    }
+
+    const fn template(self, language: Language) -> &'static str {
+        match (self, language) {
+            (Self::PhoneChanged, Language::English) => {
+                "{service}: your account was moved to another phone number. If this was not you, contact support at once."
+            }
+            (Self::PhoneChanged, Language::Arabic) => "{service}: تم تغيير رقم حسابك. إن لم تكن أنت فاتصل بالدعم.",
+            (Self::PhoneChanged, Language::Spanish) => {
+                "{service}: tu cuenta ahora usa otro teléfono. Si no lo hiciste, contacta a soporte de inmediato."
+            }
+            (Self::PhoneChanged, Language::Korean) => {
+                "{service}: 계정 전화번호가 변경되었습니다. 본인이 아니면 고객센터에 문의하세요."
+            }
+            (Self::PhoneChanged, Language::Russian) => {
+                "{service}: номер аккаунта изменён. Не вы? Напишите в поддержку."
+            }
+            (Self::PhoneChanged, Language::Uzbek) => {
+                "{service}: hisobingiz boshqa raqamga o'tkazildi. Bu siz bo'lmasangiz, darhol yordamga murojaat qiling."
+            }
+        }
+    }
+}
+
 /// How messages are written here: `SERVICE_NAME` and `SMS_*`.
 #[derive(Clone, Debug)]
 pub struct TextSettings {
@@ -102,6 +156,8 @@ pub struct TextSettings {
     pub reset_template: Option<String>,
     /// `SMS_TEMPLATE_VERIFY_PHONE`: instead of the catalogue.
     pub verify_phone_template: Option<String>,
+    /// `SMS_TEMPLATE_CHANGE_PHONE`: instead of the catalogue.
+    pub change_phone_template: Option<String>,
     /// `SMS_WEBOTP_DOMAIN`: the site whose pages may read the code.
     pub webotp_domain: Option<String>,
     /// `SMS_ANDROID_APP_HASH`: the app that may read the code.
@@ -109,6 +165,11 @@ pub struct TextSettings {
 }
 
 impl TextSettings {
+    /// The text of a notice.
+    pub fn write_notice(&self, notice: Notice, language: Option<Language>) -> String {
+        notice.template(language.unwrap_or(self.language)).replace("{service}", &self.service_name)
+    }
+
     /// The text of a message that carries a code.
     ///
     /// After it, on lines of their own: the app's hash (SMS Retriever API), and at last the site and the code (WICG,
@@ -117,6 +178,7 @@ impl TextSettings {
         let own = match purpose {
             Purpose::Reset => self.reset_template.as_deref(),
             Purpose::VerifyPhone => self.verify_phone_template.as_deref(),
+            Purpose::ChangePhone(_) => self.change_phone_template.as_deref(),
         };
         let template = own.unwrap_or(language.unwrap_or(self.language).template(purpose));
         let mut text = template.replace("{service}", &self.service_name).replace("{code}", code);
@@ -158,6 +220,7 @@ mod tests {
             language: Language::English,
             reset_template: None,
             verify_phone_template: None,
+            change_phone_template: None,
             webotp_domain: None,
             android_app_hash: None,
         }
@@ -166,12 +229,16 @@ mod tests {
     #[test]
     fn every_message_is_one_segment_and_names_service_and_code() {
         for (code, language) in Language::ALL {
-            for purpose in Purpose::ALL {
+            let user = crate::id::UserId::from_bytes([0; 16]);
+            for purpose in [Purpose::Reset, Purpose::VerifyPhone, Purpose::ChangePhone(user)] {
                 let text = settings().write(purpose, Some(language), "042424");
                 assert_eq!(segments(&text), 1, "{code}: {} characters for {purpose:?}", text.chars().count());
                 assert!(text.contains("Latchkey") && text.contains("042424") && !text.contains('{'), "{code}");
                 assert!(!text.contains("http") && !text.contains('/'), "{code}");
             }
+            let notice = settings().write_notice(Notice::PhoneChanged, Some(language));
+            assert_eq!(segments(&notice), 1, "{code}: {} characters in the notice", notice.chars().count());
+            assert!(notice.contains("Latchkey") && !notice.contains('{'), "{code}");
         }
     }
 

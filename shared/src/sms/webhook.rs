@@ -42,7 +42,7 @@ pub(super) async fn send(
             "to": message.to.as_e164(),
             "from": sender,
             "text": message.text,
-            "purpose": message.purpose.as_str(),
+            "purpose": message.about,
         },
     });
     let body = Zeroizing::new(body.to_string());

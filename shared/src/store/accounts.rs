@@ -253,7 +253,70 @@ pub(super) fn confirm_phone(phone: &Phone, user: UserId, epoch: u64, now: Timest
     Write::Update(profile)
 }
 
+/// The writes of a change of phone, likewise: the new phone's credential first.
+pub(super) fn change_phone(
+    profile: &Profile,
+    credential: &Credential,
+    new: &Phone,
+    staying: SessionId,
+    now: Timestamp,
+) -> [Write; 4] {
+    let (user, epoch) = (profile.user, profile.epoch);
+    let taken_over = new_credential(user, new, &credential.password_hash, epoch + 1);
+    let left = ItemUpdate::new(Key::credential(&profile.phone))
+        .remove("#op")
+        .remove("#user_id")
+        .remove("#password_hash")
+        .remove("#epoch")
+        .remove("#login_failures")
+        .remove("#login_attempted_at")
+        .set("#expires_at = :ghost_expires_at")
+        .when("#user_id = :user AND #epoch = :epoch AND #password_hash = :hash")
+        .value(":user", text(user.to_string()))
+        .value(":epoch", number(epoch))
+        .value(":hash", (&credential.password_hash).into())
+        .value(":ghost_expires_at", ttl(now.plus(GHOST_LIFETIME)));
+    let moved = raise_epoch(user, &profile.phone, epoch)
+        .set("#phone = :new_phone")
+        .set("#phone_verified_at = :now")
+        .value(":new_phone", text(new.as_e164()))
+        .value(":now", moment(now));
+    [Write::Update(taken_over), Write::Update(left), Write::Update(moved), Write::Update(stay(user, staying, epoch))]
+}
+
+/// The credential of an account that a phone gets, under the condition that it has none. A ghost's throttle is forgotten.
+fn new_credential(user: UserId, phone: &Phone, password_hash: &PasswordHash, epoch: u64) -> ItemUpdate {
+    ItemUpdate::new(Key::credential(phone))
+        .set("#user_id = :user")
+        .set("#password_hash = :hash")
+        .set("#epoch = :epoch")
+        .set("#expires_at = :never")
+        .remove("#op")
+        .remove("#login_failures")
+        .remove("#login_attempted_at")
+        .when("attribute_not_exists(#password_hash)")
+        .value(":user", text(user.to_string()))
+        .value(":hash", password_hash.into())
+        .value(":epoch", number(epoch))
+        .value(":never", text(NEVER))
+}
+
+/// The session that stays when all others end: its epoch is raised with the account's.
+fn stay(user: UserId, session: SessionId, epoch: u64) -> ItemUpdate {
+    ItemUpdate::new(Key::session(user, session))
+        .set("#epoch = :next_epoch")
+        .when("#epoch = :epoch")
+        .value(":epoch", number(epoch))
+        .value(":next_epoch", number(epoch + 1))
+}
+
 impl Store {
+    /// The credential of a phone that has an account.
+    pub(super) async fn credential(&self, phone: &Phone) -> Result<Option<Credential>, StoreError> {
+        let item = self.read(Key::credential(phone)).await?;
+        Ok(item.as_ref().map(Credential::read).transpose()?.flatten())
+    }
+
     /// Makes an account, unless the phone has one.
     ///
     /// One transaction: the credential under the condition that there is no password yet (a ghost's throttle is
@@ -267,19 +330,7 @@ impl Store {
         limit: Limit<'_>,
         now: Timestamp,
     ) -> Result<Registration, StoreError> {
-        let credential = ItemUpdate::new(Key::credential(phone))
-            .set("#user_id = :user")
-            .set("#password_hash = :hash")
-            .set("#epoch = :epoch")
-            .set("#expires_at = :never")
-            .remove("#op")
-            .remove("#login_failures")
-            .remove("#login_attempted_at")
-            .when("attribute_not_exists(#password_hash)")
-            .value(":user", text(user.to_string()))
-            .value(":hash", password_hash.into())
-            .value(":epoch", number(FIRST_EPOCH))
-            .value(":never", text(NEVER));
+        let credential = new_credential(user, phone, password_hash, FIRST_EPOCH);
         let profile = NewItem {
             key: Key::profile(user),
             attributes: [
@@ -377,15 +428,10 @@ impl Store {
         staying: SessionId,
     ) -> Result<PasswordChange, StoreError> {
         let (user, epoch) = (credential.user, credential.epoch);
-        let session = ItemUpdate::new(Key::session(user, staying))
-            .set("#epoch = :next_epoch")
-            .when("#epoch = :epoch")
-            .value(":epoch", number(epoch))
-            .value(":next_epoch", number(epoch + 1));
         let writes = vec![
             Write::Update(replace_password(phone, user, epoch, new)),
             Write::Update(raise_epoch(user, phone, epoch)),
-            Write::Update(session),
+            Write::Update(stay(user, staying, epoch)),
         ];
         Ok(match self.transact(writes).await? {
             Transacted::Committed => PasswordChange::Done,

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Store, accounts,
+    Store,
+    accounts::{self, Profile},
     expression::{ItemUpdate, Write},
     item::{Item, moment, number, text, ttl},
     keys::{CHALLENGE_ID, CODE_MAC, EPOCH, FAILURES, FAILURES_SINCE, Key, RESEND_AT, USER_ID},
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     error::Bucket,
-    id::{ChallengeId, UserId},
+    id::{ChallengeId, SessionId, UserId},
     otp::{OtpMac, Purpose},
     password::PasswordHash,
     phone::Phone,
@@ -34,6 +35,14 @@ pub struct CodeTarget {
     /// kills the codes that are open.
     pub account: Option<(UserId, u64)>,
     failures_since: Option<Timestamp>,
+}
+
+impl CodeTarget {
+    /// The same phone, for a code of this account's.
+    #[must_use]
+    pub fn for_account(self, user: UserId, epoch: u64) -> Self {
+        Self { account: Some((user, epoch)), ..self }
+    }
 }
 
 /// A code to be issued.
@@ -80,6 +89,17 @@ pub enum CodeAttempt {
     None,
     /// The phone had too many wrong codes.
     LimitReached(LimitReached),
+}
+
+/// What became of a change of phone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PhoneChange {
+    /// The account has the new phone.
+    Done,
+    /// The new phone has an account.
+    PhoneTaken,
+    /// The code was used, or account or session changed meanwhile; nothing was written.
+    Outrun,
 }
 
 /// A code that waits to be typed in.
@@ -237,6 +257,32 @@ impl Store {
         let [credential, profile] = accounts::reset_password(phone, user, epoch, new, now);
         let transacted = self.transact(vec![spent, credential, profile]).await?;
         Ok(matches!(transacted, Transacted::Committed))
+    }
+
+    /// Uses a right code up and moves the account to the phone that it was sent to, which counts as verified; ends every
+    /// session but one.
+    ///
+    /// One transaction: the code, the credential of the new phone under the condition that it has no account, that of the
+    /// old one (which becomes a ghost: the number is free), the profile, and the session that stays.
+    pub async fn change_phone(
+        &self,
+        profile: &Profile,
+        new: &Phone,
+        code: &PendingCode,
+        staying: SessionId,
+        now: Timestamp,
+    ) -> Result<PhoneChange, StoreError> {
+        let Some(credential) = self.credential(&profile.phone).await? else { return Ok(PhoneChange::Outrun) };
+        let spent = spend(new, Purpose::ChangePhone(profile.user), code, now);
+        let mut writes = vec![spent];
+        writes.extend(accounts::change_phone(profile, &credential, new, staying, now));
+        Ok(match self.transact(writes).await? {
+            Transacted::Committed => PhoneChange::Done,
+            Transacted::Refused(parts) => match parts.as_slice() {
+                [Part::Fine, Part::Failed(_), ..] => PhoneChange::PhoneTaken,
+                _ => PhoneChange::Outrun,
+            },
+        })
     }
 
     /// Uses a right code up and marks the account's phone as verified, in one transaction.

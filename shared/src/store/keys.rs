@@ -43,7 +43,11 @@ impl Key {
 
     /// The open code of a phone for a purpose, and the failures of its window.
     pub(super) fn code(phone: &Phone, purpose: Purpose) -> Self {
-        Self { partition: phone_partition(phone), sort: format!("OTP#{}", purpose.as_str()) }
+        let sort = match purpose {
+            Purpose::Reset | Purpose::VerifyPhone => format!("OTP#{}", purpose.as_str()),
+            Purpose::ChangePhone(user) => format!("OTP#{}#{user}", purpose.as_str()),
+        };
+        Self { partition: phone_partition(phone), sort }
     }
 
     /// All that others may know of a user.

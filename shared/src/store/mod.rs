@@ -15,7 +15,7 @@ mod wire;
 use aws_sdk_dynamodb::Client;
 
 pub use accounts::{Credential, EpochRaise, LoginAttempt, LoginCompletion, PasswordChange, Profile, Registration};
-pub use codes::{CodeAttempt, CodeIssue, CodeTarget, NewCode, PendingCode};
+pub use codes::{CodeAttempt, CodeIssue, CodeTarget, NewCode, PendingCode, PhoneChange};
 pub use key_set::Publication;
 pub use keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use limits::{Limit, LimitReached};

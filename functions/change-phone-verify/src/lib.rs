@@ -1,0 +1,73 @@
+//! `POST /auth/change-phone/verify`: the account has the new phone, by the code.
+
+use shared::{
+    ApiError, App, Context, Fields, FromFields, Request, Response,
+    caller::Caller,
+    codes,
+    error::TokenProblem,
+    openapi::{CodeProblems, LimitProblems, PhoneProblems, ServerProblems, TokenProblems},
+    otp::{OtpCode, Purpose},
+    phone::Phone,
+    sms::{Message, Notice},
+    store::PhoneChange,
+};
+use utoipa::ToSchema;
+
+/// The new phone, and the code that was sent to it.
+#[derive(ToSchema)]
+pub struct ChangePhoneVerifyRequest {
+    /// The phone that the account is to have, in any spelling.
+    #[schema(value_type = String, example = "01112345678")]
+    phone: Phone,
+    /// The six digits.
+    #[schema(value_type = String, example = "123456")]
+    otp: OtpCode,
+}
+
+impl FromFields for ChangePhoneVerifyRequest {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let (phone, otp) = (fields.phone("phone"), fields.otp("otp"));
+        Some(Self { phone: phone?, otp: otp? })
+    }
+}
+
+/// Gives the account another phone with a code
+///
+/// From now on the account is signed in to with the new phone, which counts as confirmed; the old one is free, and is told.
+/// Every other session ends.
+#[utoipa::path(
+    post,
+    path = "/auth/change-phone/verify",
+    operation_id = "change-phone-verify",
+    tag = "Account",
+    security(("bearer" = [])),
+    request_body = ChangePhoneVerifyRequest,
+    responses(
+        (status = 204, description = "The account has the new phone; every other session has ended"),
+        CodeProblems, TokenProblems, PhoneProblems, LimitProblems, ServerProblems,
+    )
+)]
+pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    let caller = Caller::authenticate(app, ctx, &request).await?;
+    let profile = &caller.profile;
+    let ChangePhoneVerifyRequest { phone, otp } = request.read(&app.config)?;
+
+    let code = codes::compare(app, ctx, Purpose::ChangePhone(profile.user), &phone, &otp).await?;
+    if code.account != Some((profile.user, profile.epoch)) {
+        // Sessions were ended since: codes with them.
+        return Err(ApiError::InvalidOtp);
+    }
+    match app.store.change_phone(profile, &phone, &code, caller.session, ctx.now).await? {
+        PhoneChange::Done => {}
+        // Told to somebody who has shown that the phone is theirs.
+        PhoneChange::PhoneTaken => return Err(ApiError::PhoneTaken),
+        PhoneChange::Outrun if caller.is_still_signed_in(app, ctx).await? => return Err(ApiError::InvalidOtp),
+        PhoneChange::Outrun => return Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
+    }
+    codes::count_verified(app, ctx, &phone);
+    let settings = &app.config.sms.text;
+    let notice = Message::notice(settings, Notice::PhoneChanged, ctx.language, &profile.phone, ctx.now);
+    // Whatever comes of it: the phone is changed.
+    app.send(notice).await;
+    Ok(Response::no_content())
+}

@@ -1,0 +1,9 @@
+//! The Lambda binary of `change-phone-verify`.
+
+use shared::runtime::{Error, Function};
+
+fn main() -> Result<(), Error> {
+    Function::of_requests(|app, ctx, request| Box::pin(change_phone_verify::handle(app, ctx, request)))
+        .verifying()
+        .run()
+}

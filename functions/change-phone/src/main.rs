@@ -1,0 +1,10 @@
+//! The Lambda binary of `change-phone`.
+
+use shared::runtime::{Error, Function};
+
+fn main() -> Result<(), Error> {
+    Function::of_requests(|app, ctx, request| Box::pin(change_phone::handle(app, ctx, request)))
+        .hashing()
+        .verifying()
+        .run()
+}
