@@ -23,11 +23,18 @@ pub const JWKS_MAX_AGE: Duration = Duration::from_mins(5);
 /// authorizers").
 const FOREIGN_CACHE: Duration = Duration::from_hours(2);
 
-/// For copies of copies, and clocks that do not agree.
-const MARGIN: Duration = Duration::from_mins(5);
+/// For our own copies of the table's item, copies of copies, clocks that do not agree, and the steps of a rotation.
+const MARGIN: Duration = Duration::from_mins(10);
 
 /// How long a new key is published before it signs (SECURITY J10).
 pub const PUBLISHED_BEFORE: Duration = FOREIGN_CACHE.saturating_add(JWKS_MAX_AGE).saturating_add(MARGIN);
+
+/// What of that must be left when it is published: the rest is for the steps before.
+const LEFT_WHEN_PUBLISHED: Duration = PUBLISHED_BEFORE.saturating_sub(Duration::from_mins(5));
+
+/// What of that must be left when the signers get it. They may use an older copy for [`PUBLISHED_BEFORE`] when they
+/// cannot read it, and the old key must not have retired by then.
+const LEFT_WHEN_FINISHED: Duration = Duration::from_hours(1);
 
 /// How long a key stays published after its last signature: what its last token lives at the longest (RFC 9700 section
 /// 2.2, and the bound of `ACCESS_TOKEN_TTL_SECONDS`), and as much as others may be late (SECURITY J10).
@@ -213,12 +220,12 @@ impl KeySchedule {
 
     /// Whether everybody will know the new key before it signs when it is published now.
     pub fn is_announced_in_time(&self, current: &Self, now: Timestamp) -> bool {
-        self.starts_after(current, now, FOREIGN_CACHE.saturating_add(JWKS_MAX_AGE))
+        self.starts_after(current, now, LEFT_WHEN_PUBLISHED)
     }
 
-    /// Whether the new key has not been due yet, so that the old ones retire when this schedule says.
+    /// Whether the new key is not due yet for a good while, so that nobody signs with an old one that has retired.
     pub fn is_in_time(&self, current: &Self, now: Timestamp) -> bool {
-        self.starts_after(current, now, Duration::ZERO)
+        self.starts_after(current, now, LEFT_WHEN_FINISHED)
     }
 
     fn starts_after(&self, current: &Self, now: Timestamp, notice: Duration) -> bool {

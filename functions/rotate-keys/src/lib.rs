@@ -106,7 +106,7 @@ impl Rotation<'_> {
         if self.secret.pending(token).await?.is_some() {
             return Ok(());
         }
-        let current = self.secret.current().await?;
+        let (_, current) = self.secret.current().await?;
         let next = self.with_new_key(&current, self.next_generation(&current).await?)?;
         self.secret.put_pending(token, &next).await
     }
@@ -114,7 +114,7 @@ impl Rotation<'_> {
     /// Publishes the new key beside those that are published. Nothing is taken away yet: should the rotation end here,
     /// those that sign go on as if it had not begun.
     async fn set(&self, token: &str) -> Result<(), ApiError> {
-        let (current, next) = tokio::try_join!(self.secret.current(), self.next(token))?;
+        let ((_, current), next) = tokio::try_join!(self.secret.current(), self.next(token))?;
         if !next.is_announced_in_time(&current, self.now) {
             return self.give_up(token).await;
         }
@@ -139,14 +139,15 @@ impl Rotation<'_> {
     /// Hands the schedule to the signers, and only then says when the others retire.
     async fn finish(&self, token: &str) -> Result<(), ApiError> {
         if let Version::Pending = self.secret.version(token).await? {
-            let (current, next) = tokio::try_join!(self.secret.current(), self.next(token))?;
+            let ((version, current), next) = tokio::try_join!(self.secret.current(), self.next(token))?;
+            // Looked at after that: whoever removes a key publishes first.
             let is_announced = self.published().await?.generation == next.generation();
             if !is_announced || !next.is_in_time(&current, self.now) {
                 return self.give_up(token).await;
             }
-            self.secret.promote(token).await?;
+            self.secret.promote(token, &version).await?;
         }
-        let schedule = self.secret.current().await?;
+        let (_, schedule) = self.secret.current().await?;
         let key_set = KeySet { generation: schedule.generation() + 1, ..schedule.key_set() };
         match self.app.store.publish(&key_set).await? {
             Publication::Done => {
@@ -166,7 +167,7 @@ impl Rotation<'_> {
 
     /// Takes a key out of everything at once. Published first: whatever happens next, its tokens are refused.
     async fn remove(&self, kid: &str) -> Result<Value, ApiError> {
-        let current = self.secret.current().await?;
+        let (_, current) = self.secret.current().await?;
         let generation = self.next_generation(&current).await?;
         let is_published = self.published().await?.keys.iter().any(|key| key.key.kid() == kid);
         let mut left = match current.without(kid, generation, self.now) {

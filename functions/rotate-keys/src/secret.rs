@@ -55,11 +55,11 @@ impl<'a> RotatedSecret<'a> {
         Ok(output.version_ids_to_stages.unwrap_or_default().into_iter().collect())
     }
 
-    /// The schedule that the functions read.
-    pub(crate) async fn current(&self) -> Result<KeySchedule, ApiError> {
+    /// The schedule that the functions read, and which version of the secret that is.
+    pub(crate) async fn current(&self) -> Result<(String, KeySchedule), ApiError> {
         let call = self.client.get_secret_value().secret_id(self.arn).version_stage(CURRENT);
         let output = call.send().await.map_err(failed)?;
-        schedule(output.secret_string)
+        Ok((output.version_id.unwrap_or_default(), schedule(output.secret_string)?))
     }
 
     /// The schedule that is being rotated in; none before it is made.
@@ -97,13 +97,11 @@ impl<'a> RotatedSecret<'a> {
         Ok(())
     }
 
-    /// Makes the pending version the one that the functions read.
-    pub(crate) async fn promote(&self, token: &str) -> Result<(), ApiError> {
-        let labels = self.labels().await?;
-        let current = labels.into_iter().find(|(_, labels)| labels.iter().any(|label| label == CURRENT));
+    /// Makes the pending version the one that the functions read, in place of `current` and of no other: should somebody
+    /// have put another one there meanwhile, nothing happens.
+    pub(crate) async fn promote(&self, token: &str, current: &str) -> Result<(), ApiError> {
         let call = self.client.update_secret_version_stage().secret_id(self.arn).version_stage(CURRENT);
-        let call = call.move_to_version_id(token).set_remove_from_version_id(current.map(|(version, _)| version));
-        call.send().await.map_err(failed)?;
+        call.move_to_version_id(token).remove_from_version_id(current).send().await.map_err(failed)?;
         Ok(())
     }
 
