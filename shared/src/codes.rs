@@ -1,5 +1,8 @@
 //! One-time codes as endpoints use them: issued and sent, tried and compared.
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::{
     app::{App, SmsSubjects},
     context::Context,
@@ -11,6 +14,15 @@ use crate::{
     sms::{Delivery, Message},
     store::{CodeAttempt, CodeIssue, CodeTarget, NewCode, PendingCode},
 };
+
+/// That a code is on its way.
+#[derive(Serialize, ToSchema)]
+pub struct CodeSentResponse {
+    /// The code, for development: only with `OTP_EXPOSE`. For a phone without an account it is one that nobody takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "042424")]
+    pub otp: Option<String>,
+}
 
 /// A code that was issued.
 #[derive(Debug)]

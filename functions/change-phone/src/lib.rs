@@ -1,10 +1,9 @@
 //! `POST /auth/change-phone`: a code to the phone that the account is to have.
 
-use serde::Serialize;
 use shared::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     caller::Caller,
-    codes,
+    codes::{self, CodeSentResponse},
     http::StatusCode,
     openapi::{BodyProblems, LimitProblems, PasswordProblems, ServerProblems, TokenProblems},
     otp::Purpose,
@@ -32,15 +31,6 @@ impl FromFields for ChangePhoneRequest {
     }
 }
 
-/// That a code is on its way.
-#[derive(Serialize, ToSchema)]
-pub struct ChangePhoneResponse {
-    /// The code, for development: only with `OTP_EXPOSE`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "042424")]
-    otp: Option<String>,
-}
-
 /// Sends a code to the phone that the account is to have
 ///
 /// Nothing changes until the code comes back to `POST /auth/change-phone/verify`, within five minutes. The answer is the
@@ -53,7 +43,7 @@ pub struct ChangePhoneResponse {
     security(("bearer" = [])),
     request_body = ChangePhoneRequest,
     responses(
-        (status = 202, description = "A code is on its way to the new phone", body = ChangePhoneResponse),
+        (status = 202, description = "A code is on its way to the new phone", body = CodeSentResponse),
         BodyProblems, TokenProblems, PasswordProblems, LimitProblems, ServerProblems,
     )
 )]
@@ -73,6 +63,6 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     match code.delivery {
         Some(Delivery::Refused(_)) => Err(ApiError::invalid_field("/phone", &"cannot be sent a message")),
         Some(Delivery::NotSent(_)) => Err(ApiError::TemporarilyUnavailable("the message was not sent".into())),
-        _ => Ok(Response::json(StatusCode::ACCEPTED, &ChangePhoneResponse { otp: code.exposed })),
+        _ => Ok(Response::json(StatusCode::ACCEPTED, &CodeSentResponse { otp: code.exposed })),
     }
 }

@@ -1,8 +1,8 @@
 //! `POST /auth/request-reset`: a code by SMS, to set a new password with.
 
-use serde::Serialize;
 use shared::{
-    ApiError, App, Context, Fields, FromFields, Request, Response, codes,
+    ApiError, App, Context, Fields, FromFields, Request, Response,
+    codes::{self, CodeSentResponse},
     http::StatusCode,
     openapi::{BodyProblems, LimitProblems, ServerProblems},
     otp::Purpose,
@@ -25,15 +25,6 @@ impl FromFields for RequestResetRequest {
     }
 }
 
-/// That the request was taken; not whether the phone has an account.
-#[derive(Serialize, ToSchema)]
-pub struct RequestResetResponse {
-    /// The code, for development: only with `OTP_EXPOSE`. For a phone without an account it is a code that no one takes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "042424")]
-    otp: Option<String>,
-}
-
 /// Sends a code to set a new password with
 ///
 /// The answer is the same whether or not the phone has an account. The code goes to `POST /auth/verify-reset` within
@@ -45,7 +36,7 @@ pub struct RequestResetResponse {
     tag = "Password reset",
     request_body = RequestResetRequest,
     responses(
-        (status = 202, description = "If the phone has an account, a code is on its way", body = RequestResetResponse),
+        (status = 202, description = "If the phone has an account, a code is on its way", body = CodeSentResponse),
         BodyProblems, LimitProblems, ServerProblems,
     )
 )]
@@ -58,5 +49,5 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let code = codes::issue(app, ctx, Purpose::Reset, &phone, target).await?;
     // What came of its message is not told: it would tell whether there is an account.
     app.wait_until_all_take_as_long(started).await;
-    Ok(Response::json(StatusCode::ACCEPTED, &RequestResetResponse { otp: code.exposed }))
+    Ok(Response::json(StatusCode::ACCEPTED, &CodeSentResponse { otp: code.exposed }))
 }

@@ -1,26 +1,15 @@
 //! `POST /auth/verify-phone`: a code by SMS, to confirm the account's phone with.
 
-use serde::Serialize;
 use shared::{
     ApiError, App, Context, Request, Response,
     caller::Caller,
-    codes,
+    codes::{self, CodeSentResponse},
     error::TokenProblem,
     http::StatusCode,
     openapi::{LimitProblems, ServerProblems, TokenProblems},
     otp::Purpose,
     sms::Delivery,
 };
-use utoipa::ToSchema;
-
-/// That a code is on its way.
-#[derive(Serialize, ToSchema)]
-pub struct VerifyPhoneResponse {
-    /// The code, for development: only with `OTP_EXPOSE`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "042424")]
-    otp: Option<String>,
-}
 
 /// Sends a code to confirm the caller's phone with
 ///
@@ -32,7 +21,7 @@ pub struct VerifyPhoneResponse {
     tag = "Account",
     security(("bearer" = [])),
     responses(
-        (status = 202, description = "A code is on its way", body = VerifyPhoneResponse),
+        (status = 202, description = "A code is on its way", body = CodeSentResponse),
         (status = 204, description = "The phone is confirmed already"),
         TokenProblems, LimitProblems, ServerProblems,
     )
@@ -53,6 +42,6 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         Some(Delivery::Refused(_) | Delivery::NotSent(_)) => {
             Err(ApiError::TemporarilyUnavailable("the message was not sent".into()))
         }
-        _ => Ok(Response::json(StatusCode::ACCEPTED, &VerifyPhoneResponse { otp: code.exposed })),
+        _ => Ok(Response::json(StatusCode::ACCEPTED, &CodeSentResponse { otp: code.exposed })),
     }
 }

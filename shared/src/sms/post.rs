@@ -13,6 +13,7 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
 };
 use aws_smithy_types::body::SdkBody;
+use base64::{Engine, prelude::BASE64_STANDARD};
 use http_body_util::{BodyExt, Limited};
 use zeroize::Zeroizing;
 
@@ -94,6 +95,12 @@ impl fmt::Debug for HttpsPoster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HttpsPoster")
     }
+}
+
+/// What `Authorization` says by Basic authentication (RFC 7617).
+pub(super) fn basic(user: &str, password: &str) -> Zeroizing<String> {
+    let pair = Zeroizing::new(format!("{user}:{password}"));
+    Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes())))
 }
 
 /// Whether the provider certainly has not seen the request: there was no connection.

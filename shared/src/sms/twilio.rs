@@ -1,13 +1,12 @@
 //! Twilio's Messages API: `POST /2010-04-01/Accounts/{AccountSid}/Messages.json`.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use form_urlencoded::Serializer;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{
     Delivery,
-    post::{Answer, HttpsPoster, Post},
+    post::{Answer, HttpsPoster, Post, basic},
 };
 
 /// Where it is, unless `SMS_API_URL` says otherwise.
@@ -45,7 +44,6 @@ pub(super) async fn send(
         (_, _, Some(token)) => (account_sid, token),
         _ => return Delivery::NotSent("its credentials are incomplete".into()),
     };
-    let basic = Zeroizing::new(format!("{user}:{}", password.as_str()));
     let url = format!("{}/2010-04-01/Accounts/{account_sid}/Messages.json", api.unwrap_or(API));
     // A messaging service picks the sender itself.
     let from = if sender.starts_with("MG") { "MessagingServiceSid" } else { "From" };
@@ -57,7 +55,7 @@ pub(super) async fn send(
     let post = Post {
         url: &url,
         headers: vec![
-            ("authorization", Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(basic.as_bytes())))),
+            ("authorization", basic(user, password)),
             ("content-type", Zeroizing::new("application/x-www-form-urlencoded".to_owned())),
         ],
         body: &body,

@@ -1,13 +1,12 @@
 //! Vonage's Messages API: `POST /v1/messages`.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
     Delivery,
-    post::{Answer, HttpsPoster, Post},
+    post::{Answer, HttpsPoster, Post, basic},
 };
 
 /// Where it is, unless `SMS_API_URL` says otherwise.
@@ -40,7 +39,6 @@ pub(super) async fn send(
     text: &str,
 ) -> Delivery {
     let Credentials { api_key, api_secret } = credentials;
-    let basic = Zeroizing::new(format!("{api_key}:{}", api_secret.as_str()));
     // Numbers without the plus sign.
     let digits = |number: &'_ str| number.trim_start_matches('+').to_owned();
     let body = json!({
@@ -49,7 +47,7 @@ pub(super) async fn send(
     let post = Post {
         url: &format!("{}/v1/messages", api.unwrap_or(API)),
         headers: vec![
-            ("authorization", Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(basic.as_bytes())))),
+            ("authorization", basic(api_key, api_secret)),
             ("content-type", Zeroizing::new("application/json".to_owned())),
             ("accept", Zeroizing::new("application/json".to_owned())),
         ],
