@@ -14,7 +14,7 @@ pub(crate) fn render(messages: &[Message], now: Timestamp) -> String {
         let at = message.at.to_rfc3339();
         let _ = write!(
             list,
-            "<li><header><b>{to}</b> <time datetime=\"{at}\" title=\"{at}\">{ago}</time></header><p>{text}</p></li>",
+            "<li><header><b>{to}</b> <time datetime=\"{at}\" title=\"{at}\">{ago}</time></header><p dir=\"auto\">{text}</p></li>",
             to = escape(message.to.as_e164()),
             ago = ago(now.since(message.at).as_secs()),
             text = escape(&message.text),
@@ -61,7 +61,7 @@ const PAGE: &str = r#"<!DOCTYPE html>
   li.none { border-style: dashed; opacity: .8; }
   header { display: flex; justify-content: space-between; gap: 1rem; }
   time { opacity: .65; font-size: .9rem; }
-  p { margin: .3rem 0 0; }
+  p { margin: .3rem 0 0; white-space: pre-line; }
 </style>
 </head>
 <body>

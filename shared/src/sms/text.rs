@@ -50,14 +50,15 @@ impl Language {
             .map(|(language, _)| language)
     }
 
-    /// Its sentence for a purpose; `{service}` and `{code}` are put in.
+    /// Its sentence for a purpose; `{service}` and `{code}` are put in. One that is written from the right begins with
+    /// its own letters: a phone reads the direction off the first.
     const fn template(self, purpose: Purpose) -> &'static str {
         match (purpose, self) {
             (Purpose::Reset, Self::English) => {
                 "{service}: {code} is your code to set a new password. Do not share it. If you did not ask for it, \
                  ignore this message."
             }
-            (Purpose::Reset, Self::Arabic) => "{service}: {code} رمز تغيير كلمة المرور. لا تشاركه مع أحد.",
+            (Purpose::Reset, Self::Arabic) => "رمز تغيير كلمة المرور في {service}: {code}. لا تشاركه مع أحد.",
             (Purpose::Reset, Self::Spanish) => {
                 "{service}: {code} es tu clave para crear una nueva contraseña. No la compartas. Si no la pediste, \
                  ignora este mensaje."
@@ -72,7 +73,7 @@ impl Language {
                 "{service}: {code} is your code to use this phone number for your account. Do not share it. If you did \
                  not ask for it, ignore this message."
             }
-            (Purpose::ChangePhone(_), Self::Arabic) => "{service}: {code} رمز تغيير رقم حسابك. لا تشاركه مع أحد.",
+            (Purpose::ChangePhone(_), Self::Arabic) => "رمز تغيير رقم حسابك في {service}: {code}. لا تشاركه مع أحد.",
             (Purpose::ChangePhone(_), Self::Spanish) => {
                 "{service}: {code} es tu clave para usar este teléfono en tu cuenta. No la compartas. Si no la \
                  pediste, ignora este mensaje."
@@ -89,7 +90,7 @@ impl Language {
                 "{service}: {code} is your code to confirm this phone number. Do not share it. If you did not ask for \
                  it, ignore this message."
             }
-            (Purpose::VerifyPhone, Self::Arabic) => "{service}: {code} رمز تأكيد رقم هاتفك. لا تشاركه مع أحد.",
+            (Purpose::VerifyPhone, Self::Arabic) => "رمز تأكيد رقم هاتفك في {service}: {code}. لا تشاركه مع أحد.",
             (Purpose::VerifyPhone, Self::Spanish) => {
                 "{service}: {code} es tu clave para confirmar este teléfono. No la compartas. Si no la pediste, ignora \
                  este mensaje."
@@ -128,7 +129,7 @@ impl Notice {
             (Self::PhoneChanged, Language::English) => {
                 "{service}: your account was moved to another phone number. If this was not you, contact support at once."
             }
-            (Self::PhoneChanged, Language::Arabic) => "{service}: تم تغيير رقم حسابك. إن لم تكن أنت فاتصل بالدعم.",
+            (Self::PhoneChanged, Language::Arabic) => "تم تغيير رقم حسابك في {service}. إن لم تكن أنت فاتصل بالدعم.",
             (Self::PhoneChanged, Language::Spanish) => {
                 "{service}: tu cuenta ahora usa otro teléfono. Si no lo hiciste, contacta a soporte de inmediato."
             }
