@@ -104,13 +104,8 @@ impl App {
 
     /// Sends a message, and says in the log why it was not sent.
     pub async fn send(&self, message: Message) -> Delivery {
-        let (purpose, country, now) = (message.about, message.to.country_code(), message.at);
+        let (purpose, country) = (message.about, message.to.country_code());
         let delivery = self.sms.send(&self.config.sms, &self.keyring, message).await;
-        let metric = match delivery {
-            Delivery::Sent | Delivery::Unknown => Metric::CodesSent,
-            Delivery::Refused(_) | Delivery::NotSent(_) => Metric::CodesNotSent,
-        };
-        self.metrics.count(metric, &country, now);
         match &delivery {
             Delivery::Sent => {}
             Delivery::Refused(why) => {

@@ -67,7 +67,10 @@ pub async fn issue(
     if target.account.is_some() && !is_test {
         let message = Message::with_code(&app.config.sms.text, purpose, ctx.language, phone, &code, now);
         let outcome = app.send(message).await;
-        if let Delivery::Refused(_) | Delivery::NotSent(_) = outcome {
+        let is_sent = matches!(outcome, Delivery::Sent | Delivery::Unknown);
+        let metric = if is_sent { Metric::CodesSent } else { Metric::CodesNotSent };
+        app.metrics.count(metric, &phone.country_code(), now);
+        if !is_sent {
             app.store.withdraw_code(phone, purpose, challenge, now).await?;
         }
         delivery = Some(outcome);

@@ -105,6 +105,18 @@ async fn codes_are_counted_by_country_when_they_go_out_and_when_they_come_back()
 }
 
 #[tokio::test]
+async fn a_message_without_a_code_is_not_counted_as_one() {
+    let world = World::new().with_account().await;
+    let token = world.token(PASSWORD).await;
+    world.change_phone(&token, PASSWORD, OTHER_PHONE).await.expect(202);
+    world.change_phone_verify(&token, OTHER_PHONE, &world.last_code()).await.expect(204);
+    assert_eq!(world.outbox.messages().len(), 2, "the code, and the notice to the old phone");
+    let counted = world.metrics.take();
+    assert_eq!(counted.iter().filter(|line| line["CodesSent"] == 1).count(), 1);
+    assert_eq!(counted.iter().filter(|line| line["CodesVerified"] == 1).count(), 1);
+}
+
+#[tokio::test]
 async fn a_test_number_has_one_code_gets_no_message_and_uses_nothing_up() {
     let variables = [("TEST_NUMBERS", "+201000000001=042424, 01000000002=135790"), ("LIMIT_SMS_PER_PHONE", "1")];
     let world = World::with(&variables);
