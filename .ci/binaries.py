@@ -24,6 +24,9 @@ EMULATOR = pathlib.Path(samcli.__file__).parent / "local/rapid/aws-lambda-rie-x8
 # In this order, each on what those before it left.
 EXPECTED = {
     "register": 201,
+    # The events' registration is none.
+    "activate": 400,
+    "resend-activation": 422,
     "login": 200,
     "refresh": 200,
     "sessions": 200,

@@ -15,6 +15,7 @@ pub enum Code {
 
 /// Every function, by name.
 pub const FUNCTIONS: &[(&str, Code)] = &[
+    ("activate", Code::Stateful(|app, ctx, request| Box::pin(activate::handle(app, ctx, request)))),
     ("authorizer", Code::Event(|app, invocation, event| Box::pin(authorizer::handle(app, invocation, event)))),
     ("change-password", Code::Stateful(|app, ctx, request| Box::pin(change_password::handle(app, ctx, request)))),
     ("change-phone", Code::Stateful(|app, ctx, request| Box::pin(change_phone::handle(app, ctx, request)))),
@@ -36,6 +37,7 @@ pub const FUNCTIONS: &[(&str, Code)] = &[
     ("refresh", Code::Stateful(|app, ctx, request| Box::pin(refresh::handle(app, ctx, request)))),
     ("register", Code::Stateful(|app, ctx, request| Box::pin(register::handle(app, ctx, request)))),
     ("request-reset", Code::Stateful(|app, ctx, request| Box::pin(request_reset::handle(app, ctx, request)))),
+    ("resend-activation", Code::Stateful(|app, ctx, request| Box::pin(resend_activation::handle(app, ctx, request)))),
     ("rotate-keys", Code::Event(|app, invocation, event| Box::pin(rotate_keys::handle(app, invocation, event)))),
     ("sessions", Code::Stateful(|app, ctx, request| Box::pin(sessions::handle(app, ctx, request)))),
     ("sessions-delete", Code::Stateful(|app, ctx, request| Box::pin(sessions_delete::handle(app, ctx, request)))),

@@ -7,12 +7,12 @@ use crate::{
     app::{App, SmsSubjects},
     context::Context,
     error::ApiError,
-    id::ChallengeId,
+    id::{ChallengeId, UserId},
     metrics::Metric,
     otp::{Binding, OtpCode, OtpMac, Purpose},
     phone::Phone,
-    sms::{Delivery, Message},
-    store::{CodeAttempt, CodeIssue, CodeTarget, NewCode, PendingCode},
+    sms::{Delivery, Message, Notice},
+    store::{CodeAttempt, CodeIssue, CodeTarget, Limit, NewCode, PendingCode},
 };
 
 /// That a code is on its way.
@@ -33,10 +33,29 @@ pub struct IssuedCode {
     pub exposed: Option<String>,
 }
 
+impl IssuedCode {
+    /// That it is on its way. 503 when it certainly is not.
+    pub fn on_its_way(self) -> Result<CodeSentResponse, ApiError> {
+        match self.delivery {
+            Some(Delivery::Refused(_) | Delivery::NotSent(_)) => {
+                Err(ApiError::TemporarilyUnavailable("the message was not sent".into()))
+            }
+            Some(Delivery::Sent | Delivery::Unknown) | None => Ok(CodeSentResponse { otp: self.exposed }),
+        }
+    }
+
+    /// The same for a phone that is the request's own field: one that messages cannot be sent to is a mistake in it.
+    pub fn on_its_way_to_field(self, pointer: &str) -> Result<CodeSentResponse, ApiError> {
+        match self.delivery {
+            Some(Delivery::Refused(_)) => Err(ApiError::invalid_field(pointer, &"cannot be sent a message")),
+            _ => self.on_its_way(),
+        }
+    }
+}
+
 /// Issues a code under the cooldown and the budgets, and sends it when there is an account that it is for.
 ///
 /// For a phone without an account everything is the same but the message: the code is bound to nobody and opens nothing.
-/// What certainly was not sent is no code.
 pub async fn issue(
     app: &App,
     ctx: &Context,
@@ -44,38 +63,108 @@ pub async fn issue(
     phone: &Phone,
     target: CodeTarget,
 ) -> Result<IssuedCode, ApiError> {
-    let secret = app.keyring.secret(ctx.now).await?;
-    let test_code = app.test_code(phone).cloned();
-    let is_test = test_code.is_some();
-    let code = test_code.map_or_else(OtpCode::generate, Ok)?;
-    let challenge = ChallengeId::generate()?;
     let user = target.account.map(|(user, _)| user);
-    let mac = OtpMac::new(&secret.otp, Binding { purpose, phone, user, challenge }, &code);
-
-    let settings = app.config.otp;
-    let (now, ttl, cooldown) = (ctx.now, settings.ttl, settings.resend_cooldown);
-    let new_code = NewCode { purpose, phone, target, challenge, mac: &mac, now, ttl, cooldown };
-    let subjects = SmsSubjects::new(phone, ctx);
-    let budgets = app.sms_budgets(&subjects);
-    // A test number is sent nothing, and so costs nothing.
-    match app.store.issue_code(new_code, if is_test { &[] } else { &budgets }).await? {
+    let code = DrawnCode::draw(app, ctx, purpose, phone, user).await?;
+    match app.store.issue_code(code.new_code(), target, &code.budgets()).await? {
         CodeIssue::Issued => {}
-        CodeIssue::LimitReached(reached) => return Err(app.sms_limit_reached(reached, now)),
+        CodeIssue::LimitReached(reached) => return Err(app.sms_limit_reached(reached, ctx.now)),
+    }
+    match user {
+        Some(_) => code.send().await,
+        None => Ok(code.keep()),
+    }
+}
+
+/// A code that was made, and is neither stored nor sent yet.
+pub(crate) struct DrawnCode<'a> {
+    app: &'a App,
+    ctx: &'a Context,
+    purpose: Purpose,
+    phone: &'a Phone,
+    code: OtpCode,
+    /// A test number is sent nothing, and so costs nothing.
+    is_test: bool,
+    challenge: ChallengeId,
+    mac: OtpMac,
+    subjects: SmsSubjects,
+}
+
+impl<'a> DrawnCode<'a> {
+    /// A new code of this user's; of nobody's, and then it is never right.
+    pub(crate) async fn draw(
+        app: &'a App,
+        ctx: &'a Context,
+        purpose: Purpose,
+        phone: &'a Phone,
+        user: Option<UserId>,
+    ) -> Result<Self, ApiError> {
+        let secret = app.keyring.secret(ctx.now).await?;
+        let test_code = app.test_code(phone).cloned();
+        let is_test = test_code.is_some();
+        let code = test_code.map_or_else(OtpCode::generate, Ok)?;
+        let challenge = ChallengeId::generate()?;
+        let mac = OtpMac::new(&secret.otp, Binding { purpose, phone, user, challenge }, &code);
+        Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects: SmsSubjects::new(phone, ctx) })
     }
 
-    let mut delivery = None;
-    if target.account.is_some() && !is_test {
-        let message = Message::with_code(&app.config.sms.text, purpose, ctx.language, phone, &code, now);
-        let outcome = app.send(message).await;
-        let is_sent = matches!(outcome, Delivery::Sent | Delivery::Unknown);
-        let metric = if is_sent { Metric::CodesSent } else { Metric::CodesNotSent };
-        app.metrics.count(metric, &phone.country_code(), now);
-        if !is_sent {
-            app.store.withdraw_code(phone, purpose, challenge, now).await?;
+    /// It, as it is to be stored.
+    pub(crate) fn new_code(&self) -> NewCode<'_> {
+        let settings = self.app.config.otp;
+        NewCode {
+            purpose: self.purpose,
+            phone: self.phone,
+            challenge: self.challenge,
+            mac: &self.mac,
+            now: self.ctx.now,
+            ttl: settings.ttl,
+            cooldown: settings.resend_cooldown,
         }
-        delivery = Some(outcome);
     }
-    Ok(IssuedCode { delivery, exposed: settings.expose.then(|| code.reveal().to_owned()) })
+
+    /// What its message is charged to.
+    pub(crate) fn budgets(&self) -> Vec<Limit<'_>> {
+        if self.is_test { Vec::new() } else { self.app.sms_budgets(&self.subjects).to_vec() }
+    }
+
+    /// Sends it.
+    pub(crate) async fn send(self) -> Result<IssuedCode, ApiError> {
+        let text = &self.app.config.sms.text;
+        let message = Message::with_code(text, self.purpose, self.ctx.language, self.phone, &self.code, self.ctx.now);
+        let issued = self.deliver(message).await?;
+        if let Some(delivery) = &issued.delivery {
+            let metric = if delivery.may_arrive() { Metric::CodesSent } else { Metric::CodesNotSent };
+            self.app.metrics.count(metric, &self.phone.country_code(), self.ctx.now);
+        }
+        Ok(issued)
+    }
+
+    /// Sends something else in its place. It reaches nobody, and what certainly was not sent has the same consequences.
+    pub(crate) async fn send_instead(self, notice: Notice) -> Result<IssuedCode, ApiError> {
+        let text = &self.app.config.sms.text;
+        self.deliver(Message::notice(text, notice, self.ctx.language, self.phone, self.ctx.now)).await
+    }
+
+    /// Sends nothing.
+    pub(crate) fn keep(self) -> IssuedCode {
+        self.issued(None)
+    }
+
+    /// Hands a message over, unless the number is a test number. What certainly was not sent is no code.
+    async fn deliver(&self, message: Message) -> Result<IssuedCode, ApiError> {
+        if self.is_test {
+            return Ok(self.issued(None));
+        }
+        let delivery = self.app.send(message).await;
+        if !delivery.may_arrive() {
+            self.app.store.withdraw_code(self.phone, self.purpose, self.challenge, self.ctx.now).await?;
+        }
+        Ok(self.issued(Some(delivery)))
+    }
+
+    fn issued(&self, delivery: Option<Delivery>) -> IssuedCode {
+        let exposed = self.app.config.otp.expose.then(|| self.code.reveal().to_owned());
+        IssuedCode { delivery, exposed }
+    }
 }
 
 /// Counts a try of a code, and only then compares it.
@@ -105,6 +194,11 @@ pub async fn compare(
         (Ok(()), CodeAttempt::LimitReached(reached))
         | (Err(reached), CodeAttempt::None | CodeAttempt::LimitReached(_)) => return Err(reached.into()),
     };
+    if let Purpose::Activation(_) = purpose
+        && let Err(reached) = app.store.charge_activation_attempt(phone, ctx.now).await?
+    {
+        return Err(reached.into());
+    }
     let user = pending.account.map(|(user, _)| user);
     let binding = Binding { purpose, phone, user, challenge: pending.challenge };
     if pending.mac.matches(&secret.otp, binding, typed) { Ok(pending) } else { Err(ApiError::InvalidOtp) }

@@ -26,6 +26,9 @@ pub struct Config {
     pub phones: PhoneRules,
     /// `PASSWORD_*`.
     pub passwords: PasswordRules,
+    /// `REQUIRE_ACTIVATION`: whether an account is made only when a code has shown whose the phone is. In production it is,
+    /// unless it is said otherwise.
+    pub require_activation: bool,
     /// `OTP_*`.
     pub otp: OtpSettings,
     /// `SMS_*`, and `SERVICE_NAME`.
@@ -145,6 +148,7 @@ impl Config {
             read.wrong("OTP_EXPOSE", "may be true only with SMS_PROVIDER=log");
         }
         let is_production = read.one_of("ENVIRONMENT", &[("dev", false), ("staging", false), ("prod", true)]);
+        let require_activation = read.with("REQUIRE_ACTIVATION", str::parse::<bool>);
         let phones = default_country.map(|country| PhoneRules::new(country, allowed_countries));
         let test_numbers = read.test_numbers(phones.as_ref());
         if is_production == Some(true) && !test_numbers.is_empty() {
@@ -179,6 +183,7 @@ impl Config {
                     min_length: usize::try_from(min_length).unwrap_or(password::MAX_LENGTH),
                     refuse_common: refuse_common.unwrap_or(true),
                 },
+                require_activation: require_activation.or(is_production).unwrap_or(false),
                 otp: OtpSettings {
                     ttl: Duration::from_secs(otp_ttl),
                     resend_cooldown: Duration::from_secs(resend_cooldown),
@@ -330,6 +335,7 @@ impl<'a> Reader<'a> {
         let text = TextSettings {
             service_name: self.with("SERVICE_NAME", service_name).unwrap_or_else(|| "Latchkey".to_owned()),
             language: self.one_of("SMS_LANGUAGE", &Language::ALL).unwrap_or(Language::English),
+            activation_template: self.with("SMS_TEMPLATE_ACTIVATION", template),
             reset_template: self.with("SMS_TEMPLATE_RESET", template),
             verify_phone_template: self.with("SMS_TEMPLATE_VERIFY_PHONE", template),
             change_phone_template: self.with("SMS_TEMPLATE_CHANGE_PHONE", template),
@@ -404,6 +410,7 @@ mod tests {
             ("OTP_TTL_SECONDS", "601"),
             ("OTP_MAX_ATTEMPTS", "many"),
             ("OTP_EXPOSE", "1"),
+            ("REQUIRE_ACTIVATION", "yes"),
             ("SMS_PROVIDER", "pigeon"),
             ("ACCESS_TOKEN_TTL_SECONDS", "901"),
             ("JWT_ISSUER", "http://auth.example"),
@@ -454,6 +461,14 @@ mod tests {
         check(&[("SMS_PROVIDER", "http")], Some("SMS_API_URL"));
         check(&[("SMS_PROVIDER", "http"), ("SMS_API_URL", "https://hook.example/sms")], None);
         check(&[("SMS_PROVIDER", "sns")], None);
+    }
+
+    #[test]
+    fn accounts_of_production_need_an_activation_unless_it_is_said_otherwise() {
+        let requires = |variables| read(variables).unwrap().require_activation;
+        assert!(!requires(&[]) && !requires(&[("ENVIRONMENT", "staging")]));
+        assert!(requires(&[("ENVIRONMENT", "prod")]) && requires(&[("REQUIRE_ACTIVATION", "true")]));
+        assert!(!requires(&[("ENVIRONMENT", "prod"), ("REQUIRE_ACTIVATION", "false")]));
     }
 
     #[test]

@@ -92,6 +92,11 @@ identifier! {
 }
 
 identifier! {
+    /// One registration that waits for its code.
+    RegistrationId
+}
+
+identifier! {
     /// One code that was sent: binds the stored [`crate::otp::OtpMac`] to this sending.
     ChallengeId
 }

@@ -52,6 +52,8 @@ pub struct Secret {
     pub otp: hmac::Key,
     /// Authenticates refresh tokens.
     pub refresh_token: hmac::Key,
+    /// Seals the identifiers of registrations that wait for their code.
+    pub activation: hmac::Key,
 }
 
 impl Secret {
@@ -61,7 +63,11 @@ impl Secret {
         if master.len() < SECRET_LENGTH {
             return Err(InvalidKey::TooShort);
         }
-        Ok(Self { otp: derive(&master, b"latchkey otp v1")?, refresh_token: derive(&master, b"latchkey refresh v1")? })
+        Ok(Self {
+            otp: derive(&master, b"latchkey otp v1")?,
+            refresh_token: derive(&master, b"latchkey refresh v1")?,
+            activation: derive(&master, b"latchkey activation v1")?,
+        })
     }
 
     /// A new one in base64, for tests: CloudFormation makes that of a deployment.

@@ -23,6 +23,7 @@ pub mod password;
 pub mod phone;
 pub mod random;
 pub mod refresh_token;
+pub mod registration;
 pub mod runtime;
 pub mod sms;
 pub mod store;

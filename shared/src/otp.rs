@@ -6,7 +6,7 @@ use ring::hmac;
 use zeroize::Zeroizing;
 
 use crate::{
-    id::{ChallengeId, UserId},
+    id::{ChallengeId, RegistrationId, UserId},
     phone::Phone,
     random::{self, RandomError},
 };
@@ -57,6 +57,9 @@ pub struct InvalidOtpCode;
 /// What a code is for. A code for one purpose never serves another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
+    /// Making the account of this registration. Each registration has a code and a password of its own, so that nobody's
+    /// code makes an account with somebody else's password (SECURITY 2.4).
+    Activation(RegistrationId),
     /// Setting a new password without the old one.
     Reset,
     /// Showing that the account's phone is its owner's.
@@ -70,6 +73,7 @@ impl Purpose {
     /// Its name, in keys of the table and in what is hashed.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Activation(_) => "activation",
             Self::Reset => "reset",
             Self::VerifyPhone => "verify-phone",
             Self::ChangePhone(_) => "change-phone",

@@ -9,7 +9,6 @@ use shared::{
     otp::Purpose,
     password::Password,
     phone::Phone,
-    sms::Delivery,
 };
 use utoipa::ToSchema;
 
@@ -60,9 +59,5 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let (target, ()) = tokio::try_join!(app.store.code_target(&phone, purpose), app.store.take_back(receipt))?;
     let target = target.for_account(credential.user, credential.epoch);
     let code = codes::issue(app, ctx, purpose, &phone, target).await?;
-    match code.delivery {
-        Some(Delivery::Refused(_)) => Err(ApiError::invalid_field("/phone", &"cannot be sent a message")),
-        Some(Delivery::NotSent(_)) => Err(ApiError::TemporarilyUnavailable("the message was not sent".into())),
-        _ => Ok(Response::json(StatusCode::ACCEPTED, &CodeSentResponse { otp: code.exposed })),
-    }
+    Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way_to_field("/phone")?))
 }

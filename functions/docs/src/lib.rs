@@ -24,6 +24,8 @@ use utoipa_swagger_ui::Config;
     ),
     paths(
         register::handle,
+        activate::handle,
+        resend_activation::handle,
         login::handle,
         refresh::handle,
         logout::handle,

@@ -5,12 +5,14 @@ use std::time::Duration;
 use serde::Serialize;
 use shared::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
+    codes::CodeSentResponse,
     error::Bucket,
     http::StatusCode,
     id::UserId,
     openapi::{BodyProblems, LimitProblems, PhoneProblems, ServerProblems},
-    password::NewPassword,
+    password::{NewPassword, PasswordHash},
     phone::Phone,
+    registration::{PendingRegistration, RegisterResponse},
     store::{Limit, Registration},
 };
 use utoipa::ToSchema;
@@ -35,20 +37,26 @@ impl FromFields for RegisterRequest {
     }
 }
 
-/// The new account.
+/// A registration that waits for the code that was sent to the phone.
 #[derive(Serialize, ToSchema)]
-pub struct RegisterResponse {
-    /// The account's identifier.
-    #[schema(value_type = String, example = "5c0c7a0e-6a55-4c40-9e44-0f7a7d3c8a3b")]
-    id: UserId,
-    /// The phone, in E.164.
-    #[schema(example = "+201012345678")]
-    phone: String,
+pub struct PendingRegistrationResponse {
+    /// Names this registration to `POST /auth/activate` and `POST /auth/resend-activation`, for an hour.
+    #[schema(example = "9lWmzN0bX…")]
+    activation_id: String,
+    /// In how many seconds the code dies.
+    #[schema(example = 300)]
+    expires_in: u64,
+    /// The code, for development: only with `OTP_EXPOSE`. For a phone that has an account it is one that nobody takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "042424")]
+    otp: Option<String>,
 }
 
 /// Makes an account
 ///
-/// Sign in with `POST /auth/login` afterwards.
+/// Sign in with `POST /auth/login` afterwards. Where phones have to be activated first (`REQUIRE_ACTIVATION`), there is no
+/// account yet, and the answer is the same for a phone that has one: its owner alone is told, by SMS. The code that was sent
+/// goes to `POST /auth/activate`.
 #[utoipa::path(
     post,
     path = "/auth/register",
@@ -57,13 +65,13 @@ pub struct RegisterResponse {
     request_body = RegisterRequest,
     responses(
         (status = 201, description = "The account exists now", body = RegisterResponse),
+        (status = 202, description = "A code is on its way to the phone", body = PendingRegistrationResponse),
         BodyProblems, LimitProblems, PhoneProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let RegisterRequest { phone, password } = request.read(&app.config)?;
 
-    let user = UserId::generate()?;
     let password_hash = app.hasher.hash(&password)?;
     let limit = Limit {
         bucket: Bucket::RegisterAddress,
@@ -71,7 +79,22 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         allowed: app.config.limits.register_per_address,
         window: Duration::from_hours(1),
     };
-    match app.store.register(user, &phone, &password_hash, limit, ctx.now).await? {
+    if app.config.require_activation {
+        ask_for_code(app, ctx, phone, &password_hash, limit).await
+    } else {
+        make_account(app, ctx, &phone, &password_hash, limit).await
+    }
+}
+
+async fn make_account(
+    app: &App,
+    ctx: &Context,
+    phone: &Phone,
+    password_hash: &PasswordHash,
+    limit: Limit<'_>,
+) -> Result<Response, ApiError> {
+    let user = UserId::generate()?;
+    match app.store.register(user, phone, password_hash, limit, ctx.now).await? {
         Registration::Created => {
             let account = RegisterResponse { id: user, phone: phone.as_e164().to_owned() };
             Ok(Response::json(StatusCode::CREATED, &account))
@@ -79,4 +102,22 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         Registration::PhoneTaken => Err(ApiError::PhoneTaken),
         Registration::LimitReached(reached) => Err(reached.into()),
     }
+}
+
+async fn ask_for_code(
+    app: &App,
+    ctx: &Context,
+    phone: Phone,
+    password_hash: &PasswordHash,
+    limit: Limit<'_>,
+) -> Result<Response, ApiError> {
+    let registration = PendingRegistration::of(phone)?;
+    let code = registration.send_code(app, ctx, Some(password_hash), &[limit]).await?;
+    let code = code.ok_or_else(|| ApiError::Internal("a new registration does not wait".into()))?;
+    let CodeSentResponse { otp } = code.on_its_way_to_field("/phone")?;
+
+    let secret = app.keyring.secret(ctx.now).await?;
+    let activation_id = registration.seal(&secret.activation);
+    let pending = PendingRegistrationResponse { activation_id, expires_in: app.config.otp.ttl.as_secs(), otp };
+    Ok(Response::json(StatusCode::ACCEPTED, &pending))
 }

@@ -8,7 +8,6 @@ use shared::{
     http::StatusCode,
     openapi::{LimitProblems, ServerProblems, TokenProblems},
     otp::Purpose,
-    sms::Delivery,
 };
 
 /// Sends a code to confirm the caller's phone with
@@ -38,10 +37,5 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         return Err(ApiError::InvalidToken(TokenProblem::SessionEnded));
     }
     let code = codes::issue(app, ctx, Purpose::VerifyPhone, &profile.phone, target).await?;
-    match code.delivery {
-        Some(Delivery::Refused(_) | Delivery::NotSent(_)) => {
-            Err(ApiError::TemporarilyUnavailable("the message was not sent".into()))
-        }
-        _ => Ok(Response::json(StatusCode::ACCEPTED, &CodeSentResponse { otp: code.exposed })),
-    }
+    Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way()?))
 }

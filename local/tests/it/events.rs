@@ -9,8 +9,10 @@ use serde_json::Value;
 use crate::harness::{TEMPLATE, World, file};
 
 /// What each event is answered with by a system that has just been started, in this order.
-const ANSWERS: [(&str, u16); 19] = [
+const ANSWERS: [(&str, u16); 21] = [
     ("register", 201),
+    ("activate", 400),
+    ("resend-activation", 422),
     ("login", 200),
     ("refresh", 401),
     ("sessions", 401),

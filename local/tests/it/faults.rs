@@ -5,7 +5,7 @@ use http::Method;
 use local::emulator::Fault;
 use serde_json::json;
 
-use crate::harness::{NEW_PASSWORD, PASSWORD, PHONE, RESET_PASSWORD, Reply, World};
+use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, Reply, World};
 
 // What endpoints read and write with.
 const BATCH: &str = "BatchGetItem";
@@ -21,8 +21,11 @@ const UPDATE: &str = "UpdateItem";
 const ALWAYS: usize = 1000;
 
 /// Every endpoint that asks something of the table, with what it does that with, and its success.
-const ENDPOINTS: [(&str, &[&str], u16); 13] = [
+const ENDPOINTS: [(&str, &[&str], u16); 16] = [
     ("register", &[TRANSACT], 201),
+    ("register, to be activated", &[GET, TRANSACT], 202),
+    ("activate", &[UPDATE, TRANSACT], 201),
+    ("resend-activation", &[SECRET, GET, TRANSACT], 202),
     ("login", &[UPDATE, PUT], 200),
     ("refresh", &[SECRET, UPDATE, GET], 200),
     ("logout", &[GET, DELETE], 204),
@@ -44,30 +47,50 @@ struct Prepared {
     refresh_token: String,
     code: String,
     phone_code: String,
+    /// In a world where phones have to be activated: a registration that waits, and its code.
+    registration: (String, String),
 }
 
+/// What only a world does where phones have to be activated.
+const ACTIVATING: [&str; 3] = ["register, to be activated", "activate", "resend-activation"];
+
 impl Prepared {
-    async fn new() -> Self {
-        let world = World::new().with_account().await;
+    /// One for this endpoint.
+    async fn new(endpoint: &str) -> Self {
+        let (world, registration) = if ACTIVATING.contains(&endpoint) {
+            let world = World::with(&[("REQUIRE_ACTIVATION", "true")]);
+            let register = async |phone| {
+                let id = world.register(phone, PASSWORD).await.expect(202).text("activation_id").to_owned();
+                (id, world.last_code())
+            };
+            let (id, code) = register(PHONE).await;
+            world.activate(&id, &code).await.expect(201);
+            let registration = register(OTHER_PHONE).await;
+            (world, registration)
+        } else {
+            (World::new().with_account().await, Default::default())
+        };
         let (token, refresh_token) = world.tokens(PASSWORD).await;
         let code = world.code(PHONE).await;
-        world.verify_phone(&token).await.expect(202);
+        world.verify_phone(&token).await;
         let phone_code = world.last_code();
         world.advance(1);
-        Self { world, token, refresh_token, code, phone_code }
+        Self { world, token, refresh_token, code, phone_code, registration }
     }
 
     /// One in which calls of this operation go wrong so many times.
-    async fn with(operation: &'static str, fault: Fault, times: usize) -> Self {
-        let prepared = Self::new().await;
+    async fn with(endpoint: &str, operation: &'static str, fault: Fault, times: usize) -> Self {
+        let prepared = Self::new(endpoint).await;
         prepared.world.emulator.faults().inject(operation, fault, times);
         prepared
     }
 
     async fn call(&self, endpoint: &str) -> Reply {
-        let Self { world, token, refresh_token, code, phone_code } = self;
+        let Self { world, token, refresh_token, code, phone_code, registration: (id, activation_code) } = self;
         match endpoint {
-            "register" => world.register("+998901234567", PASSWORD).await,
+            "register" | "register, to be activated" => world.register("+998901234567", PASSWORD).await,
+            "activate" => world.activate(id, activation_code).await,
+            "resend-activation" => world.resend_activation(id).await,
             "login" => world.login(PHONE, PASSWORD).await,
             "refresh" => world.refresh(refresh_token).await,
             "logout" => world.bearer(Method::POST, "/auth/logout", token).await,
@@ -109,7 +132,7 @@ async fn what_goes_wrong_once_nobody_notices() {
     for (endpoint, operations, success) in ENDPOINTS {
         for operation in operations {
             for fault in passing {
-                let reply = Prepared::with(operation, fault, 1).await.call(endpoint).await;
+                let reply = Prepared::with(endpoint, operation, fault, 1).await.call(endpoint).await;
                 assert_eq!(reply.status, success, "{endpoint}: {operation} with {fault:?}: {}", reply.code());
             }
         }
@@ -123,7 +146,7 @@ async fn what_goes_wrong_always_is_503_and_never_a_check_that_is_skipped() {
     for (endpoint, operations, success) in ENDPOINTS {
         for operation in operations {
             for fault in lasting {
-                let prepared = Prepared::with(operation, fault, ALWAYS).await;
+                let prepared = Prepared::with(endpoint, operation, fault, ALWAYS).await;
                 expect_unavailable(prepared.call(endpoint).await);
                 // Once the fault is gone, the next request works.
                 prepared.heal().advance(1);
@@ -136,7 +159,7 @@ async fn what_goes_wrong_always_is_503_and_never_a_check_that_is_skipped() {
 
 #[tokio::test(start_paused = true)]
 async fn replies_that_are_always_lost_are_503_and_leave_nothing_half_done() {
-    let prepared = Prepared::with(TRANSACT, Fault::LostReply, ALWAYS).await;
+    let prepared = Prepared::with("change-password", TRANSACT, Fault::LostReply, ALWAYS).await;
     expect_unavailable(prepared.call("change-password").await);
     // The transaction was done, once: the new password counts, and the session that asked lives.
     let world = prepared.heal();
@@ -154,9 +177,9 @@ async fn a_transaction_that_conflicts_is_tried_again_and_done_once() {
     ];
     for (endpoint, operations, success) in ENDPOINTS {
         for fault in conflicts.into_iter().filter(|_| operations.contains(&TRANSACT)) {
-            Prepared::with(TRANSACT, fault, 2).await.call(endpoint).await.expect(success);
+            Prepared::with(endpoint, TRANSACT, fault, 2).await.call(endpoint).await.expect(success);
 
-            let prepared = Prepared::with(TRANSACT, fault, ALWAYS).await;
+            let prepared = Prepared::with(endpoint, TRANSACT, fault, ALWAYS).await;
             expect_unavailable(prepared.call(endpoint).await);
             prepared.heal().login(PHONE, PASSWORD).await.expect(200);
         }
@@ -169,21 +192,21 @@ async fn a_single_write_that_meets_a_transaction_is_tried_again() {
     for (endpoint, operation) in
         [("login", UPDATE), ("login", PUT), ("change-password", UPDATE), ("verify-reset", UPDATE)]
     {
-        let reply = Prepared::with(operation, conflict, 2).await.call(endpoint).await;
+        let reply = Prepared::with(endpoint, operation, conflict, 2).await.call(endpoint).await;
         assert!(reply.status < 300, "{endpoint}: {operation}: {}", reply.code());
-        expect_unavailable(Prepared::with(operation, conflict, ALWAYS).await.call(endpoint).await);
+        expect_unavailable(Prepared::with(endpoint, operation, conflict, ALWAYS).await.call(endpoint).await);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_reply_is_recognised_as_our_own_write() {
     // The session was written, the reply lost: the second try finds one, and it is ours.
-    let prepared = Prepared::with(PUT, Fault::LostReply, 1).await;
+    let prepared = Prepared::with("login", PUT, Fault::LostReply, 1).await;
     let token = prepared.call("login").await.expect(200).text("access_token").to_owned();
     prepared.world.me(&token).await.expect(200);
 
     // The same with a transaction: one message, one unit of the budget, and no "a code was sent a moment ago".
-    let prepared = Prepared::with(TRANSACT, Fault::LostReply, 1).await;
+    let prepared = Prepared::with("request-reset", TRANSACT, Fault::LostReply, 1).await;
     prepared.call("request-reset").await.expect(202);
     assert_eq!(prepared.world.outbox.messages().len(), 3, "two before, one now");
     assert_eq!(prepared.world.items("LIMIT#sms-phone")[0]["uses"]["N"], "3");
@@ -191,22 +214,22 @@ async fn a_lost_reply_is_recognised_as_our_own_write() {
 
 #[tokio::test(start_paused = true)]
 async fn keys_that_are_left_for_later_are_asked_for_again() {
-    Prepared::with(BATCH, Fault::Unprocessed, 2).await.call("me").await.expect(200);
-    expect_unavailable(Prepared::with(BATCH, Fault::Unprocessed, ALWAYS).await.call("me").await);
+    Prepared::with("me", BATCH, Fault::Unprocessed, 2).await.call("me").await.expect(200);
+    expect_unavailable(Prepared::with("me", BATCH, Fault::Unprocessed, ALWAYS).await.call("me").await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_can_never_work_is_our_fault_and_not_the_weather() {
-    let prepared = Prepared::with(TRANSACT, Fault::Canceled("ValidationError"), ALWAYS).await;
+    let prepared = Prepared::with("register", TRANSACT, Fault::Canceled("ValidationError"), ALWAYS).await;
     prepared.call("register").await.expect_problem(500, "internal");
-    let prepared = Prepared::with(UPDATE, Fault::Error("ValidationException"), ALWAYS).await;
+    let prepared = Prepared::with("login", UPDATE, Fault::Error("ValidationException"), ALWAYS).await;
     prepared.call("login").await.expect_problem(500, "internal");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_login_does_not_fail_for_what_it_tidies_up() {
     for operation in [QUERY, DELETE] {
-        let prepared = Prepared::new().await;
+        let prepared = Prepared::new("login").await;
         for _ in 0..20 {
             prepared.world.token(PASSWORD).await;
         }
@@ -218,7 +241,7 @@ async fn a_login_does_not_fail_for_what_it_tidies_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_whose_end_was_answered_to_nobody_has_ended() {
-    let prepared = Prepared::new().await;
+    let prepared = Prepared::new("sessions-delete").await;
     let other = prepared.world.token(PASSWORD).await;
     let list = prepared.world.bearer(Method::GET, "/auth/sessions", &other).await.expect(200);
     let ended = list.body["sessions"].as_array().unwrap().iter().find(|session| session["current"] == false).unwrap();
@@ -230,7 +253,7 @@ async fn a_session_whose_end_was_answered_to_nobody_has_ended() {
 
 #[tokio::test]
 async fn a_session_of_another_epoch_is_looked_at_twice_before_it_is_called_dead() {
-    let prepared = Prepared::new().await;
+    let prepared = Prepared::new("me").await;
     let world = &prepared.world;
     world.me(&prepared.token).await.expect(200);
     world.calls();

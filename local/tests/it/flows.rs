@@ -46,10 +46,15 @@ async fn collecting_garbage_changes_nothing_for_users() {
     let world = World::new().with_account().await;
     let token = world.token(PASSWORD).await;
     world.login("01112345678", "wrong password").await.expect_problem(401, "invalid-credentials");
-    let collected = world.emulator.collect_garbage().unwrap();
-    // The test's clock is ahead of the collector's, so nothing is due yet; accounts never are.
-    assert_eq!(collected, 0);
+    assert_eq!(world.collect_garbage(), 0, "nothing is due yet");
     world.me(&token).await.expect(200);
+    world.advance(31 * 86_400);
+    assert!(world.collect_garbage() > 0);
+    let kept: Vec<_> = world.items("").into_iter().map(|item| item["sk"]["S"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(kept.len(), 3, "{kept:?}");
+    for sort_key in ["CREDENTIAL", "PROFILE", "JWKS"] {
+        assert!(kept.iter().any(|kept| kept == sort_key), "{sort_key} stays");
+    }
     world.login(PHONE, PASSWORD).await.expect(200);
 }
 
@@ -59,17 +64,28 @@ async fn the_readmes_walk_is_true() {
     let readme = file("README.md").replace(" \\\n", " ");
     let (_, walk) = readme.split_once("## A walk").unwrap();
     let walk = walk.split("\n## ").next().unwrap();
-    let consoles = walk.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    // Each console with what is said before it, which may ask for another server.
+    let parts: Vec<_> = walk.split("```").collect();
+    let consoles = parts.chunks_exact(2).map(|part| (part[0].contains("--env REQUIRE_ACTIVATION=true"), part[1]));
+    let commands = consoles.flat_map(|(activates, console)| {
+        let commands = console.split("$ curl ").skip(1);
+        commands.enumerate().map(move |(at, command)| (activates && at == 0, command))
+    });
 
-    let world = World::with(&[("OTP_EXPOSE", "true")]);
-    let (mut token, mut refresh, mut otp, mut steps) = (String::new(), String::new(), String::new(), 0);
-    for step in consoles.flat_map(|console| console.split("$ curl ").skip(1)) {
+    let mut world = World::with(&[("OTP_EXPOSE", "true")]);
+    let (mut token, mut refresh, mut otp, mut id) = (String::new(), String::new(), String::new(), String::new());
+    let mut steps = 0;
+    for (activates, step) in commands {
+        if activates {
+            world = World::with(&[("OTP_EXPOSE", "true"), ("REQUIRE_ACTIVATION", "true")]);
+        }
         let (command, documented) = step.split_once('\n').unwrap();
         let path = command.split("http://127.0.0.1:8000").nth(1).unwrap().split(' ').next().unwrap();
-        let body = command
-            .split(" -d '")
-            .nth(1)
-            .map(|body| body.trim_end_matches('\'').replace("'$OTP'", &otp).replace("'$REFRESH'", &refresh));
+        let filled = |body: &str| {
+            let values = [("'$OTP'", &otp), ("'$REFRESH'", &refresh), ("'$ID'", &id)];
+            values.iter().fold(body.trim_end_matches('\'').to_owned(), |body, (name, value)| body.replace(name, value))
+        };
+        let body = command.split(" -d '").nth(1).map(filled);
         let mut request = match &body {
             None if command.contains("-X POST") => Request::new(http::Method::POST, path),
             None => Request::new(http::Method::GET, path),
@@ -93,7 +109,8 @@ async fn the_readmes_walk_is_true() {
         token = reply.body["access_token"].as_str().map_or(token, str::to_owned);
         refresh = reply.body["refresh_token"].as_str().map_or(refresh, str::to_owned);
         otp = reply.body["otp"].as_str().map_or(otp, str::to_owned);
+        id = reply.body["activation_id"].as_str().map_or(id, str::to_owned);
         steps += 1;
     }
-    assert_eq!(steps, 11);
+    assert_eq!(steps, 13);
 }

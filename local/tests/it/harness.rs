@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::IpAddr, path::PathBuf, sync::LazyLock, time
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use local::{
     clock::Clock,
-    emulator::{Call, Emulator},
+    emulator::{Call, Emulator, Target},
     gateway::{Gateway, Setup},
     rotation,
     secrets::Secrets,
@@ -157,6 +157,14 @@ impl World {
         self.post("/auth/register", json!({"phone": phone, "password": password})).await
     }
 
+    pub(crate) async fn activate(&self, activation_id: &str, otp: &str) -> Reply {
+        self.post("/auth/activate", json!({"activation_id": activation_id, "otp": otp})).await
+    }
+
+    pub(crate) async fn resend_activation(&self, activation_id: &str) -> Reply {
+        self.post("/auth/resend-activation", json!({ "activation_id": activation_id })).await
+    }
+
     pub(crate) async fn login(&self, phone: &str, password: &str) -> Reply {
         self.post("/auth/login", json!({"phone": phone, "password": password})).await
     }
@@ -253,6 +261,24 @@ impl World {
 
     pub(crate) fn put_item(&self, item: &Value) {
         self.emulator.put_item(&TEMPLATE.table.name, item).unwrap();
+    }
+
+    /// Collects what DynamoDB's TTL would have collected by now, at its latest: the embedded database looks at the machine's
+    /// clock, and time here is the test's own. Returns how much it was.
+    pub(crate) fn collect_garbage(&self) -> usize {
+        let (table, now) = (&TEMPLATE.table, self.clock.now().unix_seconds());
+        let is_due = |item: &Value| {
+            let expires_at = item[&table.ttl_attribute]["N"].as_str();
+            expires_at.is_some_and(|seconds| seconds.parse::<u64>().unwrap() <= now)
+        };
+        let mut due = self.items("");
+        due.retain(is_due);
+        for item in &due {
+            let delete = json!({"TableName": table.name, "Key": {"pk": item["pk"], "sk": item["sk"]}});
+            let target = Target::parse("DynamoDB_20120810.DeleteItem");
+            assert_eq!(self.emulator.answer(&target, &delete.to_string()).0, 200);
+        }
+        due.len()
     }
 
     /// How many password hashes were computed so far.

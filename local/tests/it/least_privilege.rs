@@ -6,7 +6,13 @@ use http::Method;
 use local::template::{Function, Permission};
 use serde_json::json;
 
-use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, TEMPLATE, World, another_code};
+use crate::{
+    harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, TEMPLATE, World, another_code},
+    sms::Provider,
+};
+
+/// What a webhook knows us by.
+const CREDENTIALS: &str = r#"{"secret": "whsec_c2VjcmV0IG9mIGEgd2ViaG9vaw=="}"#;
 
 /// A third one.
 const THIRD_PHONE: &str = "01212345678";
@@ -15,6 +21,18 @@ const THIRD_PHONE: &str = "01212345678";
 async fn change_in_spite_of(world: &World, token: &str) {
     world.change_phone(token, PASSWORD, "01000000001").await.expect(202);
     world.change_phone_verify(token, "01000000001", "042424").await.expect(204);
+}
+
+/// Activates a registration, where that has to be.
+async fn activate_one(world: &World) {
+    let reply = world.register(OTHER_PHONE, PASSWORD).await.expect(202);
+    let registration = reply.text("activation_id");
+    world.resend_activation(registration).await.expect(429);
+    world.advance(2);
+    world.resend_activation(registration).await.expect(202);
+    let code = world.last_code();
+    world.activate(registration, &another_code(&code)).await.expect(400);
+    world.activate(registration, &code).await.expect(201);
 }
 
 /// Goes every way that asks something of the table.
@@ -72,11 +90,14 @@ async fn every_function_is_granted_what_it_uses_and_nothing_else() {
     let world = World::new();
     go_every_way(&world).await;
     let mut calls = world.calls();
+    let world = World::with(&[("REQUIRE_ACTIVATION", "true")]);
+    activate_one(&world).await;
+    calls.extend(world.calls());
     // Each kind of provider has a way of its own.
-    for variables in [
-        [("SMS_PROVIDER", "sns"), ("SMS_API_URL", "")],
-        [("SMS_PROVIDER", "http"), ("SMS_API_URL", "https://hook.example")],
-    ] {
+    let provider = Provider::answering(204, "");
+    for variables in
+        [[("SMS_PROVIDER", "sns"), ("SMS_API_URL", "")], [("SMS_PROVIDER", "http"), ("SMS_API_URL", &provider.url)]]
+    {
         let variables = [&variables[..], &[("SMS_FLOOR_MS", "0"), ("TEST_NUMBERS", "01000000001=042424")]].concat();
         let world = World::with(&variables).with_account().await;
         world.request_reset(PHONE).await.expect(202);
@@ -84,6 +105,13 @@ async fn every_function_is_granted_what_it_uses_and_nothing_else() {
         world.verify_phone(&token).await;
         world.change_phone(&token, PASSWORD, THIRD_PHONE).await;
         change_in_spite_of(&world, &token).await;
+        calls.extend(world.calls());
+
+        let world = World::with(&[&variables[..], &[("REQUIRE_ACTIVATION", "true")]].concat());
+        world.emulator.secrets().lend("SmsCredentials", CREDENTIALS.to_owned());
+        let reply = world.register(PHONE, PASSWORD).await.expect(202);
+        world.advance(2);
+        world.resend_activation(reply.text("activation_id")).await.expect(202);
         calls.extend(world.calls());
     }
     let mut used: BTreeMap<String, BTreeSet<Permission>> = BTreeMap::new();
@@ -112,6 +140,8 @@ async fn what_is_not_granted_is_denied() {
 
 #[test]
 fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
+    const SENDERS: [&str; 6] =
+        ["change-phone", "change-phone-verify", "register", "request-reset", "resend-activation", "verify-phone"];
     let readers = |secret: &str| -> Vec<_> {
         let reads = |function: &&Function| {
             function
@@ -124,15 +154,18 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
         names
     };
     assert_eq!(readers("SigningKeys"), ["login", "refresh", "rotate-keys"]);
-    assert_eq!(readers("SmsCredentials"), ["change-phone", "change-phone-verify", "request-reset", "verify-phone"]);
+    assert_eq!(readers("SmsCredentials"), SENDERS);
     assert_eq!(
         readers("SecretKey"),
         [
+            "activate",
             "change-phone",
             "change-phone-verify",
             "login",
             "refresh",
+            "register",
             "request-reset",
+            "resend-activation",
             "verify-phone",
             "verify-phone-confirm",
             "verify-reset"

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod activate;
 mod authorizer;
 mod bad_input;
 mod change_password;
@@ -34,6 +35,7 @@ mod races;
 mod refresh;
 mod register;
 mod request_reset;
+mod resend_activation;
 mod rotate_keys;
 mod round_trips;
 mod server;

@@ -41,6 +41,37 @@ async fn of_24_registrations_of_one_phone_one_gets_the_account() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_32_activations_of_one_phone_one_makes_the_account() {
+    // Four registrations, each with its own password and code, eight times each.
+    let world = Arc::new(World::with(&[("REQUIRE_ACTIVATION", "true")]));
+    let mut waiting = Vec::new();
+    for at in 0..4 {
+        let reply = world.register(PHONE, &format!("password of {at}")).await.expect(202);
+        waiting.push((reply.text("activation_id").to_owned(), world.last_code()));
+        world.advance(1);
+    }
+    let replies = at_once(&world, 32, move |world: Arc<World>, at| {
+        let (id, code) = waiting[at % 4].clone();
+        async move { world.activate(&id, &code).await }
+    })
+    .await;
+    assert_eq!(count(&replies, 201), 1);
+    assert!(replies.iter().all(|reply| matches!(reply.status, 201 | 400 | 409)));
+    let winner = replies.iter().position(|reply| reply.status == 201).unwrap();
+    let token = world.token(&format!("password of {}", winner % 4)).await;
+    assert_eq!(world.me(&token).await.expect(200).text("id"), replies[winner].text("id"));
+    assert_eq!(world.items("USER#").iter().filter(|item| item["sk"]["S"] == "PROFILE").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_16_registrations_that_wait_one_sends_a_message() {
+    let world = Arc::new(World::with(&[("REQUIRE_ACTIVATION", "true")]));
+    let replies = at_once(&world, 16, async |world: Arc<World>, _| world.register(PHONE, PASSWORD).await).await;
+    assert_eq!((count(&replies, 202), count(&replies, 429)), (1, 15));
+    assert_eq!(world.outbox.messages().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_40_wrong_codes_five_are_judged_and_then_the_right_one_is_refused() {
     let world = world_with_account().await;
     let code = world.code(PHONE).await;

@@ -87,6 +87,18 @@ async fn requests_wait_for_the_table_as_often_as_budgeted() {
     assert_eq!(steps(world.calls()), 2, "verify-reset");
 }
 
+#[tokio::test]
+async fn registrations_that_wait_do_so_too() {
+    let world = World::with(&[("REQUIRE_ACTIVATION", "true")]).warm().await;
+    let reply = world.register(PHONE, PASSWORD).await.expect(202);
+    assert_eq!(steps(world.calls()), 2, "register, to be activated");
+    world.advance(1);
+    world.resend_activation(reply.text("activation_id")).await.expect(202);
+    assert_eq!(steps(world.calls()), 2, "resend-activation");
+    world.activate(reply.text("activation_id"), &world.last_code()).await.expect(201);
+    assert_eq!(steps(world.calls()), 3, "activate");
+}
+
 #[test]
 fn calls_that_overlap_are_one_step() {
     let call = |started, ended| Call { function: String::new(), permissions: [].into(), started, ended };

@@ -28,8 +28,8 @@ enum Act {
 }
 
 /// A provider on this machine.
-struct Provider {
-    url: String,
+pub(crate) struct Provider {
+    pub(crate) url: String,
     acts: Arc<Mutex<VecDeque<Act>>>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
@@ -67,7 +67,7 @@ impl Provider {
         Self { url, acts, seen }
     }
 
-    fn answering(status: u16, body: &str) -> Self {
+    pub(crate) fn answering(status: u16, body: &str) -> Self {
         Self::new(&[Act::Answer(status, body.to_owned())])
     }
 
@@ -300,6 +300,37 @@ async fn what_certainly_was_not_sent_is_no_code_and_the_next_may_be_asked_for_at
         let (sent, answer) = PROVIDERS.iter().find(|(known, ..)| *known == name).map(|p| (p.1, p.2)).unwrap();
         provider.then(&[Act::Answer(sent, answer.to_owned())]);
         world.request_reset(PHONE).await.expect(202);
+    }
+}
+
+#[tokio::test]
+async fn a_registration_whose_message_was_not_sent_fails_alike_for_free_and_taken_phones_and_works_the_next_time() {
+    for (refusal, status) in [(422, 422), (500, 503)] {
+        let provider = Provider::answering(204, "");
+        let (variables, credentials) = setting("http", &provider);
+        let mut variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        variables.push(("REQUIRE_ACTIVATION", "true"));
+        let world = World::with(&variables);
+        world.emulator.secrets().lend("SmsCredentials", credentials.to_string());
+        let code = || {
+            let body: Value = serde_json::from_str(&provider.seen().last().unwrap().body).unwrap();
+            digits_of(body["data"]["text"].as_str().unwrap())
+        };
+        let id = world.register(PHONE, NEW_PASSWORD).await.expect(202).text("activation_id").to_owned();
+        world.activate(&id, &code()).await.expect(201);
+        world.advance(1);
+
+        provider.then(&[Act::Answer(refusal, String::new())]);
+        let taken = world.register(PHONE, NEW_PASSWORD).await.expect(status);
+        let free = world.register(OTHER_PHONE, NEW_PASSWORD).await.expect(status);
+        assert!(taken.fingerprint() == free.fingerprint());
+        let waiting = world.items("PHONE#").into_iter().filter(|item| item.get("code_mac").is_some()).count();
+        assert_eq!(waiting, 0, "what was not sent is no code");
+
+        provider.then(&[Act::Answer(204, String::new())]);
+        world.register(PHONE, NEW_PASSWORD).await.expect(202);
+        let id = world.register(OTHER_PHONE, NEW_PASSWORD).await.expect(202).text("activation_id").to_owned();
+        world.activate(&id, &code()).await.expect(201);
     }
 }
 

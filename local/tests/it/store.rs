@@ -145,14 +145,13 @@ async fn a_code_is_right_only_under_the_systems_own_key() {
     let new_code = NewCode {
         purpose: Purpose::Reset,
         phone: &phone(),
-        target,
         challenge,
         mac: &OtpMac::new(&other_key, binding, &code),
         now: NOW,
         ttl: Duration::from_mins(5),
         cooldown: Duration::from_secs(1),
     };
-    requester.issue_code(new_code, &[]).await.unwrap();
+    requester.issue_code(new_code, target, &[]).await.unwrap();
     world.verify_reset(PHONE, code.reveal(), "a new password").await.expect_problem(400, "invalid-otp");
 }
 

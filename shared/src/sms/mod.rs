@@ -160,6 +160,13 @@ pub enum Delivery {
     Unknown,
 }
 
+impl Delivery {
+    /// Whether somebody may get the message.
+    pub fn may_arrive(&self) -> bool {
+        matches!(self, Self::Sent | Self::Unknown)
+    }
+}
+
 impl Sms {
     /// The way out that the settings ask for; into this outbox what would only be logged, if there is one.
     pub fn new(settings: &SmsSettings, sns: aws_sdk_sns::Client, outbox: Option<Outbox>) -> Result<Self, Source> {

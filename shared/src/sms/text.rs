@@ -54,6 +54,23 @@ impl Language {
     /// its own letters: a phone reads the direction off the first.
     const fn template(self, purpose: Purpose) -> &'static str {
         match (purpose, self) {
+            (Purpose::Activation(_), Self::English) => {
+                "{service}: {code} is your code to create your account. Do not share it. If you did not ask for it, \
+                 ignore this message."
+            }
+            (Purpose::Activation(_), Self::Arabic) => "رمز إنشاء حسابك في {service}: {code}. لا تشاركه مع أحد.",
+            (Purpose::Activation(_), Self::Spanish) => {
+                "{service}: {code} es tu clave para crear tu cuenta. No la compartas. Si no la pediste, ignora este \
+                 mensaje."
+            }
+            (Purpose::Activation(_), Self::Korean) => "{service}: 회원가입 코드 {code}. 다른 사람에게 알려주지 마세요.",
+            (Purpose::Activation(_), Self::Russian) => {
+                "{service}: {code} код для регистрации. Никому его не сообщайте."
+            }
+            (Purpose::Activation(_), Self::Uzbek) => {
+                "{service}: hisob ochish uchun kodingiz {code}. Uni hech kimga bermang. So'ramagan bo'lsangiz, e'tibor \
+                 bermang."
+            }
             (Purpose::Reset, Self::English) => {
                 "{service}: {code} is your code to set a new password. Do not share it. If you did not ask for it, \
                  ignore this message."
@@ -112,6 +129,8 @@ impl Language {
 /// What an account's owner is told of, without having asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
+    /// Somebody wanted to register the phone, which has an account; told to its owner.
+    AlreadyRegistered,
     /// The account has another phone now; told to the one that it had.
     PhoneChanged,
 }
@@ -120,12 +139,30 @@ impl Notice {
     /// Its name, for logs and webhooks.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::AlreadyRegistered => "already-registered",
             Self::PhoneChanged => "phone-changed",
         }
     }
 
     const fn template(self, language: Language) -> &'static str {
         match (self, language) {
+            (Self::AlreadyRegistered, Language::English) => {
+                "{service}: you already have an account with this number. Sign in, or set a new password. If you did not \
+                 try to register, ignore this message."
+            }
+            (Self::AlreadyRegistered, Language::Arabic) => "لديك حساب بهذا الرقم في {service}. سجل الدخول إليه.",
+            (Self::AlreadyRegistered, Language::Spanish) => {
+                "{service}: ya tienes una cuenta con este teléfono. Entra, o crea una nueva contraseña. Si no fue cosa \
+                 tuya, ignora este mensaje."
+            }
+            (Self::AlreadyRegistered, Language::Korean) => {
+                "{service}: 이미 가입된 번호입니다. 로그인하거나 비밀번호를 재설정하세요."
+            }
+            (Self::AlreadyRegistered, Language::Russian) => "{service}: у вас уже есть аккаунт. Войдите в него.",
+            (Self::AlreadyRegistered, Language::Uzbek) => {
+                "{service}: bu raqamda hisobingiz bor. Unga kiring yoki yangi parol o'rnating. Bu siz bo'lmasangiz, \
+                 e'tibor bermang."
+            }
             (Self::PhoneChanged, Language::English) => {
                 "{service}: your account was moved to another phone number. If this was not you, contact support at once."
             }
@@ -153,6 +190,8 @@ pub struct TextSettings {
     pub service_name: String,
     /// `SMS_LANGUAGE`: for whoever asks for none of the catalogue.
     pub language: Language,
+    /// `SMS_TEMPLATE_ACTIVATION`: instead of the catalogue.
+    pub activation_template: Option<String>,
     /// `SMS_TEMPLATE_RESET`: instead of the catalogue.
     pub reset_template: Option<String>,
     /// `SMS_TEMPLATE_VERIFY_PHONE`: instead of the catalogue.
@@ -177,6 +216,7 @@ impl TextSettings {
     /// "Origin-bound one-time codes delivered via SMS").
     pub fn write(&self, purpose: Purpose, language: Option<Language>, code: &str) -> String {
         let own = match purpose {
+            Purpose::Activation(_) => self.activation_template.as_deref(),
             Purpose::Reset => self.reset_template.as_deref(),
             Purpose::VerifyPhone => self.verify_phone_template.as_deref(),
             Purpose::ChangePhone(_) => self.change_phone_template.as_deref(),
@@ -214,11 +254,13 @@ pub fn segments(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::{RegistrationId, UserId};
 
     fn settings() -> TextSettings {
         TextSettings {
             service_name: "Latchkey".to_owned(),
             language: Language::English,
+            activation_template: None,
             reset_template: None,
             verify_phone_template: None,
             change_phone_template: None,
@@ -230,16 +272,19 @@ mod tests {
     #[test]
     fn every_message_is_one_segment_and_names_service_and_code() {
         for (code, language) in Language::ALL {
-            let user = crate::id::UserId::from_bytes([0; 16]);
-            for purpose in [Purpose::Reset, Purpose::VerifyPhone, Purpose::ChangePhone(user)] {
+            let activation = Purpose::Activation(RegistrationId::from_bytes([0; 16]));
+            let change_phone = Purpose::ChangePhone(UserId::from_bytes([0; 16]));
+            for purpose in [activation, Purpose::Reset, Purpose::VerifyPhone, change_phone] {
                 let text = settings().write(purpose, Some(language), "042424");
                 assert_eq!(segments(&text), 1, "{code}: {} characters for {purpose:?}", text.chars().count());
                 assert!(text.contains("Latchkey") && text.contains("042424") && !text.contains('{'), "{code}");
                 assert!(!text.contains("http") && !text.contains('/'), "{code}");
             }
-            let notice = settings().write_notice(Notice::PhoneChanged, Some(language));
-            assert_eq!(segments(&notice), 1, "{code}: {} characters in the notice", notice.chars().count());
-            assert!(notice.contains("Latchkey") && !notice.contains('{'), "{code}");
+            for notice in [Notice::AlreadyRegistered, Notice::PhoneChanged] {
+                let text = settings().write_notice(notice, Some(language));
+                assert_eq!(segments(&text), 1, "{code}: {} characters in {notice:?}", text.chars().count());
+                assert!(text.contains("Latchkey") && !text.contains('{'), "{code}");
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Accounts: the credential under the phone, the profile under the user. Both hold the epoch, and only transactions over
 //! both raise it.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{collections::HashMap, sync::LazyLock, time::Duration};
 
 use tokio::{join, try_join};
 
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The epoch of a new account.
-const FIRST_EPOCH: u64 = 1;
+pub(super) const FIRST_EPOCH: u64 = 1;
 
 /// How many login attempts are free before each costs a wait (SECURITY L2).
 const FREE_FAILURES: u64 = 5;
@@ -284,6 +284,24 @@ pub(super) fn change_phone(
     [Write::Update(taken_over), Write::Update(left), Write::Update(moved), Write::Update(stay(user, staying, epoch))]
 }
 
+/// The writes of a new account, under the condition that the phone has none: the credential first.
+pub(super) fn create(
+    user: UserId,
+    phone: &Phone,
+    password_hash: &PasswordHash,
+    now: Timestamp,
+    phone_verified_at: Option<Timestamp>,
+) -> [Write; 2] {
+    let mut attributes = HashMap::from([
+        (PHONE.to_owned(), text(phone.as_e164())),
+        (CREATED_AT.to_owned(), moment(now)),
+        (EPOCH.to_owned(), number(FIRST_EPOCH)),
+    ]);
+    attributes.extend(phone_verified_at.map(|at| (PHONE_VERIFIED_AT.to_owned(), moment(at))));
+    let credential = new_credential(user, phone, password_hash, FIRST_EPOCH);
+    [Write::Update(credential), Write::Create(NewItem { key: Key::profile(user), attributes })]
+}
+
 /// The credential of an account that a phone gets, under the condition that it has none. A ghost's throttle is forgotten.
 fn new_credential(user: UserId, phone: &Phone, password_hash: &PasswordHash, epoch: u64) -> ItemUpdate {
     ItemUpdate::new(Key::credential(phone))
@@ -330,18 +348,8 @@ impl Store {
         limit: Limit<'_>,
         now: Timestamp,
     ) -> Result<Registration, StoreError> {
-        let credential = new_credential(user, phone, password_hash, FIRST_EPOCH);
-        let profile = NewItem {
-            key: Key::profile(user),
-            attributes: [
-                (PHONE.to_owned(), text(phone.as_e164())),
-                (CREATED_AT.to_owned(), moment(now)),
-                (EPOCH.to_owned(), number(FIRST_EPOCH)),
-            ]
-            .into(),
-        };
-        let writes = vec![Write::Update(credential), Write::Create(profile), Write::Update(limit.charge(now))];
-        match self.transact(writes).await? {
+        let [credential, profile] = create(user, phone, password_hash, now, None);
+        match self.transact(vec![credential, profile, Write::Update(limit.charge(now))]).await? {
             Transacted::Committed => Ok(Registration::Created),
             Transacted::Refused(parts) if matches!(parts.get(2), Some(Part::Failed(_))) => {
                 Ok(Registration::LimitReached(limit.reached(now)))

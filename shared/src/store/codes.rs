@@ -8,7 +8,7 @@ use super::{
     accounts::{self, Profile},
     expression::{ItemUpdate, Write},
     item::{Item, moment, number, text, ttl},
-    keys::{CHALLENGE_ID, CODE_MAC, EPOCH, FAILURES, FAILURES_SINCE, Key, RESEND_AT, USER_ID},
+    keys::{CHALLENGE_ID, CODE_MAC, EPOCH, FAILURES, FAILURES_SINCE, Key, PASSWORD_HASH, RESEND_AT, USER_ID},
     limits::{Limit, LimitReached},
     wire::{Outcome, Part, Receipt, StoreError, Transacted},
 };
@@ -52,8 +52,6 @@ pub struct NewCode<'a> {
     pub purpose: Purpose,
     /// Whom it is sent to.
     pub phone: &'a Phone,
-    /// What is known about the phone.
-    pub target: CodeTarget,
     /// Which sending.
     pub challenge: ChallengeId,
     /// Its hash.
@@ -111,6 +109,8 @@ pub struct PendingCode {
     pub challenge: ChallengeId,
     /// Its hash.
     pub mac: OtpMac,
+    /// The password that the account is to have, when the code is to make one.
+    pub password_hash: Option<PasswordHash>,
 }
 
 impl Store {
@@ -124,24 +124,20 @@ impl Store {
     /// Replaces the phone's code for this purpose, under the cooldown and the budgets, all or nothing.
     ///
     /// The tries are the new code's own; the failures of the window are not reset by it.
-    pub async fn issue_code(&self, code: NewCode<'_>, budgets: &[Limit<'_>]) -> Result<CodeIssue, StoreError> {
+    pub async fn issue_code(
+        &self,
+        code: NewCode<'_>,
+        target: CodeTarget,
+        budgets: &[Limit<'_>],
+    ) -> Result<CodeIssue, StoreError> {
         let now = code.now;
-        let update = ItemUpdate::new(Key::code(code.phone, code.purpose))
-            .remove("#op")
-            .set("#code_mac = :mac")
-            .set("#challenge_id = :challenge")
-            .set("#attempts = :zero")
-            .set("#code_ends_at = :ends_at")
+        let update = replace(&code)
             .set("#resend_at = :resend_at")
             .set("#expires_at = :expires_at")
-            .value(":mac", code.mac.into())
-            .value(":challenge", text(code.challenge.to_string()))
-            .value(":zero", number(0))
             .value(":now", moment(now))
-            .value(":ends_at", moment(now.plus(code.ttl)))
             .value(":resend_at", moment(now.plus(code.cooldown)))
             .value(":expires_at", ttl(now.plus(FAILURE_WINDOW)));
-        let update = match code.target.account {
+        let update = match target.account {
             Some((user, epoch)) => update
                 .set("#user_id = :user")
                 .set("#epoch = :epoch")
@@ -149,32 +145,22 @@ impl Store {
                 .value(":epoch", number(epoch)),
             None => update.remove("#user_id").remove("#epoch"),
         };
-        let cooled_down = "(attribute_not_exists(#resend_at) OR #resend_at <= :now)";
-        let update = match code.target.failures_since {
+        let update = match target.failures_since {
             // A new window, unless somebody else has begun it.
             Some(since) if since.plus(FAILURE_WINDOW) <= now => update
                 .set("#failures = :zero")
                 .set("#failures_since = :now")
                 .value(":since", moment(since))
-                .when(format!("{cooled_down} AND #failures_since = :since")),
-            _ => update.set("#failures_since = if_not_exists(#failures_since, :now)").when(cooled_down),
+                .when(format!("{COOLED_DOWN} AND #failures_since = :since")),
+            _ => update.set("#failures_since = if_not_exists(#failures_since, :now)").when(COOLED_DOWN),
         };
 
         let mut writes = vec![Write::Update(update)];
         writes.extend(budgets.iter().map(|budget| Write::Update(budget.charge(now))));
-        let parts = match self.transact(writes).await? {
-            Transacted::Committed => return Ok(CodeIssue::Issued),
-            Transacted::Refused(parts) => parts,
-        };
-        // A budget says more than the cooldown: it lasts longer.
-        let reached = parts.iter().skip(1).zip(budgets).find(|(part, _)| matches!(part, Part::Failed(_)));
-        Ok(CodeIssue::LimitReached(match (reached, parts.first()) {
-            (Some((_, budget)), _) => budget.reached(now),
-            (None, Some(Part::Failed(Some(item)))) => {
-                LimitReached { bucket: Bucket::SmsCooldown, retry_after: item.moment(RESEND_AT)?.since(now) }
-            }
-            (None, _) => LimitReached { bucket: Bucket::SmsCooldown, retry_after: code.cooldown },
-        }))
+        Ok(match self.transact(writes).await? {
+            Transacted::Committed => CodeIssue::Issued,
+            Transacted::Refused(parts) => CodeIssue::LimitReached(limit_reached(&parts, budgets, code.cooldown, now)?),
+        })
     }
 
     /// Takes a code back that certainly was not sent: it is no code any more, and the next may be asked for at once. Not
@@ -186,13 +172,20 @@ impl Store {
         challenge: ChallengeId,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let update = ItemUpdate::new(Key::code(phone, purpose))
-            .remove("#code_mac")
-            .set("#resend_at = :now")
-            .when("#challenge_id = :challenge")
-            .value(":challenge", text(challenge.to_string()))
-            .value(":now", moment(now));
-        self.update(update).await.map(|_| ())
+        let mut keys = vec![Key::code(phone, purpose)];
+        if let Purpose::Activation(_) = purpose {
+            keys.push(Key::activation_cooldown(phone));
+        }
+        for key in keys {
+            let update = ItemUpdate::new(key)
+                .remove("#code_mac")
+                .set("#resend_at = :now")
+                .when("#challenge_id = :challenge")
+                .value(":challenge", text(challenge.to_string()))
+                .value(":now", moment(now));
+            self.update(update).await?;
+        }
+        Ok(())
     }
 
     /// Counts a try, and only then says what to compare the code with.
@@ -241,6 +234,18 @@ impl Store {
         }
     }
 
+    /// Counts a try that a new registration of the same phone must not forgive: the failures of one registration die with
+    /// it. Right ones are counted as well, for after a right one there is nothing left to guess.
+    pub async fn charge_activation_attempt(
+        &self,
+        phone: &Phone,
+        now: Timestamp,
+    ) -> Result<Result<(), LimitReached>, StoreError> {
+        let subject = format!("activation:{}", phone.as_e164());
+        let (bucket, window) = (Bucket::OtpPhone, FAILURE_WINDOW);
+        self.charge(Limit { bucket, subject: &subject, allowed: MAX_FAILURES, window }, now).await
+    }
+
     /// Uses a right code up and sets the new password, in one transaction: of two right codes at once one wins. Ends
     /// every session, verifies the phone, and clears the login throttle and the failures of the window.
     ///
@@ -253,7 +258,7 @@ impl Store {
         new: &PasswordHash,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let spent = spend(phone, Purpose::Reset, code, now);
+        let spent = Write::Update(spend(phone, Purpose::Reset, code, now));
         let [credential, profile] = accounts::reset_password(phone, user, epoch, new, now);
         let transacted = self.transact(vec![spent, credential, profile]).await?;
         Ok(matches!(transacted, Transacted::Committed))
@@ -273,8 +278,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<PhoneChange, StoreError> {
         let Some(credential) = self.credential(&profile.phone).await? else { return Ok(PhoneChange::Outrun) };
-        let spent = spend(new, Purpose::ChangePhone(profile.user), code, now);
-        let mut writes = vec![spent];
+        let mut writes = vec![Write::Update(spend(new, Purpose::ChangePhone(profile.user), code, now))];
         writes.extend(accounts::change_phone(profile, &credential, new, staying, now));
         Ok(match self.transact(writes).await? {
             Transacted::Committed => PhoneChange::Done,
@@ -295,16 +299,51 @@ impl Store {
         code: &PendingCode,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let spent = spend(phone, Purpose::VerifyPhone, code, now);
+        let spent = Write::Update(spend(phone, Purpose::VerifyPhone, code, now));
         let transacted = self.transact(vec![spent, accounts::confirm_phone(phone, user, epoch, now)]).await?;
         Ok(matches!(transacted, Transacted::Committed))
     }
 }
 
+/// The condition under which the next code may be sent.
+pub(super) const COOLED_DOWN: &str = "(attribute_not_exists(#resend_at) OR #resend_at <= :now)";
+
+/// Puts a code in the place of the one before, with tries of its own.
+pub(super) fn replace(code: &NewCode<'_>) -> ItemUpdate {
+    ItemUpdate::new(Key::code(code.phone, code.purpose))
+        .remove("#op")
+        .set("#code_mac = :mac")
+        .set("#challenge_id = :challenge")
+        .set("#attempts = :zero")
+        .set("#code_ends_at = :ends_at")
+        .value(":mac", code.mac.into())
+        .value(":challenge", text(code.challenge.to_string()))
+        .value(":zero", number(0))
+        .value(":ends_at", moment(code.now.plus(code.ttl)))
+}
+
+/// What refused a code: the cooldown, which is the first of these parts, or a budget, which are the others. A budget says
+/// more than the cooldown: it lasts longer.
+pub(super) fn limit_reached(
+    parts: &[Part],
+    budgets: &[Limit<'_>],
+    cooldown: Duration,
+    now: Timestamp,
+) -> Result<LimitReached, StoreError> {
+    let reached = parts.iter().skip(1).zip(budgets).find(|(part, _)| matches!(part, Part::Failed(_)));
+    Ok(match (reached, parts.first()) {
+        (Some((_, budget)), _) => budget.reached(now),
+        (None, Some(Part::Failed(Some(item)))) => {
+            LimitReached { bucket: Bucket::SmsCooldown, retry_after: item.moment(RESEND_AT)?.since(now) }
+        }
+        (None, _) => LimitReached { bucket: Bucket::SmsCooldown, retry_after: cooldown },
+    })
+}
+
 /// The part of a transaction that uses a code up: of two right ones at once one wins. The failures of the window are
 /// forgiven.
-fn spend(phone: &Phone, purpose: Purpose, code: &PendingCode, now: Timestamp) -> Write {
-    let update = ItemUpdate::new(Key::code(phone, purpose))
+pub(super) fn spend(phone: &Phone, purpose: Purpose, code: &PendingCode, now: Timestamp) -> ItemUpdate {
+    ItemUpdate::new(Key::code(phone, purpose))
         .remove("#op")
         .remove("#code_mac")
         .set("#failures = :zero")
@@ -313,13 +352,18 @@ fn spend(phone: &Phone, purpose: Purpose, code: &PendingCode, now: Timestamp) ->
         .value(":zero", number(0))
         .value(":challenge", text(code.challenge.to_string()))
         .value(":mac", (&code.mac).into())
-        .value(":now", moment(now));
-    Write::Update(update)
+        .value(":now", moment(now))
 }
 
 impl PendingCode {
     fn read(item: &Item) -> Result<Self, StoreError> {
         let account = if item.has(USER_ID) { Some((item.parsed(USER_ID)?, item.number(EPOCH)?)) } else { None };
-        Ok(Self { account, challenge: item.parsed(CHALLENGE_ID)?, mac: OtpMac::from_stored(item.bytes(CODE_MAC)?) })
+        let password_hash = item.has(PASSWORD_HASH).then(|| item.text(PASSWORD_HASH)).transpose()?;
+        Ok(Self {
+            account,
+            challenge: item.parsed(CHALLENGE_ID)?,
+            mac: OtpMac::from_stored(item.bytes(CODE_MAC)?),
+            password_hash: password_hash.map(|hash| PasswordHash::from_stored(hash.to_owned())),
+        })
     }
 }

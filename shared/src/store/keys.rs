@@ -43,11 +43,18 @@ impl Key {
 
     /// The open code of a phone for a purpose, and the failures of its window.
     pub(super) fn code(phone: &Phone, purpose: Purpose) -> Self {
+        let name = purpose.as_str();
         let sort = match purpose {
-            Purpose::Reset | Purpose::VerifyPhone => format!("OTP#{}", purpose.as_str()),
-            Purpose::ChangePhone(user) => format!("OTP#{}#{user}", purpose.as_str()),
+            Purpose::Activation(registration) => format!("OTP#{name}#{registration}"),
+            Purpose::Reset | Purpose::VerifyPhone => format!("OTP#{name}"),
+            Purpose::ChangePhone(user) => format!("OTP#{name}#{user}"),
         };
         Self { partition: phone_partition(phone), sort }
+    }
+
+    /// When the next code for a registration of this phone may be sent, whichever registration it is.
+    pub(super) fn activation_cooldown(phone: &Phone) -> Self {
+        Self { partition: phone_partition(phone), sort: "OTP#activation".to_owned() }
     }
 
     /// All that others may know of a user.
@@ -149,7 +156,7 @@ attributes! {
     ADDRESS = "address";
     /// In Unix milliseconds.
     LAST_USED_AT = "last_used_at";
-    /// The absolute end of a session, in Unix milliseconds.
+    /// The absolute end of a session, or of a registration that waits, in Unix milliseconds.
     ENDS_AT = "ends_at";
     /// The end of a session that is not used, in Unix milliseconds.
     IDLE_ENDS_AT = "idle_ends_at";

@@ -3,6 +3,7 @@
 //! Keys, items and the reasons behind them: DESIGN section 5, `docs/ARCHITECTURE.md`.
 
 mod accounts;
+mod activations;
 mod codes;
 mod expression;
 mod item;
@@ -15,6 +16,7 @@ mod wire;
 use aws_sdk_dynamodb::Client;
 
 pub use accounts::{Credential, EpochRaise, LoginAttempt, LoginCompletion, PasswordChange, Profile, Registration};
+pub use activations::{Activation, ActivationIssue};
 pub use codes::{CodeAttempt, CodeIssue, CodeTarget, NewCode, PendingCode, PhoneChange};
 pub use key_set::Publication;
 pub use keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};

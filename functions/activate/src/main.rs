@@ -1,0 +1,7 @@
+//! The Lambda binary of `activate`.
+
+use shared::runtime::{Error, Function};
+
+fn main() -> Result<(), Error> {
+    Function::of_requests(|app, ctx, request| Box::pin(activate::handle(app, ctx, request))).run()
+}

@@ -1,0 +1,48 @@
+//! `POST /auth/resend-activation`: another code for a registration that waits.
+
+use shared::{
+    ApiError, App, Context, Fields, FromFields, Request, Response,
+    codes::CodeSentResponse,
+    http::StatusCode,
+    openapi::{BodyProblems, LimitProblems, ServerProblems},
+    registration::PendingRegistration,
+};
+use utoipa::ToSchema;
+
+/// The registration.
+#[derive(ToSchema)]
+pub struct ResendActivationRequest {
+    /// As `POST /auth/register` answered it.
+    #[schema(example = "9lWmzN0bX…")]
+    activation_id: String,
+}
+
+impl FromFields for ResendActivationRequest {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self { activation_id: fields.text("activation_id")? })
+    }
+}
+
+/// Sends another code for a registration
+///
+/// The one before dies with it. A registration waits for an hour.
+#[utoipa::path(
+    post,
+    path = "/auth/resend-activation",
+    operation_id = "resend-activation",
+    tag = "Account",
+    request_body = ResendActivationRequest,
+    responses(
+        (status = 202, description = "A code is on its way to the phone", body = CodeSentResponse),
+        BodyProblems, LimitProblems, ServerProblems,
+    )
+)]
+pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    let ResendActivationRequest { activation_id } = request.read(&app.config)?;
+    let secret = app.keyring.secret(ctx.now).await?;
+    let over = || ApiError::invalid_field("/activation_id", &"is not of a registration that waits; register again");
+    let registration = PendingRegistration::open(&secret.activation, &activation_id).map_err(|_| over())?;
+
+    let code = registration.send_code(app, ctx, None, &[]).await?.ok_or_else(over)?;
+    Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way()?))
+}

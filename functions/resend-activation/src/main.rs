@@ -1,0 +1,7 @@
+//! The Lambda binary of `resend-activation`.
+
+use shared::runtime::{Error, Function};
+
+fn main() -> Result<(), Error> {
+    Function::of_requests(|app, ctx, request| Box::pin(resend_activation::handle(app, ctx, request))).run()
+}
