@@ -1,7 +1,7 @@
 //! Accounts: the credential under the phone, the profile under the user. Both hold the epoch, and only transactions over
 //! both raise it.
 
-use std::{collections::HashMap, sync::LazyLock, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use tokio::{join, try_join};
 
@@ -10,11 +10,12 @@ use super::{
     expression::{ItemUpdate, NewItem, Write},
     item::{Item, moment, number, text, ttl},
     keys::{
-        CREATED_AT, EPOCH, Key, LOGIN_ATTEMPTED_AT, LOGIN_FAILURES, MFA_ENABLED, NEVER, PASSWORD_HASH, PHONE,
+        CREATED_AT, EPOCH, Key, MFA_ENABLED, NEVER, PASSWORD_HASH, PHONE,
         PHONE_VERIFIED_AT, USER_ID,
     },
     limits::{Limit, LimitReached},
     sessions::NewSession,
+    throttle,
     wire::{Outcome, Part, Receipt, StoreError, Transacted},
 };
 use crate::{
@@ -27,12 +28,6 @@ use crate::{
 /// The epoch of a new account.
 pub(super) const FIRST_EPOCH: u64 = 1;
 
-/// How many login attempts are free before each costs a wait (SECURITY L2).
-const FREE_FAILURES: u64 = 5;
-/// The longest wait between two attempts (SECURITY L2).
-const LONGEST_DELAY: Duration = Duration::from_mins(15);
-/// How many failures in a row are ever judged (NIST SP 800-63B section 3.2.2); then only a reset helps.
-const MAX_FAILURES: u64 = 100;
 /// How long the throttle of a phone without an account is kept.
 const GHOST_LIFETIME: Duration = Duration::from_hours(30 * 24);
 
@@ -153,47 +148,11 @@ pub enum PasswordChange {
     Outrun,
 }
 
-/// The wait after this many attempts: none for the first five and the one after, then 2, 4, 8, … s.
-fn delay_after(failures: u64) -> Duration {
-    match failures.checked_sub(FREE_FAILURES) {
-        None | Some(0) => Duration::ZERO,
-        Some(doublings) => Duration::from_secs(1 << doublings.min(10)).min(LONGEST_DELAY),
-    }
-}
-
-/// The attempt count from which on the wait is the longest one.
-const LONGEST_FROM: u64 = FREE_FAILURES + 10;
-
-/// Admits an attempt when the wait that its predecessors cost is over. One clause per count, since DynamoDB cannot
-/// compute a power; so one call admits and counts, however many run at once.
-static ADMITTED: LazyLock<String> = LazyLock::new(|| {
-    let mut clauses = vec!["attribute_not_exists(#login_failures)".to_owned(), "#login_failures <= :free".to_owned()];
-    for failures in FREE_FAILURES + 1..LONGEST_FROM {
-        clauses.push(format!("(#login_failures = :n{failures} AND #login_attempted_at <= :t{failures})"));
-    }
-    clauses.push(format!(
-        "(#login_failures >= :n{LONGEST_FROM} AND #login_failures < :max AND #login_attempted_at <= :t{LONGEST_FROM})"
-    ));
-    clauses.join(" OR ")
-});
-
+/// Counts an attempt to sign in; a phone without an account gets a ghost to count it in.
 fn spend_attempt(phone: &Phone, now: Timestamp) -> ItemUpdate {
-    let update = ItemUpdate::new(Key::credential(phone))
-        .set("#login_failures = if_not_exists(#login_failures, :zero) + :one")
-        .set("#login_attempted_at = :now")
+    throttle::spend(Key::credential(phone), now)
         .set("#expires_at = if_not_exists(#expires_at, :ghost_expires_at)")
-        .when(ADMITTED.as_str())
-        .value(":zero", number(0))
-        .value(":one", number(1))
-        .value(":free", number(FREE_FAILURES))
-        .value(":max", number(MAX_FAILURES))
-        .value(":now", moment(now))
-        .value(":ghost_expires_at", ttl(now.plus(GHOST_LIFETIME)));
-    (FREE_FAILURES + 1..=LONGEST_FROM).fold(update, |update, failures| {
-        update
-            .value(&format!(":n{failures}"), number(failures))
-            .value(&format!(":t{failures}"), moment(now.minus(delay_after(failures))))
-    })
+        .value(":ghost_expires_at", ttl(now.plus(GHOST_LIFETIME)))
 }
 
 /// The part of a transaction that gives a credential another password and ends every session, under the condition that
@@ -369,19 +328,10 @@ impl Store {
         match self.update(spend_attempt(phone, now)).await? {
             Outcome::Applied(item) => Ok(LoginAttempt::Admitted {
                 credential: Credential::read(&item)?,
-                receipt: Receipt::of(
-                    Key::credential(phone),
-                    &item,
-                    &["#login_failures = #login_failures - :one"],
-                    "#login_failures >= :one",
-                )?,
+                receipt: throttle::receipt(Key::credential(phone), &item)?,
             }),
             Outcome::Refused(item) => {
-                let item = item.unwrap_or_default();
-                let failures = item.count(LOGIN_FAILURES)?;
-                let wait = if failures >= MAX_FAILURES { LONGEST_DELAY } else { delay_after(failures) };
-                let over = item.moment(LOGIN_ATTEMPTED_AT)?.plus(wait);
-                Ok(LoginAttempt::Throttled { retry_after: over.since(now).max(Duration::from_secs(1)) })
+                Ok(LoginAttempt::Throttled { retry_after: throttle::retry_after(&item.unwrap_or_default(), now)? })
             }
         }
     }
@@ -462,23 +412,4 @@ impl Store {
 pub(super) fn account(credential: Option<&Item>) -> Result<Option<(UserId, u64)>, StoreError> {
     let credential = credential.map(Credential::read).transpose()?.flatten();
     Ok(credential.map(|credential| (credential.user, credential.epoch)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_double_from_two_seconds_to_fifteen_minutes() {
-        let seconds = |failures| delay_after(failures).as_secs();
-        assert_eq!((0..=8).map(seconds).collect::<Vec<_>>(), [0, 0, 0, 0, 0, 0, 2, 4, 8]);
-        assert_eq!([13, 14, 15, 16, 99].map(seconds), [256, 512, 900, 900, 900]);
-    }
-
-    #[test]
-    fn every_count_has_its_clause() {
-        assert_eq!(delay_after(LONGEST_FROM), LONGEST_DELAY);
-        assert!(delay_after(LONGEST_FROM - 1) < LONGEST_DELAY);
-        assert_eq!(ADMITTED.matches("#login_failures = ").count(), 9);
-    }
 }

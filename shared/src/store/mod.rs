@@ -11,6 +11,7 @@ mod key_set;
 mod keys;
 mod limits;
 mod sessions;
+mod throttle;
 mod wire;
 
 use aws_sdk_dynamodb::Client;
