@@ -1,27 +1,15 @@
-//! Access tokens: JWTs by RFC 9068, signed by one key, judged by that key's algorithm and never by what the token says.
+//! Access tokens: JWTs by RFC 9068.
 
 use std::{fmt, time::Duration};
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use jsonwebtoken::{Header, Validation};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{SessionId, TokenId, UserId},
-    jws,
-    keys::{SigningKey, VerifyingKey},
-    random::RandomError,
+    keys::SigningKey,
+    signed_token::{self, Envelope, IssueError, SignedClaims},
     time::Timestamp,
 };
-
-/// RFC 9068 section 2.1: what keeps another kind of JWT from being taken for an access token.
-const TYPE: &str = "at+jwt";
-
-/// Longer than any token of ours; longer ones are refused unread (SECURITY J7).
-const MAX_LENGTH: usize = 4096;
-
-/// How far another machine's clock may be ahead of ours (SECURITY J5).
-const CLOCK_SKEW: Duration = Duration::from_secs(30);
 
 /// `client_id` (RFC 9068 section 2.2 requires it): there is one client, the operator's own application.
 const CLIENT_ID: &str = "latchkey";
@@ -44,7 +32,7 @@ pub struct Claims {
     /// When it ends, in Unix seconds.
     pub exp: u64,
     /// From when on it counts, in Unix seconds. We set none, but hold to one that is there.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "number")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "signed_token::number")]
     pub nbf: Option<u64>,
     /// Its own identifier.
     pub jti: TokenId,
@@ -56,9 +44,14 @@ pub struct Claims {
     pub ver: u64,
 }
 
-/// A claim that need not be there, but is a number when it is.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    u64::deserialize(deserializer).map(Some)
+impl SignedClaims for Claims {
+    /// RFC 9068 section 2.1.
+    const TYPE: &'static str = "at+jwt";
+
+    fn envelope(&self) -> Envelope<'_> {
+        let Self { iss, aud, iat, exp, nbf, .. } = self;
+        Envelope { issuer: iss, audience: aud, issued_at: *iat, ends_at: *exp, not_before: *nbf }
+    }
 }
 
 /// What a login or a refresh puts into a token.
@@ -86,7 +79,6 @@ pub struct AccessToken(String);
 impl AccessToken {
     /// Signs a token.
     pub fn issue(key: &SigningKey, grant: Grant<'_>, now: Timestamp) -> Result<Self, IssueError> {
-        jws::use_ring();
         let claims = Claims {
             iss: grant.issuer.to_owned(),
             aud: grant.audience.to_owned(),
@@ -101,10 +93,7 @@ impl AccessToken {
             amr: vec!["pwd".to_owned()],
             ver: grant.epoch,
         };
-        let mut header = Header::new(key.verifying().algorithm().into());
-        header.typ = Some(TYPE.to_owned());
-        header.kid = Some(key.verifying().kid().to_owned());
-        Ok(Self(jsonwebtoken::encode(&header, &claims, key.encoding())?))
+        signed_token::sign(key, &claims).map(Self)
     }
 
     /// The token's text, to be handed to its bearer and nowhere else.
@@ -119,111 +108,17 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// A token could not be signed.
-#[derive(Debug, thiserror::Error)]
-pub enum IssueError {
-    /// No randomness for the token's identifier.
-    #[error(transparent)]
-    Random(#[from] RandomError),
-    /// The key did not sign.
-    #[error("the access token could not be signed: {0}")]
-    Sign(#[from] jsonwebtoken::errors::Error),
-}
-
-/// Why a token is not taken. For the log; the client learns only that it is invalid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidAccessToken {
-    /// Not a compact JWS of reasonable length with a JSON header of ours.
-    #[error("not a token of ours by its shape")]
-    Malformed,
-    /// `alg` is not that of the key, `typ` is not `at+jwt`, or `kid` names no key.
-    #[error("the header names another type, algorithm or key")]
-    WrongHeader,
-    /// The signature is not the key's, or a claim is missing or of the wrong type.
-    #[error("the signature or the claims do not hold")]
-    WrongSignatureOrClaims,
-    /// Another issuer's or another audience's token.
-    #[error("issued by or for somebody else")]
-    WrongIssuerOrAudience,
-    /// Past its end, or issued in the future.
-    #[error("expired or not yet valid")]
-    Expired,
-}
-
-/// The only header that we write: three members. A token with any other (`jku`, `jwk`, `x5u`, `crit`, …) is not ours.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StrictHeader {
-    typ: String,
-    alg: jsonwebtoken::Algorithm,
-    kid: String,
-}
-
-/// A token whose header was read and nothing of which is believed yet.
-pub struct Unverified<'a> {
-    token: &'a str,
-    header: StrictHeader,
-}
-
-impl<'a> Unverified<'a> {
-    /// Reads the header.
-    pub fn read(token: &'a str) -> Result<Self, InvalidAccessToken> {
-        if token.len() > MAX_LENGTH || token.split('.').count() != 3 {
-            return Err(InvalidAccessToken::Malformed);
-        }
-        let header = token.split('.').next().unwrap_or_default();
-        let header = BASE64_URL_SAFE_NO_PAD.decode(header).map_err(|_| InvalidAccessToken::Malformed)?;
-        let header: StrictHeader = serde_json::from_slice(&header).map_err(|_| InvalidAccessToken::WrongHeader)?;
-        if header.typ == TYPE { Ok(Self { token, header }) } else { Err(InvalidAccessToken::WrongHeader) }
-    }
-
-    /// Which key it claims to be signed with: to be looked up among ours, and nothing else.
-    pub fn kid(&self) -> &str {
-        &self.header.kid
-    }
-
-    /// Judges it by the one key, issuer and audience that it must have.
-    pub fn verify(
-        self,
-        key: &VerifyingKey,
-        issuer: &str,
-        audience: &str,
-        now: Timestamp,
-    ) -> Result<Claims, InvalidAccessToken> {
-        jws::use_ring();
-        let algorithm = key.algorithm().into();
-        if self.header.kid != key.kid() || self.header.alg != algorithm {
-            return Err(InvalidAccessToken::WrongHeader);
-        }
-
-        // Only the signature is left to the library. It would read the wall clock for `exp`, and would skip the check of
-        // a claim of an unexpected type (CVE-2026-25537); `Claims` demands each claim in its type.
-        let mut signature_only = Validation::new(algorithm);
-        signature_only.required_spec_claims.clear();
-        signature_only.validate_exp = false;
-        signature_only.validate_aud = false;
-        let claims = jsonwebtoken::decode::<Claims>(self.token, key.decoding(), &signature_only)
-            .map_err(|_| InvalidAccessToken::WrongSignatureOrClaims)?
-            .claims;
-
-        if claims.iss != issuer || claims.aud != audience {
-            return Err(InvalidAccessToken::WrongIssuerOrAudience);
-        }
-        let latest = now.plus(CLOCK_SKEW).unix_seconds();
-        if claims.exp <= now.unix_seconds() || claims.iat.max(claims.nbf.unwrap_or_default()) > latest {
-            return Err(InvalidAccessToken::Expired);
-        }
-        Ok(claims)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::keys::SigningAlgorithm;
+    use crate::{
+        keys::SigningAlgorithm,
+        signed_token::{InvalidSignedToken, Unverified},
+    };
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
@@ -244,7 +139,7 @@ mod tests {
         AccessToken::issue(key, grant, NOW).unwrap().reveal().to_owned()
     }
 
-    fn check(token: &str, key: &SigningKey, now: Timestamp) -> Result<Claims, InvalidAccessToken> {
+    fn check(token: &str, key: &SigningKey, now: Timestamp) -> Result<Claims, InvalidSignedToken> {
         Unverified::read(token)?.verify(key.verifying(), "https://auth.example", "latchkey", now)
     }
 
@@ -269,8 +164,8 @@ mod tests {
         let token = issue(&key);
         assert!(check(&token, &key, NOW).is_ok());
         assert!(check(&token, &key, NOW.plus(Duration::from_secs(899))).is_ok());
-        assert_eq!(check(&token, &key, NOW.plus(Duration::from_mins(15))), Err(InvalidAccessToken::Expired));
-        assert_eq!(check(&token, &key, NOW.minus(Duration::from_secs(31))), Err(InvalidAccessToken::Expired));
+        assert_eq!(check(&token, &key, NOW.plus(Duration::from_mins(15))), Err(InvalidSignedToken::Expired));
+        assert_eq!(check(&token, &key, NOW.minus(Duration::from_secs(31))), Err(InvalidSignedToken::Expired));
     }
 
     #[test]
@@ -278,11 +173,12 @@ mod tests {
         let key = key();
         let token = issue(&key);
         let other = super::tests::key();
-        assert_eq!(check(&token, &other, NOW), Err(InvalidAccessToken::WrongHeader));
-        let elsewhere =
-            |issuer, audience| Unverified::read(&token).unwrap().verify(key.verifying(), issuer, audience, NOW);
-        assert_eq!(elsewhere("https://other.example", "latchkey"), Err(InvalidAccessToken::WrongIssuerOrAudience));
-        assert_eq!(elsewhere("https://auth.example", "other"), Err(InvalidAccessToken::WrongIssuerOrAudience));
+        assert_eq!(check(&token, &other, NOW), Err(InvalidSignedToken::WrongHeader));
+        let elsewhere = |issuer, audience| {
+            Unverified::<Claims>::read(&token).unwrap().verify(key.verifying(), issuer, audience, NOW)
+        };
+        assert_eq!(elsewhere("https://other.example", "latchkey"), Err(InvalidSignedToken::WrongIssuerOrAudience));
+        assert_eq!(elsewhere("https://auth.example", "other"), Err(InvalidSignedToken::WrongIssuerOrAudience));
     }
 
     #[test]
@@ -294,7 +190,7 @@ mod tests {
             let mut missing = claims.clone();
             missing.as_object_mut().unwrap().remove(name);
             let refused = check(&sign(&key, &header, &missing), &key, NOW);
-            assert_eq!(refused, Err(InvalidAccessToken::WrongSignatureOrClaims), "without {name}");
+            assert_eq!(refused, Err(InvalidSignedToken::WrongSignatureOrClaims), "without {name}");
         }
         for (name, value) in [
             ("exp", json!("9999999999")),
@@ -330,7 +226,7 @@ mod tests {
             let mut wrong = header.clone();
             wrong[name] = value;
             let refused = check(&sign(&key, &wrong, &claims), &key, NOW);
-            assert_eq!(refused, Err(InvalidAccessToken::WrongHeader), "{name}");
+            assert_eq!(refused, Err(InvalidSignedToken::WrongHeader), "{name}");
         }
     }
 

@@ -1,13 +1,14 @@
 //! Who is asking: an access token whose session still lives.
 
 use crate::{
-    access_token::{Claims, InvalidAccessToken, Unverified},
+    access_token::Claims,
     app::App,
     context::Context,
     error::{ApiError, TokenProblem},
     http::Request,
     id::{SessionId, UserId},
     password::{Password, Verdict},
+    signed_token::{InvalidSignedToken, Unverified},
     store::{Credential, LoginAttempt, Profile, Receipt, SessionSummary},
     time::Timestamp,
 };
@@ -70,7 +71,7 @@ pub async fn bearer_claims(app: &App, ctx: &Context, request: &Request) -> Resul
 
 async fn claims(app: &App, token: &str, issuer: &str, now: Timestamp) -> Result<Claims, ApiError> {
     let token = Unverified::read(token)?;
-    let key = app.keyring.verifying_key(token.kid(), now).await?.ok_or(InvalidAccessToken::WrongHeader)?;
+    let key = app.keyring.verifying_key(token.kid(), now).await?.ok_or(InvalidSignedToken::WrongHeader)?;
     Ok(token.verify(&key, issuer, &app.config.tokens.audience, now)?)
 }
 

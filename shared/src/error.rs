@@ -7,13 +7,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    access_token::{InvalidAccessToken, IssueError},
     aws::CallError,
     http::Response,
     keyring::KeyringError,
     password::HashError,
     random::RandomError,
     refresh_token::NotARefreshToken,
+    signed_token::{InvalidSignedToken, IssueError},
     store::{LimitReached, StoreError},
     time::whole_seconds,
 };
@@ -81,7 +81,7 @@ pub enum TokenProblem {
     Missing,
     /// The token itself is bad.
     #[error(transparent)]
-    Token(#[from] InvalidAccessToken),
+    Token(#[from] InvalidSignedToken),
     /// A refresh token that we did not make.
     #[error(transparent)]
     NotARefreshToken(#[from] NotARefreshToken),
@@ -241,7 +241,7 @@ impl ApiError {
             Self::InvalidToken(TokenProblem::Missing) => {
                 "Send `Authorization: Bearer` with an access token from POST /auth/login.".to_owned()
             }
-            Self::InvalidToken(TokenProblem::Token(InvalidAccessToken::Expired)) => {
+            Self::InvalidToken(TokenProblem::Token(InvalidSignedToken::Expired)) => {
                 "The access token has expired. Refresh it, or sign in again.".to_owned()
             }
             Self::InvalidToken(
@@ -399,8 +399,8 @@ impl From<IssueError> for ApiError {
     }
 }
 
-impl From<InvalidAccessToken> for ApiError {
-    fn from(problem: InvalidAccessToken) -> Self {
+impl From<InvalidSignedToken> for ApiError {
+    fn from(problem: InvalidSignedToken) -> Self {
         Self::InvalidToken(problem.into())
     }
 }

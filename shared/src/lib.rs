@@ -25,6 +25,7 @@ pub mod random;
 pub mod refresh_token;
 pub mod registration;
 pub mod runtime;
+pub mod signed_token;
 pub mod sms;
 pub mod store;
 pub mod time;

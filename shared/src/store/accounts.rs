@@ -9,10 +9,7 @@ use super::{
     Store,
     expression::{ItemUpdate, NewItem, Write},
     item::{Item, moment, number, text, ttl},
-    keys::{
-        CREATED_AT, EPOCH, Key, MFA_ENABLED, NEVER, PASSWORD_HASH, PHONE,
-        PHONE_VERIFIED_AT, USER_ID,
-    },
+    keys::{CREATED_AT, EPOCH, Key, MFA_ENABLED, NEVER, PASSWORD_HASH, PHONE, PHONE_VERIFIED_AT, USER_ID},
     limits::{Limit, LimitReached},
     sessions::NewSession,
     throttle,
