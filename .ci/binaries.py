@@ -28,11 +28,17 @@ EXPECTED = {
     "activate": 400,
     "resend-activation": 422,
     "login": 200,
+    "login-mfa": 401,
     "refresh": 200,
     "sessions": 200,
     "me": 200,
     # A function without a route answers with something else than a status.
     "authorizer": lambda answer: answer.get("isAuthorized") and set(answer["context"]) == {"sub", "sid"},
+    "mfa-enroll": 200,
+    # The event's code is not the authenticator's, and so nothing is on.
+    "mfa-confirm": 400,
+    "mfa-disable": 404,
+    "mfa-recovery-codes": 404,
     "change-phone": 202,
     # The event's code is not the one that was sent.
     "change-phone-verify": 400,

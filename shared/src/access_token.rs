@@ -69,6 +69,8 @@ pub struct Grant<'a> {
     pub epoch: u64,
     /// `auth_time`.
     pub authenticated_at: Timestamp,
+    /// `amr`: whether a second factor was shown.
+    pub second_factor: bool,
     /// How long the token lives.
     pub lifetime: Duration,
 }
@@ -79,6 +81,8 @@ pub struct AccessToken(String);
 impl AccessToken {
     /// Signs a token.
     pub fn issue(key: &SigningKey, grant: Grant<'_>, now: Timestamp) -> Result<Self, IssueError> {
+        // RFC 8176 section 2.
+        let amr: &[&str] = if grant.second_factor { &["pwd", "otp", "mfa"] } else { &["pwd"] };
         let claims = Claims {
             iss: grant.issuer.to_owned(),
             aud: grant.audience.to_owned(),
@@ -90,7 +94,7 @@ impl AccessToken {
             nbf: None,
             jti: TokenId::generate()?,
             auth_time: grant.authenticated_at.unix_seconds(),
-            amr: vec!["pwd".to_owned()],
+            amr: amr.iter().map(|method| (*method).to_owned()).collect(),
             ver: grant.epoch,
         };
         signed_token::sign(key, &claims).map(Self)
@@ -134,6 +138,7 @@ mod tests {
             session: SessionId::generate().unwrap(),
             epoch: 1,
             authenticated_at: NOW,
+            second_factor: false,
             lifetime: Duration::from_mins(15),
         };
         AccessToken::issue(key, grant, NOW).unwrap().reveal().to_owned()

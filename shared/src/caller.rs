@@ -8,6 +8,7 @@ use crate::{
     http::Request,
     id::{SessionId, UserId},
     password::{Password, Verdict},
+    second_factor::{self, Proof},
     signed_token::{InvalidSignedToken, Unverified},
     store::{Credential, LoginAttempt, Profile, Receipt, SessionSummary},
     time::Timestamp,
@@ -56,6 +57,23 @@ impl Caller {
             Verdict::Wrong => Err(ApiError::WrongPassword),
             Verdict::Right | Verdict::RightButOutdated => Ok((credential, receipt)),
         }
+    }
+
+    /// Asks the caller to prove again who they are: with the password, and with the second factor where one is on.
+    pub async fn reauthenticate(
+        &self,
+        app: &App,
+        ctx: &Context,
+        password: &Password,
+        proof: Option<&Proof>,
+    ) -> Result<Credential, ApiError> {
+        let (credential, receipt) = self.confirm_password(app, ctx, password).await?;
+        // The password was right: that was no failure, whatever becomes of the second factor.
+        let factor = Box::pin(second_factor::require(app, ctx, &self.profile, proof));
+        let (taken_back, shown) = tokio::join!(app.store.take_back(receipt), factor);
+        taken_back?;
+        shown?;
+        Ok(credential)
     }
 
     /// Whether the caller's session lives on, after something else was found to have changed the account.

@@ -63,7 +63,7 @@ pub async fn issue(
     phone: &Phone,
     target: CodeTarget,
 ) -> Result<IssuedCode, ApiError> {
-    let user = target.account.map(|(user, _)| user);
+    let user = target.account.map(|account| account.user);
     let code = DrawnCode::draw(app, ctx, purpose, phone, user).await?;
     match app.store.issue_code(code.new_code(), target, &code.budgets()).await? {
         CodeIssue::Issued => {}
@@ -199,7 +199,7 @@ pub async fn compare(
     {
         return Err(reached.into());
     }
-    let user = pending.account.map(|(user, _)| user);
+    let user = pending.account.map(|account| account.user);
     let binding = Binding { purpose, phone, user, challenge: pending.challenge };
     if pending.mac.matches(&secret.otp, binding, typed) { Ok(pending) } else { Err(ApiError::InvalidOtp) }
 }

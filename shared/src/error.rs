@@ -10,6 +10,7 @@ use crate::{
     aws::CallError,
     http::Response,
     keyring::KeyringError,
+    mfa_token::MfaToken,
     password::HashError,
     random::RandomError,
     refresh_token::NotARefreshToken,
@@ -36,6 +37,9 @@ pub enum ApiError {
     /// The access token does not hold.
     #[error("the access token does not hold: {0}")]
     InvalidToken(TokenProblem),
+    /// The password is right, and a second factor is on: the token that the login goes on with, when it is one.
+    #[error("a second factor is asked for")]
+    MfaRequired(Option<MfaToken>),
     /// The current password, asked for again, is wrong.
     #[error("the current password is wrong")]
     WrongPassword,
@@ -88,6 +92,12 @@ pub enum TokenProblem {
     /// A refresh token that was used before: somebody has a copy. The session was ended.
     #[error("a spent refresh token was used again")]
     Reused,
+    /// Not a token for the second step of a login.
+    #[error("no token for a second step: {0}")]
+    NotAnMfaToken(InvalidSignedToken),
+    /// The login that it continues was completed, is over, or its account has changed since.
+    #[error("its login does not wait any more")]
+    LoginOver,
     /// Its session has ended, or its account is gone.
     #[error("its session has ended")]
     SessionEnded,
@@ -114,6 +124,8 @@ pub enum Bucket {
     SmsTotal,
     /// Wrong codes for one phone.
     OtpPhone,
+    /// Wrong codes of the second factor of one account.
+    Mfa,
 }
 
 impl Bucket {
@@ -129,6 +141,7 @@ impl Bucket {
             Self::SmsCountry => "sms-country",
             Self::SmsTotal => "sms-total",
             Self::OtpPhone => "otp-phone",
+            Self::Mfa => "mfa",
         }
     }
 }
@@ -170,15 +183,25 @@ pub struct Problem {
     /// Which limit was reached (`too-many-requests` only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<&'static str>,
+    /// Goes to `POST /auth/login/mfa`, within five minutes (`mfa-required` of a login only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mfa_token: Option<String>,
+    /// What can be shown: the member that each goes into is `code` for `totp` (`mfa-required` only).
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub methods: &'static [&'static str],
 }
+
+/// What a second factor can be shown by.
+const MFA_METHODS: [&str; 2] = ["totp", "recovery_code"];
 
 /// Every problem code with its status and title: the one list that `docs/problems.md` and the API's description are
 /// held to.
-pub const PROBLEMS: [(&str, StatusCode, &str); 14] = [
+pub const PROBLEMS: [(&str, StatusCode, &str); 15] = [
     ("malformed-request", StatusCode::BAD_REQUEST, "The body is not JSON"),
     ("invalid-otp", StatusCode::BAD_REQUEST, "The code is not right"),
     ("invalid-credentials", StatusCode::UNAUTHORIZED, "Phone or password is wrong"),
     ("invalid-token", StatusCode::UNAUTHORIZED, "The access token is not valid"),
+    ("mfa-required", StatusCode::FORBIDDEN, "A second factor is needed"),
     ("wrong-password", StatusCode::FORBIDDEN, "The current password is wrong"),
     ("not-found", StatusCode::NOT_FOUND, "There is nothing here"),
     ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed here"),
@@ -202,6 +225,7 @@ impl ApiError {
             Self::InvalidOtp => "invalid-otp",
             Self::InvalidCredentials => "invalid-credentials",
             Self::InvalidToken(_) => "invalid-token",
+            Self::MfaRequired(_) => "mfa-required",
             Self::WrongPassword => "wrong-password",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed(_) => "method-not-allowed",
@@ -247,8 +271,18 @@ impl ApiError {
             Self::InvalidToken(
                 TokenProblem::SessionEnded | TokenProblem::Reused | TokenProblem::NotARefreshToken(_),
             ) => "The session has ended. Sign in again.".to_owned(),
+            Self::InvalidToken(TokenProblem::NotAnMfaToken(_) | TokenProblem::LoginOver) => {
+                "`mfa_token` is used up, has expired, or is none. Start with POST /auth/login again.".to_owned()
+            }
             Self::InvalidToken(TokenProblem::Token(_)) => {
                 "This is not an access token of this system. Send the one of POST /auth/login, once.".to_owned()
+            }
+            Self::MfaRequired(Some(_)) => {
+                "Send `mfa_token` with the authenticator's `code`, or with a `recovery_code`, to POST /auth/login/mfa."
+                    .to_owned()
+            }
+            Self::MfaRequired(None) => {
+                "Send the authenticator's `code`, or a `recovery_code`, along with the rest.".to_owned()
             }
             Self::WrongPassword => "The current password is not right.".to_owned(),
             Self::NotFound => "There is nothing of yours at this path. GET /docs lists the endpoints.".to_owned(),
@@ -272,6 +306,7 @@ impl ApiError {
                     Bucket::SmsAddress => "Too many codes were asked for from this address.",
                     Bucket::SmsCountry | Bucket::SmsTotal => "Too many codes were sent just now.",
                     Bucket::OtpPhone => "Too many wrong codes for this phone. Sign in with the password.",
+                    Bucket::Mfa => "Too many wrong codes. A recovery code helps when the authenticator does not.",
                 };
                 format!("{what} Try again in {} s.", whole_seconds(*retry_after))
             }
@@ -295,6 +330,8 @@ impl ApiError {
             code,
             instance: request_id.to_owned(),
             bucket: if let Self::TooManyRequests { bucket, .. } = &self { Some(bucket.as_str()) } else { None },
+            mfa_token: if let Self::MfaRequired(Some(token)) = &self { Some(token.reveal().to_owned()) } else { None },
+            methods: if let Self::MfaRequired(_) = &self { &MFA_METHODS } else { &[] },
             errors: if let Self::InvalidRequest(errors) = &self { errors.clone() } else { Vec::new() },
         };
         let response = Response::problem(status, &problem);

@@ -19,6 +19,7 @@ use crate::{
     otp::OtpCode,
     password::{NewPassword, Password},
     phone::Phone,
+    second_factor::Proof,
     sms::Language,
     time::Timestamp,
 };
@@ -213,6 +214,27 @@ impl Fields<'_> {
         self.take(name, str::parse)
     }
 
+    /// What shows a second factor, in `code` or `recovery_code`, if anything is there.
+    pub fn proof(&mut self) -> Option<Proof> {
+        match (self.has("code"), self.has("recovery_code")) {
+            (true, false) => self.otp("code").map(Proof::Totp),
+            (false, true) => self.take("recovery_code", str::parse).map(Proof::Recovery),
+            (true, true) => {
+                self.refuse("recovery_code", &"must not be there along with `code`");
+                None
+            }
+            (false, false) => None,
+        }
+    }
+
+    /// The same, where it has to be there.
+    pub fn required_proof(&mut self) -> Option<Proof> {
+        if !self.has("code") && !self.has("recovery_code") {
+            self.refuse("code", &"is required, or `recovery_code` in its place");
+        }
+        self.proof()
+    }
+
     /// A text that is judged later.
     pub fn text(&mut self, name: &str) -> Option<String> {
         self.take(name, |text| Ok::<_, Infallible>(text.to_owned()))
@@ -221,6 +243,10 @@ impl Fields<'_> {
     /// Says that a field is wrong.
     pub fn refuse(&mut self, name: &str, detail: &dyn Display) {
         self.errors.push(FieldError { pointer: format!("/{name}"), detail: detail.to_string() });
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(|value| !value.is_null())
     }
 
     fn take<T, E: Display>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {

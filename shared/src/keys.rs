@@ -15,7 +15,7 @@ use jsonwebtoken::{
     },
 };
 use ring::{
-    hkdf, hmac,
+    aead, hkdf, hmac,
     rand::SystemRandom,
     rsa,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
@@ -54,6 +54,10 @@ pub struct Secret {
     pub refresh_token: hmac::Key,
     /// Seals the identifiers of registrations that wait for their code.
     pub activation: hmac::Key,
+    /// Encrypts the secrets of second factors.
+    pub totp: aead::LessSafeKey,
+    /// Hashes recovery codes.
+    pub recovery_code: hmac::Key,
 }
 
 impl Secret {
@@ -64,9 +68,15 @@ impl Secret {
             return Err(InvalidKey::TooShort);
         }
         Ok(Self {
-            otp: derive(&master, b"latchkey otp v1")?,
-            refresh_token: derive(&master, b"latchkey refresh v1")?,
-            activation: derive(&master, b"latchkey activation v1")?,
+            otp: derive(&master, b"latchkey otp v1", hmac::HMAC_SHA256)?,
+            refresh_token: derive(&master, b"latchkey refresh v1", hmac::HMAC_SHA256)?,
+            activation: derive(&master, b"latchkey activation v1", hmac::HMAC_SHA256)?,
+            totp: aead::LessSafeKey::new(derive::<_, aead::UnboundKey>(
+                &master,
+                b"latchkey totp v1",
+                &aead::AES_256_GCM,
+            )?),
+            recovery_code: derive(&master, b"latchkey recovery v1", hmac::HMAC_SHA256)?,
         })
     }
 
@@ -85,11 +95,15 @@ impl fmt::Debug for Secret {
 }
 
 /// HKDF-SHA-256 (RFC 5869), the use as info.
-fn derive(master: &[u8], usage: &[u8]) -> Result<hmac::Key, InvalidKey> {
+fn derive<L, K>(master: &[u8], usage: &[u8], length: L) -> Result<K, InvalidKey>
+where
+    L: hkdf::KeyType,
+    K: for<'a> From<hkdf::Okm<'a, L>>,
+{
     let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]);
     let info = [usage];
     let pseudorandom = salt.extract(master);
-    let key = pseudorandom.expand(&info, hmac::HMAC_SHA256).map_err(|_| InvalidKey::TooShort)?;
+    let key = pseudorandom.expand(&info, length).map_err(|_| InvalidKey::TooShort)?;
     Ok(key.into())
 }
 

@@ -17,19 +17,23 @@ pub mod key_schedule;
 pub mod keyring;
 pub mod keys;
 pub mod metrics;
+pub mod mfa_token;
 pub mod openapi;
 pub mod otp;
 pub mod password;
 pub mod phone;
 pub mod random;
+pub mod recovery_code;
 pub mod refresh_token;
 pub mod registration;
 pub mod runtime;
+pub mod second_factor;
 pub mod signed_token;
 pub mod sms;
 pub mod store;
 pub mod time;
 pub mod tokens;
+pub mod totp;
 
 pub use crate::{
     app::App,

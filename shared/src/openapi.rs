@@ -40,6 +40,10 @@ problems! {
     CredentialProblems: "invalid-credentials";
     /// Of every endpoint that asks for the current password again.
     PasswordProblems: "wrong-password";
+    /// Of every endpoint that asks for a second factor, where one is on.
+    MfaProblems: "mfa-required";
+    /// Of every endpoint that asks for the current password again, and for the second factor where one is on.
+    ReauthenticationProblems: "wrong-password", "mfa-required";
     /// Of every endpoint that takes a phone for an account.
     PhoneProblems: "phone-taken";
     /// Of every endpoint that names one thing among several.
@@ -95,6 +99,7 @@ fn example(code: &str, status: &str, title: &str) -> Value {
             Some(("errors", json!([{"pointer": "/phone", "detail": "must be a number that can receive SMS"}])))
         }
         "too-many-requests" => Some(("bucket", json!("sms-phone"))),
+        "mfa-required" => Some(("methods", json!(["totp", "recovery_code"]))),
         _ => None,
     };
     if let (Some(members), Some((name, value))) = (example.as_object_mut(), more) {

@@ -13,6 +13,7 @@ use crate::{
     id::{SessionId, UserId},
     keys::{Secret, SigningKey},
     refresh_token::{RefreshToken, SessionSalt},
+    store::NewSession,
     time::Timestamp,
 };
 
@@ -31,6 +32,8 @@ pub struct TokenSession {
     pub epoch: u64,
     /// When its user proved who they are.
     pub authenticated_at: Timestamp,
+    /// Whether with a second factor.
+    pub second_factor: bool,
 }
 
 /// What tokens are made with.
@@ -67,6 +70,40 @@ pub struct TokenResponse {
     refresh_token: String,
 }
 
+/// A session that is about to be started, and its tokens. Made first: a session that nobody can be told of must not be
+/// started.
+pub fn new_session(
+    app: &App,
+    ctx: &Context,
+    keys: &TokenKeys,
+    user: UserId,
+    epoch: u64,
+    second_factor: bool,
+) -> Result<(NewSession, TokenResponse), ApiError> {
+    let session = NewSession {
+        user,
+        id: SessionId::generate()?,
+        salt: SessionSalt::generate()?,
+        epoch,
+        device: ctx.user_agent.clone(),
+        address: ctx.source.to_string(),
+        second_factor,
+        now: ctx.now,
+        lifetime: app.config.tokens.session_ttl,
+    };
+    let tokens = TokenSession {
+        user,
+        id: session.id,
+        generation: 0,
+        salt: session.salt,
+        epoch,
+        authenticated_at: ctx.now,
+        second_factor,
+    };
+    let answer = TokenResponse::issue(app, ctx, keys, &tokens)?;
+    Ok((session, answer))
+}
+
 impl TokenResponse {
     /// Signs the access token and makes the refresh token.
     pub fn issue(app: &App, ctx: &Context, keys: &TokenKeys, session: &TokenSession) -> Result<Self, ApiError> {
@@ -78,6 +115,7 @@ impl TokenResponse {
             session: session.id,
             epoch: session.epoch,
             authenticated_at: session.authenticated_at,
+            second_factor: session.second_factor,
             lifetime: settings.access_ttl,
         };
         let key = &keys.secret.refresh_token;

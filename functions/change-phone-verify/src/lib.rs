@@ -53,7 +53,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let ChangePhoneVerifyRequest { phone, otp } = request.read(&app.config)?;
 
     let code = codes::compare(app, ctx, Purpose::ChangePhone(profile.user), &phone, &otp).await?;
-    if code.account != Some((profile.user, profile.epoch)) {
+    if code.account.is_none_or(|account| (account.user, account.epoch) != (profile.user, profile.epoch)) {
         // Sessions were ended since: codes with them.
         return Err(ApiError::InvalidOtp);
     }

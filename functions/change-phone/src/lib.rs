@@ -5,10 +5,11 @@ use shared::{
     caller::Caller,
     codes::{self, CodeSentResponse},
     http::StatusCode,
-    openapi::{BodyProblems, LimitProblems, PasswordProblems, ServerProblems, TokenProblems},
+    openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
     otp::Purpose,
     password::Password,
     phone::Phone,
+    second_factor::Proof,
 };
 use utoipa::ToSchema;
 
@@ -21,12 +22,15 @@ pub struct ChangePhoneRequest {
     /// The phone that the account is to have, in any spelling.
     #[schema(value_type = String, example = "01112345678")]
     phone: Phone,
+    /// The authenticator's code, where a second factor is on: `code`, or `recovery_code` in its place.
+    #[schema(value_type = Option<String>, example = "654321")]
+    code: Option<Proof>,
 }
 
 impl FromFields for ChangePhoneRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (password, phone) = (fields.password("password"), fields.phone("phone"));
-        Some(Self { password: password?, phone: phone? })
+        let (password, phone, code) = (fields.password("password"), fields.phone("phone"), fields.proof());
+        Some(Self { password: password?, phone: phone?, code })
     }
 }
 
@@ -43,21 +47,21 @@ impl FromFields for ChangePhoneRequest {
     request_body = ChangePhoneRequest,
     responses(
         (status = 202, description = "A code is on its way to the new phone", body = CodeSentResponse),
-        BodyProblems, TokenProblems, PasswordProblems, LimitProblems, ServerProblems,
+        CodeProblems, TokenProblems, ReauthenticationProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
-    let ChangePhoneRequest { password, phone } = request.read(&app.config)?;
+    let ChangePhoneRequest { password, phone, code: proof } = request.read(&app.config)?;
     if phone == caller.profile.phone {
         return Err(ApiError::invalid_field("/phone", &"is the phone of this account already"));
     }
 
-    let (credential, receipt) = caller.confirm_password(app, ctx, &password).await?;
-    let purpose = Purpose::ChangePhone(credential.user);
-    // The password was right: that was no failure.
-    let (target, ()) = tokio::try_join!(app.store.code_target(&phone, purpose), app.store.take_back(receipt))?;
-    let target = target.for_account(credential.user, credential.epoch);
+    let purpose = Purpose::ChangePhone(caller.profile.user);
+    let (credential, target) = tokio::try_join!(caller.reauthenticate(app, ctx, &password, proof.as_ref()), async {
+        Ok(app.store.code_target(&phone, purpose).await?)
+    })?;
+    let target = target.for_account((&credential).into());
     let code = codes::issue(app, ctx, purpose, &phone, target).await?;
     Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way_to_field("/phone")?))
 }

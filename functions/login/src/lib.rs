@@ -3,13 +3,13 @@
 use shared::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     http::StatusCode,
-    id::SessionId,
-    openapi::{BodyProblems, CredentialProblems, LimitProblems, ServerProblems},
-    password::{Password, Verdict},
+    id::TokenId,
+    mfa_token::{self, MfaToken},
+    openapi::{BodyProblems, CredentialProblems, LimitProblems, MfaProblems, ServerProblems},
+    password::{Password, PasswordHash, Verdict},
     phone::Phone,
-    refresh_token::SessionSalt,
-    store::{Credential, LoginAttempt, LoginCompletion, NewSession},
-    tokens::{TokenKeys, TokenResponse, TokenSession},
+    store::{Credential, LoginAttempt, LoginCompletion},
+    tokens::{self, TokenKeys, TokenResponse},
 };
 use utoipa::ToSchema;
 
@@ -34,7 +34,8 @@ impl FromFields for LoginRequest {
 /// Signs in
 ///
 /// A wrong password and an unknown phone get the same answer in the same time. After five wrong passwords in a row each
-/// further try costs a wait, up to 15 minutes; a password reset works meanwhile.
+/// further try costs a wait, up to 15 minutes; a password reset works meanwhile. Where a second factor is on, a right
+/// password gets 403 with an `mfa_token`, which goes to `POST /auth/login/mfa`.
 #[utoipa::path(
     post,
     path = "/auth/login",
@@ -43,7 +44,7 @@ impl FromFields for LoginRequest {
     request_body = LoginRequest,
     responses(
         (status = 200, description = "Signed in", body = TokenResponse),
-        BodyProblems, CredentialProblems, LimitProblems, ServerProblems,
+        BodyProblems, CredentialProblems, MfaProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
@@ -70,26 +71,11 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         Verdict::RightButOutdated => Some(app.hasher.rehash(&password)?),
     };
 
-    let session = NewSession {
-        user: credential.user,
-        id: SessionId::generate()?,
-        salt: SessionSalt::generate()?,
-        epoch: credential.epoch,
-        device: ctx.user_agent.clone(),
-        address: ctx.source.to_string(),
-        now: ctx.now,
-        lifetime: app.config.tokens.session_ttl,
-    };
-    let tokens = TokenSession {
-        user: session.user,
-        id: session.id,
-        generation: 0,
-        salt: session.salt,
-        epoch: session.epoch,
-        authenticated_at: ctx.now,
-    };
-    // Made first: a session that nobody can be told of must not be started.
-    let answer = TokenResponse::issue(app, ctx, &keys, &tokens)?;
+    if credential.mfa_enabled {
+        return Err(second_step(app, ctx, &keys, &phone, &credential, rehashed.as_ref()).await?);
+    }
+
+    let (session, answer) = tokens::new_session(app, ctx, &keys, credential.user, credential.epoch, false)?;
     match app.store.complete_login(&phone, &credential, rehashed.as_ref(), session).await? {
         LoginCompletion::Done => Ok(Response::json(StatusCode::OK, &answer)),
         LoginCompletion::EpochRaised => {
@@ -97,6 +83,22 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         }
         LoginCompletion::Outrun => Err(ApiError::InvalidCredentials),
     }
+}
+
+/// The password alone signs nobody in: what it gets is a token for the second step.
+async fn second_step(
+    app: &App,
+    ctx: &Context,
+    keys: &TokenKeys,
+    phone: &Phone,
+    credential: &Credential,
+    rehashed: Option<&PasswordHash>,
+) -> Result<ApiError, ApiError> {
+    let (user, id) = (credential.user, TokenId::generate()?);
+    let (issuer, audience) = (app.issuer(&ctx.origin), &app.config.tokens.audience);
+    let token = MfaToken::issue(&keys.signing, issuer, audience, user, id, ctx.now)?;
+    app.store.begin_second_step(phone, credential, rehashed, id, ctx.now.plus(mfa_token::LIFETIME)).await?;
+    Ok(ApiError::MfaRequired(Some(token)))
 }
 
 /// Compares the password; for a phone without an account the same work is done and the answer is the same.

@@ -43,7 +43,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let VerifyPhoneConfirmRequest { otp } = request.read(&app.config)?;
 
     let code = codes::compare(app, ctx, Purpose::VerifyPhone, &profile.phone, &otp).await?;
-    let account = code.account.filter(|(user, _)| *user == profile.user).ok_or(ApiError::InvalidOtp)?;
+    let account = code.account.filter(|account| account.user == profile.user).ok_or(ApiError::InvalidOtp)?;
     if app.store.confirm_phone(&profile.phone, account, &code, ctx.now).await? {
         codes::count_verified(app, ctx, &profile.phone);
         Ok(Response::no_content())

@@ -32,7 +32,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     }
 
     let target = app.store.code_target(&profile.phone, Purpose::VerifyPhone).await?;
-    if target.account.is_none_or(|(user, _)| user != profile.user) {
+    if target.account.is_none_or(|account| account.user != profile.user) {
         // The phone left this account after the token was judged.
         return Err(ApiError::InvalidToken(TokenProblem::SessionEnded));
     }

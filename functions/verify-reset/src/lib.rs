@@ -2,10 +2,11 @@
 
 use shared::{
     ApiError, App, Context, Fields, FromFields, Request, Response, codes,
-    openapi::{CodeProblems, LimitProblems, ServerProblems},
+    openapi::{CodeProblems, LimitProblems, MfaProblems, ServerProblems},
     otp::{OtpCode, Purpose},
     password::NewPassword,
     phone::Phone,
+    second_factor::{self, Proof},
 };
 use utoipa::ToSchema;
 
@@ -21,23 +22,27 @@ pub struct VerifyResetRequest {
     /// At least 8 characters of any kind, not a common password, not the phone.
     #[schema(value_type = String, format = Password, example = "newPass456")]
     new_password: NewPassword,
+    /// The authenticator's code, where a second factor is on: `code`, or `recovery_code` in its place.
+    #[schema(value_type = Option<String>, example = "654321")]
+    code: Option<Proof>,
 }
 
 impl FromFields for VerifyResetRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let (phone, otp, new_password) =
             (fields.phone("phone"), fields.otp("otp"), fields.new_password("new_password"));
+        let code = fields.proof();
         let (phone, otp, new_password) = (phone?, otp?, new_password?);
         let new_password =
             new_password.not_the_phone(&phone).map_err(|why| fields.refuse("new_password", &why)).ok()?;
-        Some(Self { phone, otp, new_password })
+        Some(Self { phone, otp, new_password, code })
     }
 }
 
 /// Sets a new password with a code
 ///
 /// Every session ends, and the phone counts as verified. A code has five tries; a wrong, an expired and a used code get
-/// the same answer.
+/// the same answer. A second factor stays on, and has to be shown as well: a missing one leaves the code as it is.
 #[utoipa::path(
     post,
     path = "/auth/verify-reset",
@@ -46,14 +51,18 @@ impl FromFields for VerifyResetRequest {
     request_body = VerifyResetRequest,
     responses(
         (status = 204, description = "The password is set; every session has ended"),
-        CodeProblems, LimitProblems, ServerProblems,
+        CodeProblems, MfaProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let VerifyResetRequest { phone, otp, new_password } = request.read(&app.config)?;
+    let VerifyResetRequest { phone, otp, new_password, code: proof } = request.read(&app.config)?;
     let code = codes::compare(app, ctx, Purpose::Reset, &phone, &otp).await?;
     // A phone without an account: the code that nobody was sent was guessed.
     let account = code.account.ok_or(ApiError::InvalidOtp)?;
+    if account.mfa_enabled {
+        // Only now: who has a second factor is for nobody to learn who cannot read the phone's messages.
+        second_factor::require_of(app, ctx, account.user, proof.as_ref()).await?;
+    }
 
     let new_hash = app.hasher.hash(&new_password)?;
     if app.store.reset_password(&phone, account, &code, &new_hash, ctx.now).await? {

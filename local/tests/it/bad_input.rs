@@ -12,7 +12,7 @@ fn body_routes() -> Vec<String> {
     let paths = description["paths"].as_object().unwrap().iter();
     let reading = paths.filter(|(_, operations)| operations["post"]["requestBody"].is_object());
     let routes: Vec<_> = reading.map(|(path, _)| path.clone()).collect();
-    assert_eq!(routes.len(), 11);
+    assert_eq!(routes.len(), 16);
     routes
 }
 
@@ -85,7 +85,7 @@ proptest! {
             let token = world.token(PASSWORD).await;
             let body = json!({
                 "phone": phone, "password": other, "otp": other, "old_password": other, "new_password": other,
-                "activation_id": other,
+                "activation_id": other, "code": other, "recovery_code": other, "mfa_token": other,
             });
             for path in body_routes() {
                 let status = world.send(Request::post(&path, body.clone()).bearer(&token)).await.status;

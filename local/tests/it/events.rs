@@ -9,11 +9,12 @@ use serde_json::Value;
 use crate::harness::{TEMPLATE, World, file};
 
 /// What each event is answered with by a system that has just been started, in this order.
-const ANSWERS: [(&str, u16); 21] = [
+const ANSWERS: [(&str, u16); 26] = [
     ("register", 201),
     ("activate", 400),
     ("resend-activation", 422),
     ("login", 200),
+    ("login-mfa", 401),
     ("refresh", 401),
     ("sessions", 401),
     ("sessions-delete", 401),
@@ -25,6 +26,10 @@ const ANSWERS: [(&str, u16); 21] = [
     ("change-phone-verify", 401),
     ("verify-phone", 401),
     ("verify-phone-confirm", 401),
+    ("mfa-enroll", 401),
+    ("mfa-confirm", 401),
+    ("mfa-disable", 401),
+    ("mfa-recovery-codes", 401),
     ("request-reset", 202),
     ("verify-reset", 400),
     ("jwks", 200),

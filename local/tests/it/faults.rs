@@ -21,12 +21,13 @@ const UPDATE: &str = "UpdateItem";
 const ALWAYS: usize = 1000;
 
 /// Every endpoint that asks something of the table, with what it does that with, and its success.
-const ENDPOINTS: [(&str, &[&str], u16); 16] = [
+const ENDPOINTS: [(&str, &[&str], u16); 17] = [
     ("register", &[TRANSACT], 201),
     ("register, to be activated", &[GET, TRANSACT], 202),
     ("activate", &[UPDATE, TRANSACT], 201),
     ("resend-activation", &[SECRET, GET, TRANSACT], 202),
     ("login", &[UPDATE, PUT], 200),
+    ("login-mfa", &[SECRET, BATCH, UPDATE, TRANSACT], 200),
     ("refresh", &[SECRET, UPDATE, GET], 200),
     ("logout", &[GET, DELETE], 204),
     ("logout-all", &[GET, BATCH, TRANSACT], 204),
@@ -49,6 +50,8 @@ struct Prepared {
     phone_code: String,
     /// In a world where phones have to be activated: a registration that waits, and its code.
     registration: (String, String),
+    /// In a world with a second factor: the token of the first step, and a recovery code.
+    second_step: (String, String),
 }
 
 /// What only a world does where phones have to be activated.
@@ -70,12 +73,18 @@ impl Prepared {
         } else {
             (World::new().with_account().await, Default::default())
         };
-        let (token, refresh_token) = world.tokens(PASSWORD).await;
+        let (mut token, mut refresh_token) = world.tokens(PASSWORD).await;
+        let mut second_step = Default::default();
+        if endpoint == "login-mfa" {
+            let factor = world.switch_factor_on(PASSWORD).await;
+            second_step = (world.mfa_token(PASSWORD).await, factor.recovery_codes[0].clone());
+            (token, refresh_token) = (factor.token, String::new());
+        }
         let code = world.code(PHONE).await;
         world.verify_phone(&token).await;
         let phone_code = world.last_code();
         world.advance(1);
-        Self { world, token, refresh_token, code, phone_code, registration }
+        Self { world, token, refresh_token, code, phone_code, registration, second_step }
     }
 
     /// One in which calls of this operation go wrong so many times.
@@ -86,9 +95,11 @@ impl Prepared {
     }
 
     async fn call(&self, endpoint: &str) -> Reply {
-        let Self { world, token, refresh_token, code, phone_code, registration: (id, activation_code) } = self;
+        let Self { world, token, refresh_token, code, phone_code, registration: (id, activation_code), second_step } =
+            self;
         match endpoint {
             "register" | "register, to be activated" => world.register("+998901234567", PASSWORD).await,
+            "login-mfa" => world.login_mfa(&second_step.0, ("recovery_code", &second_step.1)).await,
             "activate" => world.activate(id, activation_code).await,
             "resend-activation" => world.resend_activation(id).await,
             "login" => world.login(PHONE, PASSWORD).await,
@@ -181,7 +192,7 @@ async fn a_transaction_that_conflicts_is_tried_again_and_done_once() {
 
             let prepared = Prepared::with(endpoint, TRANSACT, fault, ALWAYS).await;
             expect_unavailable(prepared.call(endpoint).await);
-            prepared.heal().login(PHONE, PASSWORD).await.expect(200);
+            prepared.heal().me(&prepared.token).await.expect(200);
         }
     }
 }

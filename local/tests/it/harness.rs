@@ -11,6 +11,7 @@ use local::{
     secrets::Secrets,
     template::Template,
 };
+use ring::hmac;
 use serde_json::{Value, json};
 use shared::{
     app::Witness,
@@ -220,6 +221,42 @@ impl World {
         self.send(Request::post("/auth/change-phone/verify", json!({"phone": phone, "otp": otp})).bearer(token)).await
     }
 
+    pub(crate) async fn mfa_enroll(&self, token: &str, password: &str) -> Reply {
+        self.send(Request::post("/auth/mfa/enroll", json!({ "password": password })).bearer(token)).await
+    }
+
+    pub(crate) async fn mfa_confirm(&self, token: &str, code: &str) -> Reply {
+        self.send(Request::post("/auth/mfa/confirm", json!({ "code": code })).bearer(token)).await
+    }
+
+    /// `POST /auth/mfa/disable` and others that ask for the password and a second factor: `("code", "123456")`.
+    pub(crate) async fn with_factor(&self, path: &str, token: &str, password: &str, proof: (&str, &str)) -> Reply {
+        let body = json!({"password": password, proof.0: proof.1});
+        self.send(Request::post(path, body).bearer(token)).await
+    }
+
+    pub(crate) async fn login_mfa(&self, mfa_token: &str, proof: (&str, &str)) -> Reply {
+        self.post("/auth/login/mfa", json!({"mfa_token": mfa_token, proof.0: proof.1})).await
+    }
+
+    /// The first step of a login of the usual account: its `mfa_token`.
+    pub(crate) async fn mfa_token(&self, password: &str) -> String {
+        self.login(PHONE, password).await.expect_problem(403, "mfa-required").text("mfa_token").to_owned()
+    }
+
+    /// Switches a second factor on for the usual account, from a session of its own.
+    pub(crate) async fn switch_factor_on(&self, password: &str) -> Factor {
+        let token = self.token(password).await;
+        let enrolled = self.mfa_enroll(&token, password).await.expect(200);
+        let authenticator = Authenticator::new(enrolled.text("secret"));
+        let confirmed = self.mfa_confirm(&token, &authenticator.code(self)).await.expect(200);
+        let codes = confirmed.body["recovery_codes"].as_array().unwrap();
+        let recovery_codes = codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect();
+        // The code that confirmed it is used up.
+        self.advance(30);
+        Factor { authenticator, recovery_codes, token }
+    }
+
     pub(crate) async fn verify_phone(&self, token: &str) -> Reply {
         self.bearer(Method::POST, "/auth/verify-phone", token).await
     }
@@ -289,6 +326,42 @@ impl World {
     /// What the functions asked of the table since the last look.
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.emulator.calls().take()
+    }
+}
+
+/// A second factor that is on.
+pub(crate) struct Factor {
+    pub(crate) authenticator: Authenticator,
+    pub(crate) recovery_codes: Vec<String>,
+    /// An access token of the session that switched it on.
+    pub(crate) token: String,
+}
+
+impl Factor {
+    /// The code that the authenticator shows now.
+    pub(crate) fn code(&self, world: &World) -> String {
+        self.authenticator.code(world)
+    }
+}
+
+/// An authenticator app, as RFC 6238 describes it and independent of our own implementation.
+pub(crate) struct Authenticator(hmac::Key);
+
+impl Authenticator {
+    /// One that was told this secret.
+    pub(crate) fn new(secret: &str) -> Self {
+        let secret = base32::decode(base32::Alphabet::Rfc4648 { padding: false }, secret).unwrap();
+        assert_eq!(secret.len(), 20, "160 bits");
+        Self(hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &secret))
+    }
+
+    /// The code that it shows now.
+    pub(crate) fn code(&self, world: &World) -> String {
+        let step = world.clock.now().unix_seconds() / 30;
+        let tag = hmac::sign(&self.0, &step.to_be_bytes());
+        let offset = usize::from(tag.as_ref()[19] & 0xf);
+        let number = u32::from_be_bytes(tag.as_ref()[offset..offset + 4].try_into().unwrap()) & 0x7fff_ffff;
+        format!("{:06}", number % 1_000_000)
     }
 }
 

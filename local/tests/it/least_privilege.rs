@@ -35,6 +35,33 @@ async fn activate_one(world: &World) {
     world.activate(registration, &code).await.expect(201);
 }
 
+/// Goes every way of a second factor.
+async fn show_a_factor(world: &World) {
+    world.register(PHONE, PASSWORD).await.expect(201);
+    let factor = world.switch_factor_on(PASSWORD).await;
+    let wrong = another_code(&factor.code(world));
+    for path in ["/auth/mfa/enroll", "/auth/mfa/recovery-codes", "/auth/mfa/disable"] {
+        world.with_factor(path, &factor.token, "wrong password", ("code", &wrong)).await.expect(403);
+        world.with_factor(path, &factor.token, PASSWORD, ("code", &wrong)).await.expect(400);
+    }
+    world.with_factor("/auth/mfa/enroll", &factor.token, PASSWORD, ("code", &factor.code(world))).await.expect(200);
+    world.advance(30);
+    let mut token = factor.token.clone();
+    for at in 0..22 {
+        let mfa_token = world.mfa_token(PASSWORD).await;
+        if at == 0 {
+            world.login_mfa(&mfa_token, ("code", &wrong)).await.expect(400);
+        }
+        token = world.login_mfa(&mfa_token, ("code", &factor.code(world))).await.expect(200).tokens().0;
+        world.advance(30);
+    }
+    let code = factor.code(world);
+    let codes = world.with_factor("/auth/mfa/recovery-codes", &token, PASSWORD, ("code", &code)).await;
+    let recovery_code = codes.expect(200).body["recovery_codes"][0].as_str().unwrap().to_owned();
+    let proof = ("recovery_code", recovery_code.as_str());
+    world.with_factor("/auth/mfa/disable", &token, PASSWORD, proof).await.expect(204);
+}
+
 /// Goes every way that asks something of the table.
 async fn go_every_way(world: &World) {
     world.login(PHONE, PASSWORD).await;
@@ -92,6 +119,9 @@ async fn every_function_is_granted_what_it_uses_and_nothing_else() {
     let mut calls = world.calls();
     let world = World::with(&[("REQUIRE_ACTIVATION", "true")]);
     activate_one(&world).await;
+    calls.extend(world.calls());
+    let world = World::new();
+    show_a_factor(&world).await;
     calls.extend(world.calls());
     // Each kind of provider has a way of its own.
     let provider = Provider::answering(204, "");
@@ -153,7 +183,7 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
         names.sort_unstable();
         names
     };
-    assert_eq!(readers("SigningKeys"), ["login", "refresh", "rotate-keys"]);
+    assert_eq!(readers("SigningKeys"), ["login", "login-mfa", "refresh", "rotate-keys"]);
     assert_eq!(readers("SmsCredentials"), SENDERS);
     assert_eq!(
         readers("SecretKey"),
@@ -162,6 +192,11 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
             "change-phone",
             "change-phone-verify",
             "login",
+            "login-mfa",
+            "mfa-confirm",
+            "mfa-disable",
+            "mfa-enroll",
+            "mfa-recovery-codes",
             "refresh",
             "register",
             "request-reset",

@@ -120,6 +120,62 @@ async fn of_48_wrong_logins_of_an_unknown_phone_six_are_judged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_24_second_steps_with_one_code_one_signs_in() {
+    // Six right codes at once is what the throttle admits; so each try comes with a throttle that is forgiven.
+    for proof in ["code", "recovery_code"] {
+        let world = world_with_account().await;
+        let factor = world.switch_factor_on(PASSWORD).await;
+        let code = if proof == "code" { factor.code(&world) } else { factor.recovery_codes[0].clone() };
+        let mut tokens = Vec::new();
+        for _ in 0..24 {
+            tokens.push(world.mfa_token(PASSWORD).await);
+            let mut credential = world.item("PHONE#", "CREDENTIAL");
+            credential.as_object_mut().unwrap().remove("login_failures");
+            world.put_item(&credential);
+        }
+        let replies = at_once(&world, 24, move |world: Arc<World>, at| {
+            let (token, code) = (tokens[at].clone(), code.clone());
+            async move { world.login_mfa(&token, (proof, &code)).await }
+        })
+        .await;
+        assert_eq!(count(&replies, 200), 1, "{proof}");
+        assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 400 | 429)), "{proof}");
+        let sessions = world.items("USER#").into_iter().filter(|item| item["second_factor"]["BOOL"] == true).count();
+        assert_eq!(sessions, 2, "{proof}: the one that switched it on, and the one that signed in");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_10_second_steps_of_one_login_one_signs_in() {
+    let world = world_with_account().await;
+    let factor = world.switch_factor_on(PASSWORD).await;
+    let token = world.mfa_token(PASSWORD).await;
+    let codes = factor.recovery_codes;
+    let replies = at_once(&world, 10, move |world: Arc<World>, at| {
+        let (token, code) = (token.clone(), codes[at].clone());
+        async move { world.login_mfa(&token, ("recovery_code", &code)).await }
+    })
+    .await;
+    assert_eq!(count(&replies, 200), 1);
+    assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 401 | 429)));
+    assert_eq!(world.item("USER#", "MFA")["recovery_codes"]["SS"].as_array().unwrap().len(), 9, "one was used up");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_40_wrong_second_steps_six_are_judged() {
+    let world = world_with_account().await;
+    let factor = world.switch_factor_on(PASSWORD).await;
+    let token = world.mfa_token(PASSWORD).await;
+    let wrong = another_code(&factor.code(&world));
+    let replies = at_once(&world, 40, move |world: Arc<World>, _| {
+        let (token, wrong) = (token.clone(), wrong.clone());
+        async move { world.login_mfa(&token, ("code", &wrong)).await }
+    })
+    .await;
+    assert_eq!((count(&replies, 400), count(&replies, 429)), (6, 34));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_10_requests_for_a_code_one_sends_a_message() {
     let world = world_with_account().await;
     let replies = at_once(&world, 10, async |world: Arc<World>, _| world.request_reset(PHONE).await).await;

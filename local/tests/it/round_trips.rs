@@ -3,7 +3,7 @@
 use http::Method;
 use local::emulator::Call;
 
-use crate::harness::{NEW_PASSWORD, PASSWORD, PHONE, RESET_PASSWORD, World};
+use crate::harness::{Authenticator, NEW_PASSWORD, PASSWORD, PHONE, RESET_PASSWORD, World};
 
 /// The steps in a set of calls: how often all that ran had ended before the next began.
 fn steps(mut calls: Vec<Call>) -> usize {
@@ -97,6 +97,30 @@ async fn registrations_that_wait_do_so_too() {
     assert_eq!(steps(world.calls()), 2, "resend-activation");
     world.activate(reply.text("activation_id"), &world.last_code()).await.expect(201);
     assert_eq!(steps(world.calls()), 3, "activate");
+}
+
+#[tokio::test]
+async fn second_factors_do_so_too() {
+    let world = World::new().with_account().await.warm().await;
+    let token = world.token(PASSWORD).await;
+    world.calls();
+    let secret = world.mfa_enroll(&token, PASSWORD).await.expect(200).text("secret").to_owned();
+    assert_eq!(steps(world.calls()), 4, "mfa-enroll");
+    let authenticator = Authenticator::new(&secret);
+    world.mfa_confirm(&token, &authenticator.code(&world)).await.expect(200);
+    assert_eq!(steps(world.calls()), 3, "mfa-confirm");
+    world.advance(30);
+    let mfa_token = world.mfa_token(PASSWORD).await;
+    assert_eq!(steps(world.calls()), 2, "login, with a second step to come");
+    world.login_mfa(&mfa_token, ("code", &authenticator.code(&world))).await.expect(200);
+    assert_eq!(steps(world.calls()), 3, "login-mfa");
+    world.advance(30);
+    let code = authenticator.code(&world);
+    world.with_factor("/auth/mfa/recovery-codes", &token, PASSWORD, ("code", &code)).await.expect(200);
+    assert_eq!(steps(world.calls()), 5, "mfa-recovery-codes");
+    world.advance(30);
+    world.with_factor("/auth/mfa/disable", &token, PASSWORD, ("code", &authenticator.code(&world))).await.expect(204);
+    assert_eq!(steps(world.calls()), 5, "mfa-disable");
 }
 
 #[test]

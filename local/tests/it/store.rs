@@ -44,6 +44,7 @@ fn session(credential: &Credential) -> NewSession {
         salt: SessionSalt::generate().unwrap(),
         epoch: credential.epoch,
         device: None,
+        second_factor: false,
         address: "203.0.113.7".to_owned(),
         now: NOW,
         lifetime: Duration::from_hours(1),
@@ -139,7 +140,7 @@ async fn a_code_is_right_only_under_the_systems_own_key() {
     let requester = store(&world, "request-reset");
     let target = requester.code_target(&phone(), Purpose::Reset).await.unwrap();
     let (code, challenge) = (OtpCode::generate().unwrap(), ChallengeId::generate().unwrap());
-    let user = target.account.map(|(user, _)| user);
+    let user = target.account.map(|account| account.user);
     let binding = Binding { purpose: Purpose::Reset, phone: &phone(), user, challenge };
     let other_key = Secret::from_base64(&"other".repeat(16)).unwrap().otp;
     let new_code = NewCode {

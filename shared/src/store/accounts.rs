@@ -3,6 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use tokio::{join, try_join};
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     keys::{CREATED_AT, EPOCH, Key, MFA_ENABLED, NEVER, PASSWORD_HASH, PHONE, PHONE_VERIFIED_AT, USER_ID},
     limits::{Limit, LimitReached},
     sessions::NewSession,
-    throttle,
+    throttle::{self, Stop},
     wire::{Outcome, Part, Receipt, StoreError, Transacted},
 };
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// The epoch of a new account.
-pub(super) const FIRST_EPOCH: u64 = 1;
+const FIRST_EPOCH: u64 = 1;
 
 /// How long the throttle of a phone without an account is kept.
 const GHOST_LIFETIME: Duration = Duration::from_hours(30 * 24);
@@ -37,6 +38,32 @@ pub struct Credential {
     pub password_hash: PasswordHash,
     /// The account's session epoch, as it was together with the hash.
     pub epoch: u64,
+    /// Whether a second factor is on: then the password alone signs nobody in.
+    pub mfa_enabled: bool,
+}
+
+/// An account as a code is bound to it: the code dies with the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodeAccount {
+    /// Whose it is.
+    pub user: UserId,
+    /// Its epoch. A change of password kills the codes that are open, and so does one of the second factor.
+    pub epoch: u64,
+    /// Whether a second factor was on, as it is while the epoch is this.
+    pub mfa_enabled: bool,
+}
+
+impl CodeAccount {
+    /// An account that is to be made.
+    pub(super) fn new(user: UserId) -> Self {
+        Self { user, epoch: FIRST_EPOCH, mfa_enabled: false }
+    }
+}
+
+impl From<&Credential> for CodeAccount {
+    fn from(credential: &Credential) -> Self {
+        Self { user: credential.user, epoch: credential.epoch, mfa_enabled: credential.mfa_enabled }
+    }
 }
 
 impl Credential {
@@ -54,6 +81,7 @@ impl Credential {
             user: item.parsed(USER_ID)?,
             password_hash: PasswordHash::from_stored(item.text(PASSWORD_HASH)?.to_owned()),
             epoch: item.number(EPOCH)?,
+            mfa_enabled: item.flag(MFA_ENABLED),
         }))
     }
 }
@@ -147,7 +175,7 @@ pub enum PasswordChange {
 
 /// Counts an attempt to sign in; a phone without an account gets a ghost to count it in.
 fn spend_attempt(phone: &Phone, now: Timestamp) -> ItemUpdate {
-    throttle::spend(Key::credential(phone), now)
+    throttle::spend(Key::credential(phone), Stop::Hard, now)
         .set("#expires_at = if_not_exists(#expires_at, :ghost_expires_at)")
         .value(":ghost_expires_at", ttl(now.plus(GHOST_LIFETIME)))
 }
@@ -164,7 +192,7 @@ fn replace_password(phone: &Phone, user: UserId, epoch: u64, new: &PasswordHash)
 }
 
 /// The credential's half of a raise of the epoch.
-fn raise_credential_epoch(phone: &Phone, user: UserId, epoch: u64) -> ItemUpdate {
+pub(super) fn raise_credential_epoch(phone: &Phone, user: UserId, epoch: u64) -> ItemUpdate {
     ItemUpdate::new(Key::credential(phone))
         .set("#epoch = :next_epoch")
         .when("#user_id = :user AND #epoch = :epoch")
@@ -174,7 +202,7 @@ fn raise_credential_epoch(phone: &Phone, user: UserId, epoch: u64) -> ItemUpdate
 }
 
 /// The profile's half of a raise of the epoch.
-fn raise_epoch(user: UserId, phone: &Phone, epoch: u64) -> ItemUpdate {
+pub(super) fn raise_epoch(user: UserId, phone: &Phone, epoch: u64) -> ItemUpdate {
     ItemUpdate::new(Key::profile(user))
         .set("#epoch = :next_epoch")
         .when("#epoch = :epoch AND #phone = :phone")
@@ -186,8 +214,7 @@ fn raise_epoch(user: UserId, phone: &Phone, epoch: u64) -> ItemUpdate {
 /// The writes of a password reset, for [`super::codes`] to put into one transaction with the end of the code.
 pub(super) fn reset_password(
     phone: &Phone,
-    user: UserId,
-    epoch: u64,
+    CodeAccount { user, epoch, .. }: CodeAccount,
     new: &PasswordHash,
     now: Timestamp,
 ) -> [Write; 2] {
@@ -198,7 +225,7 @@ pub(super) fn reset_password(
 }
 
 /// The profile's half of a confirmation of the phone, likewise.
-pub(super) fn confirm_phone(phone: &Phone, user: UserId, epoch: u64, now: Timestamp) -> Write {
+pub(super) fn confirm_phone(phone: &Phone, CodeAccount { user, epoch, .. }: CodeAccount, now: Timestamp) -> Write {
     let profile = ItemUpdate::new(Key::profile(user))
         .remove("#op")
         .set("#phone_verified_at = if_not_exists(#phone_verified_at, :now)")
@@ -219,11 +246,17 @@ pub(super) fn change_phone(
 ) -> [Write; 4] {
     let (user, epoch) = (profile.user, profile.epoch);
     let taken_over = new_credential(user, new, &credential.password_hash, epoch + 1);
+    let taken_over = if credential.mfa_enabled {
+        taken_over.set("#mfa_enabled = :true").value(":true", AttributeValue::Bool(true))
+    } else {
+        taken_over.remove("#mfa_enabled")
+    };
     let left = ItemUpdate::new(Key::credential(&profile.phone))
         .remove("#op")
         .remove("#user_id")
         .remove("#password_hash")
         .remove("#epoch")
+        .remove("#mfa_enabled")
         .remove("#login_failures")
         .remove("#login_attempted_at")
         .set("#expires_at = :ghost_expires_at")
@@ -254,7 +287,7 @@ pub(super) fn create(
         (EPOCH.to_owned(), number(FIRST_EPOCH)),
     ]);
     attributes.extend(phone_verified_at.map(|at| (PHONE_VERIFIED_AT.to_owned(), moment(at))));
-    let credential = new_credential(user, phone, password_hash, FIRST_EPOCH);
+    let credential = new_credential(user, phone, password_hash, FIRST_EPOCH).remove("#mfa_enabled");
     [Write::Update(credential), Write::Create(NewItem { key: Key::profile(user), attributes })]
 }
 
@@ -275,8 +308,33 @@ fn new_credential(user: UserId, phone: &Phone, password_hash: &PasswordHash, epo
         .value(":never", text(NEVER))
 }
 
+/// Takes the count of wrong passwords back, of an account that is still as it was read.
+fn clear(phone: &Phone, user: UserId, epoch: u64) -> ItemUpdate {
+    ItemUpdate::new(Key::credential(phone))
+        .remove("#login_failures")
+        .remove("#login_attempted_at")
+        .when("#user_id = :user AND #epoch = :epoch")
+        .value(":user", text(user.to_string()))
+        .value(":epoch", number(epoch))
+}
+
+/// The same, of a profile's account.
+pub(super) fn clear_throttle(profile: &Profile) -> ItemUpdate {
+    clear(&profile.phone, profile.user, profile.epoch)
+}
+
+/// Another hash of the same password, for a login that is not complete yet.
+pub(super) fn rehash(phone: &Phone, credential: &Credential, hash: &PasswordHash) -> ItemUpdate {
+    ItemUpdate::new(Key::credential(phone))
+        .set("#password_hash = :rehashed")
+        .when("#user_id = :user AND #epoch = :epoch")
+        .value(":user", text(credential.user.to_string()))
+        .value(":epoch", number(credential.epoch))
+        .value(":rehashed", hash.into())
+}
+
 /// The session that stays when all others end: its epoch is raised with the account's.
-fn stay(user: UserId, session: SessionId, epoch: u64) -> ItemUpdate {
+pub(super) fn stay(user: UserId, session: SessionId, epoch: u64) -> ItemUpdate {
     ItemUpdate::new(Key::session(user, session))
         .set("#epoch = :next_epoch")
         .when("#epoch = :epoch")
@@ -344,12 +402,7 @@ impl Store {
         rehashed: Option<&PasswordHash>,
         session: NewSession,
     ) -> Result<LoginCompletion, StoreError> {
-        let mut cleared = ItemUpdate::new(Key::credential(phone))
-            .remove("#login_failures")
-            .remove("#login_attempted_at")
-            .when("#user_id = :user AND #epoch = :epoch")
-            .value(":user", text(credential.user.to_string()))
-            .value(":epoch", number(credential.epoch));
+        let mut cleared = clear(phone, credential.user, credential.epoch);
         if let Some(rehashed) = rehashed {
             // Two logins at once may both do this: each hash is of the same password, whichever stays.
             cleared = cleared.set("#password_hash = :rehashed").value(":rehashed", rehashed.into());
@@ -406,7 +459,7 @@ impl Store {
 }
 
 /// The account behind a phone, as a code is bound to it.
-pub(super) fn account(credential: Option<&Item>) -> Result<Option<(UserId, u64)>, StoreError> {
+pub(super) fn account(credential: Option<&Item>) -> Result<Option<CodeAccount>, StoreError> {
     let credential = credential.map(Credential::read).transpose()?.flatten();
-    Ok(credential.map(|credential| (credential.user, credential.epoch)))
+    Ok(credential.as_ref().map(CodeAccount::from))
 }

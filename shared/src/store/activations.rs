@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::{
-    CodeIssue, NewCode, PendingCode, Store, accounts,
+    CodeIssue, NewCode, PendingCode, Store,
+    accounts::{self, CodeAccount},
     codes::{self, COOLED_DOWN},
     expression::{ItemUpdate, Write},
-    item::{moment, number, text, ttl},
+    item::{moment, text, ttl},
     keys::Key,
     limits::Limit,
     wire::{Part, StoreError, Transacted},
@@ -54,11 +55,7 @@ impl Store {
         budgets: &[Limit<'_>],
     ) -> Result<ActivationIssue, StoreError> {
         let now = code.now;
-        let update = codes::replace(&code)
-            .set("#user_id = :user")
-            .set("#epoch = :epoch")
-            .value(":user", text(user.to_string()))
-            .value(":epoch", number(accounts::FIRST_EPOCH));
+        let update = codes::bind(codes::replace(&code), CodeAccount::new(user));
         let update = match first {
             Some(password_hash) => update
                 .set("#password_hash = :hash")
@@ -109,7 +106,7 @@ impl Store {
         code: &PendingCode,
         now: Timestamp,
     ) -> Result<Activation, StoreError> {
-        let (Some((user, _)), Some(password_hash)) = (code.account, &code.password_hash) else {
+        let (Some(CodeAccount { user, .. }), Some(password_hash)) = (code.account, &code.password_hash) else {
             return Ok(Activation::Outrun);
         };
         let spent = codes::spend(phone, purpose, code, now).remove("#password_hash").remove("#user_id");

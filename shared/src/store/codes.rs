@@ -3,18 +3,22 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
+
 use super::{
     Store,
-    accounts::{self, Profile},
+    accounts::{self, CodeAccount, Profile},
     expression::{ItemUpdate, Write},
     item::{Item, moment, number, text, ttl},
-    keys::{CHALLENGE_ID, CODE_MAC, EPOCH, FAILURES, FAILURES_SINCE, Key, PASSWORD_HASH, RESEND_AT, USER_ID},
+    keys::{
+        CHALLENGE_ID, CODE_MAC, EPOCH, FAILURES, FAILURES_SINCE, Key, MFA_ENABLED, PASSWORD_HASH, RESEND_AT, USER_ID,
+    },
     limits::{Limit, LimitReached},
     wire::{Outcome, Part, Receipt, StoreError, Transacted},
 };
 use crate::{
     error::Bucket,
-    id::{ChallengeId, SessionId, UserId},
+    id::{ChallengeId, SessionId},
     otp::{OtpMac, Purpose},
     password::PasswordHash,
     phone::Phone,
@@ -31,17 +35,16 @@ const FAILURE_WINDOW: Duration = Duration::from_hours(30 * 24);
 /// The phone that a code is asked for: its account, and the window that its failures are counted in.
 #[derive(Clone, Copy, Debug)]
 pub struct CodeTarget {
-    /// The account behind the phone, if there is one, with its epoch: a code dies with it, so that a change of password
-    /// kills the codes that are open.
-    pub account: Option<(UserId, u64)>,
+    /// The account behind the phone, if there is one.
+    pub account: Option<CodeAccount>,
     failures_since: Option<Timestamp>,
 }
 
 impl CodeTarget {
     /// The same phone, for a code of this account's.
     #[must_use]
-    pub fn for_account(self, user: UserId, epoch: u64) -> Self {
-        Self { account: Some((user, epoch)), ..self }
+    pub fn for_account(self, account: CodeAccount) -> Self {
+        Self { account: Some(account), ..self }
     }
 }
 
@@ -103,8 +106,8 @@ pub enum PhoneChange {
 /// A code that waits to be typed in.
 #[derive(Clone, Debug)]
 pub struct PendingCode {
-    /// Whose account it is for, and its epoch; none when the phone was unknown.
-    pub account: Option<(UserId, u64)>,
+    /// Whose account it is for; none when the phone was unknown.
+    pub account: Option<CodeAccount>,
     /// Which sending.
     pub challenge: ChallengeId,
     /// Its hash.
@@ -138,12 +141,8 @@ impl Store {
             .value(":resend_at", moment(now.plus(code.cooldown)))
             .value(":expires_at", ttl(now.plus(FAILURE_WINDOW)));
         let update = match target.account {
-            Some((user, epoch)) => update
-                .set("#user_id = :user")
-                .set("#epoch = :epoch")
-                .value(":user", text(user.to_string()))
-                .value(":epoch", number(epoch)),
-            None => update.remove("#user_id").remove("#epoch"),
+            Some(account) => bind(update, account),
+            None => update.remove("#user_id").remove("#epoch").remove("#mfa_enabled"),
         };
         let update = match target.failures_since {
             // A new window, unless somebody else has begun it.
@@ -253,13 +252,13 @@ impl Store {
     pub async fn reset_password(
         &self,
         phone: &Phone,
-        (user, epoch): (UserId, u64),
+        account: CodeAccount,
         code: &PendingCode,
         new: &PasswordHash,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let spent = Write::Update(spend(phone, Purpose::Reset, code, now));
-        let [credential, profile] = accounts::reset_password(phone, user, epoch, new, now);
+        let [credential, profile] = accounts::reset_password(phone, account, new, now);
         let transacted = self.transact(vec![spent, credential, profile]).await?;
         Ok(matches!(transacted, Transacted::Committed))
     }
@@ -295,12 +294,12 @@ impl Store {
     pub async fn confirm_phone(
         &self,
         phone: &Phone,
-        (user, epoch): (UserId, u64),
+        account: CodeAccount,
         code: &PendingCode,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let spent = Write::Update(spend(phone, Purpose::VerifyPhone, code, now));
-        let transacted = self.transact(vec![spent, accounts::confirm_phone(phone, user, epoch, now)]).await?;
+        let transacted = self.transact(vec![spent, accounts::confirm_phone(phone, account, now)]).await?;
         Ok(matches!(transacted, Transacted::Committed))
     }
 }
@@ -320,6 +319,16 @@ pub(super) fn replace(code: &NewCode<'_>) -> ItemUpdate {
         .value(":challenge", text(code.challenge.to_string()))
         .value(":zero", number(0))
         .value(":ends_at", moment(code.now.plus(code.ttl)))
+}
+
+/// Binds a code to an account as it is.
+pub(super) fn bind(code: ItemUpdate, account: CodeAccount) -> ItemUpdate {
+    code.set("#user_id = :user")
+        .set("#epoch = :epoch")
+        .set("#mfa_enabled = :mfa_enabled")
+        .value(":user", text(account.user.to_string()))
+        .value(":epoch", number(account.epoch))
+        .value(":mfa_enabled", AttributeValue::Bool(account.mfa_enabled))
 }
 
 /// What refused a code: the cooldown, which is the first of these parts, or a budget, which are the others. A budget says
@@ -357,7 +366,12 @@ pub(super) fn spend(phone: &Phone, purpose: Purpose, code: &PendingCode, now: Ti
 
 impl PendingCode {
     fn read(item: &Item) -> Result<Self, StoreError> {
-        let account = if item.has(USER_ID) { Some((item.parsed(USER_ID)?, item.number(EPOCH)?)) } else { None };
+        let account = if item.has(USER_ID) {
+            let (user, epoch) = (item.parsed(USER_ID)?, item.number(EPOCH)?);
+            Some(CodeAccount { user, epoch, mfa_enabled: item.flag(MFA_ENABLED) })
+        } else {
+            None
+        };
         let password_hash = item.has(PASSWORD_HASH).then(|| item.text(PASSWORD_HASH)).transpose()?;
         Ok(Self {
             account,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     error::BuildError,
-    types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
+    types::{AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
 };
 
 use super::keys::{self, Key};
@@ -18,13 +18,15 @@ pub(super) struct ItemUpdate {
     sets: Vec<&'static str>,
     removes: Vec<&'static str>,
     adds: Vec<&'static str>,
+    deletes: Vec<&'static str>,
     condition: String,
     values: HashMap<String, AttributeValue>,
 }
 
 impl ItemUpdate {
     pub(super) fn new(key: Key) -> Self {
-        Self { key, sets: vec![], removes: vec![], adds: vec![], condition: String::new(), values: HashMap::new() }
+        let (condition, values) = (String::new(), HashMap::new());
+        Self { key, sets: vec![], removes: vec![], adds: vec![], deletes: vec![], condition, values }
     }
 
     pub(super) fn set(mut self, assignment: &'static str) -> Self {
@@ -42,9 +44,21 @@ impl ItemUpdate {
         self
     }
 
+    /// Takes elements out of a set.
+    pub(super) fn delete(mut self, deletion: &'static str) -> Self {
+        self.deletes.push(deletion);
+        self
+    }
+
     /// The condition under which the update happens at all.
     pub(super) fn when(mut self, condition: impl Into<String>) -> Self {
         self.condition = condition.into();
+        self
+    }
+
+    /// One more condition.
+    pub(super) fn and_when(mut self, condition: &str) -> Self {
+        self.condition = format!("{condition} AND ({})", self.condition);
         self
     }
 
@@ -54,7 +68,7 @@ impl ItemUpdate {
     }
 
     pub(super) fn update_expression(&self) -> String {
-        let clauses = [("SET", &self.sets), ("REMOVE", &self.removes), ("ADD", &self.adds)];
+        let clauses = [("SET", &self.sets), ("REMOVE", &self.removes), ("ADD", &self.adds), ("DELETE", &self.deletes)];
         let clauses = clauses.into_iter().filter(|(_, parts)| !parts.is_empty());
         clauses.map(|(verb, parts)| format!("{verb} {}", parts.join(", "))).collect::<Vec<_>>().join(" ")
     }
@@ -80,6 +94,35 @@ impl ItemUpdate {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()?;
         Ok(TransactWriteItem::builder().update(update).build())
+    }
+}
+
+/// The end of an item, under a condition.
+pub(super) struct ItemDeletion {
+    key: Key,
+    condition: &'static str,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl ItemDeletion {
+    pub(super) fn when(key: Key, condition: &'static str) -> Self {
+        Self { key, condition, values: HashMap::new() }
+    }
+
+    pub(super) fn value(mut self, name: &str, value: AttributeValue) -> Self {
+        self.values.insert(name.to_owned(), value);
+        self
+    }
+
+    fn into_transact_item(self, table: &str) -> Result<TransactWriteItem, BuildError> {
+        let delete = Delete::builder()
+            .table_name(table)
+            .set_key(Some(self.key.into_attributes()))
+            .condition_expression(self.condition)
+            .set_expression_attribute_names(Some(names_in(&[self.condition])))
+            .set_expression_attribute_values(Some(self.values).filter(|values| !values.is_empty()))
+            .build()?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
     }
 }
 
@@ -117,6 +160,7 @@ impl NewItem {
 pub(super) enum Write {
     Update(ItemUpdate),
     Create(NewItem),
+    Delete(ItemDeletion),
 }
 
 impl Write {
@@ -124,6 +168,7 @@ impl Write {
         match self {
             Self::Update(update) => update.into_transact_item(table),
             Self::Create(item) => item.into_transact_item(table),
+            Self::Delete(deletion) => deletion.into_transact_item(table),
         }
     }
 }

@@ -5,7 +5,10 @@ use std::{collections::HashMap, fmt, str::FromStr};
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 
 use super::wire::StoreError;
-use crate::{otp::OtpMac, password::PasswordHash, phone::Phone, refresh_token::SessionSalt, time::Timestamp};
+use crate::{
+    otp::OtpMac, password::PasswordHash, phone::Phone, recovery_code::RecoveryCodeMac, refresh_token::SessionSalt,
+    time::Timestamp, totp::SealedTotpSecret,
+};
 
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
@@ -25,7 +28,19 @@ pub(super) fn ttl(value: Timestamp) -> AttributeValue {
     number(value.unix_seconds())
 }
 
-// Of the twins only these three become attributes: `Password`, `OtpCode` and `RefreshToken` have no way in.
+/// A set of hashes; never an empty one, which DynamoDB does not have.
+pub(super) fn set(macs: &[RecoveryCodeMac]) -> AttributeValue {
+    AttributeValue::Ss(macs.iter().map(|mac| mac.as_str().to_owned()).collect())
+}
+
+// Of the twins only these become attributes: `Password`, `OtpCode`, `RefreshToken`, `TotpSecret` and `RecoveryCode` have no
+// way in.
+
+impl From<&SealedTotpSecret> for AttributeValue {
+    fn from(secret: &SealedTotpSecret) -> Self {
+        Self::B(Blob::new(secret.as_bytes()))
+    }
+}
 
 impl From<&PasswordHash> for AttributeValue {
     fn from(hash: &PasswordHash) -> Self {
@@ -92,9 +107,17 @@ impl Item {
         self.0.get(name).and_then(|value| value.as_bool().ok()).copied().unwrap_or(false)
     }
 
+    pub(super) fn blob(&self, name: &'static str) -> Result<&[u8], StoreError> {
+        self.0.get(name).and_then(|value| value.as_b().ok()).map(AsRef::as_ref).ok_or(corrupt(name))
+    }
+
     pub(super) fn bytes(&self, name: &'static str) -> Result<[u8; 32], StoreError> {
-        let blob = self.0.get(name).and_then(|value| value.as_b().ok());
-        blob.and_then(|blob| blob.as_ref().try_into().ok()).ok_or(corrupt(name))
+        self.blob(name)?.try_into().map_err(|_| corrupt(name))
+    }
+
+    /// Whether a set of texts has this one; a set that is missing has none.
+    pub(super) fn set_has(&self, name: &str, text: &str) -> bool {
+        self.0.get(name).and_then(|value| value.as_ss().ok()).is_some_and(|set| set.iter().any(|known| known == text))
     }
 
     pub(super) fn phone(&self, name: &'static str) -> Result<Phone, StoreError> {

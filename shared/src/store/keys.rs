@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{
-    id::{SessionId, UserId},
+    id::{SessionId, TokenId, UserId},
     otp::Purpose,
     phone::Phone,
 };
@@ -67,6 +67,21 @@ impl Key {
         Self { partition: user_partition(user), sort: format!("{SESSION_PREFIX}{session}") }
     }
 
+    /// A user's second factor: the sealed secret, the last step, recovery codes, and the throttle of guesses.
+    pub(super) fn second_factor(user: UserId) -> Self {
+        Self { partition: user_partition(user), sort: "MFA".to_owned() }
+    }
+
+    /// A second factor that is not on yet.
+    pub(super) fn enrolment(user: UserId) -> Self {
+        Self { partition: user_partition(user), sort: "MFA#ENROLMENT".to_owned() }
+    }
+
+    /// A login that waits for its second step.
+    pub(super) fn second_step(user: UserId, token: TokenId) -> Self {
+        Self { partition: user_partition(user), sort: format!("MFA#LOGIN#{token}") }
+    }
+
     /// The public keys of access tokens.
     pub(super) fn key_set() -> Self {
         Self { partition: "KEYS".to_owned(), sort: "JWKS".to_owned() }
@@ -118,7 +133,7 @@ attributes! {
     PASSWORD_HASH = "password_hash";
     /// The session epoch: the same number in credential and profile.
     EPOCH = "epoch";
-    /// Login attempts since the last success.
+    /// Attempts to sign in since the last success: of a credential with passwords, of a second factor with codes.
     LOGIN_FAILURES = "login_failures";
     /// When the last of them was, in Unix milliseconds.
     LOGIN_ATTEMPTED_AT = "login_attempted_at";
@@ -128,6 +143,14 @@ attributes! {
     PHONE_VERIFIED_AT = "phone_verified_at";
     /// Whether a second factor is on.
     MFA_ENABLED = "mfa_enabled";
+    /// The secret of a second factor, encrypted.
+    TOTP_SECRET = "totp_secret";
+    /// The step whose code was accepted last.
+    TOTP_STEP = "totp_step";
+    /// The hashes of the recovery codes that are left; missing when none is.
+    RECOVERY_CODES = "recovery_codes";
+    /// Whether a session began with a second factor.
+    SECOND_FACTOR = "second_factor";
     /// In Unix milliseconds.
     CREATED_AT = "created_at";
     /// The HMAC of an open code; none when it was used.
@@ -156,7 +179,7 @@ attributes! {
     ADDRESS = "address";
     /// In Unix milliseconds.
     LAST_USED_AT = "last_used_at";
-    /// The absolute end of a session, or of a registration that waits, in Unix milliseconds.
+    /// The absolute end of a session, or of something that waits, in Unix milliseconds.
     ENDS_AT = "ends_at";
     /// The end of a session that is not used, in Unix milliseconds.
     IDLE_ENDS_AT = "idle_ends_at";

@@ -10,18 +10,22 @@ mod item;
 mod key_set;
 mod keys;
 mod limits;
+mod second_factors;
 mod sessions;
 mod throttle;
 mod wire;
 
 use aws_sdk_dynamodb::Client;
 
-pub use accounts::{Credential, EpochRaise, LoginAttempt, LoginCompletion, PasswordChange, Profile, Registration};
+pub use accounts::{
+    CodeAccount, Credential, EpochRaise, LoginAttempt, LoginCompletion, PasswordChange, Profile, Registration,
+};
 pub use activations::{Activation, ActivationIssue};
 pub use codes::{CodeAttempt, CodeIssue, CodeTarget, NewCode, PendingCode, PhoneChange};
 pub use key_set::Publication;
 pub use keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use limits::{Limit, LimitReached};
+pub use second_factors::{FactorAttempt, FactorChange, FactorKind, NewFactor, RightCode, SecondFactor, SecondStep};
 pub use sessions::{NewSession, Rotation, Session, SessionState, SessionSummary};
 pub use wire::{Receipt, StoreError};
 

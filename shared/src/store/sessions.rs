@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::try_join_all;
 use tokio::try_join;
 
@@ -12,7 +13,7 @@ use super::{
     item::{Item, moment, number, text, ttl},
     keys::{
         ADDRESS, CREATED_AT, DEVICE, ENDS_AT, EPOCH, GENERATION, IDLE_ENDS_AT, Key, LAST_USED_AT, PROFILE_SORT,
-        ROTATED_AT, SALT, SESSION_PREFIX, SORT_KEY, TTL_ATTRIBUTE,
+        ROTATED_AT, SALT, SECOND_FACTOR, SESSION_PREFIX, SORT_KEY, TTL_ATTRIBUTE,
     },
     wire::{Outcome, StoreError},
 };
@@ -51,6 +52,8 @@ pub struct NewSession {
     pub device: Option<String>,
     /// Where it came from.
     pub address: String,
+    /// Whether it began with a second factor.
+    pub second_factor: bool,
     /// When the login was.
     pub now: Timestamp,
     /// How long it lives at the most.
@@ -74,6 +77,9 @@ impl NewSession {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();
+        if self.second_factor {
+            attributes.push((SECOND_FACTOR.to_owned(), AttributeValue::Bool(true)));
+        }
         if let Some(device) = self.device {
             let device: String = device.chars().take(MAX_DEVICE_LENGTH).collect();
             attributes.push((DEVICE.to_owned(), text(device)));
@@ -230,6 +236,7 @@ impl Store {
                 salt: SessionSalt::from_stored(item.bytes(SALT)?),
                 epoch,
                 authenticated_at: item.moment(CREATED_AT)?,
+                second_factor: item.flag(SECOND_FACTOR),
             })
         } else if generation > spent {
             Rotation::Reused
@@ -291,7 +298,8 @@ fn is_torn(items: &[(String, Item)]) -> Result<bool, StoreError> {
 /// Whether an item of a user has a higher epoch than this.
 fn any_is_ahead(items: &[(String, Item)], epoch: u64) -> Result<bool, StoreError> {
     for (_, item) in items {
-        if item.number(EPOCH)? > epoch {
+        // What is of the second factor has no epoch, or one that no session follows.
+        if item.count(EPOCH)? > epoch {
             return Ok(true);
         }
     }

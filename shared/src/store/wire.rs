@@ -134,7 +134,7 @@ impl Store {
             .table_name(&self.table)
             .set_key(Some(key.into_attributes()))
             .update_expression(expression)
-            .condition_expression(condition)
+            .set_condition_expression(Some(condition).filter(|condition| !condition.is_empty()))
             .set_expression_attribute_names(Some(names))
             .set_expression_attribute_values(Some(values))
             .return_values(ReturnValue::AllNew)

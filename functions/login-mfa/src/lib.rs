@@ -1,0 +1,72 @@
+//! `POST /auth/login/mfa`: the second step of a login.
+
+use shared::{
+    ApiError, App, Context, Fields, FromFields, Request, Response,
+    error::TokenProblem,
+    http::StatusCode,
+    mfa_token::{self, MfaClaims},
+    openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
+    second_factor::{self, Proof},
+    signed_token::{InvalidSignedToken, Unverified},
+    store::SecondStep,
+    tokens::{self, TokenKeys, TokenResponse},
+};
+use utoipa::ToSchema;
+
+/// The token of the first step, and the second factor.
+#[derive(ToSchema)]
+pub struct LoginMfaRequest {
+    /// As `POST /auth/login` answered it, within five minutes.
+    #[schema(example = "eyJ0eXAiOiJtZmErand0IiwiYWxnIjoiRVMyNTYiLCJraWQiOi…")]
+    mfa_token: String,
+    /// The authenticator's code: `code`, or `recovery_code` in its place.
+    #[schema(value_type = String, example = "654321")]
+    code: Proof,
+}
+
+impl FromFields for LoginMfaRequest {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let (mfa_token, code) = (fields.text("mfa_token"), fields.required_proof());
+        Some(Self { mfa_token: mfa_token?, code: code? })
+    }
+}
+
+/// Completes a login with the second factor
+///
+/// A code works once: within its half minute and the next. After five wrong ones in a row each further try costs a wait, up
+/// to 15 minutes; after a hundred only a recovery code helps.
+#[utoipa::path(
+    post,
+    path = "/auth/login/mfa",
+    operation_id = "login-mfa",
+    tag = "Sign-in",
+    request_body = LoginMfaRequest,
+    responses(
+        (status = 200, description = "Signed in", body = TokenResponse),
+        CodeProblems, TokenProblems, LimitProblems, ServerProblems,
+    )
+)]
+pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    let LoginMfaRequest { mfa_token, code: proof } = request.read(&app.config)?;
+    let claims = claims(app, ctx, &mfa_token).await?;
+    let keys = TokenKeys::of(app, ctx).await?;
+    let over = || ApiError::InvalidToken(TokenProblem::LoginOver);
+    let profile = app.store.waiting_account(claims.sub, claims.jti, ctx.now).await?.ok_or_else(over)?;
+
+    let code = second_factor::judge(app, ctx, profile.user, &proof).await?;
+    let (session, answer) = tokens::new_session(app, ctx, &keys, profile.user, profile.epoch, true)?;
+    match app.store.complete_second_step(&profile, claims.jti, &code, session, ctx.now).await? {
+        SecondStep::Done => Ok(Response::json(StatusCode::OK, &answer)),
+        SecondStep::CodeUsed => Err(ApiError::InvalidOtp),
+        SecondStep::Ended => Err(over()),
+    }
+}
+
+async fn claims(app: &App, ctx: &Context, token: &str) -> Result<MfaClaims, ApiError> {
+    let refused = |why: InvalidSignedToken| ApiError::InvalidToken(TokenProblem::NotAnMfaToken(why));
+    let token = Unverified::<MfaClaims>::read(token).map_err(refused)?;
+    let key = app.keyring.verifying_key(token.kid(), ctx.now).await?;
+    let key = key.ok_or_else(|| refused(InvalidSignedToken::WrongHeader))?;
+    let audience = mfa_token::audience(&app.config.tokens.audience);
+    token.verify(&key, app.issuer(&ctx.origin), &audience, ctx.now).map_err(refused)
+}

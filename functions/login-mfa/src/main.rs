@@ -1,0 +1,7 @@
+//! The Lambda binary of `login-mfa`.
+
+use shared::runtime::{Error, Function};
+
+fn main() -> Result<(), Error> {
+    Function::of_requests(|app, ctx, request| Box::pin(login_mfa::handle(app, ctx, request))).verifying().run()
+}

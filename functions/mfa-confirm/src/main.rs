@@ -1,0 +1,7 @@
+//! The Lambda binary of `mfa-confirm`.
+
+use shared::runtime::{Error, Function};
+
+fn main() -> Result<(), Error> {
+    Function::of_requests(|app, ctx, request| Box::pin(mfa_confirm::handle(app, ctx, request))).verifying().run()
+}

@@ -1,0 +1,58 @@
+//! `POST /auth/mfa/disable`: the second factor is off.
+
+use shared::{
+    ApiError, App, Context, Fields, FromFields, Request, Response,
+    caller::Caller,
+    error::TokenProblem,
+    openapi::{CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
+    password::Password,
+    second_factor::Proof,
+    store::FactorChange,
+};
+use utoipa::ToSchema;
+
+/// The password again, and the second factor a last time.
+#[derive(ToSchema)]
+pub struct MfaDisableRequest {
+    /// The account's password.
+    #[schema(value_type = String, format = Password, example = "mypassword")]
+    password: Password,
+    /// The authenticator's code: `code`, or `recovery_code` in its place.
+    #[schema(value_type = String, example = "654321")]
+    code: Option<Proof>,
+}
+
+impl FromFields for MfaDisableRequest {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let (password, code) = (fields.password("password"), fields.proof());
+        Some(Self { password: password?, code })
+    }
+}
+
+/// Switches the second factor off
+///
+/// Recovery codes die with it. Every other session ends; this one stays.
+#[utoipa::path(
+    post,
+    path = "/auth/mfa/disable",
+    operation_id = "mfa-disable",
+    tag = "Second factor",
+    security(("bearer" = [])),
+    request_body = MfaDisableRequest,
+    responses(
+        (status = 204, description = "It is off; every other session has ended"),
+        CodeProblems, TokenProblems, ReauthenticationProblems, NotFoundProblems, LimitProblems, ServerProblems,
+    )
+)]
+pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    let caller = Caller::authenticate(app, ctx, &request).await?;
+    let MfaDisableRequest { password, code } = request.read(&app.config)?;
+    if !caller.profile.mfa_enabled {
+        return Err(ApiError::NotFound);
+    }
+    caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
+    match app.store.switch_factor_off(&caller.profile, caller.session).await? {
+        FactorChange::Done => Ok(Response::no_content()),
+        FactorChange::Outrun => Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
+    }
+}

@@ -1,0 +1,10 @@
+//! The Lambda binary of `mfa-enroll`.
+
+use shared::runtime::{Error, Function};
+
+fn main() -> Result<(), Error> {
+    Function::of_requests(|app, ctx, request| Box::pin(mfa_enroll::handle(app, ctx, request)))
+        .hashing()
+        .verifying()
+        .run()
+}

@@ -1,0 +1,72 @@
+//! `POST /auth/mfa/recovery-codes`: new recovery codes in place of the old ones.
+
+use serde::Serialize;
+use shared::{
+    ApiError, App, Context, Fields, FromFields, Request, Response,
+    caller::Caller,
+    http::StatusCode,
+    openapi::{CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
+    password::Password,
+    recovery_code::RecoveryCodes,
+    second_factor::Proof,
+};
+use utoipa::ToSchema;
+
+/// The password again, and the second factor.
+#[derive(ToSchema)]
+pub struct MfaRecoveryCodesRequest {
+    /// The account's password.
+    #[schema(value_type = String, format = Password, example = "mypassword")]
+    password: Password,
+    /// The authenticator's code: `code`, or `recovery_code` in its place.
+    #[schema(value_type = String, example = "654321")]
+    code: Option<Proof>,
+}
+
+impl FromFields for MfaRecoveryCodesRequest {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let (password, code) = (fields.password("password"), fields.proof());
+        Some(Self { password: password?, code })
+    }
+}
+
+/// What its user keeps on paper. Shown once.
+#[derive(Serialize, ToSchema)]
+pub struct MfaRecoveryCodesResponse {
+    /// Each signs in once, in place of a code of the authenticator.
+    #[schema(example = json!(["9QK2-7H3M-5TZA-0C8W-RJ4E-VX6P"]))]
+    recovery_codes: Vec<String>,
+}
+
+/// Makes new recovery codes
+///
+/// All that were left before are worth nothing. The new ones are shown this once.
+#[utoipa::path(
+    post,
+    path = "/auth/mfa/recovery-codes",
+    operation_id = "mfa-recovery-codes",
+    tag = "Second factor",
+    security(("bearer" = [])),
+    request_body = MfaRecoveryCodesRequest,
+    responses(
+        (status = 200, description = "The new ones", body = MfaRecoveryCodesResponse),
+        CodeProblems, TokenProblems, ReauthenticationProblems, NotFoundProblems, LimitProblems, ServerProblems,
+    )
+)]
+pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    let caller = Caller::authenticate(app, ctx, &request).await?;
+    let user = caller.profile.user;
+    let MfaRecoveryCodesRequest { password, code } = request.read(&app.config)?;
+    if !caller.profile.mfa_enabled {
+        return Err(ApiError::NotFound);
+    }
+    caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
+
+    let keys = app.keyring.secret(ctx.now).await?;
+    let codes = RecoveryCodes::generate()?;
+    if app.store.replace_recovery_codes(user, &codes.macs(&keys.recovery_code, user)).await? {
+        Ok(Response::json(StatusCode::OK, &MfaRecoveryCodesResponse { recovery_codes: codes.reveal() }))
+    } else {
+        Err(ApiError::NotFound)
+    }
+}

@@ -1,0 +1,73 @@
+//! The second factor as endpoints ask for it: counted, compared, used up.
+
+use crate::{
+    app::App,
+    context::Context,
+    error::{ApiError, Bucket},
+    id::UserId,
+    otp::OtpCode,
+    recovery_code::RecoveryCode,
+    store::{FactorAttempt, FactorKind, Profile, RightCode},
+};
+
+/// What somebody shows.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// The code of the authenticator.
+    Totp(OtpCode),
+    /// A recovery code.
+    Recovery(RecoveryCode),
+}
+
+/// Asks for the second factor of an account that has one, and uses what is shown up: no code works twice, wherever it is
+/// shown. 403 `mfa-required` when nothing is.
+pub async fn require(app: &App, ctx: &Context, profile: &Profile, proof: Option<&Proof>) -> Result<(), ApiError> {
+    if profile.mfa_enabled { require_of(app, ctx, profile.user, proof).await } else { Ok(()) }
+}
+
+/// [`require`], of an account that is known to have one.
+pub async fn require_of(app: &App, ctx: &Context, user: UserId, proof: Option<&Proof>) -> Result<(), ApiError> {
+    let proof = proof.ok_or(ApiError::MfaRequired(None))?;
+    let code = judge(app, ctx, user, proof).await?;
+    if app.store.use_factor(&code).await? { Ok(()) } else { Err(ApiError::InvalidOtp) }
+}
+
+/// Counts a guess, and only then compares it. A right code is still to be used up.
+///
+/// Whoever is over the address's limit does not use up the account's guesses.
+pub async fn judge(app: &App, ctx: &Context, user: UserId, proof: &Proof) -> Result<RightCode, ApiError> {
+    let kind = match proof {
+        Proof::Totp(_) => FactorKind::Totp,
+        Proof::Recovery(_) => FactorKind::Recovery,
+    };
+    let secret = app.keyring.secret(ctx.now).await?;
+    let (allowed, attempt) =
+        tokio::try_join!(app.charge_sign_in_attempt(ctx), app.store.spend_factor_attempt(user, kind, ctx.now))?;
+    let factor = match (allowed, attempt) {
+        (Ok(()), FactorAttempt::Admitted { factor, .. }) => factor,
+        (Err(reached), FactorAttempt::Admitted { receipt, .. }) => {
+            app.store.take_back(receipt).await?;
+            return Err(reached.into());
+        }
+        (Err(reached), _) => return Err(reached.into()),
+        (Ok(()), FactorAttempt::Throttled { retry_after }) => {
+            return Err(ApiError::TooManyRequests { bucket: Bucket::Mfa, retry_after });
+        }
+        (Ok(()), FactorAttempt::Off) => return Err(ApiError::InvalidOtp),
+    };
+    match proof {
+        Proof::Totp(code) => {
+            let totp = factor.secret.open(&secret.totp, user).map_err(|error| ApiError::Internal(error.into()))?;
+            let step = totp.step_of(code, factor.last_step, ctx.now).ok_or(ApiError::InvalidOtp)?;
+            Ok(RightCode::Totp { user, secret: factor.secret, step })
+        }
+        Proof::Recovery(code) => {
+            let mac = code.mac(&secret.recovery_code, user);
+            if factor.has_recovery_code(&mac) {
+                Ok(RightCode::Recovery { user, mac })
+            } else {
+                Err(ApiError::InvalidOtp)
+            }
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! Second factors: one item per user holds the sealed secret, the last step, the recovery codes and the throttle, so that
+//! one conditional update counts a guess and reads what it is compared with, and one uses a code up.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use tokio::{join, try_join};
+
+use super::{
+    Store,
+    accounts::{self, Credential, Profile},
+    expression::{ItemDeletion, ItemUpdate, NewItem, Write},
+    item::{Item, moment, number, set, text, ttl},
+    keys::{ENDS_AT, EPOCH, Key, RECOVERY_CODES, TOTP_SECRET, TOTP_STEP, TTL_ATTRIBUTE},
+    sessions::NewSession,
+    throttle::{self, Stop},
+    wire::{Outcome, Part, Receipt, StoreError, Transacted},
+};
+use crate::{
+    id::{SessionId, TokenId, UserId},
+    password::PasswordHash,
+    phone::Phone,
+    recovery_code::RecoveryCodeMac,
+    time::Timestamp,
+    totp::SealedTotpSecret,
+};
+
+/// How long an enrolment waits for its first code.
+const ENROLMENT_WAITS: Duration = Duration::from_mins(10);
+
+/// A second factor, as far as a guess is compared with it.
+#[derive(Clone, Debug)]
+pub struct SecondFactor {
+    /// What codes are made with.
+    pub secret: SealedTotpSecret,
+    /// The step whose code was accepted last: only codes of later ones are.
+    pub last_step: Option<u64>,
+    item: Item,
+}
+
+impl SecondFactor {
+    /// Whether this recovery code is among those that are left.
+    pub fn has_recovery_code(&self, mac: &RecoveryCodeMac) -> bool {
+        self.item.set_has(RECOVERY_CODES, mac.as_str())
+    }
+
+    fn read(item: Item) -> Result<Self, StoreError> {
+        Ok(Self {
+            secret: SealedTotpSecret::from_stored(item.blob(TOTP_SECRET)?.to_vec()),
+            last_step: if item.has(TOTP_STEP) { Some(item.number(TOTP_STEP)?) } else { None },
+            item,
+        })
+    }
+}
+
+/// What is guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FactorKind {
+    /// A code of the authenticator: a hundred wrong ones in a row, and no more is judged.
+    Totp,
+    /// A recovery code, which nobody can guess.
+    Recovery,
+}
+
+/// What became of asking to try a second factor.
+#[derive(Clone, Debug)]
+pub enum FactorAttempt {
+    /// It may be compared.
+    Admitted {
+        /// With this.
+        factor: SecondFactor,
+        /// For the case that it is not compared after all.
+        receipt: Receipt,
+    },
+    /// Not before this time has passed.
+    Throttled {
+        /// How long.
+        retry_after: Duration,
+    },
+    /// There is none.
+    Off,
+}
+
+/// A code that was compared and is right, and is not used up yet.
+#[derive(Clone, Debug)]
+pub enum RightCode {
+    /// The authenticator's code of this step.
+    Totp {
+        /// Whose.
+        user: UserId,
+        /// What it was compared with.
+        secret: SealedTotpSecret,
+        /// Which step.
+        step: u64,
+    },
+    /// A recovery code.
+    Recovery {
+        /// Whose.
+        user: UserId,
+        /// Its hash.
+        mac: RecoveryCodeMac,
+    },
+}
+
+impl RightCode {
+    /// Uses it up, and takes the count of guesses back: of any number at once one does.
+    fn use_up(&self) -> ItemUpdate {
+        let (Self::Totp { user, .. } | Self::Recovery { user, .. }) = self;
+        let update = ItemUpdate::new(Key::second_factor(*user)).remove("#login_failures").remove("#login_attempted_at");
+        match self {
+            Self::Totp { secret, step, .. } => update
+                .set("#totp_step = :step")
+                .when("#totp_secret = :secret AND (attribute_not_exists(#totp_step) OR #totp_step < :step)")
+                .value(":secret", secret.into())
+                .value(":step", number(*step)),
+            Self::Recovery { mac, .. } => update
+                .delete("#recovery_codes :macs")
+                .when("contains(#recovery_codes, :mac)")
+                .value(":macs", set(std::slice::from_ref(mac)))
+                .value(":mac", text(mac.as_str())),
+        }
+    }
+}
+
+/// A second factor that is to be switched on.
+#[derive(Clone, Copy, Debug)]
+pub struct NewFactor<'a> {
+    /// As it was enrolled.
+    pub secret: &'a SealedTotpSecret,
+    /// The step of the code that confirmed it.
+    pub step: u64,
+    /// The recovery codes that come with it.
+    pub recovery_codes: &'a [RecoveryCodeMac],
+}
+
+/// What became of a change of the second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FactorChange {
+    /// It counts; every other session is dead.
+    Done,
+    /// The account or the session changed meanwhile; nothing was written.
+    Outrun,
+}
+
+/// What became of the second step of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondStep {
+    /// The session lives.
+    Done,
+    /// The code was used meanwhile.
+    CodeUsed,
+    /// The login was completed, or its account changed.
+    Ended,
+}
+
+impl Store {
+    /// Keeps a second factor that is to be confirmed with a code, in place of one that was not.
+    pub async fn enrol(&self, user: UserId, secret: &SealedTotpSecret, now: Timestamp) -> Result<(), StoreError> {
+        let ends_at = now.plus(ENROLMENT_WAITS);
+        let update = ItemUpdate::new(Key::enrolment(user))
+            .set("#totp_secret = :secret")
+            .set("#ends_at = :ends_at")
+            .set("#expires_at = :expires_at")
+            .value(":secret", secret.into())
+            .value(":ends_at", moment(ends_at))
+            .value(":expires_at", ttl(ends_at));
+        self.update(update).await.map(|_| ())
+    }
+
+    /// The second factor that waits for its first code, if one does.
+    pub async fn enrolment(&self, user: UserId, now: Timestamp) -> Result<Option<SealedTotpSecret>, StoreError> {
+        let Some(item) = self.read(Key::enrolment(user)).await? else { return Ok(None) };
+        if item.moment(ENDS_AT)? <= now {
+            return Ok(None);
+        }
+        Ok(Some(SealedTotpSecret::from_stored(item.blob(TOTP_SECRET)?.to_vec())))
+    }
+
+    /// Switches a second factor on, or puts it in place of the one before, and ends every session but one.
+    ///
+    /// One transaction: the enrolment is over, the factor is there, and credential and profile say so at one epoch.
+    pub async fn switch_factor_on(
+        &self,
+        profile: &Profile,
+        new: NewFactor<'_>,
+        staying: SessionId,
+        now: Timestamp,
+    ) -> Result<FactorChange, StoreError> {
+        let user = profile.user;
+        let enrolment = ItemDeletion::when(Key::enrolment(user), "#totp_secret = :secret AND #ends_at > :now")
+            .value(":secret", new.secret.into())
+            .value(":now", moment(now));
+        let factor = ItemUpdate::new(Key::second_factor(user))
+            .remove("#op")
+            .remove("#login_failures")
+            .remove("#login_attempted_at")
+            .set("#totp_secret = :secret")
+            .set("#totp_step = :step")
+            .set("#recovery_codes = :macs")
+            .set("#created_at = :now")
+            .when(if profile.mfa_enabled {
+                "attribute_exists(#totp_secret)"
+            } else {
+                "attribute_not_exists(#totp_secret)"
+            })
+            .value(":secret", new.secret.into())
+            .value(":step", number(new.step))
+            .value(":macs", set(new.recovery_codes))
+            .value(":now", moment(now));
+        let is_on = |update: ItemUpdate| update.set("#mfa_enabled = :true").value(":true", AttributeValue::Bool(true));
+        let credential = accounts::raise_credential_epoch(&profile.phone, user, profile.epoch).remove("#op");
+        let raised = accounts::raise_epoch(user, &profile.phone, profile.epoch);
+        // Whoever confirmed it has shown it.
+        let session = accounts::stay(user, staying, profile.epoch)
+            .set("#second_factor = :true")
+            .value(":true", AttributeValue::Bool(true));
+        self.change_factor(vec![
+            Write::Delete(enrolment),
+            Write::Update(factor),
+            Write::Update(is_on(credential)),
+            Write::Update(is_on(raised)),
+            Write::Update(session),
+        ])
+        .await
+    }
+
+    /// Switches the second factor off, recovery codes included, and ends every session but one.
+    pub async fn switch_factor_off(&self, profile: &Profile, staying: SessionId) -> Result<FactorChange, StoreError> {
+        let (user, epoch) = (profile.user, profile.epoch);
+        let factor = ItemDeletion::when(Key::second_factor(user), "attribute_exists(#totp_secret)");
+        let credential = accounts::raise_credential_epoch(&profile.phone, user, epoch).remove("#op");
+        let raised = accounts::raise_epoch(user, &profile.phone, epoch);
+        self.change_factor(vec![
+            Write::Delete(factor),
+            Write::Update(credential.remove("#mfa_enabled")),
+            Write::Update(raised.remove("#mfa_enabled")),
+            Write::Update(accounts::stay(user, staying, epoch)),
+        ])
+        .await
+    }
+
+    async fn change_factor(&self, writes: Vec<Write>) -> Result<FactorChange, StoreError> {
+        Ok(match self.transact(writes).await? {
+            Transacted::Committed => FactorChange::Done,
+            Transacted::Refused(_) => FactorChange::Outrun,
+        })
+    }
+
+    /// Puts new recovery codes in place of all that are left. False when there is no second factor.
+    pub async fn replace_recovery_codes(&self, user: UserId, codes: &[RecoveryCodeMac]) -> Result<bool, StoreError> {
+        let update = ItemUpdate::new(Key::second_factor(user))
+            .set("#recovery_codes = :macs")
+            .when("attribute_exists(#totp_secret)")
+            .value(":macs", set(codes));
+        Ok(matches!(self.update(update).await?, Outcome::Applied(_)))
+    }
+
+    /// Counts a guess, and only then says what to compare it with. The count is taken back by a success only.
+    pub async fn spend_factor_attempt(
+        &self,
+        user: UserId,
+        kind: FactorKind,
+        now: Timestamp,
+    ) -> Result<FactorAttempt, StoreError> {
+        let stop = match kind {
+            FactorKind::Totp => Stop::Hard,
+            FactorKind::Recovery => Stop::Never,
+        };
+        let update = throttle::spend(Key::second_factor(user), stop, now).and_when("attribute_exists(#totp_secret)");
+        match self.update(update).await? {
+            Outcome::Applied(item) => Ok(FactorAttempt::Admitted {
+                receipt: throttle::receipt(Key::second_factor(user), &item)?,
+                factor: SecondFactor::read(item)?,
+            }),
+            Outcome::Refused(Some(item)) if item.has(TOTP_SECRET) => {
+                Ok(FactorAttempt::Throttled { retry_after: throttle::retry_after(&item, now)? })
+            }
+            Outcome::Refused(_) => Ok(FactorAttempt::Off),
+        }
+    }
+
+    /// Uses a right code up. False when it was used meanwhile.
+    pub async fn use_factor(&self, code: &RightCode) -> Result<bool, StoreError> {
+        Ok(matches!(self.update(code.use_up()).await?, Outcome::Applied(_)))
+    }
+
+    /// Keeps a login whose password was right until its second step. The count of passwords stays as it is until then.
+    pub async fn begin_second_step(
+        &self,
+        phone: &Phone,
+        credential: &Credential,
+        rehashed: Option<&PasswordHash>,
+        token: TokenId,
+        ends_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let waiting = NewItem {
+            key: Key::second_step(credential.user, token),
+            attributes: [(EPOCH, number(credential.epoch)), (ENDS_AT, moment(ends_at)), (TTL_ATTRIBUTE, ttl(ends_at))]
+                .map(|(name, value)| (name.to_owned(), value))
+                .into(),
+        };
+        let rehash = async {
+            if let Some(hash) = rehashed {
+                self.update(accounts::rehash(phone, credential, hash)).await?;
+            }
+            Ok(())
+        };
+        try_join!(self.create(waiting), rehash).map(|_| ())
+    }
+
+    /// The account of a login that waits for its second step; none when it does not wait any more.
+    pub async fn waiting_account(
+        &self,
+        user: UserId,
+        token: TokenId,
+        now: Timestamp,
+    ) -> Result<Option<Profile>, StoreError> {
+        let [profile, waiting] = self.read_all([Key::profile(user), Key::second_step(user, token)]).await?;
+        let (Some(profile), Some(waiting)) = (profile, waiting) else { return Ok(None) };
+        let profile = Profile::read(user, &profile)?;
+        let waits = waiting.moment(ENDS_AT)? > now && waiting.number(EPOCH)? == profile.epoch;
+        Ok(waits.then_some(profile))
+    }
+
+    /// Starts the session of a login whose second step was right, in one transaction with the end of the code and of the
+    /// waiting login: of two at once one starts a session. The throttles of password and factor are cleared.
+    pub async fn complete_second_step(
+        &self,
+        profile: &Profile,
+        token: TokenId,
+        code: &RightCode,
+        session: NewSession,
+        now: Timestamp,
+    ) -> Result<SecondStep, StoreError> {
+        let waiting =
+            ItemDeletion::when(Key::second_step(profile.user, token), "#ends_at > :now").value(":now", moment(now));
+        let writes = vec![
+            Write::Delete(waiting),
+            Write::Update(code.use_up().remove("#op")),
+            Write::Create(session.clone().into_item()),
+            Write::Update(accounts::clear_throttle(profile).remove("#op")),
+        ];
+        let (transacted, room) = join!(self.transact(writes), self.make_room(&session));
+        if let Err(error) = room {
+            // The next login makes room again; this one must not fail for it.
+            tracing::warn!(%error, "no room was made among the sessions");
+        }
+        Ok(match transacted? {
+            Transacted::Committed => SecondStep::Done,
+            Transacted::Refused(parts) => match parts.as_slice() {
+                [Part::Fine, Part::Failed(_), ..] => SecondStep::CodeUsed,
+                _ => SecondStep::Ended,
+            },
+        })
+    }
+}
