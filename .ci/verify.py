@@ -1,5 +1,5 @@
-"""Verifies an access token of the running dev server with an independent library, PyJWT, as docs/protecting-other-apis.md
-says: once with each signing algorithm.
+"""Holds the running dev server to what independent libraries think of it: PyJWT verifies an access token of each signing
+algorithm, as docs/protecting-other-apis.md says, and pyotp is the authenticator of a login with a second factor.
 
     verify.py
 """
@@ -8,15 +8,19 @@ import json
 import pathlib
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 
 import jwt
+import pyotp
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+ACCOUNT = {"phone": "01012345678", "password": "mypassword"}
 
 
-def start_dev_server(algorithm):
-    command = ["cargo", "run", "--quiet", "--", "--memory", "--port", "0", "--env", f"SIGNING_ALGORITHM={algorithm}"]
+def start_dev_server(*options):
+    command = ["cargo", "run", "--quiet", "--", "--memory", "--port", "0", *options]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     for line in server.stdout:
         if line.startswith("Latchkey is ready on "):
@@ -24,11 +28,18 @@ def start_dev_server(algorithm):
     sys.exit("the dev server did not start")
 
 
-def call(url, body=None):
+def call(url, body=None, token=None, status=None):
+    """The answer's body, of a success or of this status."""
     data = json.dumps(body).encode() if body else None
-    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    request = urllib.request.Request(url, data=data, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert status is None or answer.status == status, f"{url}: {answer.status}"
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        assert error.code == status, f"{url}: {error.code}"
+        return json.load(error)
 
 
 def verify(token, keys, issuer, audience="latchkey"):
@@ -46,12 +57,11 @@ def refused(*arguments, **options):
     return False
 
 
-def check(algorithm):
-    server, url = start_dev_server(algorithm)
+def check_tokens(algorithm):
+    server, url = start_dev_server("--env", f"SIGNING_ALGORITHM={algorithm}")
     try:
-        account = {"phone": "01012345678", "password": "mypassword"}
-        user = call(f"{url}/auth/register", account)["id"]
-        token = call(f"{url}/auth/login", account)["access_token"]
+        user = call(f"{url}/auth/register", ACCOUNT)["id"]
+        token = call(f"{url}/auth/login", ACCOUNT)["access_token"]
 
         metadata = call(f"{url}/.well-known/openid-configuration")
         keys = jwt.PyJWKClient(metadata["jwks_uri"], lifespan=300)
@@ -69,5 +79,35 @@ def check(algorithm):
         server.wait()
 
 
+def check_second_factor():
+    server, url = start_dev_server()
+    try:
+        call(f"{url}/auth/register", ACCOUNT)
+        token = call(f"{url}/auth/login", ACCOUNT)["access_token"]
+        enrolled = call(f"{url}/auth/mfa/enroll", {"password": ACCOUNT["password"]}, token)
+        authenticator = pyotp.parse_uri(enrolled["otpauth_uri"])
+        assert authenticator.secret == enrolled["secret"], "the URI has another secret"
+        assert (authenticator.issuer, authenticator.name) == ("Latchkey", "+201012345678"), "the URI names somebody else"
+
+        # A code is taken in its step and the next: the first is of the last step, so that the second need not be waited
+        # for. Both are made early in a step, so that neither grows old on its way.
+        elapsed = time.time() % authenticator.interval
+        if elapsed > 15:
+            time.sleep(authenticator.interval - elapsed)
+        before, now = (authenticator.at(time.time() - ago) for ago in (authenticator.interval, 0))
+        call(f"{url}/auth/mfa/confirm", {"code": before}, token)
+        pending = call(f"{url}/auth/login", ACCOUNT, status=403)
+        assert pending["code"] == "mfa-required", "the password alone is enough"
+        second_step = {"mfa_token": pending["mfa_token"], "code": before}
+        assert call(f"{url}/auth/login/mfa", second_step, status=400)["code"] == "invalid-otp", "a code works twice"
+        token = call(f"{url}/auth/login/mfa", second_step | {"code": now})["access_token"]
+        assert call(f"{url}/auth/me", token=token)["mfa_enabled"] is True
+        print("pyotp's codes sign in, each once")
+    finally:
+        server.terminate()
+        server.wait()
+
+
 for name in ("ES256", "RS256"):
-    check(name)
+    check_tokens(name)
+check_second_factor()
