@@ -32,6 +32,7 @@ EXPECTED = {
     "refresh": 200,
     "sessions": 200,
     "me": 200,
+    "me-export": 200,
     # A function without a route answers with something else than a status.
     "authorizer": lambda answer: answer.get("isAuthorized") and set(answer["context"]) == {"sub", "sid"},
     "mfa-enroll": 200,
@@ -52,6 +53,8 @@ EXPECTED = {
     "logout": 204,
     "request-reset": 202,
     "verify-reset": 204,
+    "login again": 200,
+    "me-delete": 204,
     "jwks": 200,
     "openid-configuration": 200,
     "rotate-keys": lambda answer: answer.get("removed") and answer.get("signs") not in (answer["removed"], None),
@@ -123,6 +126,7 @@ def main(folder):
             # Where the events say that they were sent.
             environment["API_URL"] = "https://latchkey.execute-api.eu-west-1.amazonaws.com"
             for at, (name, expected) in enumerate(EXPECTED.items()):
+                again, name = name.endswith(" again"), name.removesuffix(" again")
                 event = json.loads((ROOT / f"events/{name}.json").read_text())
                 if "authorization" in event.get("headers", {}):
                     event["headers"]["authorization"] = f"Bearer {token}"
@@ -132,6 +136,8 @@ def main(folder):
                 if name in ("verify-reset", "verify-phone-confirm"):
                     body = json.loads(event["body"])
                     event["body"] = json.dumps(body | {"otp": code})
+                if again:
+                    event["body"] = event["body"].replace("mypassword", "newPass456")
                 if name == "refresh":
                     event["body"] = json.dumps({"refresh_token": refresh_token})
                 binary = folder / name

@@ -31,6 +31,8 @@ pub const FUNCTIONS: &[(&str, Code)] = &[
     ("logout", Code::Stateful(|app, ctx, request| Box::pin(logout::handle(app, ctx, request)))),
     ("logout-all", Code::Stateful(|app, ctx, request| Box::pin(logout_all::handle(app, ctx, request)))),
     ("me", Code::Stateful(|app, ctx, request| Box::pin(me::handle(app, ctx, request)))),
+    ("me-delete", Code::Stateful(|app, ctx, request| Box::pin(me_delete::handle(app, ctx, request)))),
+    ("me-export", Code::Stateful(|app, ctx, request| Box::pin(me_export::handle(app, ctx, request)))),
     ("mfa-confirm", Code::Stateful(|app, ctx, request| Box::pin(mfa_confirm::handle(app, ctx, request)))),
     ("mfa-disable", Code::Stateful(|app, ctx, request| Box::pin(mfa_disable::handle(app, ctx, request)))),
     ("mfa-enroll", Code::Stateful(|app, ctx, request| Box::pin(mfa_enroll::handle(app, ctx, request)))),

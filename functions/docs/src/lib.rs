@@ -34,6 +34,8 @@ use utoipa_swagger_ui::Config;
         sessions::handle,
         sessions_delete::handle,
         me::handle,
+        me_export::handle,
+        me_delete::handle,
         change_password::handle,
         change_phone::handle,
         change_phone_verify::handle,

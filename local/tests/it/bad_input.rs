@@ -7,12 +7,17 @@ use serde_json::{Value, json};
 use crate::harness::{PASSWORD, PHONE, Request, World};
 
 /// Every route that reads a body, by the OpenAPI description.
-fn body_routes() -> Vec<String> {
+fn body_routes() -> Vec<(Method, String)> {
     let description: Value = serde_json::from_str(docs::description()).unwrap();
-    let paths = description["paths"].as_object().unwrap().iter();
-    let reading = paths.filter(|(_, operations)| operations["post"]["requestBody"].is_object());
-    let routes: Vec<_> = reading.map(|(path, _)| path.clone()).collect();
-    assert_eq!(routes.len(), 16);
+    let mut routes = Vec::new();
+    for (path, operations) in description["paths"].as_object().unwrap() {
+        for method in [Method::POST, Method::DELETE] {
+            if operations[method.as_str().to_lowercase()]["requestBody"].is_object() {
+                routes.push((method, path.clone()));
+            }
+        }
+    }
+    assert_eq!(routes.len(), 17);
     routes
 }
 
@@ -37,12 +42,12 @@ async fn bodies_that_are_no_request_are_refused_everywhere() {
         ("text/plain", b"{}".to_vec(), 415, "unsupported-media-type"),
         ("application/x-www-form-urlencoded", b"phone=01012345678".to_vec(), 415, "unsupported-media-type"),
     ];
-    for path in body_routes() {
+    for (method, path) in body_routes() {
         for (content_type, body, status, code) in &cases {
-            let request = Request::new(Method::POST, &path).bearer(&token).body(content_type, body);
+            let request = Request::new(method.clone(), &path).bearer(&token).body(content_type, body);
             world.send(request).await.expect_problem(*status, code);
         }
-        let request = Request::new(Method::POST, &path).bearer(&token);
+        let request = Request::new(method, &path).bearer(&token);
         world.send(request).await.expect_problem(415, "unsupported-media-type");
     }
 }
@@ -87,8 +92,8 @@ proptest! {
                 "phone": phone, "password": other, "otp": other, "old_password": other, "new_password": other,
                 "activation_id": other, "code": other, "recovery_code": other, "mfa_token": other,
             });
-            for path in body_routes() {
-                let status = world.send(Request::post(&path, body.clone()).bearer(&token)).await.status;
+            for (method, path) in body_routes() {
+                let status = world.send(Request::post(&path, body.clone()).method(method).bearer(&token)).await.status;
                 assert!((400..500).contains(&status) || status == 202, "{path}: {status}");
             }
         });

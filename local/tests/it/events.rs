@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::harness::{TEMPLATE, World, file};
 
 /// What each event is answered with by a system that has just been started, in this order.
-const ANSWERS: [(&str, u16); 26] = [
+const ANSWERS: [(&str, u16); 28] = [
     ("register", 201),
     ("activate", 400),
     ("resend-activation", 422),
@@ -21,6 +21,8 @@ const ANSWERS: [(&str, u16); 26] = [
     ("logout", 401),
     ("logout-all", 401),
     ("me", 401),
+    ("me-export", 401),
+    ("me-delete", 401),
     ("change-password", 401),
     ("change-phone", 401),
     ("change-phone-verify", 401),

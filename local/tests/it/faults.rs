@@ -21,7 +21,7 @@ const UPDATE: &str = "UpdateItem";
 const ALWAYS: usize = 1000;
 
 /// Every endpoint that asks something of the table, with what it does that with, and its success.
-const ENDPOINTS: [(&str, &[&str], u16); 17] = [
+const ENDPOINTS: [(&str, &[&str], u16); 19] = [
     ("register", &[TRANSACT], 201),
     ("register, to be activated", &[GET, TRANSACT], 202),
     ("activate", &[UPDATE, TRANSACT], 201),
@@ -33,6 +33,8 @@ const ENDPOINTS: [(&str, &[&str], u16); 17] = [
     ("logout-all", &[GET, BATCH, TRANSACT], 204),
     ("sessions", &[GET, QUERY], 200),
     ("me", &[GET, BATCH], 200),
+    ("me-export", &[GET, BATCH, QUERY], 200),
+    ("me-delete", &[GET, BATCH, UPDATE, TRANSACT], 204),
     ("jwks", &[GET], 200),
     ("change-password", &[GET, BATCH, UPDATE, TRANSACT], 204),
     ("verify-phone", &[BATCH, TRANSACT], 202),
@@ -108,6 +110,8 @@ impl Prepared {
             "logout-all" => world.bearer(Method::POST, "/auth/logout-all", token).await,
             "sessions" => world.bearer(Method::GET, "/auth/sessions", token).await,
             "me" => world.me(token).await,
+            "me-export" => world.export(token).await,
+            "me-delete" => world.delete_me(token, PASSWORD, ("nothing", "")).await,
             "jwks" => world.get("/.well-known/jwks.json").await,
             "change-password" => world.change_password(token, PASSWORD, NEW_PASSWORD).await,
             "verify-phone" => world.verify_phone(token).await,
@@ -177,6 +181,22 @@ async fn replies_that_are_always_lost_are_503_and_leave_nothing_half_done() {
     world.login(PHONE, NEW_PASSWORD).await.expect(200);
     world.me(&prepared.token).await.expect(200);
     assert_eq!(world.item("PHONE#", "CREDENTIAL")["epoch"]["N"], "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_is_deleted_even_if_what_is_inert_then_stays() {
+    for operation in [QUERY, DELETE] {
+        let prepared = Prepared::with("me-delete", operation, Fault::LostRequest, ALWAYS).await;
+        prepared.call("me-delete").await.expect(204);
+        let world = prepared.heal();
+        world.me(&prepared.token).await.expect_problem(401, "invalid-token");
+        world.refresh(&prepared.refresh_token).await.expect_problem(401, "invalid-token");
+        world.register(PHONE, PASSWORD).await.expect(201);
+        // And is collected when its own end has come.
+        world.advance(32 * 86_400);
+        world.collect_garbage();
+        assert_eq!(world.items("USER#").len(), 1, "the new profile");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -235,6 +235,16 @@ impl World {
         self.send(Request::post(path, body).bearer(token)).await
     }
 
+    /// `DELETE /auth/me`, with a second factor or with what is ignored.
+    pub(crate) async fn delete_me(&self, token: &str, password: &str, proof: (&str, &str)) -> Reply {
+        let body = json!({"password": password, proof.0: proof.1});
+        self.send(Request::post("/auth/me", body).method(Method::DELETE).bearer(token)).await
+    }
+
+    pub(crate) async fn export(&self, token: &str) -> Reply {
+        self.bearer(Method::GET, "/auth/me/export", token).await
+    }
+
     pub(crate) async fn login_mfa(&self, mfa_token: &str, proof: (&str, &str)) -> Reply {
         self.post("/auth/login/mfa", json!({"mfa_token": mfa_token, proof.0: proof.1})).await
     }
@@ -390,6 +400,10 @@ impl Request {
     #[expect(clippy::needless_pass_by_value, reason = "`json!(…)` reads best in place")]
     pub(crate) fn post(path: &str, body: Value) -> Self {
         Self::new(Method::POST, path).body("application/json", body.to_string().as_bytes())
+    }
+
+    pub(crate) fn method(self, method: Method) -> Self {
+        Self { method, ..self }
     }
 
     pub(crate) fn body(mut self, content_type: &str, body: &[u8]) -> Self {

@@ -60,6 +60,10 @@ async fn show_a_factor(world: &World) {
     let recovery_code = codes.expect(200).body["recovery_codes"][0].as_str().unwrap().to_owned();
     let proof = ("recovery_code", recovery_code.as_str());
     world.with_factor("/auth/mfa/disable", &token, PASSWORD, proof).await.expect(204);
+    let factor = world.switch_factor_on(PASSWORD).await;
+    world.delete_me(&factor.token, PASSWORD, ("code", &wrong)).await.expect(400);
+    world.delete_me(&factor.token, PASSWORD, ("code", &factor.code(world))).await.expect(204);
+    world.delete_me(&factor.token, PASSWORD, ("code", &factor.code(world))).await.expect(204);
 }
 
 /// Goes every way that asks something of the table.
@@ -70,6 +74,7 @@ async fn go_every_way(world: &World) {
     world.login(PHONE, "wrong password").await.expect(401);
     let token = world.token(PASSWORD).await;
     world.me(&token).await.expect(200);
+    world.bearer(Method::GET, "/auth/me/export", &token).await.expect(200);
     let (ended, refresh_token) = world.tokens(PASSWORD).await;
     world.refresh(&refresh_token).await.expect(200);
     world.advance(60);
@@ -193,6 +198,7 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
             "change-phone-verify",
             "login",
             "login-mfa",
+            "me-delete",
             "mfa-confirm",
             "mfa-disable",
             "mfa-enroll",

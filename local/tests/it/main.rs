@@ -30,6 +30,8 @@ mod login_mfa;
 mod logout;
 mod logout_all;
 mod me;
+mod me_delete;
+mod me_export;
 mod mfa_confirm;
 mod mfa_disable;
 mod mfa_enroll;

@@ -200,6 +200,31 @@ async fn of_8_changes_of_one_password_one_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_6_deletions_all_succeed_and_the_logins_among_them_are_dead() {
+    let world = world_with_account().await;
+    let token = world.token(PASSWORD).await;
+    let replies = at_once(&world, 9, move |world: Arc<World>, at| {
+        let token = token.clone();
+        async move {
+            if at < 6 {
+                world.delete_me(&token, PASSWORD, ("nothing", "")).await
+            } else {
+                world.login(PHONE, PASSWORD).await
+            }
+        }
+    })
+    .await;
+    // The logins may use up the tries of a password before the deletions have theirs.
+    let (deletions, logins) = replies.split_at(6);
+    assert!(deletions.iter().all(|reply| matches!(reply.status, 204 | 429)));
+    assert!(count(deletions, 204) >= 1);
+    for login in logins.iter().filter(|login| login.status == 200) {
+        world.me(login.text("access_token")).await.expect_problem(401, "invalid-token");
+    }
+    assert!(world.items("PHONE#").iter().all(|item| item["password_hash"].is_null()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn sessions_of_logins_that_a_reset_outran_are_dead() {
     let world = world_with_account().await;
     let code = world.code(PHONE).await;

@@ -85,6 +85,13 @@ async fn requests_wait_for_the_table_as_often_as_budgeted() {
 
     world.verify_reset(PHONE, &code, RESET_PASSWORD).await.expect(204);
     assert_eq!(steps(world.calls()), 2, "verify-reset");
+
+    let token = world.token(RESET_PASSWORD).await;
+    world.calls();
+    world.export(&token).await.expect(200);
+    assert_eq!(steps(world.calls()), 2, "me-export");
+    world.delete_me(&token, RESET_PASSWORD, ("nothing", "")).await.expect(204);
+    assert_eq!(steps(world.calls()), 6, "me-delete");
 }
 
 #[tokio::test]

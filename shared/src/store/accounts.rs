@@ -10,7 +10,7 @@ use super::{
     Store,
     expression::{ItemUpdate, NewItem, Write},
     item::{Item, moment, number, text, ttl},
-    keys::{CREATED_AT, EPOCH, Key, MFA_ENABLED, NEVER, PASSWORD_HASH, PHONE, PHONE_VERIFIED_AT, USER_ID},
+    keys::{CREATED_AT, DELETED_AT, EPOCH, Key, MFA_ENABLED, NEVER, PASSWORD_HASH, PHONE, PHONE_VERIFIED_AT, USER_ID},
     limits::{Limit, LimitReached},
     sessions::NewSession,
     throttle::{self, Stop},
@@ -104,15 +104,19 @@ pub struct Profile {
 }
 
 impl Profile {
-    pub(super) fn read(user: UserId, item: &Item) -> Result<Self, StoreError> {
-        Ok(Self {
+    /// A tombstone is of no account.
+    pub(super) fn read(user: UserId, item: &Item) -> Result<Option<Self>, StoreError> {
+        if item.has(DELETED_AT) {
+            return Ok(None);
+        }
+        Ok(Some(Self {
             user,
             phone: item.phone(PHONE)?,
             phone_verified: item.has(PHONE_VERIFIED_AT),
             mfa_enabled: item.flag(MFA_ENABLED),
             created_at: item.moment(CREATED_AT)?,
             epoch: item.number(EPOCH)?,
-        })
+        }))
     }
 }
 

@@ -97,16 +97,21 @@ impl ItemUpdate {
     }
 }
 
-/// The end of an item, under a condition.
+/// The end of an item, if it is there.
 pub(super) struct ItemDeletion {
     key: Key,
-    condition: &'static str,
+    condition: Option<&'static str>,
     values: HashMap<String, AttributeValue>,
 }
 
 impl ItemDeletion {
-    pub(super) fn when(key: Key, condition: &'static str) -> Self {
-        Self { key, condition, values: HashMap::new() }
+    pub(super) fn new(key: Key) -> Self {
+        Self { key, condition: None, values: HashMap::new() }
+    }
+
+    /// The condition under which it ends at all.
+    pub(super) fn when(self, condition: &'static str) -> Self {
+        Self { condition: Some(condition), ..self }
     }
 
     pub(super) fn value(mut self, name: &str, value: AttributeValue) -> Self {
@@ -118,8 +123,8 @@ impl ItemDeletion {
         let delete = Delete::builder()
             .table_name(table)
             .set_key(Some(self.key.into_attributes()))
-            .condition_expression(self.condition)
-            .set_expression_attribute_names(Some(names_in(&[self.condition])))
+            .set_condition_expression(self.condition.map(str::to_owned))
+            .set_expression_attribute_names(self.condition.map(|condition| names_in(&[condition])))
             .set_expression_attribute_values(Some(self.values).filter(|values| !values.is_empty()))
             .build()?;
         Ok(TransactWriteItem::builder().delete(delete).build())

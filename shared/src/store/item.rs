@@ -103,6 +103,10 @@ impl Item {
         self.number(name).map(Timestamp::from_unix_millis)
     }
 
+    pub(super) fn optional_moment(&self, name: &'static str) -> Result<Option<Timestamp>, StoreError> {
+        self.has(name).then(|| self.moment(name)).transpose()
+    }
+
     pub(super) fn flag(&self, name: &str) -> bool {
         self.0.get(name).and_then(|value| value.as_bool().ok()).copied().unwrap_or(false)
     }
@@ -118,6 +122,11 @@ impl Item {
     /// Whether a set of texts has this one; a set that is missing has none.
     pub(super) fn set_has(&self, name: &str, text: &str) -> bool {
         self.0.get(name).and_then(|value| value.as_ss().ok()).is_some_and(|set| set.iter().any(|known| known == text))
+    }
+
+    /// How many texts are in a set; in one that is missing there are none.
+    pub(super) fn set_len(&self, name: &str) -> usize {
+        self.0.get(name).and_then(|value| value.as_ss().ok()).map_or(0, Vec::len)
     }
 
     pub(super) fn phone(&self, name: &'static str) -> Result<Phone, StoreError> {

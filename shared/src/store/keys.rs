@@ -25,6 +25,15 @@ pub(super) const NEVER: &str = "never";
 /// The sort key of a user's profile.
 pub(super) const PROFILE_SORT: &str = "PROFILE";
 
+/// The sort key of a user's second factor.
+pub(super) const SECOND_FACTOR_SORT: &str = "MFA";
+
+/// The sort key of a second factor that is not on yet.
+pub(super) const ENROLMENT_SORT: &str = "MFA#ENROLMENT";
+
+/// What the sort keys begin with of logins that wait for their second step.
+pub(super) const SECOND_STEP_PREFIX: &str = "MFA#LOGIN#";
+
 /// What the sort keys of a user's sessions begin with.
 pub(super) const SESSION_PREFIX: &str = "SESSION#";
 
@@ -59,27 +68,32 @@ impl Key {
 
     /// All that others may know of a user.
     pub(super) fn profile(user: UserId) -> Self {
-        Self { partition: user_partition(user), sort: PROFILE_SORT.to_owned() }
+        Self::of_user(user, PROFILE_SORT)
     }
 
     /// A session of a user.
     pub(super) fn session(user: UserId, session: SessionId) -> Self {
-        Self { partition: user_partition(user), sort: format!("{SESSION_PREFIX}{session}") }
+        Self::of_user(user, format!("{SESSION_PREFIX}{session}"))
     }
 
     /// A user's second factor: the sealed secret, the last step, recovery codes, and the throttle of guesses.
     pub(super) fn second_factor(user: UserId) -> Self {
-        Self { partition: user_partition(user), sort: "MFA".to_owned() }
+        Self::of_user(user, SECOND_FACTOR_SORT)
     }
 
     /// A second factor that is not on yet.
     pub(super) fn enrolment(user: UserId) -> Self {
-        Self { partition: user_partition(user), sort: "MFA#ENROLMENT".to_owned() }
+        Self::of_user(user, ENROLMENT_SORT)
     }
 
     /// A login that waits for its second step.
     pub(super) fn second_step(user: UserId, token: TokenId) -> Self {
-        Self { partition: user_partition(user), sort: format!("MFA#LOGIN#{token}") }
+        Self::of_user(user, format!("{SECOND_STEP_PREFIX}{token}"))
+    }
+
+    /// An item of a user, by its sort key.
+    pub(super) fn of_user(user: UserId, sort: impl Into<String>) -> Self {
+        Self { partition: user_partition(user), sort: sort.into() }
     }
 
     /// The public keys of access tokens.
@@ -141,6 +155,8 @@ attributes! {
     PHONE = "phone";
     /// When the phone was verified, in Unix milliseconds.
     PHONE_VERIFIED_AT = "phone_verified_at";
+    /// When the account was deleted, in Unix milliseconds: what holds it is a tombstone.
+    DELETED_AT = "deleted_at";
     /// Whether a second factor is on.
     MFA_ENABLED = "mfa_enabled";
     /// The secret of a second factor, encrypted.

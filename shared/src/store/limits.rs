@@ -7,7 +7,7 @@ use super::{
     Store,
     expression::ItemUpdate,
     item::{number, ttl},
-    keys::Key,
+    keys::{Key, USES},
     wire::{Outcome, StoreError},
 };
 use crate::{error::Bucket, time::Timestamp};
@@ -38,10 +38,14 @@ pub struct LimitReached {
 }
 
 impl Limit<'_> {
+    fn key(&self, now: Timestamp) -> Key {
+        Key::limit(self.bucket.as_str(), self.subject, now.window_start(self.window).unix_seconds())
+    }
+
     /// The one conditional `ADD` that is strict however many run at once.
     pub(super) fn charge(&self, now: Timestamp) -> ItemUpdate {
         let start = now.window_start(self.window);
-        ItemUpdate::new(Key::limit(self.bucket.as_str(), self.subject, start.unix_seconds()))
+        ItemUpdate::new(self.key(now))
             .add("#uses :one")
             .set("#expires_at = :expires_at")
             .when("attribute_not_exists(#uses) OR #uses < :allowed")
@@ -57,6 +61,12 @@ impl Limit<'_> {
 }
 
 impl Store {
+    /// How many uses were counted in the window that is.
+    pub async fn uses(&self, limit: Limit<'_>, now: Timestamp) -> Result<u64, StoreError> {
+        let counter = self.read(limit.key(now)).await?;
+        counter.map_or(Ok(0), |counter| counter.count(USES))
+    }
+
     /// Counts one use, or says that no more is allowed.
     pub async fn charge(&self, limit: Limit<'_>, now: Timestamp) -> Result<Result<(), LimitReached>, StoreError> {
         Ok(match self.update(limit.charge(now)).await? {

@@ -5,6 +5,7 @@
 mod accounts;
 mod activations;
 mod codes;
+mod deletion;
 mod expression;
 mod item;
 mod key_set;
@@ -22,11 +23,12 @@ pub use accounts::{
 };
 pub use activations::{Activation, ActivationIssue};
 pub use codes::{CodeAttempt, CodeIssue, CodeTarget, NewCode, PendingCode, PhoneChange};
+pub use deletion::{AccountDeletion, Guesses, StoredAccount, StoredCode, StoredFactor};
 pub use key_set::Publication;
 pub use keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use limits::{Limit, LimitReached};
 pub use second_factors::{FactorAttempt, FactorChange, FactorKind, NewFactor, RightCode, SecondFactor, SecondStep};
-pub use sessions::{NewSession, Rotation, Session, SessionState, SessionSummary};
+pub use sessions::{NewSession, Rotation, Session, SessionState, SessionSummary, StoredSession};
 pub use wire::{Receipt, StoreError};
 
 /// The table.

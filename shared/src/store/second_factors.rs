@@ -187,7 +187,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<FactorChange, StoreError> {
         let user = profile.user;
-        let enrolment = ItemDeletion::when(Key::enrolment(user), "#totp_secret = :secret AND #ends_at > :now")
+        let enrolment = ItemDeletion::new(Key::enrolment(user))
+            .when("#totp_secret = :secret AND #ends_at > :now")
             .value(":secret", new.secret.into())
             .value(":now", moment(now));
         let factor = ItemUpdate::new(Key::second_factor(user))
@@ -227,7 +228,7 @@ impl Store {
     /// Switches the second factor off, recovery codes included, and ends every session but one.
     pub async fn switch_factor_off(&self, profile: &Profile, staying: SessionId) -> Result<FactorChange, StoreError> {
         let (user, epoch) = (profile.user, profile.epoch);
-        let factor = ItemDeletion::when(Key::second_factor(user), "attribute_exists(#totp_secret)");
+        let factor = ItemDeletion::new(Key::second_factor(user)).when("attribute_exists(#totp_secret)");
         let credential = accounts::raise_credential_epoch(&profile.phone, user, epoch).remove("#op");
         let raised = accounts::raise_epoch(user, &profile.phone, epoch);
         self.change_factor(vec![
@@ -317,7 +318,7 @@ impl Store {
     ) -> Result<Option<Profile>, StoreError> {
         let [profile, waiting] = self.read_all([Key::profile(user), Key::second_step(user, token)]).await?;
         let (Some(profile), Some(waiting)) = (profile, waiting) else { return Ok(None) };
-        let profile = Profile::read(user, &profile)?;
+        let Some(profile) = Profile::read(user, &profile)? else { return Ok(None) };
         let waits = waiting.moment(ENDS_AT)? > now && waiting.number(EPOCH)? == profile.epoch;
         Ok(waits.then_some(profile))
     }
@@ -333,7 +334,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<SecondStep, StoreError> {
         let waiting =
-            ItemDeletion::when(Key::second_step(profile.user, token), "#ends_at > :now").value(":now", moment(now));
+            ItemDeletion::new(Key::second_step(profile.user, token)).when("#ends_at > :now").value(":now", moment(now));
         let writes = vec![
             Write::Delete(waiting),
             Write::Update(code.use_up().remove("#op")),

@@ -112,6 +112,19 @@ pub struct SessionSummary {
     liveness: Session,
 }
 
+/// A session, with everything that its owner may see of it.
+#[derive(Clone, Debug)]
+pub struct StoredSession {
+    /// What the list of sessions shows.
+    pub summary: SessionSummary,
+    /// Whether it began with a second factor.
+    pub second_factor: bool,
+    /// Its end, at the latest.
+    pub ends_at: Timestamp,
+    /// Its end, unless it is used before.
+    pub idle_ends_at: Timestamp,
+}
+
 /// What became of exchanging a refresh token.
 #[derive(Clone, Debug)]
 pub enum Rotation {
@@ -178,7 +191,7 @@ impl Store {
     pub async fn session_state(&self, user: UserId, session: SessionId) -> Result<SessionState, StoreError> {
         let [profile, session] = self.read_all([Key::profile(user), Key::session(user, session)]).await?;
         Ok(SessionState {
-            profile: profile.map(|item| Profile::read(user, &item)).transpose()?,
+            profile: profile.map(|item| Profile::read(user, &item)).transpose()?.flatten(),
             session: session.map(|item| Session::read(&item)).transpose()?,
         })
     }
@@ -210,7 +223,7 @@ impl Store {
             Outcome::Applied(item) | Outcome::Refused(Some(item)) => item,
             Outcome::Refused(None) => return Ok(Rotation::Ended),
         };
-        let Some(profile) = profile.map(|item| Profile::read(token.user, &item)).transpose()? else {
+        let Some(profile) = profile.map(|item| Profile::read(token.user, &item)).transpose()?.flatten() else {
             return Ok(Rotation::Ended);
         };
         // The two were read at once and not at one moment: a change of password in between makes the session that stays
@@ -262,7 +275,7 @@ impl Store {
         let Some(at) = items.iter().position(|(sort, _)| sort == PROFILE_SORT) else {
             return Ok(Vec::new());
         };
-        let profile = Profile::read(user, &items.swap_remove(at).1)?;
+        let Some(profile) = Profile::read(user, &items.swap_remove(at).1)? else { return Ok(Vec::new()) };
         let mut sessions = summaries(&items)?;
         sessions.retain(|session| session.liveness.lives(profile.epoch, now));
         sessions.sort_by_key(|session| std::cmp::Reverse(session.last_used_at));
@@ -307,10 +320,17 @@ fn any_is_ahead(items: &[(String, Item)], epoch: u64) -> Result<bool, StoreError
 }
 
 fn summaries(items: &[(String, Item)]) -> Result<Vec<SessionSummary>, StoreError> {
+    Ok(stored(items)?.into_iter().map(|session| session.summary).collect())
+}
+
+/// The sessions among a user's items.
+pub(super) fn stored(items: &[(String, Item)]) -> Result<Vec<StoredSession>, StoreError> {
     let sessions = items.iter().filter_map(|(sort, item)| Some((sort.strip_prefix(SESSION_PREFIX)?, item)));
     let read = sessions.map(|(id, item)| {
         let id = id.parse().map_err(|_| StoreError::Corrupt { attribute: SORT_KEY })?;
-        SessionSummary::read(id, item)
+        let summary = SessionSummary::read(id, item)?;
+        let Session { ends_at, idle_ends_at, .. } = summary.liveness;
+        Ok(StoredSession { summary, second_factor: item.flag(SECOND_FACTOR), ends_at, idle_ends_at })
     });
     read.collect()
 }

@@ -1,0 +1,10 @@
+//! The Lambda binary of `me-delete`.
+
+use shared::runtime::{Error, Function};
+
+fn main() -> Result<(), Error> {
+    Function::of_requests(|app, ctx, request| Box::pin(me_delete::handle(app, ctx, request)))
+        .hashing()
+        .verifying()
+        .run()
+}

@@ -1,0 +1,7 @@
+//! The Lambda binary of `me-export`.
+
+use shared::runtime::{Error, Function};
+
+fn main() -> Result<(), Error> {
+    Function::of_requests(|app, ctx, request| Box::pin(me_export::handle(app, ctx, request))).verifying().run()
+}
