@@ -152,6 +152,9 @@ def main(folder):
                 kid = body["keys"][0]["kid"] if "keys" in body else kid
                 init = next((part for part in log.split("\n") if "INIT REPORT" in part), "")
                 init = init.split("durationMs: ")[-1].split(")")[0] if init else "?"
+                if event.get("rawPath", "").startswith("/auth/"):
+                    audited = [line for line in log.split("\n") if f'"event":"{name}"' in line and '"audit":1' in line]
+                    assert len(audited) == 1, f"{name} wrote {len(audited)} audit events"
                 secrets = [token, refresh_token, code, "mypassword", "newPass", "01012345678", "201012345678"]
                 secrets.extend(kept_secrets(data))
                 # What SMS_PROVIDER=log is for, and the only line that may have a code or a phone.

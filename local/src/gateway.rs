@@ -14,7 +14,6 @@ use shared::{
     ApiError, App, Context, Request,
     app::Witness,
     config::{Config, ConfigErrors},
-    context::SourceAddress,
     error::Source,
     password::{HashError, Hasher},
     runtime::{Invocation, answer, respond, respond_stateless},
@@ -197,16 +196,9 @@ impl Gateway {
                 endpoint.function.respond(&context, request).await
             }
             Err(error) => {
-                let context = Context {
-                    now,
-                    request_id: request_id.clone(),
-                    source: SourceAddress::parse(""),
-                    user_agent: None,
-                    language: None,
-                    origin: String::new(),
-                };
-                let failed = async move { Err(ApiError::Internal(error.into())) };
-                respond(&context, Box::pin(failed)).await
+                let error = ApiError::Internal(error.into());
+                error.log();
+                error.into_response(&request_id).into_lambda()
             }
         };
         Answer { response: plain(response), function: Some(endpoint.function.name.clone()) }
@@ -241,10 +233,10 @@ impl RunningFunction {
 
     async fn respond(&self, context: &Context, request: Request) -> http::Response<Body> {
         match &self.run {
-            Run::Stateful(handler, app) => respond(context, handler(app, context, request)).await,
+            Run::Stateful(handler, app) => respond(app, &self.name, context, handler(app, context, request)).await,
             Run::Stateless(handler) => respond_stateless(context, *handler, &request).await,
             // The template gives it no route.
-            Run::Event(..) => respond(context, Box::pin(async { Err(ApiError::NotFound) })).await,
+            Run::Event(..) => ApiError::NotFound.into_response(&context.request_id).into_lambda(),
         }
     }
 }

@@ -6,12 +6,14 @@ use aws_sdk_dynamodb::config::SharedHttpClient;
 use tokio::time::Instant;
 
 use crate::{
+    audit::{Audit, Circumstances, Outcome},
     aws::{self, AwsEnvironment},
     config::Config,
     context::Context,
     error::{ApiError, Bucket, Source},
     keyring::Keyring,
-    metrics::{KeptMetrics, Metric, Metrics},
+    line_log::{KeptLines, LineLog},
+    metrics::{Metric, Metrics},
     otp::OtpCode,
     password::Hasher,
     phone::Phone,
@@ -59,6 +61,8 @@ pub struct App {
     pub sms: Sms,
     /// Counts that operators watch.
     pub metrics: Metrics,
+    /// Audit events.
+    pub audit_log: LineLog,
 }
 
 /// Who is counted when a message is sent.
@@ -82,7 +86,9 @@ pub struct Witness {
     /// Messages that would only be logged.
     pub outbox: Outbox,
     /// Counts.
-    pub metrics: KeptMetrics,
+    pub metrics: KeptLines,
+    /// Audit events.
+    pub audit_log: KeptLines,
 }
 
 impl App {
@@ -94,12 +100,17 @@ impl App {
         witness: Option<Witness>,
     ) -> Result<Self, Source> {
         let Clients { dynamodb, secrets, sns } = clients;
-        let (outbox, metrics) = witness.map(|witness| (witness.outbox, witness.metrics)).unzip();
+        let (outbox, counts, audit_log) = match witness {
+            Some(Witness { outbox, metrics, audit_log }) => {
+                (Some(outbox), LineLog::Kept(metrics), LineLog::Kept(audit_log))
+            }
+            None => (None, LineLog::Stdout, LineLog::Stdout),
+        };
         let sms = Sms::new(&config.sms, sns, outbox)?;
-        let metrics = metrics.map_or_else(|| Metrics::Log(config.metrics_namespace.clone()), Metrics::Kept);
+        let metrics = Metrics { namespace: config.metrics_namespace.clone(), log: counts };
         let store = Store::new(dynamodb, config.table_name.clone());
         let keyring = Keyring::new(store.clone(), secrets.clone(), &config.keys);
-        Ok(Self { config, store, keyring, secrets, hasher, sms, metrics })
+        Ok(Self { config, store, keyring, secrets, hasher, sms, metrics, audit_log })
     }
 
     /// Sends a message, and says in the log why it was not sent.
@@ -119,6 +130,13 @@ impl App {
             }
         }
         delivery
+    }
+
+    /// Writes an audit event.
+    pub fn write_audit_event(&self, audit: &Audit, of: Circumstances<'_>, outcome: Outcome<'_>) {
+        let secret = self.keyring.secret_at_hand();
+        let key = secret.as_ref().map(|secret| &secret.audit);
+        self.audit_log.write(&audit.line(of, outcome, key));
     }
 
     /// What a message to this phone is charged to, all or nothing.

@@ -3,6 +3,7 @@
 use crate::{
     access_token::Claims,
     app::App,
+    audit::{Audit, Factor},
     context::Context,
     error::{ApiError, TokenProblem},
     http::Request,
@@ -27,12 +28,18 @@ impl Caller {
     /// Judges the bearer token, and then whether account and session still hold: one round trip. So a logout, a reset or
     /// a change of password is immediate here, whatever the token's lifetime.
     pub async fn authenticate(app: &App, ctx: &Context, request: &Request) -> Result<Self, ApiError> {
-        Self::of_token(app, request.bearer_token()?, app.issuer(&ctx.origin), ctx.now).await
+        Self::of_token(app, request.bearer_token()?, app.issuer(&ctx.origin), &ctx.audit, ctx.now).await
     }
 
     /// [`Self::authenticate`] for a token that came in another way.
-    pub async fn of_token(app: &App, token: &str, issuer: &str, now: Timestamp) -> Result<Self, ApiError> {
-        let claims = claims(app, token, issuer, now).await?;
+    pub async fn of_token(
+        app: &App,
+        token: &str,
+        issuer: &str,
+        audit: &Audit,
+        now: Timestamp,
+    ) -> Result<Self, ApiError> {
+        let claims = claims(app, token, issuer, audit, now).await?;
         let profile = live_profile(app, claims.sub, claims.sid, now).await?;
         let profile = profile.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
         Ok(Self { profile, session: claims.sid })
@@ -53,6 +60,7 @@ impl Caller {
         // No credential: the phone left this account after the token was judged.
         let credential = credential.filter(|credential| credential.user == self.profile.user);
         let credential = credential.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
+        ctx.audit.factor(Factor::Password);
         match app.hasher.verify(password, &credential.password_hash)? {
             Verdict::Wrong => Err(ApiError::WrongPassword),
             Verdict::Right | Verdict::RightButOutdated => Ok((credential, receipt)),
@@ -84,13 +92,15 @@ impl Caller {
 
 /// What the bearer token says, once it is found to be ours; whether its session still holds is not asked.
 pub async fn bearer_claims(app: &App, ctx: &Context, request: &Request) -> Result<Claims, ApiError> {
-    claims(app, request.bearer_token()?, app.issuer(&ctx.origin), ctx.now).await
+    claims(app, request.bearer_token()?, app.issuer(&ctx.origin), &ctx.audit, ctx.now).await
 }
 
-async fn claims(app: &App, token: &str, issuer: &str, now: Timestamp) -> Result<Claims, ApiError> {
-    let token = Unverified::read(token)?;
+async fn claims(app: &App, token: &str, issuer: &str, audit: &Audit, now: Timestamp) -> Result<Claims, ApiError> {
+    let token = Unverified::<Claims>::read(token)?;
     let key = app.keyring.verifying_key(token.kid(), now).await?.ok_or(InvalidSignedToken::WrongHeader)?;
-    Ok(token.verify(&key, issuer, &app.config.tokens.audience, now)?)
+    let claims = token.verify(&key, issuer, &app.config.tokens.audience, now)?;
+    audit.session(claims.sub, claims.sid);
+    Ok(claims)
 }
 
 /// The caller's sessions, and which one asks: one read tells both.

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use crate::{
     app::{App, SmsSubjects},
+    audit::Factor,
     context::Context,
     error::ApiError,
     id::{ChallengeId, UserId},
@@ -64,6 +65,9 @@ pub async fn issue(
     target: CodeTarget,
 ) -> Result<IssuedCode, ApiError> {
     let user = target.account.map(|account| account.user);
+    if let Some(user) = user {
+        ctx.audit.user(user);
+    }
     let code = DrawnCode::draw(app, ctx, purpose, phone, user).await?;
     match app.store.issue_code(code.new_code(), target, &code.budgets()).await? {
         CodeIssue::Issued => {}
@@ -98,6 +102,7 @@ impl<'a> DrawnCode<'a> {
         phone: &'a Phone,
         user: Option<UserId>,
     ) -> Result<Self, ApiError> {
+        ctx.audit.phone(phone);
         let secret = app.keyring.secret(ctx.now).await?;
         let test_code = app.test_code(phone).cloned();
         let is_test = test_code.is_some();
@@ -178,6 +183,7 @@ pub async fn compare(
     phone: &Phone,
     typed: &OtpCode,
 ) -> Result<PendingCode, ApiError> {
+    ctx.audit.phone(phone);
     let secret = app.keyring.secret(ctx.now).await?;
     let max_attempts = app.config.otp.max_attempts;
     let (allowed, attempt) = tokio::try_join!(
@@ -200,6 +206,10 @@ pub async fn compare(
         return Err(reached.into());
     }
     let user = pending.account.map(|account| account.user);
+    if let Some(user) = user {
+        ctx.audit.user(user);
+    }
+    ctx.audit.factor(Factor::Otp);
     let binding = Binding { purpose, phone, user, challenge: pending.challenge };
     if pending.mac.matches(&secret.otp, binding, typed) { Ok(pending) } else { Err(ApiError::InvalidOtp) }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use crate::{sms::Language, time::Timestamp};
+use crate::{audit::Audit, sms::Language, time::Timestamp};
 
 /// A request's circumstances.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Context {
     pub language: Option<Language>,
     /// The address of the API that the request was sent to, without a trailing slash: the issuer, unless configured.
     pub origin: String,
+    /// What is found out for the request's audit event.
+    pub audit: Audit,
 }
 
 /// The network address that a request came from.

@@ -103,6 +103,20 @@ pub enum TokenProblem {
     SessionEnded,
 }
 
+impl TokenProblem {
+    /// Its name in the audit log.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Token(InvalidSignedToken::Expired) | Self::NotAnMfaToken(InvalidSignedToken::Expired) => "expired",
+            Self::Token(_) | Self::NotARefreshToken(_) | Self::NotAnMfaToken(_) => "forged",
+            Self::Reused => "reused",
+            Self::LoginOver => "login-over",
+            Self::SessionEnded => "session-ended",
+        }
+    }
+}
+
 /// What a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bucket {

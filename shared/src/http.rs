@@ -13,6 +13,7 @@ use serde::{
 use serde_json::{Map, Value};
 
 use crate::{
+    audit::Audit,
     config::Config,
     context::{Context, SourceAddress},
     error::{ApiError, FieldError, Problem, TokenProblem},
@@ -60,6 +61,7 @@ impl Request {
             user_agent,
             language: language.and_then(Language::preferred),
             origin: origin(&domain),
+            audit: Audit::default(),
         };
         let body = match body {
             Body::Text(text) => text.into_bytes(),

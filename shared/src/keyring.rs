@@ -89,6 +89,11 @@ impl Keyring {
         self.secret.get(Duration::MAX, now, || Box::pin(self.read_secret())).await
     }
 
+    /// The same, if it was read before: for what must not wait.
+    pub fn secret_at_hand(&self) -> Option<Arc<Secret>> {
+        self.secret.at_hand()
+    }
+
     /// What the provider of text messages knows us by, as its secret holds it.
     pub async fn sms_credentials(&self, now: Timestamp) -> Result<Arc<Zeroizing<String>>, KeyringError> {
         self.sms_credentials.get(SECRETS_FRESH, now, || Box::pin(self.read_sms_credentials())).await
@@ -188,7 +193,12 @@ impl<T> Default for Cached<T> {
 }
 
 impl<T> Cached<T> {
-    /// The copy when it is younger than `fresh`; else what is read now; else, when that fails, an older held.
+    /// The copy, if there is one.
+    fn at_hand(&self) -> Option<Arc<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|held| held.value.clone())
+    }
+
+    /// The copy when it is younger than `fresh`; else what is read now; else, when that fails, an older copy.
     async fn get<'a>(
         &self,
         fresh: Duration,

@@ -58,6 +58,8 @@ pub struct Secret {
     pub totp: aead::LessSafeKey,
     /// Hashes recovery codes.
     pub recovery_code: hmac::Key,
+    /// Hashes phones for the audit log.
+    pub audit: hmac::Key,
 }
 
 impl Secret {
@@ -77,6 +79,7 @@ impl Secret {
                 &aead::AES_256_GCM,
             )?),
             recovery_code: derive(&master, b"latchkey recovery v1", hmac::HMAC_SHA256)?,
+            audit: derive(&master, b"latchkey audit v1", hmac::HMAC_SHA256)?,
         })
     }
 

@@ -3,6 +3,7 @@
 
 pub mod access_token;
 pub mod app;
+pub mod audit;
 pub mod aws;
 pub mod caller;
 pub mod codes;
@@ -16,6 +17,7 @@ mod jws;
 pub mod key_schedule;
 pub mod keyring;
 pub mod keys;
+pub mod line_log;
 pub mod metrics;
 pub mod mfa_token;
 pub mod openapi;

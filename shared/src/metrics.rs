@@ -1,13 +1,8 @@
 //! Counts that operators watch, as CloudWatch reads them from the log (embedded metric format): no call, no permission.
 
-use std::{
-    io::{self, Write},
-    sync::{Arc, Mutex, PoisonError},
-};
+use serde_json::json;
 
-use serde_json::{Value, json};
-
-use crate::time::Timestamp;
+use crate::{line_log::LineLog, time::Timestamp};
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,55 +35,30 @@ impl Metric {
     }
 }
 
-/// Where counts go.
+/// What counts.
 #[derive(Clone, Debug)]
-pub enum Metrics {
-    /// To standard output, in this namespace: what a function writes there is its log.
-    Log(String),
-    /// Nowhere but into memory, for tests and for the dev server, which nobody watches.
-    Kept(KeptMetrics),
-}
-
-/// Counts that were kept: the lines, as they would have been written.
-#[derive(Clone, Debug, Default)]
-pub struct KeptMetrics(Arc<Mutex<Vec<Value>>>);
-
-impl KeptMetrics {
-    /// The lines so far; forgets them.
-    pub fn take(&self) -> Vec<Value> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+pub struct Metrics {
+    /// CloudWatch's namespace.
+    pub namespace: String,
+    /// Where the counts go.
+    pub log: LineLog,
 }
 
 impl Metrics {
     /// Counts one, as one of its kind and as one of all.
     pub fn count(&self, metric: Metric, kind: &str, now: Timestamp) {
         let (name, dimension) = (metric.as_str(), metric.dimension());
-        let line = |namespace: &str| {
-            json!({
-                "_aws": {
-                    "Timestamp": now.unix_millis(),
-                    "CloudWatchMetrics": [{
-                        "Namespace": namespace,
-                        "Dimensions": [[], [dimension]],
-                        "Metrics": [{"Name": name, "Unit": "Count"}],
-                    }],
-                },
-                dimension: kind,
-                name: 1,
-            })
-        };
-        match self {
-            // A count that cannot be written is no reason to fail.
-            Self::Log(namespace) => {
-                let _ = writeln!(io::stdout(), "{}", line(namespace));
-            }
-            Self::Kept(KeptMetrics(kept)) => {
-                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                if kept.len() < 10_000 {
-                    kept.push(line("kept"));
-                }
-            }
-        }
+        self.log.write(&json!({
+            "_aws": {
+                "Timestamp": now.unix_millis(),
+                "CloudWatchMetrics": [{
+                    "Namespace": self.namespace,
+                    "Dimensions": [[], [dimension]],
+                    "Metrics": [{"Name": name, "Unit": "Count"}],
+                }],
+            },
+            dimension: kind,
+            name: 1,
+        }));
     }
 }

@@ -20,6 +20,7 @@ use tracing_subscriber::{
 
 use crate::{
     app::{App, Clients},
+    audit::{Circumstances, Outcome},
     aws::{self, AwsEnvironment},
     config::Config,
     context::Context,
@@ -97,10 +98,13 @@ impl<H> Function<H> {
     }
 }
 
-impl Function<Handler> {
-    /// One that answers HTTP requests.
-    pub fn of_requests(handler: Handler) -> Self {
-        Self::new(handler)
+/// An endpoint: its name and its handler.
+pub type Endpoint = (&'static str, Handler);
+
+impl Function<Endpoint> {
+    /// One that answers HTTP requests, by its name.
+    pub fn of_requests(name: &'static str, handler: Handler) -> Self {
+        Self::new((name, handler))
     }
 
     /// Serves API Gateway's requests until the sandbox ends.
@@ -108,8 +112,8 @@ impl Function<Handler> {
         let (app, runtime) = self.start()?;
         let serve = |event: lambda_http::Request| {
             let (request, context) = Request::from_lambda(event, wall_clock());
-            let (app, handler) = (&app, self.handler);
-            async move { Ok::<_, Error>(respond(&context, handler(app, &context, request)).await) }
+            let (app, (name, handler)) = (&app, self.handler);
+            async move { Ok::<_, Error>(respond(app, name, &context, handler(app, &context, request)).await) }
         };
         runtime.block_on(lambda_http::run(service_fn(serve)))
     }
@@ -143,9 +147,22 @@ pub fn run_stateless(handler: StatelessHandler) -> Result<(), Error> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(lambda_http::run(service_fn(serve)))
 }
 
-/// Answers a request, whatever its handler does: an error becomes a problem, and so do a panic and a missed deadline.
-pub async fn respond(ctx: &Context, handling: HandlerFuture<'_>) -> http::Response<Body> {
+/// Public documents: who reads them is no authentication event.
+const UNAUDITED: [&str; 2] = ["jwks", "openid-configuration"];
+
+/// Answers a request, whatever its handler does: an error becomes a problem, and so do a panic and a missed deadline. What
+/// came of it goes into the audit log.
+pub async fn respond(app: &App, function: &str, ctx: &Context, handling: HandlerFuture<'_>) -> http::Response<Body> {
     let result = guard(&ctx.request_id, handling).await;
+    if !UNAUDITED.contains(&function) {
+        let address = ctx.source.to_string();
+        let of = Circumstances { event: function, now: ctx.now, address, request_id: &ctx.request_id };
+        app.write_audit_event(&ctx.audit, of, result.as_ref().map_or_else(Outcome::from, |_| Outcome::SUCCESS));
+    }
+    into_lambda(ctx, result)
+}
+
+fn into_lambda(ctx: &Context, result: Result<Response, ApiError>) -> http::Response<Body> {
     result.unwrap_or_else(|error| error.into_response(&ctx.request_id)).into_lambda()
 }
 
@@ -168,7 +185,7 @@ async fn guard<T>(request_id: &str, handling: BoxFuture<'_, Result<T, ApiError>>
 
 /// [`respond`] for a handler without state.
 pub async fn respond_stateless(ctx: &Context, handler: StatelessHandler, request: &Request) -> http::Response<Body> {
-    respond(ctx, Box::pin(async move { handler(ctx, request) })).await
+    into_lambda(ctx, guard(&ctx.request_id, Box::pin(async move { handler(ctx, request) })).await)
 }
 
 /// JSON lines, as CloudWatch reads them; `RUST_LOG` says how many, `info` when it says nothing.

@@ -2,6 +2,7 @@
 
 use crate::{
     app::App,
+    audit::Factor,
     context::Context,
     error::{ApiError, Bucket},
     id::UserId,
@@ -55,6 +56,10 @@ pub async fn judge(app: &App, ctx: &Context, user: UserId, proof: &Proof) -> Res
         }
         (Ok(()), FactorAttempt::Off) => return Err(ApiError::InvalidOtp),
     };
+    ctx.audit.factor(match proof {
+        Proof::Totp(_) => Factor::Totp,
+        Proof::Recovery(_) => Factor::RecoveryCode,
+    });
     match proof {
         Proof::Totp(code) => {
             let totp = factor.secret.open(&secret.totp, user).map_err(|error| ApiError::Internal(error.into()))?;

@@ -54,6 +54,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     match app.store.activate(phone, registration.purpose(), &code, ctx.now).await? {
         Activation::Created(id) => {
             codes::count_verified(app, ctx, phone);
+            ctx.audit.user(id);
             let account = RegisterResponse { id, phone: phone.as_e164().to_owned() };
             Ok(Response::json(StatusCode::CREATED, &account))
         }

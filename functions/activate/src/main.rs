@@ -3,5 +3,6 @@
 use shared::runtime::{Error, Function};
 
 fn main() -> Result<(), Error> {
-    Function::of_requests(|app, ctx, request| Box::pin(activate::handle(app, ctx, request))).run()
+    Function::of_requests(env!("CARGO_PKG_NAME"), |app, ctx, request| Box::pin(activate::handle(app, ctx, request)))
+        .run()
 }

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::{
     ApiError, App,
+    audit::{Audit, Circumstances, Outcome},
     caller::Caller,
+    context::SourceAddress,
     http::bearer_token,
     id::{SessionId, UserId},
     runtime::Invocation,
@@ -20,6 +22,22 @@ use shared::{
 struct AuthorizerRequest {
     #[serde(default)]
     headers: HashMap<String, String>,
+    #[serde(default, rename = "requestContext")]
+    context: RequestContext,
+}
+
+/// Where the request to the other API came from.
+#[derive(Default, Deserialize)]
+struct RequestContext {
+    #[serde(default)]
+    http: RequestOrigin,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestOrigin {
+    #[serde(default)]
+    source_ip: String,
 }
 
 /// What API Gateway is answered.
@@ -47,10 +65,18 @@ pub async fn handle(app: &App, invocation: &Invocation, event: Value) -> Result<
     let mut headers = request.headers.iter();
     let header = headers.find(|(name, _)| name.eq_ignore_ascii_case("authorization")).map(|(_, value)| value.as_str());
 
+    let audit = Audit::default();
     let caller = match bearer_token(header) {
-        Ok(token) => Caller::of_token(app, token, app.own_issuer()?, invocation.now).await,
+        Ok(token) => Caller::of_token(app, token, app.own_issuer()?, &audit, invocation.now).await,
         Err(missing) => Err(missing),
     };
+    let of = Circumstances {
+        event: env!("CARGO_PKG_NAME"),
+        now: invocation.now,
+        address: SourceAddress::parse(&request.context.http.source_ip).to_string(),
+        request_id: &invocation.request_id,
+    };
+    app.write_audit_event(&audit, of, caller.as_ref().map_or_else(Outcome::from, |_| Outcome::SUCCESS));
     let context = match caller {
         Ok(caller) => Some(AuthorizedCaller { sub: caller.profile.user, sid: caller.session }),
         Err(refused @ ApiError::InvalidToken(_)) => {

@@ -3,8 +3,10 @@
 use shared::runtime::{Error, Function};
 
 fn main() -> Result<(), Error> {
-    Function::of_requests(|app, ctx, request| Box::pin(change_password::handle(app, ctx, request)))
-        .hashing()
-        .verifying()
-        .run()
+    Function::of_requests(env!("CARGO_PKG_NAME"), |app, ctx, request| {
+        Box::pin(change_password::handle(app, ctx, request))
+    })
+    .hashing()
+    .verifying()
+    .run()
 }

@@ -3,5 +3,7 @@
 use shared::runtime::{Error, Function};
 
 fn main() -> Result<(), Error> {
-    Function::of_requests(|app, ctx, request| Box::pin(jwks::handle(app, ctx, request))).verifying().run()
+    Function::of_requests(env!("CARGO_PKG_NAME"), |app, ctx, request| Box::pin(jwks::handle(app, ctx, request)))
+        .verifying()
+        .run()
 }

@@ -49,6 +49,7 @@ impl FromFields for LoginMfaRequest {
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let LoginMfaRequest { mfa_token, code: proof } = request.read(&app.config)?;
     let claims = claims(app, ctx, &mfa_token).await?;
+    ctx.audit.user(claims.sub);
     let keys = TokenKeys::of(app, ctx).await?;
     let over = || ApiError::InvalidToken(TokenProblem::LoginOver);
     let profile = app.store.waiting_account(claims.sub, claims.jti, ctx.now).await?.ok_or_else(over)?;

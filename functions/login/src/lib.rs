@@ -2,6 +2,7 @@
 
 use shared::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
+    audit::Factor,
     http::StatusCode,
     id::TokenId,
     mfa_token::{self, MfaToken},
@@ -49,6 +50,7 @@ impl FromFields for LoginRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let LoginRequest { phone, password } = request.read(&app.config)?;
+    ctx.audit.phone(&phone);
     let keys = TokenKeys::of(app, ctx).await?;
     // The attempt is counted before the password is looked at; known and unknown phones cost the same calls and the
     // same hash.
@@ -64,6 +66,10 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         }
         (Err(reached), LoginAttempt::Throttled { .. }) => return Err(reached.into()),
     };
+    ctx.audit.factor(Factor::Password);
+    if let Some(credential) = &credential {
+        ctx.audit.user(credential.user);
+    }
     let (credential, verdict) = compare(app, &password, credential)?;
     let rehashed = match verdict {
         Verdict::Wrong => return Err(ApiError::InvalidCredentials),

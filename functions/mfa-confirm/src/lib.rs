@@ -3,6 +3,7 @@
 use serde::Serialize;
 use shared::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
+    audit::Factor,
     caller::Caller,
     error::TokenProblem,
     http::StatusCode,
@@ -61,6 +62,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     allowed?;
     let sealed = enrolment.ok_or(ApiError::InvalidOtp)?;
     let secret = sealed.open(&keys.totp, user).map_err(|error| ApiError::Internal(error.into()))?;
+    ctx.audit.factor(Factor::Totp);
     let step = secret.step_of(&code, None, ctx.now).ok_or(ApiError::InvalidOtp)?;
 
     let codes = RecoveryCodes::generate()?;

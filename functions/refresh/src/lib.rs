@@ -2,6 +2,7 @@
 
 use shared::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
+    audit::Factor,
     error::TokenProblem,
     http::StatusCode,
     openapi::{BodyProblems, ServerProblems, TokenProblems},
@@ -46,6 +47,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let key = &keys.secret.refresh_token;
     // What we did not make dies here, before anything is read.
     let token = RefreshToken::open(key, &refresh_token).map_err(TokenProblem::from).map_err(ApiError::InvalidToken)?;
+    ctx.audit.factor(Factor::RefreshToken);
+    ctx.audit.session(token.user, token.session);
 
     match app.store.rotate_session(&token, app.config.tokens.refresh_grace, ctx.now).await? {
         Rotation::Next(session) if token.is_of(key, &session.salt) => {

@@ -71,6 +71,7 @@ pub struct PendingRegistrationResponse {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let RegisterRequest { phone, password } = request.read(&app.config)?;
+    ctx.audit.phone(&phone);
 
     let password_hash = app.hasher.hash(&password)?;
     let limit = Limit {
@@ -96,6 +97,7 @@ async fn make_account(
     let user = UserId::generate()?;
     match app.store.register(user, phone, password_hash, limit, ctx.now).await? {
         Registration::Created => {
+            ctx.audit.user(user);
             let account = RegisterResponse { id: user, phone: phone.as_e164().to_owned() };
             Ok(Response::json(StatusCode::CREATED, &account))
         }

@@ -56,7 +56,7 @@ fn folders_packages_binaries_events_and_registry_are_the_templates_functions() {
         let manifest = file(&format!("functions/{name}/Cargo.toml"));
         // Once as the package, once as the binary.
         assert_eq!(manifest.matches(&format!("name = \"{name}\"")).count(), 2, "{name}");
-        assert!(file(&format!("functions/{name}/src/main.rs")).lines().count() <= 11, "{name}: main.rs only starts");
+        assert!(file(&format!("functions/{name}/src/main.rs")).lines().count() <= 12, "{name}: main.rs only starts");
     }
     for name in registry::FUNCTIONS.windows(2).map(|pair| pair[0].0 < pair[1].0) {
         assert!(name, "the registry is in alphabetical order");

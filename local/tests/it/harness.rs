@@ -17,10 +17,12 @@ use shared::{
     app::Witness,
     key_schedule::{KeySchedule, NewKey},
     keys::{SigningAlgorithm, SigningKey},
-    metrics::KeptMetrics,
+    line_log::KeptLines,
     sms::Outbox,
     time::Timestamp,
 };
+
+use crate::log_watch::LogWatch;
 
 /// The origin's example phone, and what it is in E.164.
 pub(crate) const PHONE: &str = "01012345678";
@@ -65,8 +67,10 @@ pub(crate) struct World {
     gateway: Gateway,
     pub(crate) emulator: Emulator,
     pub(crate) outbox: Outbox,
-    pub(crate) metrics: KeptMetrics,
+    pub(crate) metrics: KeptLines,
+    pub(crate) audit_log: KeptLines,
     pub(crate) clock: Clock,
+    log: LogWatch,
 }
 
 impl World {
@@ -106,8 +110,9 @@ impl World {
             domain_name: "latchkey.test".to_owned(),
         };
         let gateway = Gateway::new(setup).unwrap_or_else(|error| panic!("{error}"));
-        let Witness { outbox, metrics } = witness;
-        Self { gateway, emulator, outbox, metrics, clock }
+        let Witness { outbox, metrics, audit_log } = witness;
+        let log = LogWatch::begin(outbox.clone(), [metrics.clone(), audit_log.clone()]);
+        Self { gateway, emulator, outbox, metrics, audit_log, clock, log }
     }
 
     /// With functions that have read their keys already.
@@ -136,6 +141,12 @@ impl World {
     /// Sends a request.
     pub(crate) async fn send(&self, request: Request) -> Reply {
         let Request { method, path, headers, body, source } = request;
+        if let Ok(body) = serde_json::from_slice(&body) {
+            self.log.learn(&body);
+        }
+        if let Some(Ok(authorization)) = headers.get(header::AUTHORIZATION).map(HeaderValue::to_str) {
+            self.log.learn_token(authorization);
+        }
         let mut http = http::Request::new(body);
         *http.method_mut() = method;
         *http.uri_mut() = path.parse().unwrap();
@@ -143,6 +154,7 @@ impl World {
         let answer = self.gateway.handle(http, source).await;
         let (parts, bytes) = answer.response.into_parts();
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        self.log.learn(&body);
         Reply { status: parts.status.as_u16(), headers: parts.headers, body, bytes, function: answer.function }
     }
 

@@ -9,6 +9,7 @@
 )]
 
 mod activate;
+mod audit;
 mod authorizer;
 mod bad_input;
 mod change_password;
@@ -25,6 +26,7 @@ mod jwks;
 mod jwt_attacks;
 mod keyring;
 mod least_privilege;
+mod log_watch;
 mod login;
 mod login_mfa;
 mod logout;

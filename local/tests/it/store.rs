@@ -1,14 +1,17 @@
 //! Use cases of the store in an order that requests cannot be made to run in, and the edge around handlers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use shared::{
-    ApiError, Context,
+    ApiError, App, Context,
+    app::Witness,
+    audit::Audit,
+    config::Config,
     context::SourceAddress,
     id::{ChallengeId, SessionId, UserId},
     keys::Secret,
     otp::{Binding, OtpCode, OtpMac, Purpose},
-    password::PasswordHash,
+    password::{Hasher, PasswordHash},
     phone::Phone,
     refresh_token::SessionSalt,
     runtime::respond,
@@ -165,15 +168,24 @@ async fn a_panic_is_500_and_a_handler_that_never_ends_is_503() {
         user_agent: None,
         language: None,
         origin: "https://latchkey.test".to_owned(),
+        audit: Audit::default(),
     };
-    let panicking = respond(&context, Box::pin(async { panic!("a test's own panic") })).await;
+    let (world, witness) = (World::new(), Witness::default());
+    let me = TEMPLATE.function("me").unwrap();
+    let config = Config::from_variables(&me.environment.clone().into_iter().collect()).unwrap();
+    let hasher = Arc::new(Hasher::new().unwrap());
+    let app = App::new(config, world.emulator.clients_for(me), hasher, Some(witness.clone())).unwrap();
+    let panicking = respond(&app, "me", &context, Box::pin(async { panic!("a test's own panic") })).await;
     assert_eq!(panicking.status(), 500);
     assert_eq!(panicking.headers()["content-type"], "application/problem+json");
-    let hanging = respond(&context, Box::pin(std::future::pending())).await;
+    let hanging = respond(&app, "me", &context, Box::pin(std::future::pending())).await;
     assert_eq!(hanging.status(), 503);
     assert_eq!(hanging.headers()["retry-after"], "2");
-    let refused = respond(&context, Box::pin(async { Err(ApiError::InvalidOtp) })).await;
+    let refused = respond(&app, "me", &context, Box::pin(async { Err(ApiError::InvalidOtp) })).await;
     assert_eq!(refused.status(), 400);
+    // Whatever it was, the audit log has it.
+    let results: Vec<_> = witness.audit_log.take().iter().map(|line| line["result"].clone()).collect();
+    assert_eq!(results, ["internal", "temporarily-unavailable", "invalid-otp"]);
 }
 
 #[tokio::test]
