@@ -26,6 +26,8 @@ pub struct Config {
     pub phones: PhoneRules,
     /// `PASSWORD_*`.
     pub passwords: PasswordRules,
+    /// `LEGACY_HASHES`: whether accounts have hashes of another system. Then every login costs the work of those as well.
+    pub legacy_hashes: bool,
     /// `REQUIRE_ACTIVATION`: whether an account is made only when a code has shown whose the phone is. In production it is,
     /// unless it is said otherwise.
     pub require_activation: bool,
@@ -138,6 +140,7 @@ impl Config {
         let default_country = read.parsed::<Country>("PHONE_DEFAULT_COUNTRY", "EG");
         let allowed_countries = read.list::<Country>("PHONE_ALLOWED_COUNTRIES");
         let min_length = read.number("PASSWORD_MIN_LENGTH", 8, 8..=64);
+        let legacy_hashes = read.one_of("LEGACY_HASHES", &[("off", false), ("bcrypt", true)]);
         let refuse_common = read.one_of("PASSWORD_BLOCKLIST", &[("common", true), ("off", false)]);
         let otp_ttl = read.number("OTP_TTL_SECONDS", 300, 30..=600);
         let resend_cooldown = read.number("OTP_RESEND_COOLDOWN", 1, 1..=600);
@@ -183,6 +186,7 @@ impl Config {
                     min_length: usize::try_from(min_length).unwrap_or(password::MAX_LENGTH),
                     refuse_common: refuse_common.unwrap_or(true),
                 },
+                legacy_hashes: legacy_hashes.unwrap_or(false),
                 require_activation: require_activation.or(is_production).unwrap_or(false),
                 otp: OtpSettings {
                     ttl: Duration::from_secs(otp_ttl),
@@ -407,6 +411,7 @@ mod tests {
             ("PHONE_ALLOWED_COUNTRIES", "EG,??"),
             ("PASSWORD_MIN_LENGTH", "7"),
             ("PASSWORD_BLOCKLIST", "yes"),
+            ("LEGACY_HASHES", "md5"),
             ("OTP_TTL_SECONDS", "601"),
             ("OTP_MAX_ATTEMPTS", "many"),
             ("OTP_EXPOSE", "1"),

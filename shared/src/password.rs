@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     fmt,
+    ops::RangeInclusive,
     sync::{
         Mutex, TryLockError,
         atomic::{AtomicUsize, Ordering},
@@ -138,7 +139,8 @@ fn is_common(lower: &str) -> bool {
     !lower.starts_with('#') && COMMON_PASSWORDS.lines().any(|common| common == lower)
 }
 
-/// A password as it is stored: a PHC string, `$argon2id$v=19$m=19456,t=2,p=1$…`. The only form that becomes an attribute.
+/// A password as it is stored: a PHC string, `$argon2id$v=19$m=19456,t=2,p=1$…`, or the bcrypt hash that another system made
+/// of it, until its owner signs in. The only form that becomes an attribute.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
@@ -148,11 +150,36 @@ impl PasswordHash {
         Self(phc)
     }
 
-    /// The PHC string.
+    /// A hash that another system made with bcrypt.
+    pub fn from_bcrypt(hash: &str) -> Result<Self, NotABcryptHash> {
+        let parts: bcrypt::HashParts = hash.parse().map_err(|_| NotABcryptHash)?;
+        // `$2x$` is of an implementation that was wrong about bytes above 127.
+        if hash.starts_with("$2x$") || !BCRYPT_COSTS.contains(&parts.get_cost()) {
+            return Err(NotABcryptHash);
+        }
+        Ok(Self(hash.to_owned()))
+    }
+
+    fn is_bcrypt(&self) -> bool {
+        self.0.starts_with("$2")
+    }
+
+    /// The stored text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
+
+/// The costs of bcrypt that are taken: with more than 15, one comparison takes seconds.
+const BCRYPT_COSTS: RangeInclusive<u32> = 4..=15;
+
+/// The cost of the origin's hashes.
+const LEGACY_COST: u32 = 12;
+
+/// The text is no bcrypt hash that a login could compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a bcrypt hash ($2a$, $2b$ or $2y$) of a cost from {} to {}", BCRYPT_COSTS.start(), BCRYPT_COSTS.end())]
+pub struct NotABcryptHash;
 
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -180,6 +207,9 @@ pub enum HashError {
     /// Its algorithm or parameters are not argon2's.
     #[error("the stored password hash is not of argon2: {0}")]
     NotArgon2(#[from] argon2::password_hash::Error),
+    /// A bcrypt hash that is not whole.
+    #[error("the stored password hash is not of bcrypt: {0}")]
+    Bcrypt(#[from] bcrypt::BcryptError),
     /// argon2 refused its parameters or its memory.
     #[error("argon2 failed: {0}")]
     Argon2(#[from] argon2::Error),
@@ -235,8 +265,14 @@ impl Hasher {
         self.hash_any(password)
     }
 
-    /// Compares a password with a stored hash, in constant time.
+    /// Compares a password with a stored hash, in constant time. A bcrypt hash is of the first 72 bytes alone, as it was
+    /// where it comes from.
     pub fn verify(&self, password: &Password, stored: &PasswordHash) -> Result<Verdict, HashError> {
+        if stored.is_bcrypt() {
+            let is_right = bcrypt::verify(password.as_bytes(), stored.as_str())?;
+            self.computed.fetch_add(1, Ordering::Relaxed);
+            return Ok(if is_right { Verdict::RightButOutdated } else { Verdict::Wrong });
+        }
         let stored = phc::PasswordHash::new(stored.as_str())?;
         let params = Params::try_from(&stored)?;
         let algorithm = Algorithm::new(stored.algorithm)?;
@@ -254,11 +290,26 @@ impl Hasher {
         })
     }
 
-    /// Does the work of a comparison and throws it away: what an unknown phone costs.
-    pub fn pretend_to_verify(&self, password: &Password) -> Result<(), HashError> {
-        let salt = Salt::new(b"nobody's own salt")?;
-        self.compute(&self.argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN)?;
-        Ok(())
+    /// [`Self::verify`] with the hash that a phone has, or with none, and the same work in either case. While accounts have
+    /// bcrypt hashes of another system (`legacy`), the work of both kinds is done for everybody.
+    pub fn verify_alike(
+        &self,
+        password: &Password,
+        stored: Option<&PasswordHash>,
+        legacy: bool,
+    ) -> Result<Verdict, HashError> {
+        let verdict = stored.map_or(Ok(Verdict::Wrong), |stored| self.verify(password, stored))?;
+        let is_bcrypt = stored.map(PasswordHash::is_bcrypt);
+        // What is computed here is thrown away.
+        if is_bcrypt.is_none() || (legacy && is_bcrypt == Some(true)) {
+            let salt = Salt::new(b"nobody's own salt")?;
+            self.compute(&self.argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN)?;
+        }
+        if legacy && is_bcrypt != Some(true) {
+            bcrypt::hash_with_salt(password.as_bytes(), LEGACY_COST, *b"nobody's salt...")?;
+            self.computed.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(verdict)
     }
 
     fn has_params(&self, params: &Params) -> bool {
@@ -443,10 +494,48 @@ mod tests {
         assert_eq!(verdict("newPass124"), Verdict::Wrong);
     }
 
+    /// Of "newPass123", by Python's bcrypt with cost 4; and of 80 times `x`.
+    const BCRYPT: &str = "$2b$04$eFgsmBJ1cJFp2NiJRGXvquBKZGc.qVEEe7xX0Qos5A8fPB/t3gk5.";
+    const BCRYPT_OF_A_LONG_ONE: &str = "$2b$04$v1A9yubuzIkRLqAJCKEXjuUxBNvffFeyGrKDEKbF.w1UUfa4lFyhS";
+
+    #[test]
+    fn a_bcrypt_hash_of_another_system_verifies_and_says_that_it_is_outdated() {
+        let hasher = Hasher::new().unwrap();
+        let verdict = |typed: &str, stored: &str| {
+            let stored = PasswordHash::from_bcrypt(stored).unwrap();
+            hasher.verify(&Password::parse(typed).unwrap(), &stored).unwrap()
+        };
+        assert_eq!(verdict("newPass123", BCRYPT), Verdict::RightButOutdated);
+        assert_eq!(verdict("newPass124", BCRYPT), Verdict::Wrong);
+        // As it was where it comes from, until the login that replaces it.
+        assert_eq!(verdict(&"x".repeat(100), BCRYPT_OF_A_LONG_ONE), Verdict::RightButOutdated);
+        for wrong in [&BCRYPT[1..], &BCRYPT.replace("$2b$04$", "$2b$16$"), &BCRYPT.replace("$2b", "$2x"), "", "secret"]
+        {
+            assert_eq!(PasswordHash::from_bcrypt(wrong), Err(NotABcryptHash));
+        }
+    }
+
+    #[test]
+    fn whatever_hash_a_phone_has_or_none_the_work_is_the_same() {
+        let hasher = Hasher::new().unwrap();
+        let (password, bcrypt) = (Password::parse("newPass123").unwrap(), PasswordHash::from_bcrypt(BCRYPT).unwrap());
+        let argon2 = hasher.rehash(&password).unwrap();
+        let work = |stored: Option<&PasswordHash>, legacy| {
+            let before = hasher.computed();
+            let verdict = hasher.verify_alike(&password, stored, legacy).unwrap();
+            (verdict, hasher.computed() - before)
+        };
+        assert_eq!(work(Some(&argon2), false), (Verdict::Right, 1));
+        assert_eq!(work(None, false), (Verdict::Wrong, 1));
+        assert_eq!(work(Some(&argon2), true), (Verdict::Right, 2));
+        assert_eq!(work(Some(&bcrypt), true), (Verdict::RightButOutdated, 2));
+        assert_eq!(work(None, true), (Verdict::Wrong, 2));
+    }
+
     #[test]
     fn a_broken_stored_hash_is_an_error_and_not_a_wrong_password() {
         let hasher = Hasher::new().unwrap();
-        for broken in ["", "plain", "$argon2id$v=19$m=19456,t=2,p=1$", "$md5$abc"] {
+        for broken in ["", "plain", "$argon2id$v=19$m=19456,t=2,p=1$", "$md5$abc", "$2b$12$short"] {
             let stored = PasswordHash::from_stored(broken.to_owned());
             assert!(hasher.verify(&Password::parse("newPass123").unwrap(), &stored).is_err(), "{broken:?}");
         }

@@ -109,10 +109,7 @@ async fn second_step(
 
 /// Compares the password; for a phone without an account the same work is done and the answer is the same.
 fn compare(app: &App, password: &Password, credential: Option<Credential>) -> Result<(Credential, Verdict), ApiError> {
-    let Some(credential) = credential else {
-        app.hasher.pretend_to_verify(password)?;
-        return Err(ApiError::InvalidCredentials);
-    };
-    let verdict = app.hasher.verify(password, &credential.password_hash)?;
-    Ok((credential, verdict))
+    let stored = credential.as_ref().map(|credential| &credential.password_hash);
+    let verdict = app.hasher.verify_alike(password, stored, app.config.legacy_hashes)?;
+    credential.map(|credential| (credential, verdict)).ok_or(ApiError::InvalidCredentials)
 }

@@ -55,6 +55,10 @@ struct AccountRecord {
     /// When the account was made.
     #[schema(format = DateTime)]
     created_at: String,
+    /// The identifier that it had in the system that it was imported from, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 42)]
+    legacy_id: Option<i64>,
 }
 
 /// Guesses that were counted.
@@ -165,6 +169,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             phone_verified_at: phone_verified_at.map(Timestamp::to_rfc3339),
             mfa_enabled: profile.mfa_enabled,
             created_at: profile.created_at.to_rfc3339(),
+            legacy_id: profile.legacy_id,
         },
         sign_in_attempts: password.into(),
         second_factor: second_factor.map(Into::into),

@@ -28,6 +28,10 @@ pub struct MeResponse {
     /// When the account was made, RFC 3339.
     #[schema(format = DateTime, example = "2026-11-22T20:16:46Z")]
     created_at: String,
+    /// The identifier that it had in the system that it was imported from, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 42)]
+    legacy_id: Option<i64>,
 }
 
 /// Shows the caller's own account
@@ -48,6 +52,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         phone_verified: profile.phone_verified,
         mfa_enabled: profile.mfa_enabled,
         created_at: profile.created_at.to_rfc3339(),
+        legacy_id: profile.legacy_id,
     };
     Ok(Response::json(StatusCode::OK, &answer))
 }

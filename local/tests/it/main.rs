@@ -22,6 +22,7 @@ mod faults;
 mod flows;
 mod harness;
 mod health;
+mod import;
 mod jwks;
 mod jwt_attacks;
 mod keyring;

@@ -36,7 +36,7 @@ async fn it_tells_everything_that_is_stored_but_secrets() {
 /// which.
 #[tokio::test]
 async fn no_attribute_is_forgotten() {
-    const TOLD: [&str; 24] = [
+    const TOLD: [&str; 25] = [
         "address",
         "attempts",
         "code_ends_at",
@@ -47,6 +47,7 @@ async fn no_attribute_is_forgotten() {
         "failures_since",
         "idle_ends_at",
         "last_used_at",
+        "legacy_id",
         "login_attempted_at",
         "login_failures",
         "mfa_enabled",

@@ -9,8 +9,11 @@ use tokio::{join, try_join};
 use super::{
     Store,
     expression::{ItemUpdate, NewItem, Write},
-    item::{Item, moment, number, text, ttl},
-    keys::{CREATED_AT, DELETED_AT, EPOCH, Key, MFA_ENABLED, NEVER, PASSWORD_HASH, PHONE, PHONE_VERIFIED_AT, USER_ID},
+    item::{Item, integer, moment, number, text, ttl},
+    keys::{
+        CREATED_AT, DELETED_AT, EPOCH, Key, LEGACY_ID, MFA_ENABLED, NEVER, PASSWORD_HASH, PHONE, PHONE_VERIFIED_AT,
+        USER_ID,
+    },
     limits::{Limit, LimitReached},
     sessions::NewSession,
     throttle::{self, Stop},
@@ -99,6 +102,8 @@ pub struct Profile {
     pub mfa_enabled: bool,
     /// When the account was made.
     pub created_at: Timestamp,
+    /// The identifier that it had in the system that it was imported from.
+    pub legacy_id: Option<i64>,
     /// The session epoch: sessions of an earlier one are dead.
     pub epoch: u64,
 }
@@ -115,6 +120,7 @@ impl Profile {
             phone_verified: item.has(PHONE_VERIFIED_AT),
             mfa_enabled: item.flag(MFA_ENABLED),
             created_at: item.moment(CREATED_AT)?,
+            legacy_id: item.optional_integer(LEGACY_ID)?,
             epoch: item.number(EPOCH)?,
         }))
     }
@@ -277,20 +283,26 @@ pub(super) fn change_phone(
     [Write::Update(taken_over), Write::Update(left), Write::Update(moved), Write::Update(stay(user, staying, epoch))]
 }
 
+/// An account to be made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NewAccount<'a> {
+    pub(super) user: UserId,
+    pub(super) phone: &'a Phone,
+    pub(super) password_hash: &'a PasswordHash,
+    pub(super) phone_verified_at: Option<Timestamp>,
+    pub(super) legacy_id: Option<i64>,
+}
+
 /// The writes of a new account, under the condition that the phone has none: the credential first.
-pub(super) fn create(
-    user: UserId,
-    phone: &Phone,
-    password_hash: &PasswordHash,
-    now: Timestamp,
-    phone_verified_at: Option<Timestamp>,
-) -> [Write; 2] {
+pub(super) fn create(new: NewAccount<'_>, now: Timestamp) -> [Write; 2] {
+    let NewAccount { user, phone, password_hash, phone_verified_at, legacy_id } = new;
     let mut attributes = HashMap::from([
         (PHONE.to_owned(), text(phone.as_e164())),
         (CREATED_AT.to_owned(), moment(now)),
         (EPOCH.to_owned(), number(FIRST_EPOCH)),
     ]);
     attributes.extend(phone_verified_at.map(|at| (PHONE_VERIFIED_AT.to_owned(), moment(at))));
+    attributes.extend(legacy_id.map(|id| (LEGACY_ID.to_owned(), integer(id))));
     let credential = new_credential(user, phone, password_hash, FIRST_EPOCH).remove("#mfa_enabled");
     [Write::Update(credential), Write::Create(NewItem { key: Key::profile(user), attributes })]
 }
@@ -366,7 +378,8 @@ impl Store {
         limit: Limit<'_>,
         now: Timestamp,
     ) -> Result<Registration, StoreError> {
-        let [credential, profile] = create(user, phone, password_hash, now, None);
+        let new = NewAccount { user, phone, password_hash, phone_verified_at: None, legacy_id: None };
+        let [credential, profile] = create(new, now);
         match self.transact(vec![credential, profile, Write::Update(limit.charge(now))]).await? {
             Transacted::Committed => Ok(Registration::Created),
             Transacted::Refused(parts) if matches!(parts.get(2), Some(Part::Failed(_))) => {

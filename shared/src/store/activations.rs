@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     CodeIssue, NewCode, PendingCode, Store,
-    accounts::{self, CodeAccount},
+    accounts::{self, CodeAccount, NewAccount},
     codes::{self, COOLED_DOWN},
     expression::{ItemUpdate, Write},
     item::{moment, text, ttl},
@@ -110,7 +110,8 @@ impl Store {
             return Ok(Activation::Outrun);
         };
         let spent = codes::spend(phone, purpose, code, now).remove("#password_hash").remove("#user_id");
-        let [credential, profile] = accounts::create(user, phone, password_hash, now, Some(now));
+        let new = NewAccount { user, phone, password_hash, phone_verified_at: Some(now), legacy_id: None };
+        let [credential, profile] = accounts::create(new, now);
         Ok(match self.transact(vec![Write::Update(spent), credential, profile]).await? {
             Transacted::Committed => Activation::Created(user),
             Transacted::Refused(parts) => match parts.as_slice() {

@@ -142,6 +142,7 @@ impl Store {
             .remove("#phone_verified_at")
             .remove("#mfa_enabled")
             .remove("#created_at")
+            .remove("#legacy_id")
             .set("#deleted_at = :now")
             .set("#expires_at = :expires_at")
             .value(":now", moment(now))

@@ -18,6 +18,11 @@ pub(super) fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
+/// A number that may be below zero.
+pub(super) fn integer(value: i64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
 /// A moment that rules compare with now.
 pub(super) fn moment(value: Timestamp) -> AttributeValue {
     number(value.unix_millis())
@@ -92,6 +97,11 @@ impl Item {
     pub(super) fn number(&self, name: &'static str) -> Result<u64, StoreError> {
         let number = self.0.get(name).and_then(|value| value.as_n().ok());
         number.and_then(|digits| digits.parse().ok()).ok_or(corrupt(name))
+    }
+
+    pub(super) fn optional_integer(&self, name: &'static str) -> Result<Option<i64>, StoreError> {
+        let Some(value) = self.0.get(name) else { return Ok(None) };
+        value.as_n().ok().and_then(|digits| digits.parse().ok()).map(Some).ok_or(corrupt(name))
     }
 
     /// A counter that nobody has raised yet is zero.

@@ -155,6 +155,8 @@ attributes! {
     PHONE = "phone";
     /// When the phone was verified, in Unix milliseconds.
     PHONE_VERIFIED_AT = "phone_verified_at";
+    /// The identifier that the account had in the system that it comes from.
+    LEGACY_ID = "legacy_id";
     /// When the account was deleted, in Unix milliseconds: what holds it is a tombstone.
     DELETED_AT = "deleted_at";
     /// Whether a second factor is on.

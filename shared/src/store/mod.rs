@@ -7,6 +7,7 @@ mod activations;
 mod codes;
 mod deletion;
 mod expression;
+mod imports;
 mod item;
 mod key_set;
 mod keys;
@@ -24,6 +25,7 @@ pub use accounts::{
 pub use activations::{Activation, ActivationIssue};
 pub use codes::{CodeAttempt, CodeIssue, CodeTarget, NewCode, PendingCode, PhoneChange};
 pub use deletion::{AccountDeletion, Guesses, StoredAccount, StoredCode, StoredFactor};
+pub use imports::{Import, ImportedAccount};
 pub use key_set::Publication;
 pub use keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use limits::{Limit, LimitReached};

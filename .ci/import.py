@@ -1,0 +1,152 @@
+"""Moves 10,000 users of the origin's schema to the running dev server with `import`, from SQLite and from PostgreSQL, and
+signs one of each in with the password that they had.
+
+    import.py FOLDER-OF-BINARIES
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+USERS = 10_000
+# What a user cannot be moved for: no phone at all, and three whose phones are two numbers.
+WRONG = [(20_001, "not a phone"), (20_002, "01012000000"), (20_003, "+20 10-1200-0000"), (20_004, None)]
+# Of "mypassword", by passlib with bcrypt 4.0, as the origin calls it.
+BCRYPT = "$2b$12$KRFoFAaF5xtxT3yJoHFp7uWKt63swkb/nIv7Tt2fF6BCZxN4LsW7K"
+COLUMNS = "id INTEGER NOT NULL, phone VARCHAR, hashed_password VARCHAR, otp_hash VARCHAR, PRIMARY KEY (id)"
+
+
+def users(prefix):
+    """As the origin has them: phones in whichever form they were typed in."""
+    for number in range(USERS):
+        national = f"0{prefix}{13_000_000 + number}"
+        yield number + 1, (national, f"+2{national}", f"+20 {prefix}-{13_000_000 + number}")[number % 3], BCRYPT
+
+
+class SQLite:
+    prefix = "10"
+
+    def __init__(self, folder):
+        self.path = folder / "test.db"
+
+    def __enter__(self):
+        with sqlite3.connect(self.path) as database:
+            database.execute(f"CREATE TABLE users ({COLUMNS})")
+            database.executemany("INSERT INTO users (id, phone, hashed_password) VALUES (?, ?, ?)", users(self.prefix))
+        return f"sqlite:///{self.path}"
+
+    def add(self, rows):
+        with sqlite3.connect(self.path) as database:
+            rows = [(number, phone, BCRYPT) for number, phone in rows]
+            database.executemany("INSERT INTO users (id, phone, hashed_password) VALUES (?, ?, ?)", rows)
+
+    def __exit__(self, *_):
+        pass
+
+
+class PostgreSQL:
+    """Debian's, with a folder and a port of its own."""
+
+    prefix = "11"
+
+    def __init__(self, folder):
+        self.folder = folder / "postgresql"
+        binaries = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
+        if not binaries:
+            sys.exit("PostgreSQL is not installed: apt-get install postgresql")
+        self.binaries = binaries[-1]
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = str(free.getsockname()[1])
+
+    def run(self, program, *arguments, **options):
+        # It refuses to run as root.
+        user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        command = [*user, self.binaries / program, *arguments]
+        return subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", text=True, **options)
+
+    def __enter__(self):
+        self.folder.mkdir()
+        if os.geteuid() == 0:
+            # So that it gets through to its folder, and to nothing else there.
+            self.folder.parent.chmod(0o711)
+            shutil.chown(self.folder, "postgres")
+        data = self.folder / "data"
+        self.run("initdb", "--pgdata", data, "--auth", "trust", "--username", "origin")
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        self.run("pg_ctl", "start", "--wait", "-D", data, "-o", options, "-l", self.folder / "log")
+        rows = "".join("\t".join(map(str, row)) + "\n" for row in users(self.prefix))
+        self.sql(f"CREATE TABLE users ({COLUMNS});\nCOPY users (id, phone, hashed_password) FROM stdin;\n{rows}\\.\n")
+        return f"postgresql+psycopg2://origin@127.0.0.1:{self.port}/postgres"
+
+    def sql(self, script):
+        connection = ["-h", "127.0.0.1", "-p", self.port, "-U", "origin", "-v", "ON_ERROR_STOP=1", "postgres"]
+        self.run("psql", *connection, input=script)
+
+    def __exit__(self, *_):
+        self.run("pg_ctl", "stop", "-D", self.folder / "data", "-m", "immediate")
+
+
+def start_dev_server(data):
+    command = ["cargo", "run", "--quiet", "--", "--port", "0", "--data", data]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    for line in server.stdout:
+        if line.startswith("Latchkey is ready on "):
+            return server, line.split()[-1]
+    sys.exit("the dev server did not start")
+
+
+def call(url, body=None, token=None):
+    data = json.dumps(body).encode() if body else None
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    with urllib.request.urlopen(urllib.request.Request(url, data=data, headers=headers), timeout=30) as answer:
+        return json.load(answer)
+
+
+def main(folder):
+    binary = pathlib.Path(folder).resolve() / "import"
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        data, report = scratch / "data", scratch / "left-out.csv"
+        server, url = start_dev_server(data)
+
+        def run(source, *options):
+            command = [binary, "--from", source, "--data", data, "--report", report, *options]
+            started = time.monotonic()
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+            return done.returncode, done.stdout, done.stderr, time.monotonic() - started
+
+        try:
+            for database in (SQLite(scratch), PostgreSQL(scratch)):
+                with database as source:
+                    code, said, errors, took = run(source)
+                    assert code == 0 and f"Moved: {USERS}," in said, said + errors
+                    number = 4_321
+                    old = {"phone": f"0{database.prefix}{13_000_000 + number - 1}", "password": "mypassword"}
+                    token = call(f"{url}/auth/login", old)["access_token"]
+                    assert call(f"{url}/auth/me", token=token)["legacy_id"] == number, "the old id is not kept"
+                    print(f"{type(database).__name__}: {USERS} users in {took:.1f} s, and one signs in", flush=True)
+                    if isinstance(database, SQLite):
+                        # Nothing is written while there are users that cannot be moved, unless it is said so.
+                        database.add([*WRONG, (20_005, "01012000005")])
+                        code, said, errors, _ = run(source)
+                        assert code == 1 and "Nothing was written" in said, said + errors
+                        assert report.read_text().count("\n") == 1 + len(WRONG)
+                        code, said, errors, _ = run(source, "--leave-out")
+                        assert code == 0 and "Moved: 1," in said and f"from before: {USERS}." in said, said + errors
+        finally:
+            server.terminate()
+            server.wait()
+
+
+main(*sys.argv[1:])

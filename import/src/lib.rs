@@ -1,0 +1,286 @@
+//! Moves the users of the origin to Latchkey: `users(id, phone, hashed_password)` of a SQLite, PostgreSQL or MySQL database,
+//! with the passwords that they have.
+//!
+//! In three steps, so that nothing is written before everything was looked at: [`read_users`], [`Plan::of`], [`write`].
+
+use std::collections::{BTreeMap, HashMap};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use shared::{
+    id::UserId,
+    password::PasswordHash,
+    phone::{Phone, PhoneRules},
+    random::RandomError,
+    store::{Import, ImportedAccount, Store, StoreError},
+    time::Timestamp,
+};
+use sqlx::{AnyConnection, Connection, Row, any::AnyRow};
+
+/// How many accounts are written at once.
+const AT_ONCE: usize = 32;
+
+/// What is read of the origin.
+const QUERY: &str = "SELECT id, phone, hashed_password FROM users ORDER BY id";
+
+/// The origin's database cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the users of {database} cannot be read: {source}")]
+pub struct ReadError {
+    /// Which, without its password.
+    database: String,
+    source: sqlx::Error,
+}
+
+/// An account cannot be written. Those before it are.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The table did not answer as it should.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No randomness for an identifier.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+/// A user as the origin has it. Has no `Debug`: there is a hash in it.
+#[derive(Clone)]
+pub struct OriginUser {
+    /// Its identifier.
+    pub id: i64,
+    /// Whatever was taken for a phone.
+    pub phone: Option<String>,
+    /// The bcrypt hash of its password.
+    pub hashed_password: Option<String>,
+}
+
+/// A user that cannot be moved, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its identifier.
+    pub id: i64,
+    /// Its phone, as it is there.
+    pub phone: String,
+    /// Why: a sentence without a subject.
+    pub reason: String,
+}
+
+/// What is to be done.
+#[derive(Default)]
+pub struct Plan {
+    /// Accounts to be made.
+    pub accounts: Vec<ImportedAccount>,
+    /// Users that cannot be moved.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// How many accounts were made.
+    pub created: usize,
+    /// How many were there from an import before.
+    pub already_there: usize,
+    /// Whose phones have other accounts.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Reads every user of the origin's database, by its URL: as the origin was configured with it (SQLAlchemy), or as others
+/// write it.
+pub async fn read_users(url: &str) -> Result<Vec<OriginUser>, ReadError> {
+    sqlx::any::install_default_drivers();
+    let url = as_driver_url(url);
+    let read = async {
+        let mut connection = AnyConnection::connect(&url).await?;
+        let rows = sqlx::query(QUERY).fetch(&mut connection);
+        rows.and_then(async |row: AnyRow| {
+            Ok(OriginUser {
+                id: row.try_get("id")?,
+                phone: row.try_get("phone")?,
+                hashed_password: row.try_get("hashed_password")?,
+            })
+        })
+        .try_collect()
+        .await
+    };
+    read.await.map_err(|source| ReadError { database: without_password(&url), source })
+}
+
+/// The URL as the driver wants it: SQLAlchemy names its own driver (`postgresql+psycopg2://`), and a relative path
+/// begins with a third slash (`sqlite:///./test.db`). A SQLite file is only read, and not made when it is not there.
+fn as_driver_url(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
+    let scheme = scheme.split('+').next().unwrap_or(scheme);
+    if scheme != "sqlite" {
+        return format!("{scheme}://{rest}");
+    }
+    let path = if rest.starts_with("/./") || rest.starts_with("/../") { &rest[1..] } else { rest };
+    let mode = if path.contains('?') { "" } else { "?mode=ro" };
+    format!("sqlite://{path}{mode}")
+}
+
+/// The URL for people to read.
+fn without_password(url: &str) -> String {
+    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
+        Some((scheme, host)) => format!("{scheme}://…@{host}"),
+        None => url.to_owned(),
+    }
+}
+
+impl Plan {
+    /// Reads phones and hashes. Users whose phones turn out to be one number are all left out: nobody here can know which
+    /// of them it belongs to.
+    pub fn of(users: Vec<OriginUser>, rules: &PhoneRules) -> Self {
+        let mut plan = Self::default();
+        let mut by_phone: HashMap<Phone, Vec<(i64, String, PasswordHash)>> = HashMap::new();
+        let mut order = Vec::new();
+        for OriginUser { id, phone, hashed_password } in users {
+            let typed = phone.unwrap_or_default();
+            let read = rules.parse(&typed).map_err(|why| format!("the phone {why}")).and_then(|phone| {
+                let hash = PasswordHash::from_bcrypt(hashed_password.as_deref().unwrap_or_default());
+                Ok((phone, hash.map_err(|why| format!("the password {why}"))?))
+            });
+            match read {
+                Ok((phone, hash)) => {
+                    let users = by_phone.entry(phone.clone()).or_default();
+                    if users.is_empty() {
+                        order.push(phone);
+                    }
+                    users.push((id, typed, hash));
+                }
+                Err(reason) => plan.left_out.push(LeftOut { id, phone: typed, reason }),
+            }
+        }
+        for phone in order {
+            let users = by_phone.remove(&phone).unwrap_or_default();
+            match <[_; 1]>::try_from(users) {
+                Ok([(legacy_id, _, password_hash)]) => {
+                    plan.accounts.push(ImportedAccount { legacy_id, phone, password_hash });
+                }
+                Err(users) => {
+                    let ids: Vec<_> = users.iter().map(|(id, ..)| id.to_string()).collect();
+                    let reason = format!("the phone is that of the users {}", ids.join(", "));
+                    let left_out =
+                        users.into_iter().map(|(id, phone, _)| LeftOut { id, phone, reason: reason.clone() });
+                    plan.left_out.extend(left_out);
+                }
+            }
+        }
+        plan.left_out.sort_by_key(|user| user.id);
+        plan
+    }
+
+    /// How many users are left out for each reason; those whose phones are one number count as one reason.
+    pub fn reasons(&self) -> BTreeMap<&str, usize> {
+        let mut reasons = BTreeMap::new();
+        for user in &self.left_out {
+            let collides = user.reason.starts_with("the phone is that of");
+            let reason = if collides { "the phone is that of several users" } else { user.reason.as_str() };
+            *reasons.entry(reason).or_default() += 1;
+        }
+        reasons
+    }
+}
+
+/// Makes the accounts; calls `each` after every one. What was imported before stays as it is, so that a run that was cut
+/// off goes on when it is started again.
+pub async fn write(
+    accounts: &[ImportedAccount],
+    store: &Store,
+    now: Timestamp,
+    each: impl Fn(),
+) -> Result<Summary, WriteError> {
+    run(accounts, each, async |account| Ok(store.import_account(UserId::generate()?, account, now).await?)).await
+}
+
+/// What [`write()`] would do, by reading alone.
+pub async fn rehearse(accounts: &[ImportedAccount], store: &Store, each: impl Fn()) -> Result<Summary, WriteError> {
+    run(accounts, each, async |account| Ok(store.imported(account).await?.unwrap_or(Import::Created))).await
+}
+
+async fn run(
+    accounts: &[ImportedAccount],
+    each: impl Fn(),
+    import: impl AsyncFn(&ImportedAccount) -> Result<Import, WriteError>,
+) -> Result<Summary, WriteError> {
+    let import = &import;
+    let imports = stream::iter(accounts).map(async |account| Ok::<_, WriteError>((account, import(account).await?)));
+    let done = imports.buffer_unordered(AT_ONCE).inspect_ok(|_| each());
+    let mut summary = done
+        .try_fold(Summary::default(), async |mut summary, (account, import)| {
+            match import {
+                Import::Created => summary.created += 1,
+                Import::AlreadyThere => summary.already_there += 1,
+                Import::PhoneTaken => summary.left_out.push(LeftOut {
+                    id: account.legacy_id,
+                    phone: account.phone.as_e164().to_owned(),
+                    reason: "the phone has another account already".to_owned(),
+                }),
+            }
+            Ok(summary)
+        })
+        .await?;
+    summary.left_out.sort_by_key(|user| user.id);
+    Ok(summary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BCRYPT: &str = "$2b$04$eFgsmBJ1cJFp2NiJRGXvquBKZGc.qVEEe7xX0Qos5A8fPB/t3gk5.";
+
+    fn user(id: i64, phone: &str, hash: &str) -> OriginUser {
+        OriginUser { id, phone: Some(phone.to_owned()), hashed_password: Some(hash.to_owned()) }
+    }
+
+    fn plan(users: Vec<OriginUser>) -> Plan {
+        Plan::of(users, &PhoneRules::new("EG".parse().unwrap(), None))
+    }
+
+    #[test]
+    fn urls_of_sqlalchemy_are_understood() {
+        for (url, expected) in [
+            ("sqlite:///path/test.db", "sqlite:///path/test.db?mode=ro"),
+            ("sqlite:////path/test.db", "sqlite:////path/test.db?mode=ro"),
+            ("sqlite:///./test.db", "sqlite://./test.db?mode=ro"),
+            ("sqlite://test.db?cache=shared", "sqlite://test.db?cache=shared"),
+            ("postgresql+psycopg2://me:pw@host/db", "postgresql://me:pw@host/db"),
+            ("mysql+pymysql://me:pw@host/db", "mysql://me:pw@host/db"),
+        ] {
+            assert_eq!(as_driver_url(url), expected);
+        }
+        assert_eq!(without_password("postgresql://me:p@w@host/db"), "postgresql://…@host/db");
+        assert_eq!(without_password("sqlite://./test.db"), "sqlite://./test.db");
+    }
+
+    #[test]
+    fn phones_are_read_as_everywhere_and_what_cannot_be_is_named() {
+        let plan = plan(vec![
+            user(1, "01012345678", BCRYPT),
+            user(2, "anything", BCRYPT),
+            user(3, "+201112345678", BCRYPT),
+            user(4, "01212345678", "plain text"),
+            OriginUser { id: 5, phone: None, hashed_password: None },
+        ]);
+        let moved: Vec<_> = plan.accounts.iter().map(|user| (user.legacy_id, user.phone.as_e164())).collect();
+        assert_eq!(moved, [(1, "+201012345678"), (3, "+201112345678")]);
+        let left_out: Vec<_> = plan.left_out.iter().map(|user| (user.id, user.reason.as_str())).collect();
+        assert!(left_out[0].1.starts_with("the phone must be") && left_out[1].1.starts_with("the password is not"));
+        assert_eq!(left_out.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [2, 4, 5]);
+        assert!(!format!("{:?}", plan.left_out).contains("plain text"), "no hash is told");
+    }
+
+    #[test]
+    fn of_users_whose_phones_are_one_number_none_is_moved() {
+        let plan = plan(vec![
+            user(7, "01012345678", BCRYPT),
+            user(8, "01112345678", BCRYPT),
+            user(9, "+20 10 1234-5678", BCRYPT),
+        ]);
+        assert_eq!(plan.accounts.len(), 1);
+        let reasons: Vec<_> = plan.left_out.iter().map(|user| (user.id, user.reason.as_str())).collect();
+        let reason = "the phone is that of the users 7, 9";
+        assert_eq!(reasons, [(7, reason), (9, reason)]);
+        assert_eq!(plan.reasons(), [("the phone is that of several users", 2)].into());
+    }
+}

@@ -1,0 +1,161 @@
+//! `cargo run -p import`, as far as it works on the table: the users of the origin and what becomes of them here.
+
+use import::{LeftOut, Plan, Summary, read_users, rehearse, write};
+use local::emulator::Fault;
+use shared::{
+    phone::PhoneRules,
+    store::{ImportedAccount, Store},
+};
+use sqlx::{AnyConnection, Connection};
+
+use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, TEMPLATE, World};
+
+/// Of "mypassword", by Python's bcrypt as the origin calls it, but for a cost of 4.
+const BCRYPT: &str = "$2b$04$2zMEUdZC85CqLhKae.pfeunVXkvrX8VF/p7NPNmesAh7aaykBARri";
+
+/// A database as the origin makes it, with these users.
+async fn database(path: &str, users: &[(i64, &str)]) -> String {
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(&format!("sqlite://{path}?mode=rwc")).await.unwrap();
+    let schema = "CREATE TABLE users (id INTEGER NOT NULL, phone VARCHAR, hashed_password VARCHAR, otp VARCHAR, \
+                  otp_expires_at DATETIME, PRIMARY KEY (id))";
+    sqlx::query(schema).execute(&mut connection).await.unwrap();
+    for (id, phone) in users {
+        let insert = sqlx::query("INSERT INTO users (id, phone, hashed_password) VALUES (?, ?, ?)");
+        insert.bind(*id).bind(*phone).bind(BCRYPT).execute(&mut connection).await.unwrap();
+    }
+    connection.close().await.unwrap();
+    format!("sqlite:///{path}")
+}
+
+fn rules() -> PhoneRules {
+    PhoneRules::new("EG".parse().unwrap(), None)
+}
+
+/// The store as an operator has it: with more rights than any function.
+fn store(world: &World) -> Store {
+    let role = TEMPLATE.function("register").unwrap();
+    Store::new(world.emulator.clients_for(role).dynamodb, TEMPLATE.table.name.clone())
+}
+
+async fn accounts(users: &[(i64, &str)]) -> Vec<ImportedAccount> {
+    let folder = tempfile::tempdir().unwrap();
+    let url = database(folder.path().join("test.db").to_str().unwrap(), users).await;
+    let plan = Plan::of(read_users(&url).await.unwrap(), &rules());
+    assert!(plan.left_out.is_empty());
+    plan.accounts
+}
+
+async fn import(world: &World, accounts: &[ImportedAccount]) -> Summary {
+    write(accounts, &store(world), world.clock.now(), || ()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_user_of_the_origin_signs_in_with_the_old_password_and_gets_a_new_hash() {
+    let world = World::new();
+    let accounts = accounts(&[(42, PHONE)]).await;
+    let rehearsed = rehearse(&accounts, &store(&world), || ()).await.unwrap();
+    assert!(world.items("PHONE#").is_empty(), "a rehearsal writes nothing");
+    assert_eq!(import(&world, &accounts).await, rehearsed);
+
+    world.login(PHONE, "wrong password").await.expect_problem(401, "invalid-credentials");
+    assert_eq!(world.item("PHONE#", "CREDENTIAL")["password_hash"]["S"], BCRYPT);
+    let token = world.token(PASSWORD).await;
+    let me = world.me(&token).await.expect(200);
+    assert_eq!((&me.body["legacy_id"], &me.body["phone_verified"]), (&42.into(), &false.into()));
+    let upgraded = world.item("PHONE#", "CREDENTIAL")["password_hash"]["S"].as_str().unwrap().to_owned();
+    assert!(upgraded.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+    world.login(PHONE, PASSWORD).await.expect(200);
+    assert_eq!(world.item("PHONE#", "CREDENTIAL")["password_hash"]["S"], upgraded, "once is enough");
+    assert_eq!(world.export(&token).await.expect(200).body["account"]["legacy_id"], 42);
+}
+
+#[tokio::test]
+async fn who_asks_for_a_new_password_first_gets_one_too() {
+    let world = World::new();
+    import(&world, &accounts(&[(1, PHONE)]).await).await;
+    let code = world.code(PHONE).await;
+    world.verify_reset(PHONE, &code, NEW_PASSWORD).await.expect(204);
+    world.login(PHONE, PASSWORD).await.expect_problem(401, "invalid-credentials");
+    world.login(PHONE, NEW_PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_same_import_again_changes_nothing() {
+    let world = World::new();
+    let accounts = accounts(&[(1, PHONE), (2, OTHER_PHONE)]).await;
+    assert_eq!(import(&world, &accounts).await, Summary { created: 2, already_there: 0, left_out: vec![] });
+    // Somebody has signed in meanwhile, and has another password.
+    let token = world.token(PASSWORD).await;
+    world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
+    let before = world.items("");
+    assert_eq!(import(&world, &accounts).await, Summary { created: 0, already_there: 2, left_out: vec![] });
+    assert!(world.items("") == before);
+}
+
+#[tokio::test]
+async fn a_phone_that_has_an_account_keeps_it() {
+    let world = World::new();
+    world.register(PHONE, NEW_PASSWORD).await.expect(201);
+    let summary = import(&world, &accounts(&[(1, PHONE), (2, OTHER_PHONE)]).await).await;
+    let reason = "the phone has another account already".to_owned();
+    assert_eq!(summary.left_out, [LeftOut { id: 1, phone: "+201012345678".to_owned(), reason }]);
+    assert_eq!(summary.created, 1);
+    world.login(PHONE, PASSWORD).await.expect_problem(401, "invalid-credentials");
+    assert_eq!(world.me(&world.token(NEW_PASSWORD).await).await.expect(200).body["legacy_id"], serde_json::Value::Null);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_import_that_was_cut_off_goes_on() {
+    let world = World::new();
+    let phones: Vec<_> = (0..100).map(|at| format!("010123456{at:02}")).collect();
+    let users: Vec<_> = (1..).zip(phones.iter().map(String::as_str)).collect();
+    let accounts: Vec<_> = users
+        .iter()
+        .map(|(id, phone)| ImportedAccount {
+            legacy_id: *id,
+            phone: rules().parse(phone).unwrap(),
+            password_hash: shared::password::PasswordHash::from_bcrypt(BCRYPT).unwrap(),
+        })
+        .collect();
+    let written = std::cell::Cell::new(0);
+    let each = || {
+        written.set(written.get() + 1);
+        // From now on nothing gets an answer, although it may be done.
+        if written.get() == 40 {
+            world.emulator.faults().inject("TransactWriteItems", Fault::LostReply, 1000);
+        }
+    };
+    write(&accounts, &store(&world), world.clock.now(), each).await.unwrap_err();
+    world.emulator.faults().clear();
+    let there = world.items("PHONE#").len();
+    assert!((40..100).contains(&there));
+    let summary = import(&world, &accounts).await;
+    assert_eq!((summary.created, summary.already_there), (100 - there, there));
+    assert_eq!(world.items("PHONE#").len(), 100);
+}
+
+/// The time of a login must not tell whose phone was imported, while there are such.
+#[tokio::test]
+async fn with_legacy_hashes_every_login_costs_the_same_work() {
+    let world = World::with(&[("LEGACY_HASHES", "bcrypt")]);
+    import(&world, &accounts(&[(1, PHONE)]).await).await;
+    world.register(OTHER_PHONE, PASSWORD).await.expect(201);
+    for phone in [PHONE, OTHER_PHONE, "01212345678"] {
+        let before = world.hashes();
+        world.login(phone, "wrong password").await.expect_problem(401, "invalid-credentials");
+        assert_eq!(world.hashes() - before, 2, "{phone}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_read_is_named_without_its_password() {
+    for (url, part) in [
+        ("sqlite:///nowhere/test.db", "/nowhere/test.db"),
+        ("postgresql://me:pass-in-url@127.0.0.1:1/x", "127.0.0.1"),
+        ("oracle://x", "oracle"),
+    ] {
+        let error = read_users(url).await.map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(part) && !error.contains("pass-in-url"), "{error}");
+    }
+}

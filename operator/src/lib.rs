@@ -1,0 +1,128 @@
+//! What the operators' commands share: which table they work on, and how they reach it.
+
+use std::{collections::HashMap, fs, path::PathBuf, time::SystemTime};
+
+use aws_config::BehaviorVersion;
+use clap::Args;
+use shared::{
+    app::Clients,
+    aws::{self, AwsEnvironment},
+    config::{Config, ConfigErrors},
+    error::Source,
+    store::Store,
+    time::Timestamp,
+};
+
+/// Where accounts are.
+#[derive(Args, Clone, Debug)]
+pub struct Place {
+    /// The table on AWS (the stack's output `TableName`), by the credentials and the region that the AWS CLI would use
+    /// [default: the data of the dev server that runs here].
+    #[arg(long, value_name = "NAME")]
+    pub table: Option<String>,
+    /// The folder of the dev server's data.
+    #[arg(long, value_name = "DIR", default_value = ".latchkey", conflicts_with = "table")]
+    pub data: PathBuf,
+}
+
+/// A place cannot be reached. One sentence for whoever gave the command.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// No dev server has written there how to reach it.
+    #[error("no dev server keeps its data in {0}: start one with `cargo run`, or name a table on AWS with --table")]
+    NoDevServer(String),
+    /// No region is configured.
+    #[error("no AWS region is set: set AWS_REGION, or a region in ~/.aws/config")]
+    NoRegion,
+    /// The environment has settings that are wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// What the dev server wrote cannot be used.
+    #[error("{0}")]
+    Unusable(Source),
+}
+
+/// A table that can be worked on.
+#[derive(Debug)]
+pub struct Connection {
+    /// The table.
+    pub store: Store,
+    /// The services behind it.
+    pub clients: Clients,
+    /// The settings: the dev server's own, or those of this process's environment.
+    pub config: Config,
+    /// Whether it is the dev server's.
+    pub is_local: bool,
+}
+
+impl Place {
+    /// Reaches it; nothing is asked of it yet.
+    pub async fn connect(&self) -> Result<Connection, PlaceError> {
+        let (variables, clients) = match &self.table {
+            None => self.of_dev_server()?,
+            Some(table) => on_aws(table).await?,
+        };
+        let config = Config::from_variables(&variables)?;
+        let store = Store::new(clients.dynamodb.clone(), config.table_name.clone());
+        Ok(Connection { store, clients, config, is_local: self.table.is_none() })
+    }
+
+    fn of_dev_server(&self) -> Result<(HashMap<String, String>, Clients), PlaceError> {
+        let path = self.data.join("lambda.env");
+        let text = fs::read_to_string(&path).map_err(|_| PlaceError::NoDevServer(self.data.display().to_string()))?;
+        let variables = read_variables(&text);
+        let environment = AwsEnvironment::from_variables(&variables).map_err(PlaceError::Unusable)?;
+        let http = aws::https_client().map_err(PlaceError::Unusable)?;
+        Ok((variables, Clients::new(&environment, &http)))
+    }
+}
+
+/// By the usual chain: environment, profiles, single sign-on, instance roles.
+async fn on_aws(table: &str) -> Result<(HashMap<String, String>, Clients), PlaceError> {
+    let http = aws::https_client().map_err(PlaceError::Unusable)?;
+    let settings = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
+    if settings.region().is_none() {
+        return Err(PlaceError::NoRegion);
+    }
+    let clients = Clients {
+        dynamodb: aws_sdk_dynamodb::Client::new(&settings),
+        secrets: aws_sdk_secretsmanager::Client::new(&settings),
+        sns: aws_sdk_sns::Client::new(&settings),
+    };
+    #[expect(clippy::disallowed_methods, reason = "a command's edge: where its configuration is read")]
+    let mut variables: HashMap<String, String> = std::env::vars().collect();
+    variables.insert("TABLE_NAME".to_owned(), table.to_owned());
+    Ok((variables, clients))
+}
+
+/// Lines of `NAME="value"`, as the dev server writes them.
+fn read_variables(text: &str) -> HashMap<String, String> {
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect()
+}
+
+/// The time.
+pub fn now() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "a command's edge: where the wall clock is read, once")]
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_unix_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_dev_server_wrote_is_read() {
+        let variables = read_variables("A=\"one\"\nB=\"\"\nC=\"a=b\"\n");
+        assert_eq!((variables["A"].as_str(), variables["B"].as_str(), variables["C"].as_str()), ("one", "", "a=b"));
+    }
+
+    #[test]
+    fn without_a_dev_server_it_is_said_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place { table: None, data: folder.path().to_owned() };
+        let error = place.of_dev_server().map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("cargo run") && error.contains("--table"), "{error}");
+    }
+}
