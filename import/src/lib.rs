@@ -1,7 +1,7 @@
 //! Moves the users of the origin to Latchkey: `users(id, phone, hashed_password)` of a SQLite, PostgreSQL or MySQL database,
 //! with the passwords that they have.
 //!
-//! In three steps, so that nothing is written before everything was looked at: [`read_users`], [`Plan::of`], [`write`].
+//! In three steps, so that nothing is written before everything was looked at: [`read_users`], [`Plan::of`], [`write()`].
 
 use std::collections::{BTreeMap, HashMap};
 
