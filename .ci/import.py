@@ -4,7 +4,6 @@ signs one of each in with the password that they had.
     import.py FOLDER-OF-BINARIES
 """
 
-import json
 import os
 import pathlib
 import shutil
@@ -14,10 +13,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from dev_server import ROOT, call, dev_server
+
 USERS = 10_000
 # What a user cannot be moved for: no phone at all, and three whose phones are two numbers.
 WRONG = [(20_001, "not a phone"), (20_002, "01012000000"), (20_003, "+20 10-1200-0000"), (20_004, None)]
@@ -97,28 +95,11 @@ class PostgreSQL:
         self.run("pg_ctl", "stop", "-D", self.folder / "data", "-m", "immediate")
 
 
-def start_dev_server(data):
-    command = ["cargo", "run", "--quiet", "--", "--port", "0", "--data", data]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    for line in server.stdout:
-        if line.startswith("Latchkey is ready on "):
-            return server, line.split()[-1]
-    sys.exit("the dev server did not start")
-
-
-def call(url, body=None, token=None):
-    data = json.dumps(body).encode() if body else None
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    with urllib.request.urlopen(urllib.request.Request(url, data=data, headers=headers), timeout=30) as answer:
-        return json.load(answer)
-
-
 def main(folder):
     binary = pathlib.Path(folder).resolve() / "import"
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         data, report = scratch / "data", scratch / "left-out.csv"
-        server, url = start_dev_server(data)
 
         def run(source, *options):
             command = [binary, "--from", source, "--data", data, "--report", report, *options]
@@ -126,7 +107,7 @@ def main(folder):
             done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
             return done.returncode, done.stdout, done.stderr, time.monotonic() - started
 
-        try:
+        with dev_server("--data", data) as url:
             for database in (SQLite(scratch), PostgreSQL(scratch)):
                 with database as source:
                     code, said, errors, took = run(source)
@@ -144,9 +125,6 @@ def main(folder):
                         assert report.read_text().count("\n") == 1 + len(WRONG)
                         code, said, errors, _ = run(source, "--leave-out")
                         assert code == 0 and "Moved: 1," in said and f"from before: {USERS}." in said, said + errors
-        finally:
-            server.terminate()
-            server.wait()
 
 
 main(*sys.argv[1:])

@@ -4,42 +4,14 @@ algorithm, as docs/protecting-other-apis.md says, and pyotp is the authenticator
     verify.py
 """
 
-import json
-import pathlib
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 
 import jwt
 import pyotp
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from dev_server import call, dev_server
+
 ACCOUNT = {"phone": "01012345678", "password": "mypassword"}
-
-
-def start_dev_server(*options):
-    command = ["cargo", "run", "--quiet", "--", "--memory", "--port", "0", *options]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    for line in server.stdout:
-        if line.startswith("Latchkey is ready on "):
-            return server, line.split()[-1]
-    sys.exit("the dev server did not start")
-
-
-def call(url, body=None, token=None, status=None):
-    """The answer's body, of a success or of this status."""
-    data = json.dumps(body).encode() if body else None
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    request = urllib.request.Request(url, data=data, headers=headers)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            assert status is None or answer.status == status, f"{url}: {answer.status}"
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        assert error.code == status, f"{url}: {error.code}"
-        return json.load(error)
 
 
 def verify(token, keys, issuer, audience="latchkey"):
@@ -58,8 +30,7 @@ def refused(*arguments, **options):
 
 
 def check_tokens(algorithm):
-    server, url = start_dev_server("--env", f"SIGNING_ALGORITHM={algorithm}")
-    try:
+    with dev_server("--memory", "--env", f"SIGNING_ALGORITHM={algorithm}") as url:
         user = call(f"{url}/auth/register", ACCOUNT)["id"]
         token = call(f"{url}/auth/login", ACCOUNT)["access_token"]
 
@@ -74,14 +45,10 @@ def check_tokens(algorithm):
         assert refused(token, keys, "https://attacker.example")
         assert refused(".".join([head, body[:-4] + "AAAA", signature]), keys, metadata["issuer"])
         print(f"PyJWT {jwt.__version__} verifies {algorithm}, and refuses what it should")
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def check_second_factor():
-    server, url = start_dev_server()
-    try:
+    with dev_server("--memory") as url:
         call(f"{url}/auth/register", ACCOUNT)
         token = call(f"{url}/auth/login", ACCOUNT)["access_token"]
         enrolled = call(f"{url}/auth/mfa/enroll", {"password": ACCOUNT["password"]}, token)
@@ -103,9 +70,6 @@ def check_second_factor():
         token = call(f"{url}/auth/login/mfa", second_step | {"code": now})["access_token"]
         assert call(f"{url}/auth/me", token=token)["mfa_enabled"] is True
         print("pyotp's codes sign in, each once")
-    finally:
-        server.terminate()
-        server.wait()
 
 
 for name in ("ES256", "RS256"):

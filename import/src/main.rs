@@ -10,7 +10,7 @@ use std::{
 use clap::Parser;
 use import::{LeftOut, Plan, Summary, read_users, rehearse, write};
 use indicatif::{ProgressBar, ProgressStyle};
-use operator::{Place, now};
+use operator::{Place, in_one_line, now};
 
 /// Moves the users of another system, and their passwords, to Latchkey: `users(id, phone, hashed_password)` with bcrypt
 /// hashes, each of which is replaced by a stronger one when its user first signs in.
@@ -51,18 +51,7 @@ async fn main() -> ExitCode {
 }
 
 fn sentence(error: impl std::error::Error) -> Sentence {
-    let mut sentence = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let more = error.to_string();
-        // Some errors repeat their source.
-        if !sentence.ends_with(&more) {
-            sentence.push_str(": ");
-            sentence.push_str(&more);
-        }
-        source = error.source();
-    }
-    sentence
+    in_one_line(&error)
 }
 
 async fn run(arguments: Arguments) -> Result<ExitCode, Sentence> {

@@ -8,7 +8,6 @@ use std::{
 };
 
 use aws_credential_types::Credentials;
-use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
     orchestrator::{HttpRequest, HttpResponse},
@@ -170,6 +169,15 @@ impl Emulator {
 
     /// Clients with a function's role: they may do what it allows and nothing else.
     pub fn clients_for(&self, function: &template::Function) -> Clients {
+        self.clients(Role { name: function.name.clone(), allowed: Some(function.permissions.clone()) })
+    }
+
+    /// Clients of an operator, who may do everything.
+    pub fn clients_of_operator(&self) -> Clients {
+        self.clients(Role { name: "operator".to_owned(), allowed: None })
+    }
+
+    fn clients(&self, role: Role) -> Clients {
         let environment = AwsEnvironment {
             region: "local".to_owned(),
             credentials: Credentials::new("local", "local", None, None, "local"),
@@ -177,16 +185,8 @@ impl Emulator {
             secrets_manager_endpoint: Some("http://secretsmanager.local".to_owned()),
             sns_endpoint: Some("http://sns.local".to_owned()),
         };
-        Clients::new(&environment, &self.http_client(function))
-    }
-
-    fn http_client(&self, function: &template::Function) -> SharedHttpClient {
-        let connector = SharedHttpConnector::new(Connector {
-            emulator: self.clone(),
-            function: function.name.clone(),
-            allowed: Arc::new(function.permissions.clone()),
-        });
-        http_client_fn(move |_, _| connector.clone())
+        let connector = SharedHttpConnector::new(Connector { emulator: self.clone(), role: Arc::new(role) });
+        Clients::new(&environment, &http_client_fn(move |_, _| connector.clone()))
     }
 
     /// The calls that functions made.
@@ -231,7 +231,7 @@ impl Emulator {
     pub fn answer(&self, target: &Target<'_>, body: &str) -> (u16, String) {
         match target.service {
             Service::SecretsManager => self.secrets.answer(target.operation, body),
-            Service::Sns => self.sns.answer(body),
+            Service::Sns => self.sns.answer(target.operation, body),
             Service::DynamoDb => match self.call(target.operation, body) {
                 Ok(body) => (200, body),
                 Err(error) => (error.status_code(), error.to_json()),
@@ -256,6 +256,7 @@ impl Emulator {
             "CreateTable" => run(body, |request| database.create_table(request)),
             "DeleteItem" => run(body, |request| database.delete_item(request)),
             "DescribeTable" => run(body, |request| database.describe_table(request)),
+            "DescribeTimeToLive" => run(body, |request| database.describe_time_to_live(request)),
             "GetItem" => run(body, |request| database.get_item(request)),
             "PutItem" => run(body, |request| database.put_item(request)),
             "Query" => run(body, |request| database.query(request)),
@@ -268,17 +269,23 @@ impl Emulator {
     }
 }
 
+/// Who calls.
+struct Role {
+    name: String,
+    /// What it allows; none: everything.
+    allowed: Option<BTreeSet<Permission>>,
+}
+
 /// The end of the SDK's wire.
 #[derive(Clone)]
 struct Connector {
     emulator: Emulator,
-    function: String,
-    allowed: Arc<BTreeSet<Permission>>,
+    role: Arc<Role>,
 }
 
 impl std::fmt::Debug for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Connector({})", self.function)
+        write!(f, "Connector({})", self.role.name)
     }
 }
 
@@ -286,9 +293,10 @@ impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let this = self.clone();
         HttpConnectorFuture::new(async move {
-            let target = request.headers().get("x-amz-target").unwrap_or(PUBLISH);
             let body = request.body().bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-            this.answer(target, &body.unwrap_or_default()).await
+            let body = body.unwrap_or_default();
+            let target = request.headers().get("x-amz-target").map_or_else(|| sns_target(&body), str::to_owned);
+            this.answer(&target, &body).await
         })
     }
 }
@@ -297,10 +305,10 @@ impl Connector {
     async fn answer(&self, target: &str, body: &str) -> Result<HttpResponse, ConnectorError> {
         let target = Target::parse(target);
         let permissions = target.permissions(body);
-        if let Some(denied) = permissions.iter().find(|permission| !self.allowed.contains(*permission)) {
-            let Permission { action, resource } = denied;
-            let message =
-                format!("{} may not call {action} on {resource}: template.yaml does not allow it", self.function);
+        let Role { name, allowed } = &*self.role;
+        let is_allowed = |permission| allowed.as_ref().is_none_or(|allowed| allowed.contains(permission));
+        if let Some(Permission { action, resource }) = permissions.iter().find(|permission| !is_allowed(permission)) {
+            let message = format!("{name} may not call {action} on {resource}: template.yaml does not allow it");
             let error = json!({"__type": "com.amazon.coral.service#AccessDeniedException", "message": message});
             return Ok(response(400, error.to_string()));
         }
@@ -314,7 +322,7 @@ impl Connector {
         tokio::task::yield_now().await;
         let (status, answer) = self.emulator.answer(&target, body);
         let ended = self.emulator.calls.next_moment();
-        self.emulator.calls.push(Call { function: self.function.clone(), permissions, started, ended });
+        self.emulator.calls.push(Call { function: name.clone(), permissions, started, ended });
         match fault {
             Some(Fault::LostReply) => Err(lost()),
             _ => Ok(response(status, answer)),
@@ -353,7 +361,7 @@ fn lost() -> ConnectorError {
     ConnectorError::io("the connection broke".into())
 }
 
-/// SNS: what it was asked to send, and what it answers.
+/// SNS: what it was asked to send, what it answers, and how its account is set.
 #[derive(Clone, Default)]
 pub struct Sns(Arc<Mutex<SnsState>>);
 
@@ -361,6 +369,9 @@ pub struct Sns(Arc<Mutex<SnsState>>);
 struct SnsState {
     requests: Vec<String>,
     error: Option<(u16, String)>,
+    is_in_sandbox: bool,
+    /// In US dollars.
+    monthly_spend_limit: Option<u32>,
 }
 
 impl Sns {
@@ -371,19 +382,41 @@ impl Sns {
 
     /// From now on it answers this status and this error, by code and message; none: that it has sent.
     pub fn fail_with(&self, error: Option<(u16, &str, &str)>) {
-        let error = error.map(|(status, code, message)| {
-            let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>");
-            (status, format!("<ErrorResponse>{error}<RequestId>r</RequestId></ErrorResponse>"))
-        });
+        let error = error.map(|(status, code, message)| (status, sns_error(code, message)));
         self.0.lock().unwrap_or_else(PoisonError::into_inner).error = error;
     }
 
-    fn answer(&self, body: &str) -> (u16, String) {
+    /// How its account is set: whether it is in the sandbox, and how many US dollars a month it may spend.
+    pub fn set_account(&self, is_in_sandbox: bool, monthly_spend_limit: Option<u32>) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.requests.push(body.to_owned());
-        let sent = "<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>";
-        state.error.clone().unwrap_or((200, sent.to_owned()))
+        (state.is_in_sandbox, state.monthly_spend_limit) = (is_in_sandbox, monthly_spend_limit);
     }
+
+    fn answer(&self, operation: &str, body: &str) -> (u16, String) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = match operation {
+            "Publish" => {
+                state.requests.push(body.to_owned());
+                "<MessageId>m</MessageId>".to_owned()
+            }
+            "GetSMSSandboxAccountStatus" => format!("<IsInSandbox>{}</IsInSandbox>", state.is_in_sandbox),
+            "GetSMSAttributes" => {
+                let limit = state
+                    .monthly_spend_limit
+                    .map(|dollars| format!("<entry><key>MonthlySpendLimit</key><value>{dollars}</value></entry>"));
+                format!("<attributes>{}</attributes>", limit.unwrap_or_default())
+            }
+            other => return (400, sns_error("InvalidAction", &format!("{other} is not emulated"))),
+        };
+        let answer =
+            format!("<{operation}Response><{operation}Result>{result}</{operation}Result></{operation}Response>");
+        state.error.clone().unwrap_or((200, answer))
+    }
+}
+
+fn sns_error(code: &str, message: &str) -> String {
+    let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>");
+    format!("<ErrorResponse>{error}<RequestId>r</RequestId></ErrorResponse>")
 }
 
 /// A service that is emulated.
@@ -397,8 +430,11 @@ pub enum Service {
     Sns,
 }
 
-/// What stands for SNS's one operation: its protocol has it in the body.
-const PUBLISH: &str = "sns.Publish";
+/// What stands for the target of SNS's requests: its protocol has the operation in the body, a form.
+fn sns_target(body: &str) -> String {
+    let operation = body.split('&').find_map(|member| member.strip_prefix("Action="));
+    format!("sns.{}", operation.unwrap_or_default())
+}
 
 /// What a request asks for: its `x-amz-target`.
 #[derive(Clone, Copy, Debug)]

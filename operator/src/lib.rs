@@ -3,6 +3,7 @@
 use std::{collections::HashMap, fs, path::PathBuf, time::SystemTime};
 
 use aws_config::BehaviorVersion;
+use aws_credential_types::provider::ProvideCredentials;
 use clap::Args;
 use shared::{
     app::Clients,
@@ -34,6 +35,9 @@ pub enum PlaceError {
     /// No region is configured.
     #[error("no AWS region is set: set AWS_REGION, or a region in ~/.aws/config")]
     NoRegion,
+    /// Nobody says who we are.
+    #[error("there are no AWS credentials: set them up as for the AWS CLI (`aws configure`, or AWS_PROFILE)")]
+    NoCredentials,
     /// The environment has settings that are wrong.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
@@ -53,18 +57,23 @@ pub struct Connection {
     pub config: Config,
     /// Whether it is the dev server's.
     pub is_local: bool,
+    /// Who is working on it: the access key on AWS, which CloudTrail knows; else the user of this machine.
+    pub operator: String,
 }
 
 impl Place {
     /// Reaches it; nothing is asked of it yet.
     pub async fn connect(&self) -> Result<Connection, PlaceError> {
-        let (variables, clients) = match &self.table {
-            None => self.of_dev_server()?,
+        let (variables, clients, operator) = match &self.table {
+            None => {
+                let (variables, clients) = self.of_dev_server()?;
+                (variables, clients, user_of_this_machine())
+            }
             Some(table) => on_aws(table).await?,
         };
         let config = Config::from_variables(&variables)?;
         let store = Store::new(clients.dynamodb.clone(), config.table_name.clone());
-        Ok(Connection { store, clients, config, is_local: self.table.is_none() })
+        Ok(Connection { store, clients, config, is_local: self.table.is_none(), operator })
     }
 
     fn of_dev_server(&self) -> Result<(HashMap<String, String>, Clients), PlaceError> {
@@ -78,12 +87,14 @@ impl Place {
 }
 
 /// By the usual chain: environment, profiles, single sign-on, instance roles.
-async fn on_aws(table: &str) -> Result<(HashMap<String, String>, Clients), PlaceError> {
+async fn on_aws(table: &str) -> Result<(HashMap<String, String>, Clients, String), PlaceError> {
     let http = aws::https_client().map_err(PlaceError::Unusable)?;
     let settings = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
     if settings.region().is_none() {
         return Err(PlaceError::NoRegion);
     }
+    let credentials = settings.credentials_provider().ok_or(PlaceError::NoCredentials)?;
+    let credentials = credentials.provide_credentials().await.map_err(|_| PlaceError::NoCredentials)?;
     let clients = Clients {
         dynamodb: aws_sdk_dynamodb::Client::new(&settings),
         secrets: aws_sdk_secretsmanager::Client::new(&settings),
@@ -92,13 +103,35 @@ async fn on_aws(table: &str) -> Result<(HashMap<String, String>, Clients), Place
     #[expect(clippy::disallowed_methods, reason = "a command's edge: where its configuration is read")]
     let mut variables: HashMap<String, String> = std::env::vars().collect();
     variables.insert("TABLE_NAME".to_owned(), table.to_owned());
-    Ok((variables, clients))
+    Ok((variables, clients, format!("aws:{}", credentials.access_key_id())))
+}
+
+fn user_of_this_machine() -> String {
+    #[expect(clippy::disallowed_methods, reason = "a command's edge: where its configuration is read")]
+    let user = std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned());
+    format!("local:{user}")
 }
 
 /// Lines of `NAME="value"`, as the dev server writes them.
 fn read_variables(text: &str) -> HashMap<String, String> {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     pairs.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect()
+}
+
+/// An error and its sources, in one line.
+pub fn in_one_line(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        // Some errors repeat their source.
+        if !line.ends_with(&more) {
+            line.push_str(": ");
+            line.push_str(&more);
+        }
+        source = error.source();
+    }
+    line
 }
 
 /// The time.

@@ -46,6 +46,7 @@ struct Findings {
     user: Option<UserId>,
     session: Option<SessionId>,
     phone: Option<Phone>,
+    reason: Option<&'static str>,
 }
 
 impl Audit {
@@ -65,6 +66,11 @@ impl Audit {
         (findings.user, findings.session) = (Some(user), Some(session));
     }
 
+    /// Why it is refused, when the answer must not say it.
+    pub fn reason(&self, reason: &'static str) {
+        self.findings().reason = Some(reason);
+    }
+
     /// The phone that the request names.
     pub fn phone(&self, phone: &Phone) {
         self.findings().phone = Some(phone.clone());
@@ -82,12 +88,13 @@ impl Audit {
             time: of.now.to_rfc3339(),
             event: of.event,
             result: outcome.result,
-            reason: outcome.reason,
+            reason: outcome.reason.or(findings.reason),
             factors: findings.factors,
             user: findings.user,
             session: findings.session,
             phone: findings.phone.zip(key).map(|(phone, key)| pseudonym(key, &phone)),
             address: of.address,
+            operator: of.operator,
             request_id: of.request_id,
         }
     }
@@ -101,7 +108,9 @@ pub struct Circumstances<'a> {
     /// When.
     pub now: Timestamp,
     /// From which network address.
-    pub address: String,
+    pub address: Option<String>,
+    /// Which operator did it, if one did.
+    pub operator: Option<&'a str>,
     /// In which request.
     pub request_id: &'a str,
 }
@@ -116,6 +125,13 @@ pub struct Outcome<'a> {
 impl Outcome<'_> {
     /// It was done.
     pub const SUCCESS: Self = Self { result: SUCCESS, reason: None };
+}
+
+impl<'a> Outcome<'a> {
+    /// It was not, for what has this name.
+    pub const fn of(result: &'a str) -> Self {
+        Self { result, reason: None }
+    }
 }
 
 impl<'a> From<&'a ApiError> for Outcome<'a> {
@@ -145,7 +161,10 @@ pub struct Line<'a> {
     session: Option<SessionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     phone: Option<String>,
-    address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator: Option<&'a str>,
     request_id: &'a str,
 }
 
@@ -173,7 +192,8 @@ mod tests {
         let of = |request_id| Circumstances {
             event: "login",
             now: Timestamp::from_unix_seconds(1_795_378_606),
-            address: "203.0.113.7".to_owned(),
+            address: Some("203.0.113.7".to_owned()),
+            operator: None,
             request_id,
         };
         let refused = ApiError::login_throttled(std::time::Duration::from_secs(2));

@@ -155,8 +155,8 @@ const UNAUDITED: [&str; 2] = ["jwks", "openid-configuration"];
 pub async fn respond(app: &App, function: &str, ctx: &Context, handling: HandlerFuture<'_>) -> http::Response<Body> {
     let result = guard(&ctx.request_id, handling).await;
     if !UNAUDITED.contains(&function) {
-        let address = ctx.source.to_string();
-        let of = Circumstances { event: function, now: ctx.now, address, request_id: &ctx.request_id };
+        let (address, request_id) = (Some(ctx.source.to_string()), ctx.request_id.as_str());
+        let of = Circumstances { event: function, now: ctx.now, address, operator: None, request_id };
         app.write_audit_event(&ctx.audit, of, result.as_ref().map_or_else(Outcome::from, |_| Outcome::SUCCESS));
     }
     into_lambda(ctx, result)

@@ -73,7 +73,8 @@ pub async fn handle(app: &App, invocation: &Invocation, event: Value) -> Result<
     let of = Circumstances {
         event: env!("CARGO_PKG_NAME"),
         now: invocation.now,
-        address: SourceAddress::parse(&request.context.http.source_ip).to_string(),
+        address: Some(SourceAddress::parse(&request.context.http.source_ip).to_string()),
+        operator: None,
         request_id: &invocation.request_id,
     };
     app.write_audit_event(&audit, of, caller.as_ref().map_or_else(Outcome::from, |_| Outcome::SUCCESS));

@@ -73,6 +73,11 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let (credential, verdict) = compare(app, &password, credential)?;
     let rehashed = match verdict {
         Verdict::Wrong => return Err(ApiError::InvalidCredentials),
+        _ if credential.disabled_at.is_some() => {
+            // Neither rehashed nor cleared: a stranger could tell it from a wrong one.
+            ctx.audit.reason("disabled");
+            return Err(ApiError::InvalidCredentials);
+        }
         Verdict::Right => None,
         Verdict::RightButOutdated => Some(app.hasher.rehash(&password)?),
     };

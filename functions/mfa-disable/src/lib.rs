@@ -51,7 +51,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         return Err(ApiError::NotFound);
     }
     caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
-    match app.store.switch_factor_off(&caller.profile, caller.session).await? {
+    match app.store.switch_factor_off(&caller.profile, Some(caller.session)).await? {
         FactorChange::Done => Ok(Response::no_content()),
         FactorChange::Outrun => Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
     }

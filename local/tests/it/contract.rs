@@ -165,6 +165,21 @@ fn the_readmes_defaults_are_the_templates() {
     }
 }
 
+/// What operators' commands are told by the stack is what its functions are told.
+#[test]
+fn operators_have_the_settings_of_the_functions() {
+    let template = file("template.yaml");
+    let (_, output) = template.split_once("  OperatorEnvironment:\n").unwrap();
+    let (_, lines) = output.split_once("Value: !Sub |\n").unwrap();
+    let lines: Vec<_> = lines.lines().take_while(|line| line.starts_with("      ")).collect();
+    assert!(lines.len() > 5);
+    for line in lines {
+        let setting = line.trim().strip_suffix("}\"").and_then(|line| line.split_once("=\"${"));
+        let (name, source) = setting.unwrap_or_else(|| panic!("{line} is not as a shell reads it"));
+        assert!(template.contains(&format!("{name}: !Ref {source}\n")), "no function has this {name}");
+    }
+}
+
 #[test]
 fn every_route_that_hashes_or_sends_has_a_rate_of_its_own() {
     let settings = &TEMPLATE.source["Resources"]["HttpApi"]["Properties"]["RouteSettings"];

@@ -9,6 +9,7 @@
 )]
 
 mod activate;
+mod admin;
 mod audit;
 mod authorizer;
 mod bad_input;

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     error::Source,
-    keyring::{Keyring, KeyringError},
+    keyring::Keyring,
     otp::{OtpCode, Purpose},
     phone::{Country, Phone},
     time::Timestamp,
@@ -182,7 +182,6 @@ impl Sms {
 
     /// Sends one message.
     pub async fn send(&self, settings: &SmsSettings, keyring: &Keyring, message: Message) -> Delivery {
-        let (sender, api) = (settings.senders.of(&message.to), settings.api_url.as_deref());
         let (to, text) = (message.to.as_e164(), message.text.as_str());
         match self {
             // The one place where a code may reach a log, and what `SMS_PROVIDER=log` is for.
@@ -194,41 +193,54 @@ impl Sms {
                 outbox.push(message);
                 Delivery::Sent
             }
-            Self::Sns(client) => sns::send(client, sender, settings.max_price.as_deref(), to, text).await,
+            Self::Sns(client) => {
+                sns::send(client, settings.senders.of(&message.to), settings.max_price.as_deref(), to, text).await
+            }
             Self::Api(provider, poster) => {
-                let credentials = match keyring.sms_credentials(message.at).await {
-                    Ok(credentials) => credentials,
-                    Err(error) => return Delivery::NotSent(why_no_credentials(&error)),
-                };
-                match (provider, sender, api) {
-                    (Provider::Twilio, Some(sender), _) => match read(&credentials) {
-                        Ok(credentials) => twilio::send(poster, api, &credentials, sender, to, text).await,
-                        Err(why) => why,
-                    },
-                    (Provider::Vonage, Some(sender), _) => match read(&credentials) {
-                        Ok(credentials) => vonage::send(poster, api, &credentials, sender, to, text).await,
-                        Err(why) => why,
-                    },
-                    (Provider::Http, _, Some(url)) => match read(&credentials) {
-                        Ok(credentials) => webhook::send(poster, url, &credentials, sender, &message).await,
-                        Err(why) => why,
-                    },
-                    _ => Delivery::NotSent("there is no sender for the country, or no address".to_owned()),
-                }
+                by_api(*provider, poster, settings, keyring, &message).await.unwrap_or_else(Delivery::NotSent)
             }
         }
     }
 }
 
-/// What serde says of a value may repeat it.
-fn read<T: DeserializeOwned>(credentials: &str) -> Result<T, Delivery> {
-    serde_json::from_str(credentials).map_err(|_| {
-        Delivery::NotSent("the secret of SMS_CREDENTIALS_ARN is not as docs/sms.md describes it".to_owned())
-    })
+/// Sends a message by a provider's HTTP API; says why it was not even tried.
+async fn by_api(
+    provider: Provider,
+    poster: &HttpsPoster,
+    settings: &SmsSettings,
+    keyring: &Keyring,
+    message: &Message,
+) -> Result<Delivery, String> {
+    let (sender, api) = (settings.senders.of(&message.to), settings.api_url.as_deref());
+    let (to, text) = (message.to.as_e164(), message.text.as_str());
+    let credentials = keyring.sms_credentials(message.at).await;
+    let credentials = credentials.map_err(|error| format!("its credentials cannot be read: {error}"))?;
+    match (provider, sender, api) {
+        (Provider::Twilio, Some(sender), _) => {
+            Ok(twilio::send(poster, api, &read(&credentials)?, sender, to, text).await)
+        }
+        (Provider::Vonage, Some(sender), _) => {
+            Ok(vonage::send(poster, api, &read(&credentials)?, sender, to, text).await)
+        }
+        (Provider::Http, _, Some(url)) => Ok(webhook::send(poster, url, &read(&credentials)?, sender, message).await),
+        _ => Err("there is no sender for the country, or no address".to_owned()),
+    }
 }
 
-fn why_no_credentials(error: &KeyringError) -> String {
-    format!("its credentials cannot be read: {error}")
+/// Whether the credentials that a secret holds are those of this provider; says why not, without repeating them.
+pub fn check_credentials(provider: Provider, credentials: &str) -> Result<(), String> {
+    match provider {
+        Provider::Log | Provider::Sns => Ok(()),
+        Provider::Twilio => read::<twilio::Credentials>(credentials).map(|_| ()),
+        Provider::Vonage => read::<vonage::Credentials>(credentials).map(|_| ()),
+        Provider::Http => read::<webhook::Credentials>(credentials).map(|_| ()),
+    }
+}
+
+/// What serde says of a value may repeat it.
+fn read<T: DeserializeOwned>(credentials: &str) -> Result<T, String> {
+    serde_json::from_str(credentials)
+        .map_err(|_| "the secret of SMS_CREDENTIALS_ARN is not as docs/sms.md describes it".to_owned())
 }
 
 /// One text message.

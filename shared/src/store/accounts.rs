@@ -11,8 +11,8 @@ use super::{
     expression::{ItemUpdate, NewItem, Write},
     item::{Item, integer, moment, number, text, ttl},
     keys::{
-        CREATED_AT, DELETED_AT, EPOCH, Key, LEGACY_ID, MFA_ENABLED, NEVER, PASSWORD_HASH, PHONE, PHONE_VERIFIED_AT,
-        USER_ID,
+        CREATED_AT, DELETED_AT, DISABLED_AT, EPOCH, Key, LEGACY_ID, MFA_ENABLED, NEVER, PASSWORD_HASH, PHONE,
+        PHONE_VERIFIED_AT, USER_ID,
     },
     limits::{Limit, LimitReached},
     sessions::NewSession,
@@ -43,6 +43,8 @@ pub struct Credential {
     pub epoch: u64,
     /// Whether a second factor is on: then the password alone signs nobody in.
     pub mfa_enabled: bool,
+    /// When an operator disabled the account: then nobody signs in to it.
+    pub disabled_at: Option<Timestamp>,
 }
 
 /// An account as a code is bound to it: the code dies with the epoch.
@@ -85,6 +87,7 @@ impl Credential {
             password_hash: PasswordHash::from_stored(item.text(PASSWORD_HASH)?.to_owned()),
             epoch: item.number(EPOCH)?,
             mfa_enabled: item.flag(MFA_ENABLED),
+            disabled_at: item.optional_moment(DISABLED_AT)?,
         }))
     }
 }
@@ -475,8 +478,9 @@ impl Store {
     }
 }
 
-/// The account behind a phone, as a code is bound to it.
+/// The account behind a phone, as a code is bound to it. One that is disabled gets none.
 pub(super) fn account(credential: Option<&Item>) -> Result<Option<CodeAccount>, StoreError> {
     let credential = credential.map(Credential::read).transpose()?.flatten();
+    let credential = credential.filter(|credential| credential.disabled_at.is_none());
     Ok(credential.as_ref().map(CodeAccount::from))
 }

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{
-    id::{SessionId, TokenId, UserId},
+    id::{OperationId, SessionId, TokenId, UserId},
     otp::Purpose,
     phone::Phone,
+    time::Timestamp,
 };
 
 /// The name of the partition key.
@@ -21,6 +22,15 @@ pub const TTL_ATTRIBUTE: &str = "expires_at";
 /// What a credential that stays holds instead of a TTL: DynamoDB collects items whose TTL attribute is a number only.
 /// So one expression, `if_not_exists`, can give a ghost its end without giving a user one.
 pub(super) const NEVER: &str = "never";
+
+/// What partition keys of phones begin with.
+pub(super) const PHONE_PREFIX: &str = "PHONE#";
+
+/// What partition keys of users begin with.
+pub(super) const USER_PREFIX: &str = "USER#";
+
+/// The sort key of a credential.
+pub(super) const CREDENTIAL_SORT: &str = "CREDENTIAL";
 
 /// The sort key of a user's profile.
 pub(super) const PROFILE_SORT: &str = "PROFILE";
@@ -47,7 +57,7 @@ pub(super) struct Key {
 impl Key {
     /// All that a login must know: password hash, epoch, throttle. A phone without an account has a ghost here.
     pub(super) fn credential(phone: &Phone) -> Self {
-        Self { partition: phone_partition(phone), sort: "CREDENTIAL".to_owned() }
+        Self { partition: phone_partition(phone), sort: CREDENTIAL_SORT.to_owned() }
     }
 
     /// The open code of a phone for a purpose, and the failures of its window.
@@ -101,6 +111,13 @@ impl Key {
         Self { partition: "KEYS".to_owned(), sort: "JWKS".to_owned() }
     }
 
+    /// What an operator did, by month and moment.
+    pub(super) fn audit(at: Timestamp, operation: OperationId) -> Self {
+        let moment = at.to_rfc3339();
+        let month = moment.get(..7).unwrap_or_default();
+        Self { partition: format!("AUDIT#{month}"), sort: format!("{moment}#{operation}") }
+    }
+
     /// A counter of one window.
     pub(super) fn limit(bucket: &str, subject: &str, window: u64) -> Self {
         Self { partition: format!("LIMIT#{bucket}#{subject}"), sort: window.to_string() }
@@ -122,11 +139,11 @@ impl Key {
 }
 
 fn phone_partition(phone: &Phone) -> String {
-    format!("PHONE#{}", phone.as_e164())
+    format!("{PHONE_PREFIX}{}", phone.as_e164())
 }
 
 pub(super) fn user_partition(user: UserId) -> String {
-    format!("USER#{user}")
+    format!("{USER_PREFIX}{user}")
 }
 
 macro_rules! attributes {
@@ -157,6 +174,10 @@ attributes! {
     PHONE_VERIFIED_AT = "phone_verified_at";
     /// The identifier that the account had in the system that it comes from.
     LEGACY_ID = "legacy_id";
+    /// When an operator disabled the account, in Unix milliseconds.
+    DISABLED_AT = "disabled_at";
+    /// An audit event, as the log would have it.
+    AUDIT_LINE = "audit_line";
     /// When the account was deleted, in Unix milliseconds: what holds it is a tombstone.
     DELETED_AT = "deleted_at";
     /// Whether a second factor is on.

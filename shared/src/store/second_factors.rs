@@ -225,19 +225,23 @@ impl Store {
         .await
     }
 
-    /// Switches the second factor off, recovery codes included, and ends every session but one.
-    pub async fn switch_factor_off(&self, profile: &Profile, staying: SessionId) -> Result<FactorChange, StoreError> {
+    /// Switches the second factor off, recovery codes included, and ends every session but the one that stays, if one does.
+    pub async fn switch_factor_off(
+        &self,
+        profile: &Profile,
+        staying: Option<SessionId>,
+    ) -> Result<FactorChange, StoreError> {
         let (user, epoch) = (profile.user, profile.epoch);
         let factor = ItemDeletion::new(Key::second_factor(user)).when("attribute_exists(#totp_secret)");
         let credential = accounts::raise_credential_epoch(&profile.phone, user, epoch).remove("#op");
         let raised = accounts::raise_epoch(user, &profile.phone, epoch);
-        self.change_factor(vec![
+        let mut writes = vec![
             Write::Delete(factor),
             Write::Update(credential.remove("#mfa_enabled")),
             Write::Update(raised.remove("#mfa_enabled")),
-            Write::Update(accounts::stay(user, staying, epoch)),
-        ])
-        .await
+        ];
+        writes.extend(staying.map(|session| Write::Update(accounts::stay(user, session, epoch))));
+        self.change_factor(writes).await
     }
 
     async fn change_factor(&self, writes: Vec<Write>) -> Result<FactorChange, StoreError> {

@@ -235,6 +235,18 @@ impl Store {
         Ok(items)
     }
 
+    /// Reads everything, page by page: for operators alone.
+    pub(super) async fn for_each_item(
+        &self,
+        mut each: impl FnMut(&Item) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut items = self.client.scan().table_name(&self.table).into_paginator().items().send();
+        while let Some(item) = items.next().await {
+            each(&Item::from(item?))?;
+        }
+        Ok(())
+    }
+
     /// Does all of the writes or none. One `ClientRequestToken` for all tries, so that a lost reply is not a second
     /// transaction (SECURITY 2.1, rule 3).
     pub(super) async fn transact(&self, writes: Vec<Write>) -> Result<Transacted, StoreError> {

@@ -1,0 +1,41 @@
+"""The dev server, as the other scripts here use it."""
+
+import contextlib
+import json
+import pathlib
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@contextlib.contextmanager
+def dev_server(*options):
+    """`cargo run` on a free port, until the block ends: its address."""
+    command = ["cargo", "run", "--quiet", "--", "--port", "0", *options]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        for line in server.stdout:
+            if line.startswith("Latchkey is ready on "):
+                yield line.split()[-1]
+                return
+        sys.exit("the dev server did not start")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def call(url, body=None, token=None, status=None):
+    """The answer's body, of a success or of this status."""
+    data = json.dumps(body).encode() if body else None
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    request = urllib.request.Request(url, data=data, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert status is None or answer.status == status, f"{url}: {answer.status}"
+            return json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as error:
+        assert error.code == status, f"{url}: {error.code}"
+        return json.load(error)

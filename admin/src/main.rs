@@ -1,0 +1,175 @@
+//! `cargo run -p admin`: operators' commands.
+
+use std::{
+    io::{self, BufRead, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use admin::{
+    doctor::{self, Finding},
+    users::{self, Action, Desk},
+};
+use clap::{Parser, Subcommand, ValueEnum};
+use operator::{Connection, Place, in_one_line, now};
+use shared::{keyring::Keyring, phone::Phone};
+
+/// What operators do with Latchkey: by default with the data of the dev server that runs here; with --table on AWS.
+#[derive(Parser)]
+#[command(name = "admin", version)]
+struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// An account, by its phone.
+    User {
+        /// What is to be done with it.
+        action: UserAction,
+        /// Its phone, in any spelling.
+        phone: String,
+        /// Do not ask first.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Count accounts, sessions and more, by reading the whole table.
+    Stats,
+    /// Look whether table, keys, secrets, text messages and clock are in order.
+    Doctor,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum UserAction {
+    /// Show it.
+    Show,
+    /// Let nobody sign in to it, and end every session.
+    Disable,
+    /// Let its owner sign in again.
+    Enable,
+    /// End every session.
+    EndSessions,
+    /// Take its second factor off, and end every session.
+    ResetMfa,
+    /// Delete it.
+    Delete,
+}
+
+impl From<UserAction> for Action {
+    fn from(action: UserAction) -> Self {
+        match action {
+            UserAction::Show => Self::Show,
+            UserAction::Disable => Self::Disable,
+            UserAction::Enable => Self::Enable,
+            UserAction::EndSessions => Self::EndSessions,
+            UserAction::ResetMfa => Self::ResetMfa,
+            UserAction::Delete => Self::Delete,
+        }
+    }
+}
+
+/// One sentence for whoever started it.
+type Sentence = String;
+
+fn sentence(error: impl std::error::Error) -> Sentence {
+    in_one_line(&error)
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Arguments { place, command } = Arguments::parse();
+    let done = match place.connect().await.map_err(sentence) {
+        Err(sentence) => Err(sentence),
+        Ok(connection) => match command {
+            Command::User { action, phone, yes } => user(&connection, action.into(), &phone, yes).await,
+            Command::Stats => stats(&connection).await,
+            Command::Doctor => Ok(doctor(&connection).await),
+        },
+    };
+    done.unwrap_or_else(|sentence| {
+        eprintln!("admin: {sentence}");
+        ExitCode::FAILURE
+    })
+}
+
+fn say(line: &str) {
+    // Whoever closed the pipe does not want to know.
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+async fn user(connection: &Connection, action: Action, typed: &str, yes: bool) -> Result<ExitCode, Sentence> {
+    let phone = connection.config.phones.parse(typed).map_err(|why| format!("the phone {why}"))?;
+    if let Some(warning) = action.warning()
+        && !yes
+        && !confirmed(&phone, warning)?
+    {
+        say("Nothing was done.");
+        return Ok(ExitCode::FAILURE);
+    }
+    let keyring = Keyring::new(connection.store.clone(), connection.clients.secrets.clone(), &connection.config.keys);
+    let secret = match keyring.secret(now()).await {
+        Ok(secret) => Some(secret),
+        Err(error) => {
+            eprintln!("admin: the audit event will not name the phone: {}", in_one_line(&error));
+            None
+        }
+    };
+    let desk = Desk {
+        store: &connection.store,
+        config: &connection.config,
+        secret: secret.as_deref(),
+        operator: &connection.operator,
+        now: now(),
+    };
+    let done = users::act(desk, action, &phone, |event| eprintln!("{event}")).await;
+    say(&done.map_err(sentence)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks whoever sits at the terminal.
+fn confirmed(phone: &Phone, warning: &str) -> Result<bool, Sentence> {
+    if !io::stdin().is_terminal() {
+        return Err("there is nobody to ask; say --yes if it is to be done without".to_owned());
+    }
+    eprint!("The account of {}. {warning} Go on? [y/N] ", phone.as_e164());
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).map_err(sentence)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+async fn stats(connection: &Connection) -> Result<ExitCode, Sentence> {
+    let stats = connection.store.stats().await.map_err(sentence)?;
+    for (name, count) in [
+        ("accounts", stats.accounts),
+        ("  verified", stats.verified),
+        ("  with a second factor", stats.with_second_factor),
+        ("  disabled", stats.disabled),
+        ("  imported", stats.imported),
+        ("  with a legacy hash", stats.with_legacy_hash),
+        ("sessions", stats.sessions),
+        ("tombstones", stats.tombstones),
+        ("items", stats.items),
+    ] {
+        say(&format!("{name:24}{count:>10}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn doctor(connection: &Connection) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for (what, finding) in doctor::examine(connection, now()).await {
+        let (mark, why) = match finding {
+            Finding::Fine(why) => ("ok", why),
+            Finding::Doubtful(why) => ("look", why),
+            Finding::Skipped(why) => ("-", why),
+            Finding::Wrong(why) => {
+                code = ExitCode::FAILURE;
+                ("WRONG", why)
+            }
+        };
+        say(&format!("{mark:7}{what:17}{why}"));
+    }
+    code
+}

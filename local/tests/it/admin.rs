@@ -1,0 +1,386 @@
+//! `cargo run -p admin`, as far as it works on the table: what operators do with accounts, and what they are told.
+
+use std::{collections::HashMap, sync::Mutex, time::Duration};
+
+use admin::{
+    doctor::{self, Finding},
+    users::{self, Action, Desk},
+};
+use local::emulator::Fault;
+use operator::Connection;
+use serde_json::{Value, json};
+use shared::{config::Config, keyring::Keyring, store::Store};
+
+use crate::harness::{E164, NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, TEMPLATE, World};
+
+/// What an operator of a deployed stack sets, by the stack's output.
+const SETTINGS: [(&str, &str); 4] = [
+    ("SECRET_KEY_ARN", "SecretKey"),
+    ("SIGNING_KEYS_ARN", "SigningKeys"),
+    ("SMS_CREDENTIALS_ARN", "SmsCredentials"),
+    ("SMS_PROVIDER", "sns"),
+];
+
+/// Reaches a world's table as an operator does, with some settings set otherwise.
+fn connection(world: &World, settings: &[(&str, &str)]) -> Connection {
+    let mut variables = HashMap::from([("TABLE_NAME".to_owned(), TEMPLATE.table.name.clone())]);
+    let settings = SETTINGS.iter().chain(settings);
+    variables.extend(settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let (config, clients) = (Config::from_variables(&variables).unwrap(), world.emulator.clients_of_operator());
+    let store = Store::new(clients.dynamodb.clone(), config.table_name.clone());
+    Connection { store, clients, config, is_local: false, operator: "aws:AKIDEXAMPLE".to_owned() }
+}
+
+/// What was said to the operator, or why nothing was done; and the events that were kept.
+pub(crate) async fn act(world: &World, action: Action, phone: &str) -> (Result<String, String>, Vec<Value>) {
+    let Connection { store, clients, config, operator, .. } = connection(world, &[]);
+    let keyring = Keyring::new(store.clone(), clients.secrets, &config.keys);
+    let secret = keyring.secret(world.clock.now()).await.unwrap();
+    let desk =
+        Desk { store: &store, config: &config, secret: Some(&secret), operator: &operator, now: world.clock.now() };
+    let events = Mutex::new(Vec::new());
+    let phone = config.phones.parse(phone).unwrap();
+    let keep = |line: &str| events.lock().unwrap().push(serde_json::from_str(line).unwrap());
+    let said = users::act(desk, action, &phone, keep).await;
+    (said.map_err(|error| error.to_string()), events.into_inner().unwrap())
+}
+
+fn results(events: &[Value]) -> Vec<&str> {
+    events.iter().map(|event| event["result"].as_str().unwrap()).collect()
+}
+
+/// Does something that can be done.
+async fn done(world: &World, action: Action) -> String {
+    act(world, action, PHONE).await.0.unwrap()
+}
+
+#[tokio::test]
+async fn an_account_is_shown_with_its_sessions_and_without_secrets() {
+    let world = World::new().with_account().await;
+    let factor = world.switch_factor_on(PASSWORD).await;
+    world.login(PHONE, "wrong password").await.expect(401);
+    let (said, events) = act(&world, Action::Show, "+20 10-1234-5678").await;
+    let said = said.unwrap();
+    for part in [
+        "phone           +201012345678",
+        "state           enabled",
+        "second factor   on since 2027-01-15T08:00:00Z, 10 recovery codes left",
+        "wrong passwords 1 since the last right one",
+        "sessions        1",
+        "203.0.113.7, last used 2027-01-15T08:00:00Z",
+    ] {
+        assert!(said.contains(part), "{part} is not in:\n{said}");
+    }
+    let credential = world.item("PHONE#", "CREDENTIAL");
+    for secret in [credential["password_hash"]["S"].as_str().unwrap(), &factor.token, &factor.recovery_codes[0]] {
+        assert!(!said.contains(secret));
+    }
+    assert_eq!(results(&events), ["success"], "looking changes nothing, so there is nothing to announce");
+}
+
+#[tokio::test]
+async fn a_disabled_account_is_closed_on_every_way_and_nobody_is_told() {
+    let world = World::new().with_account().await;
+    let (token, refresh_token) = world.tokens(PASSWORD).await;
+    let code = world.code(PHONE).await;
+    let said = done(&world, Action::Disable).await;
+    assert!(said.starts_with("Disabled"), "{said}");
+
+    world.me(&token).await.expect_problem(401, "invalid-token");
+    world.refresh(&refresh_token).await.expect_problem(401, "invalid-token");
+    // The right password gets what a wrong one gets, and what an unknown phone gets.
+    let refused = world.login(PHONE, PASSWORD).await.expect_problem(401, "invalid-credentials");
+    assert!(refused.fingerprint() == world.login(PHONE, "wrong password").await.fingerprint());
+    assert!(refused.fingerprint() == world.login(OTHER_PHONE, PASSWORD).await.fingerprint());
+    // A code from before is dead; another is not sent, and the answer is as ever.
+    world.verify_reset(PHONE, &code, RESET_PASSWORD).await.expect_problem(400, "invalid-otp");
+    let sent = world.outbox.messages().len();
+    world.advance(60);
+    world.request_reset(PHONE).await.expect(202);
+    assert_eq!(world.outbox.messages().len(), sent);
+    // The phone is not free.
+    world.register(PHONE, NEW_PASSWORD).await.expect_problem(409, "phone-taken");
+    world.register(OTHER_PHONE, PASSWORD).await.expect(201);
+    let other = world.login(OTHER_PHONE, PASSWORD).await.expect(200).text("access_token").to_owned();
+    world.change_phone(&other, PASSWORD, PHONE).await.expect(202);
+    world.change_phone_verify(&other, PHONE, &world.last_code()).await.expect_problem(409, "phone-taken");
+}
+
+#[tokio::test]
+async fn the_audit_log_says_why_the_right_password_was_refused_and_of_a_wrong_one_that_it_was_wrong() {
+    let world = World::new().with_account().await;
+    done(&world, Action::Disable).await;
+    world.audit_log.take();
+    world.login(PHONE, PASSWORD).await.expect(401);
+    world.login(PHONE, "wrong password").await.expect(401);
+    let reasons: Vec<_> = world.audit_log.take().iter().map(|line| line["reason"].clone()).collect();
+    assert_eq!(reasons, [json!("disabled"), Value::Null]);
+}
+
+#[tokio::test]
+async fn a_login_that_waits_for_its_second_step_is_over_when_the_account_is_disabled() {
+    let world = World::new().with_account().await;
+    let factor = world.switch_factor_on(PASSWORD).await;
+    let mfa_token = world.mfa_token(PASSWORD).await;
+    done(&world, Action::Disable).await;
+    world.login_mfa(&mfa_token, ("code", &factor.code(&world))).await.expect_problem(401, "invalid-token");
+    // Nor does it go on when the account is enabled again.
+    done(&world, Action::Enable).await;
+    world.login_mfa(&mfa_token, ("code", &factor.code(&world))).await.expect_problem(401, "invalid-token");
+    let mfa_token = world.mfa_token(PASSWORD).await;
+    world.login_mfa(&mfa_token, ("code", &factor.code(&world))).await.expect(200);
+}
+
+#[tokio::test]
+async fn with_activation_the_owner_of_a_disabled_account_is_told_that_there_is_one() {
+    let world = World::with(&[("REQUIRE_ACTIVATION", "true")]);
+    let registered = world.register(PHONE, PASSWORD).await.expect(202);
+    world.activate(registered.text("activation_id"), &world.last_code()).await.expect(201);
+    done(&world, Action::Disable).await;
+    world.advance(60);
+    world.register(PHONE, NEW_PASSWORD).await.expect(202);
+    assert!(world.outbox.messages()[0].text.contains("already"), "no code, but a word");
+}
+
+#[tokio::test]
+async fn an_enabled_account_is_as_it_was_but_for_its_sessions() {
+    let world = World::new().with_account().await;
+    let token = world.token(PASSWORD).await;
+    let before = world.me(&token).await.expect(200).body;
+    done(&world, Action::Disable).await;
+    assert!(done(&world, Action::Show).await.contains("disabled since 2027-01-15T08:00:00Z"));
+    // Twice is as once.
+    world.advance(60);
+    done(&world, Action::Disable).await;
+    assert!(done(&world, Action::Show).await.contains("disabled since 2027-01-15T08:00:00Z"));
+    done(&world, Action::Enable).await;
+    world.me(&token).await.expect(401);
+    let token = world.token(PASSWORD).await;
+    assert_eq!(world.me(&token).await.expect(200).body, before);
+    let code = world.code(PHONE).await;
+    world.verify_reset(PHONE, &code, RESET_PASSWORD).await.expect(204);
+}
+
+/// A reset, or another change that was under way, must not open what was closed meanwhile.
+#[tokio::test]
+async fn nothing_that_is_under_way_opens_a_disabled_account() {
+    let world = World::new().with_account().await;
+    let token = world.token(PASSWORD).await;
+    world.verify_phone(&token).await.expect(202);
+    let verify = world.last_code();
+    world.advance(2);
+    world.change_phone(&token, PASSWORD, OTHER_PHONE).await.expect(202);
+    let change = world.last_code();
+    done(&world, Action::Disable).await;
+    world.confirm_phone(&token, &verify).await.expect(401);
+    world.change_phone_verify(&token, OTHER_PHONE, &change).await.expect(401);
+    world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(401);
+    world.login(PHONE, PASSWORD).await.expect(401);
+    assert!(world.items("PHONE#+201112345678").iter().all(|item| item["sk"]["S"] != "CREDENTIAL"));
+}
+
+#[tokio::test]
+async fn sessions_end_and_the_password_stays() {
+    let world = World::new().with_account().await;
+    let (token, refresh_token) = world.tokens(PASSWORD).await;
+    done(&world, Action::EndSessions).await;
+    world.me(&token).await.expect(401);
+    world.refresh(&refresh_token).await.expect(401);
+    world.login(PHONE, PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn who_has_lost_authenticator_and_recovery_codes_gets_in_again() {
+    let world = World::new().with_account().await;
+    assert_eq!(act(&world, Action::ResetMfa, PHONE).await.0.unwrap_err(), "the account has no second factor");
+    let factor = world.switch_factor_on(PASSWORD).await;
+    let mfa_token = world.mfa_token(PASSWORD).await;
+    done(&world, Action::ResetMfa).await;
+    world.me(&factor.token).await.expect(401);
+    world.login_mfa(&mfa_token, ("recovery_code", &factor.recovery_codes[0])).await.expect(401);
+    let token = world.token(PASSWORD).await;
+    assert_eq!(world.me(&token).await.expect(200).body["mfa_enabled"], false);
+    world.switch_factor_on(PASSWORD).await;
+}
+
+#[tokio::test]
+async fn a_deleted_account_is_gone_and_its_phone_is_free() {
+    let world = World::new().with_account().await;
+    let token = world.token(PASSWORD).await;
+    done(&world, Action::Delete).await;
+    world.me(&token).await.expect(401);
+    world.login(PHONE, PASSWORD).await.expect(401);
+    world.register(PHONE, NEW_PASSWORD).await.expect(201);
+    world.login(PHONE, NEW_PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_phone_without_an_account_is_named_and_the_search_is_on_record() {
+    let world = World::new();
+    for action in [Action::Show, Action::Disable, Action::Delete] {
+        let (said, events) = act(&world, action, PHONE).await;
+        assert_eq!((said.unwrap_err().as_str(), results(&events)), ("no account has this phone", vec!["not-found"]));
+    }
+    // A ghost is no account.
+    world.login(PHONE, PASSWORD).await.expect(401);
+    assert!(act(&world, Action::Show, PHONE).await.0.is_err());
+}
+
+#[tokio::test]
+async fn whatever_is_done_is_on_record_before_and_after_it_without_the_phone() {
+    let world = World::new().with_account().await;
+    let user = world.item("PHONE#", "CREDENTIAL")["user_id"]["S"].clone();
+    let (_, events) = act(&world, Action::EndSessions, PHONE).await;
+    assert_eq!(results(&events), ["begun", "success"]);
+    let kept = world.items("AUDIT#");
+    assert_eq!(kept.len(), 2);
+    for (item, event) in kept.iter().zip(&events) {
+        assert_eq!(item["pk"]["S"], "AUDIT#2027-01");
+        assert!(!item.to_string().contains(&E164[3..]));
+        assert_eq!((&event["event"], &event["user"]), (&json!("operator-end-sessions"), &user));
+        assert_eq!((&event["operator"], &event["address"]), (&json!("aws:AKIDEXAMPLE"), &Value::Null));
+        assert_eq!(event["phone"].as_str().unwrap().len(), 22);
+        assert!(kept.iter().any(|item| serde_json::from_str::<Value>(item["audit_line"]["S"].as_str().unwrap()).unwrap() == *event));
+    }
+    // As the functions hash it, so that both logs can be read together.
+    world.audit_log.take();
+    world.login(PHONE, PASSWORD).await.expect(200);
+    assert_eq!(world.audit_log.take()[0]["phone"], events[0]["phone"]);
+    // For longer than the log, and not for ever.
+    world.advance(399 * 86_400);
+    world.collect_garbage();
+    assert_eq!(world.items("AUDIT#").len(), 2);
+    world.advance(86_400);
+    world.collect_garbage();
+    assert!(world.items("AUDIT#").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_done_that_cannot_be_recorded() {
+    let world = World::new().with_account().await;
+    let token = world.token(PASSWORD).await;
+    world.emulator.faults().inject("PutItem", Fault::LostRequest, 100);
+    for action in [Action::Disable, Action::EndSessions, Action::Delete] {
+        assert_eq!(act(&world, action, PHONE).await.0.unwrap_err(), "the table is not available");
+    }
+    world.emulator.faults().clear();
+    world.me(&token).await.expect(200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_begun_and_failed_is_recorded_as_that() {
+    let world = World::new().with_account().await;
+    world.emulator.faults().inject("TransactWriteItems", Fault::LostRequest, 100);
+    for action in [Action::Disable, Action::EndSessions, Action::Delete] {
+        let (said, events) = act(&world, action, PHONE).await;
+        assert_eq!(said.unwrap_err(), "the table is not available");
+        assert_eq!(results(&events), ["begun", "temporarily-unavailable"]);
+    }
+    world.emulator.faults().clear();
+    world.login(PHONE, PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_table_is_counted() {
+    let world = World::new().with_account().await;
+    world.switch_factor_on(PASSWORD).await;
+    for phone in ["01112345678", "01212345678", "01512345678"] {
+        world.register(phone, PASSWORD).await.expect(201);
+    }
+    act(&world, Action::Disable, "01112345678").await.0.unwrap();
+    act(&world, Action::Delete, "01212345678").await.0.unwrap();
+    world.login("01512345678", PASSWORD).await.expect(200);
+    // A ghost.
+    world.login("01012345679", PASSWORD).await.expect(401);
+    let stats = connection(&world, &[]).store.stats().await.unwrap();
+    assert_eq!((stats.accounts, stats.disabled, stats.tombstones), (3, 1, 1));
+    assert_eq!((stats.with_second_factor, stats.imported, stats.with_legacy_hash), (1, 0, 0));
+    assert_eq!(
+        stats.verified,
+        world.items("USER#").iter().filter(|item| item["phone_verified_at"]["N"].is_string()).count()
+    );
+    assert_eq!((stats.sessions, stats.items), (2, world.items("").len()));
+}
+
+/// What is not in order, by name.
+async fn examined(world: &World, settings: &[(&str, &str)]) -> Vec<(&'static str, Finding)> {
+    let mut found = doctor::examine(&connection(world, settings), world.clock.now()).await;
+    // The emulator has neither backups nor protection, and its answers have no date.
+    let expected = |what: &str, finding: &Finding| match (what, finding) {
+        ("table", Finding::Doubtful(why)) => why.contains("deletion protection"),
+        ("backups" | "clock", Finding::Skipped(_)) | (_, Finding::Fine(_)) => true,
+        _ => false,
+    };
+    found.retain(|(what, finding)| !expected(what, finding));
+    found
+}
+
+#[tokio::test]
+async fn the_doctor_finds_nothing_where_all_is_well() {
+    let world = World::new();
+    world.emulator.sns().set_account(false, Some(200));
+    assert_eq!(examined(&world, &[]).await, []);
+}
+
+#[tokio::test]
+async fn the_doctor_names_what_is_wrong() {
+    /// The one thing that was found, and what was said of it.
+    #[track_caller]
+    fn only(found: &[(&'static str, Finding)]) -> (&'static str, Finding) {
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0].clone()
+    }
+    fn is_wrong(finding: &Finding, part: &str) -> bool {
+        matches!(finding, Finding::Wrong(why) if why.contains(part))
+    }
+    fn is_doubtful(finding: &Finding, part: &str) -> bool {
+        matches!(finding, Finding::Doubtful(why) if why.contains(part))
+    }
+    let world = World::new();
+    let sns = world.emulator.sns();
+    sns.set_account(false, Some(200));
+
+    let (what, finding) = only(&examined(&world, &[("SECRET_KEY_ARN", "Nothing")]).await);
+    assert!(what == "secret key" && is_wrong(&finding, "SECRET_KEY_ARN"), "{finding:?}");
+    let (what, finding) = only(&examined(&world, &[("SIGNING_KEYS_ARN", "Nothing")]).await);
+    assert!(what == "signing key" && is_wrong(&finding, "SIGNING_KEYS_ARN"), "{finding:?}");
+
+    sns.set_account(true, Some(200));
+    let (what, finding) = only(&examined(&world, &[]).await);
+    assert!(what == "sns sandbox" && is_wrong(&finding, "sandbox"), "{finding:?}");
+    for (limit, part) in [(Some(1), "1 US dollar"), (None, "none is told")] {
+        sns.set_account(false, limit);
+        let (what, finding) = only(&examined(&world, &[]).await);
+        assert!(what == "sns spend limit" && is_doubtful(&finding, part), "{finding:?}");
+    }
+
+    // Credentials of another provider than the one that is set; they are not repeated.
+    world.emulator.secrets().lend("SmsCredentials", json!({"api_key": "not-to-be-told"}).to_string());
+    let twilio = [("SMS_PROVIDER", "twilio"), ("SMS_SENDER_ID", "Acme")];
+    let found = examined(&world, &twilio).await;
+    let (_, finding) = found.iter().find(|(what, _)| *what == "text messages").unwrap();
+    assert!(is_wrong(finding, "docs/sms.md"), "{finding:?}");
+    assert!(!format!("{found:?}").contains("not-to-be-told"));
+}
+
+#[tokio::test]
+async fn the_doctor_sees_keys_that_are_missing_old_or_not_public() {
+    let world = World::without_keys(&[]);
+    world.emulator.sns().set_account(false, Some(200));
+    let found: Vec<_> = examined(&world, &[]).await.into_iter().map(|(what, _)| what).collect();
+    assert_eq!(found, ["public keys", "signing key"]);
+
+    let world = World::new();
+    world.emulator.sns().set_account(false, Some(200));
+    world.clock.advance(Duration::from_hours(24 * 121));
+    let found = examined(&world, &[]).await;
+    assert!(matches!(&found[..], [("public keys", Finding::Doubtful(why))] if why.contains("rotated")), "{found:?}");
+
+    let world = World::new();
+    world.emulator.sns().set_account(false, Some(200));
+    let mut keys = world.item("KEYS", "JWKS");
+    keys["public_keys"]["S"] = json!("[]");
+    world.put_item(&keys);
+    let found: Vec<_> = examined(&world, &[]).await.into_iter().map(|(what, _)| what).collect();
+    assert_eq!(found, ["public keys", "signing key"]);
+}

@@ -1,0 +1,116 @@
+//! What operators do: look at accounts, disable them, and count what there is. No function has the rights for all of it.
+
+use super::{
+    Store,
+    accounts::{self, Credential, EpochRaise, Profile},
+    expression::{ItemUpdate, NewItem, Write},
+    item::{Item, moment, number, text, ttl},
+    keys::{
+        self, AUDIT_LINE, CREDENTIAL_SORT, DELETED_AT, DISABLED_AT, Key, LEGACY_ID, MFA_ENABLED, PARTITION_KEY,
+        PASSWORD_HASH, PHONE_VERIFIED_AT, PROFILE_SORT, SORT_KEY, TTL_ATTRIBUTE,
+    },
+    wire::{Outcome, StoreError, Transacted},
+};
+use crate::{id::OperationId, phone::Phone, time::Timestamp};
+
+/// How long what operators did is kept.
+const AUDIT_KEPT: std::time::Duration = std::time::Duration::from_hours(400 * 24);
+
+/// How many there are of what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Accounts.
+    pub accounts: usize,
+    /// Those whose phone was confirmed by a code.
+    pub verified: usize,
+    /// Those with a second factor.
+    pub with_second_factor: usize,
+    /// Those that an operator disabled.
+    pub disabled: usize,
+    /// Those that came from another system.
+    pub imported: usize,
+    /// Those whose password hash is still the other system's.
+    pub with_legacy_hash: usize,
+    /// Sessions, those that are over and not collected yet included.
+    pub sessions: usize,
+    /// Accounts that were deleted, and whose tokens may not have expired yet.
+    pub tombstones: usize,
+    /// Everything in the table.
+    pub items: usize,
+}
+
+impl Stats {
+    fn count(&mut self, item: &Item) -> Result<(), StoreError> {
+        self.items += 1;
+        let (partition, sort) = (item.text(PARTITION_KEY)?, item.text(SORT_KEY)?);
+        if partition.starts_with(keys::PHONE_PREFIX) && sort == CREDENTIAL_SORT && item.has(PASSWORD_HASH) {
+            self.disabled += usize::from(item.has(DISABLED_AT));
+            self.with_legacy_hash += usize::from(item.text(PASSWORD_HASH)?.starts_with("$2"));
+        } else if partition.starts_with(keys::USER_PREFIX) && sort == PROFILE_SORT {
+            if item.has(DELETED_AT) {
+                self.tombstones += 1;
+                return Ok(());
+            }
+            self.accounts += 1;
+            self.verified += usize::from(item.has(PHONE_VERIFIED_AT));
+            self.with_second_factor += usize::from(item.flag(MFA_ENABLED));
+            self.imported += usize::from(item.has(LEGACY_ID));
+        } else if sort.starts_with(keys::SESSION_PREFIX) {
+            self.sessions += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// The account of a phone, if it has one: what it shows, and what it is signed in to with.
+    pub async fn account_by_phone(&self, phone: &Phone) -> Result<Option<(Profile, Credential)>, StoreError> {
+        let Some(credential) = self.credential(phone).await? else { return Ok(None) };
+        let profile = self.read(Key::profile(credential.user)).await?;
+        let profile = profile.map(|item| Profile::read(credential.user, &item)).transpose()?.flatten();
+        // None: it moved to another phone, or was deleted, between the two reads.
+        Ok(profile.filter(|profile| profile.phone == *phone).map(|profile| (profile, credential)))
+    }
+
+    /// Disables an account: nobody signs in to it, and every session ends; one transaction. Codes that are open die with
+    /// the epoch, and no others are sent.
+    pub async fn disable_account(&self, profile: &Profile, now: Timestamp) -> Result<EpochRaise, StoreError> {
+        let credential = accounts::raise_credential_epoch(&profile.phone, profile.user, profile.epoch)
+            .remove("#op")
+            .set("#disabled_at = if_not_exists(#disabled_at, :now)")
+            .value(":now", moment(now));
+        let raised = accounts::raise_epoch(profile.user, &profile.phone, profile.epoch);
+        Ok(match self.transact(vec![Write::Update(credential), Write::Update(raised)]).await? {
+            Transacted::Committed => EpochRaise::Done,
+            Transacted::Refused(_) => EpochRaise::Outrun,
+        })
+    }
+
+    /// Enables an account again, with the password that it has.
+    pub async fn enable_account(&self, profile: &Profile) -> Result<EpochRaise, StoreError> {
+        let update = ItemUpdate::new(Key::credential(&profile.phone))
+            .remove("#disabled_at")
+            .when("#user_id = :user AND #epoch = :epoch")
+            .value(":user", text(profile.user.to_string()))
+            .value(":epoch", number(profile.epoch));
+        Ok(match self.update(update).await? {
+            Outcome::Applied(_) => EpochRaise::Done,
+            Outcome::Refused(_) => EpochRaise::Outrun,
+        })
+    }
+
+    /// Counts everything in the table, by reading all of it.
+    pub async fn stats(&self) -> Result<Stats, StoreError> {
+        let mut stats = Stats::default();
+        self.for_each_item(|item| stats.count(item)).await?;
+        Ok(stats)
+    }
+
+    /// Keeps what an operator did, beside the accounts and for longer.
+    pub async fn keep_audit_line(&self, line: &str, now: Timestamp) -> Result<(), StoreError> {
+        let attributes = [(AUDIT_LINE, text(line)), (TTL_ATTRIBUTE, ttl(now.plus(AUDIT_KEPT)))]
+            .map(|(name, value)| (name.to_owned(), value));
+        let key = Key::audit(now, OperationId::generate()?);
+        self.create(NewItem { key, attributes: attributes.into() }).await.map(|_| ())
+    }
+}
