@@ -19,7 +19,8 @@ import urllib.request
 
 import samcli
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from dev_server import ROOT, dev_server
+
 EMULATOR = pathlib.Path(samcli.__file__).parent / "local/rapid/aws-lambda-rie-x86_64"
 # In this order, each on what those before it left.
 EXPECTED = {
@@ -35,6 +36,8 @@ EXPECTED = {
     "me-export": 200,
     # A function without a route answers with something else than a status.
     "authorizer": lambda answer: answer.get("isAuthorized") and set(answer["context"]) == {"sub", "sid"},
+    "verify-phone": 202,
+    "verify-phone-confirm": 204,
     "mfa-enroll": 200,
     # The event's code is not the authenticator's, and so nothing is on.
     "mfa-confirm": 400,
@@ -43,8 +46,6 @@ EXPECTED = {
     "change-phone": 202,
     # The event's code is not the one that was sent.
     "change-phone-verify": 400,
-    "verify-phone": 202,
-    "verify-phone-confirm": 204,
     "change-password": 204,
     # The event names a session that is not there.
     "sessions-delete": 404,
@@ -61,15 +62,6 @@ EXPECTED = {
     "docs": 200,
     "health": 200,
 }
-
-
-def start_dev_server(data):
-    command = ["cargo", "run", "--quiet", "--", "--port", "0", "--data", data]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    for line in server.stdout:
-        if line.startswith("Latchkey is ready"):
-            return server
-    sys.exit("the dev server did not start")
 
 
 def invoke(url, event):
@@ -116,57 +108,52 @@ def kept_secrets(data):
 def main(folder):
     folder = pathlib.Path(folder)
     token, refresh_token, code, kid, failed = None, None, None, None, []
-    with tempfile.TemporaryDirectory() as data:
-        server = start_dev_server(data)
-        try:
-            lines = (pathlib.Path(data) / "lambda.env").read_text().splitlines()
-            pairs = [line.split("=", 1) for line in lines]
-            environment = dict(os.environ) | {name: value.strip('"') for name, value in pairs}
-            environment["RUST_LOG"] = "trace"
-            # Where the events say that they were sent.
-            environment["API_URL"] = "https://latchkey.execute-api.eu-west-1.amazonaws.com"
-            for at, (name, expected) in enumerate(EXPECTED.items()):
-                again, name = name.endswith(" again"), name.removesuffix(" again")
-                event = json.loads((ROOT / f"events/{name}.json").read_text())
-                if "authorization" in event.get("headers", {}):
-                    event["headers"]["authorization"] = f"Bearer {token}"
-                if name == "rotate-keys":
-                    # No rotation is pending: the key is removed as one that has leaked.
-                    event = {"remove_key": kid}
-                if name in ("verify-reset", "verify-phone-confirm"):
-                    body = json.loads(event["body"])
-                    event["body"] = json.dumps(body | {"otp": code})
-                if again:
-                    event["body"] = event["body"].replace("mypassword", "newPass456")
-                if name == "refresh":
-                    event["body"] = json.dumps({"refresh_token": refresh_token})
-                binary = folder / name
-                if binary.is_dir():
-                    binary = binary / "bootstrap"
-                answer, log = run(binary, event, environment, 18085 + at)
-                # A body of login or request-reset is a secret: only what kind of problem it is, is told.
-                body = json.loads(answer.get("body") or "{}") if name not in ("docs",) else {}
-                token = body.get("access_token", token)
-                refresh_token = body.get("refresh_token", refresh_token)
-                code = body.get("otp", code)
-                kid = body["keys"][0]["kid"] if "keys" in body else kid
-                init = next((part for part in log.split("\n") if "INIT REPORT" in part), "")
-                init = init.split("durationMs: ")[-1].split(")")[0] if init else "?"
-                if event.get("rawPath", "").startswith("/auth/"):
-                    audited = [line for line in log.split("\n") if f'"event":"{name}"' in line and '"audit":1' in line]
-                    assert len(audited) == 1, f"{name} wrote {len(audited)} audit events"
-                secrets = [token, refresh_token, code, "mypassword", "newPass", "01012345678", "201012345678"]
-                secrets.extend(kept_secrets(data))
-                # What SMS_PROVIDER=log is for, and the only line that may have a code or a phone.
-                log = "\n".join(line for line in log.split("\n") if "SMS not sent, only logged" not in line)
-                if any(secret and secret in log for secret in secrets):
-                    failed.append(f"{name} (its log has a secret)")
-                print(f"{name}: {answer.get('statusCode', '')} {body.get('code', '')} (init {init} ms)")
-                if not (expected(answer) if callable(expected) else answer.get("statusCode") == expected):
-                    failed.append(name)
-        finally:
-            server.terminate()
-            server.wait()
+    with tempfile.TemporaryDirectory() as data, dev_server("--data", data):
+        lines = (pathlib.Path(data) / "lambda.env").read_text().splitlines()
+        pairs = [line.split("=", 1) for line in lines]
+        environment = dict(os.environ) | {name: value.strip('"') for name, value in pairs}
+        environment["RUST_LOG"] = "trace"
+        # Where the events say that they were sent.
+        environment["API_URL"] = "https://latchkey.execute-api.eu-west-1.amazonaws.com"
+        for at, (name, expected) in enumerate(EXPECTED.items()):
+            again, name = name.endswith(" again"), name.removesuffix(" again")
+            event = json.loads((ROOT / f"events/{name}.json").read_text())
+            if "authorization" in event.get("headers", {}):
+                event["headers"]["authorization"] = f"Bearer {token}"
+            if name == "rotate-keys":
+                # No rotation is pending: the key is removed as one that has leaked.
+                event = {"remove_key": kid}
+            if name in ("verify-reset", "verify-phone-confirm"):
+                body = json.loads(event["body"])
+                event["body"] = json.dumps(body | {"otp": code})
+            if again:
+                event["body"] = event["body"].replace("mypassword", "newPass456")
+            if name == "refresh":
+                event["body"] = json.dumps({"refresh_token": refresh_token})
+            binary = folder / name
+            if binary.is_dir():
+                binary = binary / "bootstrap"
+            answer, log = run(binary, event, environment, 18085 + at)
+            # A body of login or request-reset is a secret: only what kind of problem it is, is told.
+            body = json.loads(answer.get("body") or "{}") if name not in ("docs",) else {}
+            token = body.get("access_token", token)
+            refresh_token = body.get("refresh_token", refresh_token)
+            code = body.get("otp", code)
+            kid = body["keys"][0]["kid"] if "keys" in body else kid
+            init = next((part for part in log.split("\n") if "INIT REPORT" in part), "")
+            init = init.split("durationMs: ")[-1].split(")")[0] if init else "?"
+            if event.get("rawPath", "").startswith("/auth/"):
+                audited = [line for line in log.split("\n") if f'"event":"{name}"' in line and '"audit":1' in line]
+                assert len(audited) == 1, f"{name} wrote {len(audited)} audit events"
+            secrets = [token, refresh_token, code, "mypassword", "newPass", "01012345678", "201012345678"]
+            secrets.extend(kept_secrets(data))
+            # What SMS_PROVIDER=log is for, and the only line that may have a code or a phone.
+            log = "\n".join(line for line in log.split("\n") if "SMS not sent, only logged" not in line)
+            if any(secret and secret in log for secret in secrets):
+                failed.append(f"{name} (its log has a secret)")
+            print(f"{name}: {answer.get('statusCode', '')} {body.get('code', '')} (init {init} ms)")
+            if not (expected(answer) if callable(expected) else answer.get("statusCode") == expected):
+                failed.append(name)
     if failed:
         sys.exit(f"not answered as expected: {', '.join(failed)}")
 

@@ -29,7 +29,7 @@ def dev_server(*options):
 
 def call(url, body=None, token=None, status=None):
     """The answer's body, of a success or of this status."""
-    data = json.dumps(body).encode() if body else None
+    data = json.dumps(body).encode() if body is not None else None
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     request = urllib.request.Request(url, data=data, headers=headers)
     try:

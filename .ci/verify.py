@@ -51,6 +51,8 @@ def check_second_factor():
     with dev_server("--memory") as url:
         call(f"{url}/auth/register", ACCOUNT)
         token = call(f"{url}/auth/login", ACCOUNT)["access_token"]
+        otp = call(f"{url}/auth/verify-phone", {}, token)["otp"]
+        call(f"{url}/auth/verify-phone/confirm", {"otp": otp}, token)
         enrolled = call(f"{url}/auth/mfa/enroll", {"password": ACCOUNT["password"]}, token)
         authenticator = pyotp.parse_uri(enrolled["otpauth_uri"])
         assert authenticator.secret == enrolled["secret"], "the URI has another secret"

@@ -165,7 +165,7 @@ async fn act_on(
             FactorChange::Done => Ok("The second factor is off, and every session has ended.".to_owned()),
             FactorChange::Outrun => Err(UserError::Outrun),
         },
-        Action::Delete => match store.delete_account(profile, credential, desk.config.tokens.session_ttl, now).await? {
+        Action::Delete => match store.delete_account(profile, desk.config.tokens.session_ttl, now).await? {
             AccountDeletion::Done => Ok("Deleted; the phone is free.".to_owned()),
             AccountDeletion::Outrun => Err(UserError::Outrun),
         },

@@ -55,9 +55,12 @@ impl Audit {
         self.findings().factors.push(factor);
     }
 
-    /// The account that it is about; not necessarily that of whoever asks.
+    /// The account that it is about; not necessarily that of whoever asks, unless a session does.
     pub fn user(&self, user: UserId) {
-        self.findings().user = Some(user);
+        let mut findings = self.findings();
+        if findings.session.is_none() {
+            findings.user = Some(user);
+        }
     }
 
     /// The session that asks, or that was started; and whose it is.
@@ -170,7 +173,7 @@ pub struct Line<'a> {
 
 /// A name for a phone that is always the same and that nobody can turn back without the key: there are few enough numbers
 /// that a plain hash of one is no secret. 128 bits in base64url.
-fn pseudonym(key: &hmac::Key, phone: &Phone) -> String {
+pub fn pseudonym(key: &hmac::Key, phone: &Phone) -> String {
     let tag = hmac::sign(key, phone.as_e164().as_bytes());
     BASE64_URL_SAFE_NO_PAD.encode(tag.as_ref().first_chunk::<16>().unwrap_or(&[0; 16]))
 }

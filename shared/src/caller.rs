@@ -76,17 +76,25 @@ impl Caller {
         proof: Option<&Proof>,
     ) -> Result<Credential, ApiError> {
         let (credential, receipt) = self.confirm_password(app, ctx, password).await?;
-        // The password was right: that was no failure, whatever becomes of the second factor.
-        let factor = Box::pin(second_factor::require(app, ctx, &self.profile, proof));
+        // The password was right: that was no failure, whatever becomes of the second factor. Whether there is one is read
+        // together with the password: one that was switched on a moment ago is asked for.
+        let factor = Box::pin(async {
+            if credential.mfa_enabled { second_factor::require(app, ctx, credential.user, proof).await } else { Ok(()) }
+        });
         let (taken_back, shown) = tokio::join!(app.store.take_back(receipt), factor);
         taken_back?;
         shown?;
         Ok(credential)
     }
 
-    /// Whether the caller's session lives on, after something else was found to have changed the account.
-    pub async fn is_still_signed_in(&self, app: &App, ctx: &Context) -> Result<bool, ApiError> {
-        Ok(live_profile(app, self.profile.user, self.session, ctx.now).await?.is_some())
+    /// What to answer when something else has changed the account meanwhile: that the session has ended, if that is what it
+    /// did; else this.
+    pub async fn outrun(&self, app: &App, ctx: &Context, otherwise: ApiError) -> ApiError {
+        match live_profile(app, self.profile.user, self.session, ctx.now).await {
+            Ok(Some(_)) => otherwise,
+            Ok(None) => ApiError::InvalidToken(TokenProblem::SessionEnded),
+            Err(error) => error,
+        }
     }
 }
 

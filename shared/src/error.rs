@@ -43,6 +43,9 @@ pub enum ApiError {
     /// The current password, asked for again, is wrong.
     #[error("the current password is wrong")]
     WrongPassword,
+    /// A code must have come back from the phone first.
+    #[error("the phone is not verified")]
+    PhoneNotVerified,
     /// There is nothing at this address.
     #[error("no such resource")]
     NotFound,
@@ -210,13 +213,14 @@ const MFA_METHODS: [&str; 2] = ["totp", "recovery_code"];
 
 /// Every problem code with its status and title: the one list that `docs/problems.md` and the API's description are
 /// held to.
-pub const PROBLEMS: [(&str, StatusCode, &str); 15] = [
+pub const PROBLEMS: [(&str, StatusCode, &str); 16] = [
     ("malformed-request", StatusCode::BAD_REQUEST, "The body is not JSON"),
     ("invalid-otp", StatusCode::BAD_REQUEST, "The code is not right"),
     ("invalid-credentials", StatusCode::UNAUTHORIZED, "Phone or password is wrong"),
     ("invalid-token", StatusCode::UNAUTHORIZED, "The access token is not valid"),
     ("mfa-required", StatusCode::FORBIDDEN, "A second factor is needed"),
     ("wrong-password", StatusCode::FORBIDDEN, "The current password is wrong"),
+    ("phone-not-verified", StatusCode::FORBIDDEN, "The phone is not verified yet"),
     ("not-found", StatusCode::NOT_FOUND, "There is nothing here"),
     ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed here"),
     ("phone-taken", StatusCode::CONFLICT, "The phone has an account already"),
@@ -241,6 +245,7 @@ impl ApiError {
             Self::InvalidToken(_) => "invalid-token",
             Self::MfaRequired(_) => "mfa-required",
             Self::WrongPassword => "wrong-password",
+            Self::PhoneNotVerified => "phone-not-verified",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed(_) => "method-not-allowed",
             Self::PhoneTaken => "phone-taken",
@@ -299,6 +304,10 @@ impl ApiError {
                 "Send the authenticator's `code`, or a `recovery_code`, along with the rest.".to_owned()
             }
             Self::WrongPassword => "The current password is not right.".to_owned(),
+            Self::PhoneNotVerified => {
+                "Confirm the phone first: POST /auth/verify-phone, and the code to POST /auth/verify-phone/confirm."
+                    .to_owned()
+            }
             Self::NotFound => "There is nothing of yours at this path. GET /docs lists the endpoints.".to_owned(),
             Self::MethodNotAllowed(allowed) => format!("This path answers {allowed}."),
             Self::PhoneTaken => "Sign in instead, or reset the password.".to_owned(),
@@ -319,7 +328,7 @@ impl ApiError {
                     Bucket::SmsPhone => "Too many codes were sent to this phone.",
                     Bucket::SmsAddress => "Too many codes were asked for from this address.",
                     Bucket::SmsCountry | Bucket::SmsTotal => "Too many codes were sent just now.",
-                    Bucket::OtpPhone => "Too many wrong codes for this phone. Sign in with the password.",
+                    Bucket::OtpPhone => "Too many wrong codes for this phone. If it has an account, the password works.",
                     Bucket::Mfa => "Too many wrong codes. A recovery code helps when the authenticator does not.",
                 };
                 format!("{what} Try again in {} s.", whole_seconds(*retry_after))

@@ -44,6 +44,8 @@ problems! {
     MfaProblems: "mfa-required";
     /// Of every endpoint that asks for the current password again, and for the second factor where one is on.
     ReauthenticationProblems: "wrong-password", "mfa-required";
+    /// Of the endpoint that does the same, and wants a phone that is verified.
+    EnrolmentProblems: "wrong-password", "mfa-required", "phone-not-verified";
     /// Of every endpoint that takes a phone for an account.
     PhoneProblems: "phone-taken";
     /// Of every endpoint that names one thing among several.

@@ -48,8 +48,17 @@ impl RecoveryCode {
     /// The code as it is stored: HMAC-SHA-256 over its user and itself, under a key that is not in the table. So it is
     /// right for its owner only.
     pub fn mac(&self, key: &hmac::Key, user: UserId) -> RecoveryCodeMac {
-        let message = Zeroizing::new([b"v1".as_slice(), user.as_bytes(), &*self.0].concat());
-        RecoveryCodeMac(BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(key, &message)))
+        RecoveryCodeMac(BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(key, &self.message(user))))
+    }
+
+    /// Whether this is the stored hash of the code, in constant time.
+    pub fn is_right(&self, key: &hmac::Key, user: UserId, stored: &str) -> bool {
+        let tag = BASE64_URL_SAFE_NO_PAD.decode(stored);
+        tag.is_ok_and(|tag| hmac::verify(key, &self.message(user), &tag).is_ok())
+    }
+
+    fn message(&self, user: UserId) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new([b"v1".as_slice(), user.as_bytes(), &*self.0].concat())
     }
 }
 
@@ -151,6 +160,12 @@ mod tests {
         assert!(code.mac(&key(1), user) != code.mac(&key(2), user));
         assert!(code.mac(&key(1), user) != code.mac(&key(1), UserId::generate().unwrap()));
         assert!(code.mac(&key(1), user) != RecoveryCode::generate().unwrap().mac(&key(1), user));
+        let stored = code.mac(&key(1), user);
+        assert!(code.is_right(&key(1), user, stored.as_str()));
+        assert!(!code.is_right(&key(2), user, stored.as_str()));
+        assert!(!code.is_right(&key(1), UserId::generate().unwrap(), stored.as_str()));
+        assert!(!RecoveryCode::generate().unwrap().is_right(&key(1), user, stored.as_str()));
+        assert!(!code.is_right(&key(1), user, "not base64!"));
     }
 
     #[test]

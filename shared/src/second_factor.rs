@@ -8,7 +8,7 @@ use crate::{
     id::UserId,
     otp::OtpCode,
     recovery_code::RecoveryCode,
-    store::{FactorAttempt, FactorKind, Profile, RightCode},
+    store::{FactorAttempt, FactorKind, RightCode},
 };
 
 /// What somebody shows.
@@ -22,12 +22,7 @@ pub enum Proof {
 
 /// Asks for the second factor of an account that has one, and uses what is shown up: no code works twice, wherever it is
 /// shown. 403 `mfa-required` when nothing is.
-pub async fn require(app: &App, ctx: &Context, profile: &Profile, proof: Option<&Proof>) -> Result<(), ApiError> {
-    if profile.mfa_enabled { require_of(app, ctx, profile.user, proof).await } else { Ok(()) }
-}
-
-/// [`require`], of an account that is known to have one.
-pub async fn require_of(app: &App, ctx: &Context, user: UserId, proof: Option<&Proof>) -> Result<(), ApiError> {
+pub async fn require(app: &App, ctx: &Context, user: UserId, proof: Option<&Proof>) -> Result<(), ApiError> {
     let proof = proof.ok_or(ApiError::MfaRequired(None))?;
     let code = judge(app, ctx, user, proof).await?;
     if app.store.use_factor(&code).await? { Ok(()) } else { Err(ApiError::InvalidOtp) }
@@ -68,7 +63,7 @@ pub async fn judge(app: &App, ctx: &Context, user: UserId, proof: &Proof) -> Res
         }
         Proof::Recovery(code) => {
             let mac = code.mac(&secret.recovery_code, user);
-            if factor.has_recovery_code(&mac) {
+            if factor.has_recovery_code(|stored| code.is_right(&secret.recovery_code, user, stored)) {
                 Ok(RightCode::Recovery { user, mac })
             } else {
                 Err(ApiError::InvalidOtp)

@@ -107,7 +107,6 @@ pub fn new_session(
 impl TokenResponse {
     /// Signs the access token and makes the refresh token.
     pub fn issue(app: &App, ctx: &Context, keys: &TokenKeys, session: &TokenSession) -> Result<Self, ApiError> {
-        ctx.audit.session(session.user, session.id);
         let settings = &app.config.tokens;
         let grant = Grant {
             issuer: app.issuer(&ctx.origin),

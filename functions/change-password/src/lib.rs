@@ -3,7 +3,6 @@
 use shared::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     caller::Caller,
-    error::TokenProblem,
     openapi::{BodyProblems, LimitProblems, PasswordProblems, ServerProblems, TokenProblems},
     password::{NewPassword, Password},
     store::PasswordChange,
@@ -55,7 +54,6 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     match app.store.change_password(&profile.phone, &credential, &new_hash, caller.session).await? {
         PasswordChange::Done => Ok(Response::no_content()),
         // Somebody was faster: this session itself, and then the old password is no longer right; or another.
-        PasswordChange::Outrun if caller.is_still_signed_in(app, ctx).await? => Err(ApiError::WrongPassword),
-        PasswordChange::Outrun => Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
+        PasswordChange::Outrun => Err(caller.outrun(app, ctx, ApiError::WrongPassword).await),
     }
 }

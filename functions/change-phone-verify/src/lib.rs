@@ -4,7 +4,6 @@ use shared::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     caller::Caller,
     codes,
-    error::TokenProblem,
     openapi::{CodeProblems, LimitProblems, PhoneProblems, ServerProblems, TokenProblems},
     otp::{OtpCode, Purpose},
     phone::Phone,
@@ -61,8 +60,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         PhoneChange::Done => {}
         // Told to somebody who has shown that the phone is theirs.
         PhoneChange::PhoneTaken => return Err(ApiError::PhoneTaken),
-        PhoneChange::Outrun if caller.is_still_signed_in(app, ctx).await? => return Err(ApiError::InvalidOtp),
-        PhoneChange::Outrun => return Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
+        PhoneChange::Outrun => return Err(caller.outrun(app, ctx, ApiError::InvalidOtp).await),
     }
     codes::count_verified(app, ctx, &phone);
     let settings = &app.config.sms.text;

@@ -53,6 +53,7 @@ impl FromFields for ChangePhoneRequest {
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
     let ChangePhoneRequest { password, phone, code: proof } = request.read(&app.config)?;
+    ctx.audit.phone(&phone);
     if phone == caller.profile.phone {
         return Err(ApiError::invalid_field("/phone", &"is the phone of this account already"));
     }

@@ -53,11 +53,16 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let keys = TokenKeys::of(app, ctx).await?;
     let over = || ApiError::InvalidToken(TokenProblem::LoginOver);
     let profile = app.store.waiting_account(claims.sub, claims.jti, ctx.now).await?.ok_or_else(over)?;
+    ctx.audit.phone(&profile.phone);
 
     let code = second_factor::judge(app, ctx, profile.user, &proof).await?;
     let (session, answer) = tokens::new_session(app, ctx, &keys, profile.user, profile.epoch, true)?;
+    let id = session.id;
     match app.store.complete_second_step(&profile, claims.jti, &code, session, ctx.now).await? {
-        SecondStep::Done => Ok(Response::json(StatusCode::OK, &answer)),
+        SecondStep::Done => {
+            ctx.audit.session(profile.user, id);
+            Ok(Response::json(StatusCode::OK, &answer))
+        }
         SecondStep::CodeUsed => Err(ApiError::InvalidOtp),
         SecondStep::Ended => Err(over()),
     }

@@ -87,8 +87,12 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     }
 
     let (session, answer) = tokens::new_session(app, ctx, &keys, credential.user, credential.epoch, false)?;
+    let id = session.id;
     match app.store.complete_login(&phone, &credential, rehashed.as_ref(), session).await? {
-        LoginCompletion::Done => Ok(Response::json(StatusCode::OK, &answer)),
+        LoginCompletion::Done => {
+            ctx.audit.session(credential.user, id);
+            Ok(Response::json(StatusCode::OK, &answer))
+        }
         LoginCompletion::EpochRaised => {
             Err(ApiError::TemporarilyUnavailable("every session was ended meanwhile, this one with them".into()))
         }

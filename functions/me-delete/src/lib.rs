@@ -49,6 +49,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     match delete(app, ctx, &request).await {
         // Whoever did it did not get the answer.
         Err(ApiError::InvalidToken(TokenProblem::SessionEnded)) if was_deleted(app, ctx, &request).await? => {
+            ctx.audit.reason("already-deleted");
             Ok(Response::no_content())
         }
         answer => answer,
@@ -59,13 +60,12 @@ async fn delete(app: &App, ctx: &Context, request: &Request) -> Result<Response,
     let caller = Caller::authenticate(app, ctx, request).await?;
     let MeDeleteRequest { password, code } = request.read(&app.config)?;
 
-    let credential = caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
+    caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
     let longest_token = app.config.tokens.session_ttl;
-    match app.store.delete_account(&caller.profile, &credential, longest_token, ctx.now).await? {
+    match app.store.delete_account(&caller.profile, longest_token, ctx.now).await? {
         AccountDeletion::Done => Ok(Response::no_content()),
         // The password that was compared is no longer right.
-        AccountDeletion::Outrun if caller.is_still_signed_in(app, ctx).await? => Err(ApiError::WrongPassword),
-        AccountDeletion::Outrun => Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
+        AccountDeletion::Outrun => Err(caller.outrun(app, ctx, ApiError::WrongPassword).await),
     }
 }
 

@@ -30,7 +30,7 @@ pub struct MeExportResponse {
     second_steps_end_at: Vec<String>,
     /// Sessions, those that are over and not collected yet included.
     sessions: Vec<SessionRecord>,
-    /// Codes that were sent to the phone.
+    /// Codes that were sent to the phone, and to one that the account was to have.
     codes: Vec<CodeRecord>,
     /// How many messages were asked for today (UTC), for the phone.
     #[schema(example = 1)]
@@ -120,6 +120,9 @@ struct CodeRecord {
     /// What it is for.
     #[schema(example = "reset")]
     purpose: &'static str,
+    /// Whom it was sent to, in E.164.
+    #[schema(example = "+201012345678")]
+    phone: String,
     /// When it dies, unless it was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
@@ -217,6 +220,7 @@ impl From<StoredCode> for CodeRecord {
     fn from(code: StoredCode) -> Self {
         Self {
             purpose: code.purpose.as_str(),
+            phone: code.phone.as_e164().to_owned(),
             ends_at: code.ends_at.map(Timestamp::to_rfc3339),
             attempts: code.attempts,
             failures: code.failures,

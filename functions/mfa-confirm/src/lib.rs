@@ -5,12 +5,11 @@ use shared::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     audit::Factor,
     caller::Caller,
-    error::TokenProblem,
     http::StatusCode,
     openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
     otp::OtpCode,
     recovery_code::RecoveryCodes,
-    store::{FactorChange, NewFactor},
+    store::{EnrolmentAttempt, FactorChange, NewFactor},
 };
 use utoipa::ToSchema;
 
@@ -58,9 +57,17 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let MfaConfirmRequest { code } = request.read(&app.config)?;
 
     let keys = app.keyring.secret(ctx.now).await?;
-    let (allowed, enrolment) = tokio::try_join!(app.charge_sign_in_attempt(ctx), app.store.enrolment(user, ctx.now))?;
-    allowed?;
-    let sealed = enrolment.ok_or(ApiError::InvalidOtp)?;
+    let (allowed, attempt) =
+        tokio::try_join!(app.charge_sign_in_attempt(ctx), app.store.spend_enrolment_attempt(&caller.profile, ctx.now))?;
+    let sealed = match (allowed, attempt) {
+        (Ok(()), EnrolmentAttempt::Admitted { secret, .. }) => secret,
+        (Ok(()), EnrolmentAttempt::None) => return Err(ApiError::InvalidOtp),
+        (Err(reached), EnrolmentAttempt::Admitted { receipt, .. }) => {
+            app.store.take_back(receipt).await?;
+            return Err(reached.into());
+        }
+        (Err(reached), EnrolmentAttempt::None) => return Err(reached.into()),
+    };
     let secret = sealed.open(&keys.totp, user).map_err(|error| ApiError::Internal(error.into()))?;
     ctx.audit.factor(Factor::Totp);
     let step = secret.step_of(&code, None, ctx.now).ok_or(ApiError::InvalidOtp)?;
@@ -73,7 +80,6 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             Ok(Response::json(StatusCode::OK, &MfaConfirmResponse { recovery_codes: codes.reveal() }))
         }
         // Somebody was faster: with the same enrolment, or with something else that ends sessions.
-        FactorChange::Outrun if caller.is_still_signed_in(app, ctx).await? => Err(ApiError::InvalidOtp),
-        FactorChange::Outrun => Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
+        FactorChange::Outrun => Err(caller.outrun(app, ctx, ApiError::InvalidOtp).await),
     }
 }

@@ -3,7 +3,6 @@
 use shared::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     caller::Caller,
-    error::TokenProblem,
     openapi::{CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
     password::Password,
     second_factor::Proof,
@@ -53,6 +52,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
     match app.store.switch_factor_off(&caller.profile, Some(caller.session)).await? {
         FactorChange::Done => Ok(Response::no_content()),
-        FactorChange::Outrun => Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
+        // The account changed since it was asked for: another code, for what it is now.
+        FactorChange::Outrun => Err(caller.outrun(app, ctx, ApiError::InvalidOtp).await),
     }
 }

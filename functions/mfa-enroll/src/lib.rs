@@ -6,7 +6,7 @@ use shared::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     caller::Caller,
     http::StatusCode,
-    openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
+    openapi::{CodeProblems, EnrolmentProblems, LimitProblems, ServerProblems, TokenProblems},
     password::Password,
     second_factor::Proof,
     totp::TotpSecret,
@@ -54,7 +54,7 @@ pub struct MfaEnrollResponse {
 /// Begins to switch a second factor on
 ///
 /// Time-based codes (RFC 6238), for Google Authenticator and the like. Nothing is on before the first code has come to
-/// `POST /auth/mfa/confirm`, within ten minutes.
+/// `POST /auth/mfa/confirm`, within ten minutes and five tries. The phone must be verified.
 #[utoipa::path(
     post,
     path = "/auth/mfa/enroll",
@@ -64,20 +64,24 @@ pub struct MfaEnrollResponse {
     request_body = MfaEnrollRequest,
     responses(
         (status = 200, description = "To be put into an authenticator", body = MfaEnrollResponse),
-        CodeProblems, TokenProblems, ReauthenticationProblems, LimitProblems, ServerProblems,
+        CodeProblems, TokenProblems, EnrolmentProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
     let MfaEnrollRequest { password, code } = request.read(&app.config)?;
-    caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
+    if !caller.profile.phone_verified {
+        // Whoever took somebody else's number must not be able to keep its owner out for good.
+        return Err(ApiError::PhoneNotVerified);
+    }
+    let credential = caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
 
     let secret = TotpSecret::generate()?;
     let keys = app.keyring.secret(ctx.now).await?;
     let sealed = secret.seal(&keys.totp, caller.profile.user).map_err(|error| ApiError::Internal(error.into()))?;
     let uri = secret.to_uri(&app.config.sms.text.service_name, &caller.profile.phone);
     let code = QrCode::new(uri.as_bytes()).map_err(|error| ApiError::Internal(error.into()))?;
-    app.store.enrol(caller.profile.user, &sealed, ctx.now).await?;
+    app.store.enrol(&credential, &sealed, ctx.now).await?;
 
     let answer = MfaEnrollResponse {
         secret: secret.to_base32().to_string(),

@@ -9,6 +9,7 @@ use shared::{
     password::Password,
     recovery_code::RecoveryCodes,
     second_factor::Proof,
+    store::FactorChange,
 };
 use utoipa::ToSchema;
 
@@ -40,7 +41,8 @@ pub struct MfaRecoveryCodesResponse {
 
 /// Makes new recovery codes
 ///
-/// All that were left before are worth nothing. The new ones are shown this once.
+/// All that were left before are worth nothing, and every other session ends; this one stays. The new ones are shown this
+/// once.
 #[utoipa::path(
     post,
     path = "/auth/mfa/recovery-codes",
@@ -49,7 +51,7 @@ pub struct MfaRecoveryCodesResponse {
     security(("bearer" = [])),
     request_body = MfaRecoveryCodesRequest,
     responses(
-        (status = 200, description = "The new ones", body = MfaRecoveryCodesResponse),
+        (status = 200, description = "The new ones; every other session has ended", body = MfaRecoveryCodesResponse),
         CodeProblems, TokenProblems, ReauthenticationProblems, NotFoundProblems, LimitProblems, ServerProblems,
     )
 )]
@@ -64,9 +66,11 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
     let keys = app.keyring.secret(ctx.now).await?;
     let codes = RecoveryCodes::generate()?;
-    if app.store.replace_recovery_codes(user, &codes.macs(&keys.recovery_code, user)).await? {
-        Ok(Response::json(StatusCode::OK, &MfaRecoveryCodesResponse { recovery_codes: codes.reveal() }))
-    } else {
-        Err(ApiError::NotFound)
+    let macs = codes.macs(&keys.recovery_code, user);
+    match app.store.replace_recovery_codes(&caller.profile, &macs, caller.session).await? {
+        FactorChange::Done => {
+            Ok(Response::json(StatusCode::OK, &MfaRecoveryCodesResponse { recovery_codes: codes.reveal() }))
+        }
+        FactorChange::Outrun => Err(caller.outrun(app, ctx, ApiError::InvalidOtp).await),
     }
 }

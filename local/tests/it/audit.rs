@@ -96,6 +96,8 @@ async fn each_proof_is_named() {
     let expected = [
         ("register", &json!([])),
         ("login", &json!(["password"])),
+        ("verify-phone", &json!([])),
+        ("verify-phone-confirm", &json!(["otp"])),
         ("mfa-enroll", &json!(["password"])),
         ("mfa-confirm", &json!(["totp"])),
     ];

@@ -1,11 +1,13 @@
 //! What goes wrong between a function and its table (SECURITY section 5.4). Time is paused: whatever waits, waits for
 //! nothing.
 
+use std::sync::Mutex;
+
 use http::Method;
 use local::emulator::Fault;
 use serde_json::json;
 
-use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, Reply, World};
+use crate::harness::{Authenticator, NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, Reply, World};
 
 // What endpoints read and write with.
 const BATCH: &str = "BatchGetItem";
@@ -21,7 +23,7 @@ const UPDATE: &str = "UpdateItem";
 const ALWAYS: usize = 1000;
 
 /// Every endpoint that asks something of the table, with what it does that with, and its success.
-const ENDPOINTS: [(&str, &[&str], u16); 19] = [
+const ENDPOINTS: [(&str, &[&str], u16); 26] = [
     ("register", &[TRANSACT], 201),
     ("register, to be activated", &[GET, TRANSACT], 202),
     ("activate", &[UPDATE, TRANSACT], 201),
@@ -35,6 +37,13 @@ const ENDPOINTS: [(&str, &[&str], u16); 19] = [
     ("me", &[GET, BATCH], 200),
     ("me-export", &[GET, BATCH, QUERY], 200),
     ("me-delete", &[GET, BATCH, UPDATE, TRANSACT], 204),
+    ("me-delete, with a second factor", &[GET, SECRET, BATCH, UPDATE, TRANSACT], 204),
+    ("mfa-enroll", &[GET, SECRET, BATCH, UPDATE], 200),
+    ("mfa-confirm", &[GET, SECRET, BATCH, UPDATE, TRANSACT], 200),
+    ("mfa-recovery-codes", &[GET, SECRET, BATCH, UPDATE, TRANSACT], 200),
+    ("mfa-disable", &[GET, SECRET, BATCH, UPDATE, TRANSACT], 204),
+    ("change-phone", &[GET, SECRET, BATCH, UPDATE, TRANSACT], 202),
+    ("change-phone-verify", &[GET, SECRET, BATCH, UPDATE, TRANSACT], 204),
     ("jwks", &[GET], 200),
     ("change-password", &[GET, BATCH, UPDATE, TRANSACT], 204),
     ("verify-phone", &[BATCH, TRANSACT], 202),
@@ -52,9 +61,16 @@ struct Prepared {
     phone_code: String,
     /// In a world where phones have to be activated: a registration that waits, and its code.
     registration: (String, String),
-    /// In a world with a second factor: the token of the first step, and a recovery code.
-    second_step: (String, String),
+    /// Of a second factor that waits to be confirmed.
+    enrolled: Option<Authenticator>,
+    /// In a world with a second factor: the token of the first step.
+    mfa_token: String,
+    /// And its recovery codes: a request that failed may have used one up.
+    recovery_codes: Mutex<Vec<String>>,
 }
+
+/// What only a world with a second factor does.
+const WITH_FACTOR: [&str; 4] = ["login-mfa", "me-delete, with a second factor", "mfa-recovery-codes", "mfa-disable"];
 
 /// What only a world does where phones have to be activated.
 const ACTIVATING: [&str; 3] = ["register, to be activated", "activate", "resend-activation"];
@@ -76,17 +92,45 @@ impl Prepared {
             (World::new().with_account().await, Default::default())
         };
         let (mut token, mut refresh_token) = world.tokens(PASSWORD).await;
-        let mut second_step = Default::default();
-        if endpoint == "login-mfa" {
+        let (mut enrolled, mut mfa_token, mut recovery_codes) = (None, String::new(), Vec::new());
+        if WITH_FACTOR.contains(&endpoint) {
             let factor = world.switch_factor_on(PASSWORD).await;
-            second_step = (world.mfa_token(PASSWORD).await, factor.recovery_codes[0].clone());
-            (token, refresh_token) = (factor.token, String::new());
+            mfa_token = world.mfa_token(PASSWORD).await;
+            (token, refresh_token, recovery_codes) = (factor.token, String::new(), factor.recovery_codes);
+        }
+        if endpoint == "mfa-confirm" {
+            let reply = world.enroll_verified(&token, PASSWORD).await.expect(200);
+            enrolled = Some(Authenticator::new(reply.text("secret")));
+        } else if endpoint == "mfa-enroll" {
+            world.verify_phone(&token).await.expect(202);
+            world.confirm_phone(&token, &world.last_code()).await.expect(204);
+        }
+        if endpoint == "change-phone-verify" {
+            world.change_phone(&token, PASSWORD, OTHER_PHONE).await.expect(202);
+            let code = world.last_code();
+            return Self::of(world, token, code);
         }
         let code = world.code(PHONE).await;
         world.verify_phone(&token).await;
         let phone_code = world.last_code();
         world.advance(1);
-        Self { world, token, refresh_token, code, phone_code, registration, second_step }
+        let recovery_codes = Mutex::new(recovery_codes);
+        Self { world, token, refresh_token, code, phone_code, registration, enrolled, mfa_token, recovery_codes }
+    }
+
+    /// One that has nothing but a session, and a code.
+    fn of(world: World, token: String, code: String) -> Self {
+        Self {
+            world,
+            token,
+            refresh_token: String::new(),
+            code,
+            phone_code: String::new(),
+            registration: Default::default(),
+            enrolled: None,
+            mfa_token: String::new(),
+            recovery_codes: Mutex::default(),
+        }
     }
 
     /// One in which calls of this operation go wrong so many times.
@@ -97,11 +141,23 @@ impl Prepared {
     }
 
     async fn call(&self, endpoint: &str) -> Reply {
-        let Self { world, token, refresh_token, code, phone_code, registration: (id, activation_code), second_step } =
-            self;
+        let Self { world, token, refresh_token, code, phone_code, registration: (id, activation_code), .. } = self;
+        let recovery_code = self.recovery_codes.lock().unwrap().pop().unwrap_or_default();
+        let proof = ("recovery_code", recovery_code.as_str());
         match endpoint {
             "register" | "register, to be activated" => world.register("+998901234567", PASSWORD).await,
-            "login-mfa" => world.login_mfa(&second_step.0, ("recovery_code", &second_step.1)).await,
+            "login-mfa" => world.login_mfa(&self.mfa_token, proof).await,
+            "me-delete, with a second factor" => world.delete_me(token, PASSWORD, proof).await,
+            "mfa-enroll" => world.mfa_enroll(token, PASSWORD).await,
+            "mfa-confirm" => {
+                let code = self.enrolled.as_ref().unwrap().code(world);
+                world.mfa_confirm(token, &code).await
+            }
+            "mfa-recovery-codes" | "mfa-disable" => {
+                world.with_factor(&format!("/auth/{}", endpoint.replacen('-', "/", 1)), token, PASSWORD, proof).await
+            }
+            "change-phone" => world.change_phone(token, PASSWORD, OTHER_PHONE).await,
+            "change-phone-verify" => world.change_phone_verify(token, OTHER_PHONE, code).await,
             "activate" => world.activate(id, activation_code).await,
             "resend-activation" => world.resend_activation(id).await,
             "login" => world.login(PHONE, PASSWORD).await,
@@ -192,7 +248,11 @@ async fn an_account_is_deleted_even_if_what_is_inert_then_stays() {
         world.me(&prepared.token).await.expect_problem(401, "invalid-token");
         world.refresh(&prepared.refresh_token).await.expect_problem(401, "invalid-token");
         world.register(PHONE, PASSWORD).await.expect(201);
-        // And is collected when its own end has come.
+        assert!(world.items("USER#").len() > 2, "a session is left");
+        // Whoever asks again has it deleted as well.
+        world.delete_me(&prepared.token, PASSWORD, ("nothing", "")).await.expect(204);
+        assert_eq!(world.items("USER#").len(), 2, "the new profile and the tombstone");
+        // Which is collected when its own end has come.
         world.advance(32 * 86_400);
         world.collect_garbage();
         assert_eq!(world.items("USER#").len(), 1, "the new profile");

@@ -17,12 +17,11 @@ use shared::{
     app::Witness,
     key_schedule::{KeySchedule, NewKey},
     keys::{SigningAlgorithm, SigningKey},
-    line_log::KeptLines,
     sms::Outbox,
     time::Timestamp,
 };
 
-use crate::log_watch::LogWatch;
+use crate::log_watch::{LogWatch, WatchedLines};
 
 /// The origin's example phone, and what it is in E.164.
 pub(crate) const PHONE: &str = "01012345678";
@@ -67,8 +66,8 @@ pub(crate) struct World {
     gateway: Gateway,
     pub(crate) emulator: Emulator,
     pub(crate) outbox: Outbox,
-    pub(crate) metrics: KeptLines,
-    pub(crate) audit_log: KeptLines,
+    pub(crate) metrics: WatchedLines,
+    pub(crate) audit_log: WatchedLines,
     pub(crate) clock: Clock,
     log: LogWatch,
 }
@@ -111,6 +110,7 @@ impl World {
         };
         let gateway = Gateway::new(setup).unwrap_or_else(|error| panic!("{error}"));
         let Witness { outbox, metrics, audit_log } = witness;
+        let (metrics, audit_log) = (WatchedLines::of(metrics), WatchedLines::of(audit_log));
         let log = LogWatch::begin(outbox.clone(), [metrics.clone(), audit_log.clone()]);
         Self { gateway, emulator, outbox, metrics, audit_log, clock, log }
     }
@@ -237,6 +237,14 @@ impl World {
         self.send(Request::post("/auth/mfa/enroll", json!({ "password": password })).bearer(token)).await
     }
 
+    /// Confirms the phone, if that is still to be done, and asks for a second factor: the answer of `POST /auth/mfa/enroll`.
+    pub(crate) async fn enroll_verified(&self, token: &str, password: &str) -> Reply {
+        if self.verify_phone(token).await.status == 202 {
+            self.confirm_phone(token, &self.last_code()).await.expect(204);
+        }
+        self.mfa_enroll(token, password).await
+    }
+
     pub(crate) async fn mfa_confirm(&self, token: &str, code: &str) -> Reply {
         self.send(Request::post("/auth/mfa/confirm", json!({ "code": code })).bearer(token)).await
     }
@@ -269,7 +277,7 @@ impl World {
     /// Switches a second factor on for the usual account, from a session of its own.
     pub(crate) async fn switch_factor_on(&self, password: &str) -> Factor {
         let token = self.token(password).await;
-        let enrolled = self.mfa_enroll(&token, password).await.expect(200);
+        let enrolled = self.enroll_verified(&token, password).await.expect(200);
         let authenticator = Authenticator::new(enrolled.text("secret"));
         let confirmed = self.mfa_confirm(&token, &authenticator.code(self)).await.expect(200);
         let codes = confirmed.body["recovery_codes"].as_array().unwrap();

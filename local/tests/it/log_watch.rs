@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, Write},
-    sync::{Mutex, MutexGuard, Once, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
 };
 
 use serde_json::Value;
@@ -57,12 +57,37 @@ pub(crate) struct LogWatch {
     from: usize,
     secrets: Mutex<BTreeMap<String, String>>,
     outbox: Outbox,
-    kept: [KeptLines; 2],
+    kept: [WatchedLines; 2],
+}
+
+/// Lines of a schema of their own, which are the log, too: those that a test has looked at are watched as well.
+#[derive(Clone, Default)]
+pub(crate) struct WatchedLines {
+    kept: KeptLines,
+    seen: Arc<Mutex<Vec<Value>>>,
+}
+
+impl WatchedLines {
+    pub(crate) fn of(kept: KeptLines) -> Self {
+        Self { kept, seen: Arc::default() }
+    }
+
+    /// The lines since the last look.
+    pub(crate) fn take(&self) -> Vec<Value> {
+        let lines = self.kept.take();
+        lock(&self.seen).extend(lines.iter().cloned());
+        lines
+    }
+
+    fn all(&self) -> Vec<Value> {
+        self.take();
+        lock(&self.seen).clone()
+    }
 }
 
 impl LogWatch {
-    /// Begins to watch; these lines are the log, too.
-    pub(crate) fn begin(outbox: Outbox, kept: [KeptLines; 2]) -> Self {
+    /// Begins to watch.
+    pub(crate) fn begin(outbox: Outbox, kept: [WatchedLines; 2]) -> Self {
         static START: Once = Once::new();
         START.call_once(|| {
             let lines = tracing_subscriber::fmt::layer().json().with_writer(|| Writer);
@@ -129,7 +154,7 @@ impl Drop for LogWatch {
                 self.keep("code in a message", code);
             });
         }
-        let kept = self.kept.iter().flat_map(KeptLines::take).map(|line| format!("{line}\n"));
+        let kept = self.kept.iter().flat_map(WatchedLines::all).map(|line| format!("{line}\n"));
         let lines = lock(&LINES)[self.from..].to_owned() + &kept.collect::<String>();
         if let Some(leak) = leak(&lines, &lock(&self.secrets)) {
             panic!("{leak}");

@@ -49,7 +49,7 @@ async fn a_code_works_once_wherever_it_is_shown() {
     // SECURITY 3.2, 11.
     let world = World::new().with_account().await;
     let token = world.token(PASSWORD).await;
-    let secret = world.mfa_enroll(&token, PASSWORD).await.expect(200).text("secret").to_owned();
+    let secret = world.enroll_verified(&token, PASSWORD).await.expect(200).text("secret").to_owned();
     let authenticator = crate::harness::Authenticator::new(&secret);
     let code = authenticator.code(&world);
     world.mfa_confirm(&token, &code).await.expect(200);
@@ -223,7 +223,7 @@ async fn a_recovery_code_is_its_owners_alone() {
     let (world, factor) = with_factor().await;
     world.register(OTHER_PHONE, NEW_PASSWORD).await.expect(201);
     let token = world.login(OTHER_PHONE, NEW_PASSWORD).await.expect(200).tokens().0;
-    let secret = world.mfa_enroll(&token, NEW_PASSWORD).await.expect(200).text("secret").to_owned();
+    let secret = world.enroll_verified(&token, NEW_PASSWORD).await.expect(200).text("secret").to_owned();
     let other = crate::harness::Authenticator::new(&secret);
     world.mfa_confirm(&token, &other.code(&world)).await.expect(200);
     world.advance(30);
@@ -295,16 +295,29 @@ async fn guesses_at_everything_that_asks_for_the_factor_are_counted_together() {
     let (world, factor) = with_factor().await;
     let wrong = another_code(&factor.code(&world));
     let paths = ["/auth/mfa/disable", "/auth/mfa/recovery-codes", "/auth/mfa/enroll"];
-    for path in paths.iter().cycle().take(5) {
+    let otp = world.code(PHONE).await;
+    let change_phone = async |code: &str| {
+        let body = json!({"password": PASSWORD, "phone": OTHER_PHONE, "code": code});
+        world.send(Request::post("/auth/change-phone", body).bearer(&factor.token)).await
+    };
+    let reset = async |code: &str| {
+        let body = json!({"phone": PHONE, "otp": otp, "new_password": NEW_PASSWORD, "code": code});
+        world.post("/auth/verify-reset", body).await
+    };
+    for path in paths {
         world.with_factor(path, &factor.token, PASSWORD, ("code", &wrong)).await.expect_problem(400, "invalid-otp");
     }
-    let body = json!({"password": PASSWORD, "phone": OTHER_PHONE, "code": wrong});
-    let request = Request::post("/auth/change-phone", body).bearer(&factor.token);
-    world.send(request.clone()).await.expect_problem(400, "invalid-otp");
-    world.send(request).await.expect_limit("mfa");
+    world.delete_me(&factor.token, PASSWORD, ("code", &wrong)).await.expect_problem(400, "invalid-otp");
+    reset(&wrong).await.expect_problem(400, "invalid-otp");
+    change_phone(&wrong).await.expect_problem(400, "invalid-otp");
+    // From now on the right one has to wait, everywhere.
+    let right = factor.code(&world);
     for path in paths {
-        world.with_factor(path, &factor.token, PASSWORD, ("code", &factor.code(&world))).await.expect_limit("mfa");
+        world.with_factor(path, &factor.token, PASSWORD, ("code", &right)).await.expect_limit("mfa");
     }
+    world.delete_me(&factor.token, PASSWORD, ("code", &right)).await.expect_limit("mfa");
+    reset(&right).await.expect_limit("mfa");
+    change_phone(&right).await.expect_limit("mfa");
     let mfa_token = world.mfa_token(PASSWORD).await;
     world.login_mfa(&mfa_token, ("code", &factor.code(&world))).await.expect_limit("mfa");
 }
@@ -321,7 +334,7 @@ async fn the_passwords_throttle_is_cleared_by_the_second_step_and_not_by_the_fir
 
 #[tokio::test]
 async fn an_address_over_its_limit_does_not_use_up_the_guesses() {
-    let world = World::with(&[("LIMIT_LOGIN_PER_ADDRESS", "4")]).with_account().await;
+    let world = World::with(&[("LIMIT_LOGIN_PER_ADDRESS", "5")]).with_account().await;
     let factor = world.switch_factor_on(PASSWORD).await;
     let mfa_token = world.mfa_token(PASSWORD).await;
     let wrong = another_code(&factor.code(&world));

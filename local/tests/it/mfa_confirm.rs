@@ -8,7 +8,7 @@ use crate::harness::{Authenticator, NEW_PASSWORD, PASSWORD, PHONE, World, anothe
 async fn enrolled() -> (World, String, Authenticator) {
     let world = World::new().with_account().await;
     let token = world.token(PASSWORD).await;
-    let secret = world.mfa_enroll(&token, PASSWORD).await.expect(200).text("secret").to_owned();
+    let secret = world.enroll_verified(&token, PASSWORD).await.expect(200).text("secret").to_owned();
     (world, token, Authenticator::new(&secret))
 }
 
@@ -52,7 +52,7 @@ async fn a_wrong_code_switches_nothing_on() {
 #[tokio::test]
 async fn an_enrolment_waits_for_ten_minutes_and_the_last_one_counts() {
     let (world, token, first) = enrolled().await;
-    let secret = world.mfa_enroll(&token, PASSWORD).await.expect(200).text("secret").to_owned();
+    let secret = world.enroll_verified(&token, PASSWORD).await.expect(200).text("secret").to_owned();
     let second = Authenticator::new(&secret);
     world.mfa_confirm(&token, &first.code(&world)).await.expect_problem(400, "invalid-otp");
     world.advance(600);
@@ -81,4 +81,57 @@ async fn sessions_that_were_ended_meanwhile_cannot_switch_it_on() {
     world.change_password(&other, PASSWORD, NEW_PASSWORD).await.expect(204);
     world.mfa_confirm(&token, &authenticator.code(&world)).await.expect_problem(401, "invalid-token");
     world.login(PHONE, NEW_PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn five_codes_are_judged_and_the_next_enrolment_takes_the_password_again() {
+    // Somebody with a token and no password must not guess for ten minutes (SECURITY T5; 3.2, 19).
+    let (world, token, authenticator) = enrolled().await;
+    let code = authenticator.code(&world);
+    for _ in 0..5 {
+        world.mfa_confirm(&token, &another_code(&code)).await.expect_problem(400, "invalid-otp");
+    }
+    world.mfa_confirm(&token, &code).await.expect_problem(400, "invalid-otp");
+    world.mfa_enroll(&token, "wrong password").await.expect_problem(403, "wrong-password");
+    let secret = world.mfa_enroll(&token, PASSWORD).await.expect(200).text("secret").to_owned();
+    world.mfa_confirm(&token, &Authenticator::new(&secret).code(&world)).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_address_over_its_limit_does_not_use_up_the_tries() {
+    let world = World::with(&[("LIMIT_LOGIN_PER_ADDRESS", "3")]).with_account().await;
+    let token = world.token(PASSWORD).await;
+    let secret = world.enroll_verified(&token, PASSWORD).await.expect(200).text("secret").to_owned();
+    let wrong = another_code(&Authenticator::new(&secret).code(&world));
+    world.mfa_confirm(&token, &wrong).await.expect_problem(400, "invalid-otp");
+    for _ in 0..10 {
+        world.mfa_confirm(&token, &wrong).await.expect_limit("login-address");
+    }
+    assert_eq!(world.item("USER#", "MFA#ENROLMENT")["attempts"]["N"], "1");
+    world.advance(300);
+    world.mfa_confirm(&token, &Authenticator::new(&secret).code(&world)).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_enrolment_is_of_the_account_as_it_was_when_the_password_was_asked_for() {
+    let (world, token, authenticator) = enrolled().await;
+    // The session that stays changes something meanwhile: what was asked for before is over.
+    world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
+    world.mfa_confirm(&token, &authenticator.code(&world)).await.expect_problem(400, "invalid-otp");
+    world.login(PHONE, NEW_PASSWORD).await.expect(200);
+}
+
+/// Two enrolments, one of before the other was confirmed: whoever made it was not asked for the factor that is on now.
+#[tokio::test]
+async fn an_enrolment_cannot_replace_a_factor_that_it_was_not_asked_for() {
+    let (world, token, authenticator) = enrolled().await;
+    let mut item = world.item("USER#", "MFA#ENROLMENT");
+    world.mfa_confirm(&token, &authenticator.code(&world)).await.expect(200);
+    world.advance(30);
+    // As written by a request that was under way.
+    item["attempts"]["N"] = "0".into();
+    world.put_item(&item);
+    world.mfa_confirm(&token, &authenticator.code(&world)).await.expect_problem(400, "invalid-otp");
+    let mfa_token = world.mfa_token(PASSWORD).await;
+    world.login_mfa(&mfa_token, ("code", &authenticator.code(&world))).await.expect(200);
 }

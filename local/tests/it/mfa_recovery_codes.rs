@@ -29,7 +29,7 @@ async fn there_are_none_without_a_second_factor() {
     let token = world.token(PASSWORD).await;
     let request = Request::post(PATH, json!({"password": PASSWORD})).bearer(&token);
     world.send(request.clone()).await.expect_problem(404, "not-found");
-    world.mfa_enroll(&token, PASSWORD).await.expect(200);
+    world.enroll_verified(&token, PASSWORD).await.expect(200);
     world.send(request).await.expect_problem(404, "not-found");
     assert!(world.items("USER#").iter().all(|item| item["sk"]["S"] != "MFA"));
 }
@@ -46,4 +46,30 @@ async fn password_and_factor_are_asked_for() {
         .await
         .expect_problem(403, "wrong-password");
     world.with_factor(PATH, &factor.token, PASSWORD, ("code", &code)).await.expect(200);
+}
+
+#[tokio::test]
+async fn every_other_session_ends_and_this_one_stays() {
+    let world = World::new().with_account().await;
+    let factor = world.switch_factor_on(PASSWORD).await;
+    let mfa_token = world.mfa_token(PASSWORD).await;
+    let other = world.login_mfa(&mfa_token, ("code", &factor.code(&world))).await.expect(200).tokens().0;
+    world.advance(30);
+    world.with_factor(PATH, &factor.token, PASSWORD, ("code", &factor.code(&world))).await.expect(200);
+    world.me(&factor.token).await.expect(200);
+    world.me(&other).await.expect_problem(401, "invalid-token");
+}
+
+#[tokio::test]
+async fn after_disabling_there_are_none_to_be_had_and_the_old_ones_stay_dead() {
+    // SECURITY 3.2, 15.
+    let world = World::new().with_account().await;
+    let factor = world.switch_factor_on(PASSWORD).await;
+    let disable = "/auth/mfa/disable";
+    world.with_factor(disable, &factor.token, PASSWORD, ("code", &factor.code(&world))).await.expect(204);
+    let old = ("recovery_code", factor.recovery_codes[0].as_str());
+    world.with_factor(PATH, &factor.token, PASSWORD, old).await.expect_problem(404, "not-found");
+    world.switch_factor_on(PASSWORD).await;
+    let mfa_token = world.mfa_token(PASSWORD).await;
+    world.login_mfa(&mfa_token, old).await.expect_problem(400, "invalid-otp");
 }

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use shared::store::{FactorAttempt, FactorKind, RightCode, Store};
 
-use crate::harness::{NEW_PASSWORD, PASSWORD, PHONE, RESET_PASSWORD, Reply, World, another_code};
+use crate::harness::{
+    Authenticator, NEW_PASSWORD, PASSWORD, PHONE, RESET_PASSWORD, Reply, TEMPLATE, World, another_code,
+};
 
 /// Sends `count` requests at once.
 async fn at_once<F, R>(world: &Arc<World>, count: usize, request: F) -> Vec<Reply>
@@ -222,6 +225,8 @@ async fn of_6_deletions_all_succeed_and_the_logins_among_them_are_dead() {
         world.me(login.text("access_token")).await.expect_problem(401, "invalid-token");
     }
     assert!(world.items("PHONE#").iter().all(|item| item["password_hash"].is_null()));
+    // Nor did the logins leave a session: there is the tombstone, and nothing else.
+    assert_eq!(world.items("USER#").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
@@ -260,4 +265,46 @@ async fn of_16_refreshes_with_one_token_all_get_one_successor() {
     let successors: Vec<_> = replies.iter().map(|reply| reply.text("refresh_token")).collect();
     assert!(successors.iter().all(|successor| *successor == successors[0]), "one line");
     world.refresh(successors[0]).await.expect(200);
+}
+
+/// SECURITY T4: at endpoints that ask for the factor in a write of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_32_uses_of_one_code_one_counts_wherever_they_are() {
+    let world = world_with_account().await;
+    let factor = world.switch_factor_on(PASSWORD).await;
+    let code = factor.code(&world);
+    let owner = world.me(&factor.token).await.expect(200).text("id").parse().unwrap();
+    let clients = world.emulator.clients_of_operator();
+    let store = Store::new(clients.dynamodb, TEMPLATE.table.name.clone());
+    // As judged before any of them is used up.
+    let now = world.clock.now();
+    let FactorAttempt::Admitted { factor, .. } = store.spend_factor_attempt(owner, FactorKind::Totp, now).await.unwrap()
+    else {
+        panic!("the first guess is free")
+    };
+    let step = now.unix_seconds() / 30;
+    let right = RightCode::Totp { user: owner, secret: factor.secret, step };
+    let tasks = (0..32).map(|_| {
+        let (store, right) = (store.clone(), right.clone());
+        tokio::spawn(async move { store.use_factor(&right).await.unwrap() })
+    });
+    let used = join_all(tasks).await.into_iter().filter(|used| *used.as_ref().unwrap()).count();
+    assert_eq!(used, 1);
+    // And at none of the endpoints any more.
+    let mfa_token = world.mfa_token(PASSWORD).await;
+    world.login_mfa(&mfa_token, ("code", &code)).await.expect_problem(400, "invalid-otp");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_32_confirmations_of_one_enrolment_one_switches_it_on() {
+    let world = world_with_account().await;
+    let token = world.token(PASSWORD).await;
+    let secret = world.enroll_verified(&token, PASSWORD).await.expect(200).text("secret").to_owned();
+    let code = Authenticator::new(&secret).code(&world);
+    let replies = at_once(&world, 32, move |world: Arc<World>, _| {
+        let (token, code) = (token.clone(), code.clone());
+        async move { world.mfa_confirm(&token, &code).await }
+    })
+    .await;
+    assert_eq!((count(&replies, 200), count(&replies, 400)), (1, 31));
 }

@@ -111,6 +111,9 @@ async fn second_factors_do_so_too() {
     let world = World::new().with_account().await.warm().await;
     let token = world.token(PASSWORD).await;
     world.calls();
+    world.verify_phone(&token).await.expect(202);
+    world.confirm_phone(&token, &world.last_code()).await.expect(204);
+    world.calls();
     let secret = world.mfa_enroll(&token, PASSWORD).await.expect(200).text("secret").to_owned();
     assert_eq!(steps(world.calls()), 4, "mfa-enroll");
     let authenticator = Authenticator::new(&secret);

@@ -273,10 +273,9 @@ pub(super) fn change_phone(
         .remove("#login_failures")
         .remove("#login_attempted_at")
         .set("#expires_at = :ghost_expires_at")
-        .when("#user_id = :user AND #epoch = :epoch AND #password_hash = :hash")
+        .when("#user_id = :user AND #epoch = :epoch")
         .value(":user", text(user.to_string()))
         .value(":epoch", number(epoch))
-        .value(":hash", (&credential.password_hash).into())
         .value(":ghost_expires_at", ttl(now.plus(GHOST_LIFETIME)));
     let moved = raise_epoch(user, &profile.phone, epoch)
         .set("#phone = :new_phone")
@@ -405,9 +404,9 @@ impl Store {
                 credential: Credential::read(&item)?,
                 receipt: throttle::receipt(Key::credential(phone), &item)?,
             }),
-            Outcome::Refused(item) => {
-                Ok(LoginAttempt::Throttled { retry_after: throttle::retry_after(&item.unwrap_or_default(), now)? })
-            }
+            Outcome::Refused(item) => Ok(LoginAttempt::Throttled {
+                retry_after: throttle::retry_after(&item.unwrap_or_default(), Stop::Hard, now)?,
+            }),
         }
     }
 
@@ -433,15 +432,20 @@ impl Store {
             // The next login makes room again; this one must not fail for it.
             tracing::warn!(%error, "no room was made among the sessions");
         }
-        Ok(match written? {
-            (Outcome::Applied(_), Outcome::Applied(_)) => LoginCompletion::Done,
+        let completion = match written? {
+            (Outcome::Applied(_), Outcome::Applied(_)) => return Ok(LoginCompletion::Done),
             (_, Outcome::Refused(Some(item)))
                 if Credential::read(&item)?.is_some_and(|now| now.is_still(credential)) =>
             {
                 LoginCompletion::EpochRaised
             }
             _ => LoginCompletion::Outrun,
-        })
+        };
+        // Dead on arrival. The account may be gone, and then nobody else would tidy up.
+        if let Err(error) = self.delete(Key::session(session.user, session.id)).await {
+            tracing::warn!(%error, "a session that was outrun is collected later");
+        }
+        Ok(completion)
     }
 
     /// Gives an account another password and ends every session but one.

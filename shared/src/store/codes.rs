@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::{
     Store,
     accounts::{self, CodeAccount, Profile},
+    deletion,
     expression::{ItemUpdate, Write},
     item::{Item, moment, number, text, ttl},
     keys::{
@@ -235,12 +236,14 @@ impl Store {
 
     /// Counts a try that a new registration of the same phone must not forgive: the failures of one registration die with
     /// it. Right ones are counted as well, for after a right one there is nothing left to guess.
+    ///
+    /// Counted for the phone's pseudonym: the count outlives an account that is deleted.
     pub async fn charge_activation_attempt(
         &self,
-        phone: &Phone,
+        pseudonym: &str,
         now: Timestamp,
     ) -> Result<Result<(), LimitReached>, StoreError> {
-        let subject = format!("activation:{}", phone.as_e164());
+        let subject = format!("activation:{pseudonym}");
         let (bucket, window) = (Bucket::OtpPhone, FAILURE_WINDOW);
         self.charge(Limit { bucket, subject: &subject, allowed: MAX_FAILURES, window }, now).await
     }
@@ -267,7 +270,8 @@ impl Store {
     /// session but one.
     ///
     /// One transaction: the code, the credential of the new phone under the condition that it has no account, that of the
-    /// old one (which becomes a ghost: the number is free), the profile, and the session that stays.
+    /// old one (which becomes a ghost: the number is free), the profile, the session that stays, and the old phone's codes,
+    /// which lead to the account.
     pub async fn change_phone(
         &self,
         profile: &Profile,
@@ -279,6 +283,7 @@ impl Store {
         let Some(credential) = self.credential(&profile.phone).await? else { return Ok(PhoneChange::Outrun) };
         let mut writes = vec![Write::Update(spend(new, Purpose::ChangePhone(profile.user), code, now))];
         writes.extend(accounts::change_phone(profile, &credential, new, staying, now));
+        writes.extend(deletion::delete_own_codes(&profile.phone));
         Ok(match self.transact(writes).await? {
             Transacted::Committed => PhoneChange::Done,
             Transacted::Refused(parts) => match parts.as_slice() {

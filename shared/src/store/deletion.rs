@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use tokio::try_join;
 
 use super::{
     Store,
-    accounts::{self, Credential, Profile},
+    accounts::{self, Profile},
     expression::{ItemDeletion, Write},
     item::{Item, moment, number, text, ttl},
     keys::{
@@ -17,7 +17,7 @@ use super::{
     sessions::{self, StoredSession},
     wire::{StoreError, Transacted},
 };
-use crate::{id::UserId, otp::Purpose, time::Timestamp};
+use crate::{id::UserId, otp::Purpose, phone::Phone, time::Timestamp};
 
 /// How much longer a tombstone stays than the longest token.
 const KEPT: Duration = Duration::from_hours(24);
@@ -46,7 +46,7 @@ pub struct StoredAccount {
     pub second_steps_end_at: Vec<Timestamp>,
     /// Every session, those that are over and not collected yet included.
     pub sessions: Vec<StoredSession>,
-    /// Codes that were sent to the phone for this account.
+    /// Codes that were sent for this account, to its phone or to one that it was to have.
     pub codes: Vec<StoredCode>,
 }
 
@@ -71,10 +71,12 @@ pub struct StoredFactor {
 }
 
 /// A code, as its owner may see it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct StoredCode {
     /// What it is for.
     pub purpose: Purpose,
+    /// Whom it was sent to.
+    pub phone: Phone,
     /// When it dies; none when it was used.
     pub ends_at: Option<Timestamp>,
     /// Tries of it.
@@ -96,16 +98,17 @@ impl StoredFactor {
     fn read(item: &Item) -> Result<Self, StoreError> {
         Ok(Self {
             created_at: item.moment(CREATED_AT)?,
-            recovery_codes_left: item.set_len(RECOVERY_CODES),
+            recovery_codes_left: item.set(RECOVERY_CODES).len(),
             guesses: Guesses::read(item)?,
         })
     }
 }
 
 impl StoredCode {
-    fn read(purpose: Purpose, item: &Item) -> Result<Self, StoreError> {
+    fn read(purpose: Purpose, phone: Phone, item: &Item) -> Result<Self, StoreError> {
         Ok(Self {
             purpose,
+            phone,
             ends_at: if item.has(CODE_MAC) { Some(item.moment(CODE_ENDS_AT)?) } else { None },
             attempts: item.count(ATTEMPTS)?,
             failures: item.count(FAILURES)?,
@@ -117,6 +120,11 @@ impl StoredCode {
 /// What an account's codes that are sent to its own phone are for.
 const OWN_PURPOSES: [Purpose; 2] = [Purpose::Reset, Purpose::VerifyPhone];
 
+/// Deletes an account's codes that were sent to its phone, which it leaves: they lead to it.
+pub(super) fn delete_own_codes(phone: &Phone) -> [Write; 2] {
+    OWN_PURPOSES.map(|purpose| Write::Delete(ItemDeletion::new(Key::code(phone, purpose))))
+}
+
 impl Store {
     /// Deletes an account: its phone is free at once, and no session, token or code of it is worth anything.
     ///
@@ -126,16 +134,14 @@ impl Store {
     pub async fn delete_account(
         &self,
         profile: &Profile,
-        credential: &Credential,
         longest_token: Duration,
         now: Timestamp,
     ) -> Result<AccountDeletion, StoreError> {
         let (user, phone, epoch) = (profile.user, &profile.phone, profile.epoch);
         let left = ItemDeletion::new(Key::credential(phone))
-            .when("#user_id = :user AND #epoch = :epoch AND #password_hash = :hash")
+            .when("#user_id = :user AND #epoch = :epoch")
             .value(":user", text(user.to_string()))
-            .value(":epoch", number(epoch))
-            .value(":hash", (&credential.password_hash).into());
+            .value(":epoch", number(epoch));
         let tombstone = accounts::raise_epoch(user, phone, epoch)
             .remove("#op")
             .remove("#phone")
@@ -152,27 +158,37 @@ impl Store {
             Write::Update(tombstone),
             Write::Delete(ItemDeletion::new(Key::second_factor(user))),
         ];
-        writes.extend(OWN_PURPOSES.map(|purpose| Write::Delete(ItemDeletion::new(Key::code(phone, purpose)))));
+        writes.extend(delete_own_codes(phone));
         match self.transact(writes).await? {
             Transacted::Committed => {}
             Transacted::Refused(_) => return Ok(AccountDeletion::Outrun),
         }
-        if let Err(error) = self.delete_what_is_left(user).await {
-            tracing::warn!(%error, "what is left of a deleted account is collected later");
-        }
+        self.delete_what_is_left(user).await;
         Ok(AccountDeletion::Done)
     }
 
-    async fn delete_what_is_left(&self, user: UserId) -> Result<(), StoreError> {
-        let items = self.read_user(user).await?;
-        let dead = items.iter().map(|(sort, _)| sort).filter(|sort| *sort != PROFILE_SORT);
-        try_join_all(dead.map(|sort| self.delete(Key::of_user(user, sort)))).await.map(|_| ())
+    /// Deletes what is inert: of as much as it can, whatever becomes of the rest.
+    async fn delete_what_is_left(&self, user: UserId) {
+        let delete_all = async {
+            let items = self.read_user(user).await?;
+            let dead = items.iter().map(|(sort, _)| sort).filter(|sort| *sort != PROFILE_SORT);
+            let deleted = join_all(dead.map(|sort| self.delete(Key::of_user(user, sort)))).await;
+            deleted.into_iter().collect::<Result<(), StoreError>>()
+        };
+        if let Err(error) = delete_all.await {
+            tracing::warn!(%error, "what is left of a deleted account is collected later");
+        }
     }
 
-    /// Whether this user's account was deleted, and not so long ago that no token of it can be about.
+    /// Whether this user's account was deleted, and not so long ago that no token of it can be about. What that left is
+    /// deleted again: whoever asks twice did not get an answer the first time.
     pub async fn was_deleted(&self, user: UserId) -> Result<bool, StoreError> {
         let profile = self.read(Key::profile(user)).await?;
-        Ok(profile.is_some_and(|profile| profile.has(DELETED_AT)))
+        let is_deleted = profile.is_some_and(|profile| profile.has(DELETED_AT));
+        if is_deleted {
+            self.delete_what_is_left(user).await;
+        }
+        Ok(is_deleted)
     }
 
     /// Everything that the table holds about an account, read at once.
@@ -188,6 +204,13 @@ impl Store {
         let of_user = |item: &Item| item.text(USER_ID).is_ok_and(|owner| owner == user.to_string());
         let codes = OWN_PURPOSES.into_iter().zip(codes);
         let codes = codes.filter_map(|(purpose, item)| Some((purpose, item.filter(of_user)?)));
+        let codes = codes.map(|(purpose, item)| StoredCode::read(purpose, phone.clone(), &item));
+        let to_new_phones =
+            items.iter().filter_map(|(sort, item)| Some((sort.strip_prefix(keys::NEW_PHONE_PREFIX)?, item)));
+        let to_new_phones = to_new_phones.map(|(e164, item)| {
+            let new = Phone::from_stored(e164).map_err(|_| StoreError::Corrupt { attribute: keys::SORT_KEY })?;
+            StoredCode::read(Purpose::ChangePhone(user), new, item)
+        });
         Ok(StoredAccount {
             phone_verified_at: profile.map(|item| item.optional_moment(PHONE_VERIFIED_AT)).transpose()?.flatten(),
             password: Guesses::read(&credential.filter(of_user).unwrap_or_default())?,
@@ -195,7 +218,7 @@ impl Store {
             enrolment_ends_at: under_user(keys::ENROLMENT_SORT).map(|item| item.moment(ENDS_AT)).transpose()?,
             second_steps_end_at: waiting.map(|(_, item)| item.moment(ENDS_AT)).collect::<Result<_, _>>()?,
             sessions: sessions::stored(&items)?,
-            codes: codes.map(|(purpose, item)| StoredCode::read(purpose, &item)).collect::<Result<_, _>>()?,
+            codes: codes.chain(to_new_phones).collect::<Result<_, _>>()?,
         })
     }
 }

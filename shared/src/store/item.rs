@@ -129,14 +129,9 @@ impl Item {
         self.blob(name)?.try_into().map_err(|_| corrupt(name))
     }
 
-    /// Whether a set of texts has this one; a set that is missing has none.
-    pub(super) fn set_has(&self, name: &str, text: &str) -> bool {
-        self.0.get(name).and_then(|value| value.as_ss().ok()).is_some_and(|set| set.iter().any(|known| known == text))
-    }
-
-    /// How many texts are in a set; in one that is missing there are none.
-    pub(super) fn set_len(&self, name: &str) -> usize {
-        self.0.get(name).and_then(|value| value.as_ss().ok()).map_or(0, Vec::len)
+    /// The texts of a set; one that is missing has none.
+    pub(super) fn set(&self, name: &str) -> &[String] {
+        self.0.get(name).and_then(|value| value.as_ss().ok()).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn phone(&self, name: &'static str) -> Result<Phone, StoreError> {

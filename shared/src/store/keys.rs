@@ -41,6 +41,9 @@ pub(super) const SECOND_FACTOR_SORT: &str = "MFA";
 /// The sort key of a second factor that is not on yet.
 pub(super) const ENROLMENT_SORT: &str = "MFA#ENROLMENT";
 
+/// What sort keys of codes that were sent to a new phone begin with; the phone follows.
+pub(super) const NEW_PHONE_PREFIX: &str = "OTP#change-phone#";
+
 /// What the sort keys begin with of logins that wait for their second step.
 pub(super) const SECOND_STEP_PREFIX: &str = "MFA#LOGIN#";
 
@@ -60,13 +63,14 @@ impl Key {
         Self { partition: phone_partition(phone), sort: CREDENTIAL_SORT.to_owned() }
     }
 
-    /// The open code of a phone for a purpose, and the failures of its window.
+    /// The open code of a phone for a purpose, and the failures of its window. One for a new phone is kept with the user who
+    /// wants it, so that it goes with the account: no key of the account leads to the phone.
     pub(super) fn code(phone: &Phone, purpose: Purpose) -> Self {
         let name = purpose.as_str();
         let sort = match purpose {
             Purpose::Activation(registration) => format!("OTP#{name}#{registration}"),
             Purpose::Reset | Purpose::VerifyPhone => format!("OTP#{name}"),
-            Purpose::ChangePhone(user) => format!("OTP#{name}#{user}"),
+            Purpose::ChangePhone(user) => return Self::of_user(user, format!("{NEW_PHONE_PREFIX}{}", phone.as_e164())),
         };
         Self { partition: phone_partition(phone), sort }
     }

@@ -31,7 +31,9 @@ pub use key_set::Publication;
 pub use keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use limits::{Limit, LimitReached};
 pub use operators::Stats;
-pub use second_factors::{FactorAttempt, FactorChange, FactorKind, NewFactor, RightCode, SecondFactor, SecondStep};
+pub use second_factors::{
+    EnrolmentAttempt, FactorAttempt, FactorChange, FactorKind, NewFactor, RightCode, SecondFactor, SecondStep,
+};
 pub use sessions::{NewSession, Rotation, Session, SessionState, SessionSummary, StoredSession};
 pub use wire::{Receipt, StoreError};
 

@@ -39,9 +39,9 @@ pub struct SecondFactor {
 }
 
 impl SecondFactor {
-    /// Whether this recovery code is among those that are left.
-    pub fn has_recovery_code(&self, mac: &RecoveryCodeMac) -> bool {
-        self.item.set_has(RECOVERY_CODES, mac.as_str())
+    /// Whether one of the recovery codes that are left is right. Each is looked at, so that the time does not tell which.
+    pub fn has_recovery_code(&self, is_right: impl Fn(&str) -> bool) -> bool {
+        self.item.set(RECOVERY_CODES).iter().fold(false, |found, stored| found | is_right(stored))
     }
 
     fn read(item: Item) -> Result<Self, StoreError> {
@@ -51,6 +51,24 @@ impl SecondFactor {
             item,
         })
     }
+}
+
+/// How many codes are judged for one enrolment. Another one takes the password again, so that somebody who has a token alone
+/// cannot guess for long.
+const ENROLMENT_ATTEMPTS: u64 = 5;
+
+/// What became of asking to confirm an enrolment.
+#[derive(Clone, Debug)]
+pub enum EnrolmentAttempt {
+    /// A code may be compared.
+    Admitted {
+        /// With this one's.
+        secret: SealedTotpSecret,
+        /// For the case that it is not compared after all.
+        receipt: Receipt,
+    },
+    /// None waits: it is over, its tries are, or the account has changed since.
+    None,
 }
 
 /// What is guessed.
@@ -154,26 +172,50 @@ pub enum SecondStep {
 }
 
 impl Store {
-    /// Keeps a second factor that is to be confirmed with a code, in place of one that was not.
-    pub async fn enrol(&self, user: UserId, secret: &SealedTotpSecret, now: Timestamp) -> Result<(), StoreError> {
+    /// Keeps a second factor that is to be confirmed with a code, in place of one that was not. It is over when the account
+    /// is another than this credential, which the user was asked for.
+    pub async fn enrol(
+        &self,
+        credential: &Credential,
+        secret: &SealedTotpSecret,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let ends_at = now.plus(ENROLMENT_WAITS);
-        let update = ItemUpdate::new(Key::enrolment(user))
+        let update = ItemUpdate::new(Key::enrolment(credential.user))
             .set("#totp_secret = :secret")
+            .set("#epoch = :epoch")
+            .set("#attempts = :zero")
             .set("#ends_at = :ends_at")
             .set("#expires_at = :expires_at")
             .value(":secret", secret.into())
+            .value(":epoch", number(credential.epoch))
+            .value(":zero", number(0))
             .value(":ends_at", moment(ends_at))
             .value(":expires_at", ttl(ends_at));
         self.update(update).await.map(|_| ())
     }
 
-    /// The second factor that waits for its first code, if one does.
-    pub async fn enrolment(&self, user: UserId, now: Timestamp) -> Result<Option<SealedTotpSecret>, StoreError> {
-        let Some(item) = self.read(Key::enrolment(user)).await? else { return Ok(None) };
-        if item.moment(ENDS_AT)? <= now {
-            return Ok(None);
-        }
-        Ok(Some(SealedTotpSecret::from_stored(item.blob(TOTP_SECRET)?.to_vec())))
+    /// Counts a code for the second factor that waits to be confirmed, and only then says what to compare it with.
+    pub async fn spend_enrolment_attempt(
+        &self,
+        profile: &Profile,
+        now: Timestamp,
+    ) -> Result<EnrolmentAttempt, StoreError> {
+        let key = Key::enrolment(profile.user);
+        let update = ItemUpdate::new(key.clone())
+            .add("#attempts :one")
+            .when("#ends_at > :now AND #epoch = :epoch AND #attempts < :max_attempts")
+            .value(":one", number(1))
+            .value(":now", moment(now))
+            .value(":epoch", number(profile.epoch))
+            .value(":max_attempts", number(ENROLMENT_ATTEMPTS));
+        Ok(match self.update(update).await? {
+            Outcome::Applied(item) => EnrolmentAttempt::Admitted {
+                receipt: Receipt::of(key, &item, &["#attempts = #attempts - :one"], "#attempts >= :one")?,
+                secret: SealedTotpSecret::from_stored(item.blob(TOTP_SECRET)?.to_vec()),
+            },
+            Outcome::Refused(_) => EnrolmentAttempt::None,
+        })
     }
 
     /// Switches a second factor on, or puts it in place of the one before, and ends every session but one.
@@ -188,8 +230,9 @@ impl Store {
     ) -> Result<FactorChange, StoreError> {
         let user = profile.user;
         let enrolment = ItemDeletion::new(Key::enrolment(user))
-            .when("#totp_secret = :secret AND #ends_at > :now")
+            .when("#totp_secret = :secret AND #epoch = :epoch AND #ends_at > :now")
             .value(":secret", new.secret.into())
+            .value(":epoch", number(profile.epoch))
             .value(":now", moment(now));
         let factor = ItemUpdate::new(Key::second_factor(user))
             .remove("#op")
@@ -251,13 +294,27 @@ impl Store {
         })
     }
 
-    /// Puts new recovery codes in place of all that are left. False when there is no second factor.
-    pub async fn replace_recovery_codes(&self, user: UserId, codes: &[RecoveryCodeMac]) -> Result<bool, StoreError> {
-        let update = ItemUpdate::new(Key::second_factor(user))
+    /// Puts new recovery codes in place of all that are left, and ends every session but one: in one transaction under the
+    /// condition that the account is as it was when its owner was asked for the factor.
+    pub async fn replace_recovery_codes(
+        &self,
+        profile: &Profile,
+        codes: &[RecoveryCodeMac],
+        staying: SessionId,
+    ) -> Result<FactorChange, StoreError> {
+        let (user, epoch) = (profile.user, profile.epoch);
+        let replaced = ItemUpdate::new(Key::second_factor(user))
+            .remove("#op")
             .set("#recovery_codes = :macs")
             .when("attribute_exists(#totp_secret)")
             .value(":macs", set(codes));
-        Ok(matches!(self.update(update).await?, Outcome::Applied(_)))
+        self.change_factor(vec![
+            Write::Update(replaced),
+            Write::Update(accounts::raise_credential_epoch(&profile.phone, user, epoch).remove("#op")),
+            Write::Update(accounts::raise_epoch(user, &profile.phone, epoch)),
+            Write::Update(accounts::stay(user, staying, epoch)),
+        ])
+        .await
     }
 
     /// Counts a guess, and only then says what to compare it with. The count is taken back by a success only.
@@ -278,7 +335,7 @@ impl Store {
                 factor: SecondFactor::read(item)?,
             }),
             Outcome::Refused(Some(item)) if item.has(TOTP_SECRET) => {
-                Ok(FactorAttempt::Throttled { retry_after: throttle::retry_after(&item, now)? })
+                Ok(FactorAttempt::Throttled { retry_after: throttle::retry_after(&item, stop, now)? })
             }
             Outcome::Refused(_) => Ok(FactorAttempt::Off),
         }

@@ -79,11 +79,14 @@ pub(super) fn receipt(key: Key, applied: &Item) -> Result<Receipt, StoreError> {
     Receipt::of(key, applied, give_back, "#login_failures >= :one")
 }
 
-/// When the next attempt can be admitted, after one that was refused.
-pub(super) fn retry_after(item: &Item, now: Timestamp) -> Result<Duration, StoreError> {
+/// When the next attempt can be admitted, after one that was refused. Where no more is judged, there is no such time: the
+/// longest wait, however often it is asked.
+pub(super) fn retry_after(item: &Item, stop: Stop, now: Timestamp) -> Result<Duration, StoreError> {
     let failures = item.count(LOGIN_FAILURES)?;
-    let wait = if failures >= MAX_FAILURES { LONGEST_DELAY } else { delay_after(failures) };
-    let over = item.moment(LOGIN_ATTEMPTED_AT)?.plus(wait);
+    if stop == Stop::Hard && failures >= MAX_FAILURES {
+        return Ok(LONGEST_DELAY);
+    }
+    let over = item.moment(LOGIN_ATTEMPTED_AT)?.plus(delay_after(failures));
     Ok(over.since(now).max(Duration::from_secs(1)))
 }
 
