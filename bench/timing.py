@@ -57,7 +57,7 @@ def start_dev_server(provider):
         "LIMIT_SMS_TOTAL=100000",
     ]:
         command += ["--env", variable]
-    environment = dict(os.environ) | {"SMS_CREDENTIALS": json.dumps({"secret": "whsec_c2VjcmV0IG9mIGEgd2ViaG9vaw=="})}
+    environment = dict(os.environ) | {"SMS_CREDENTIALS": json.dumps({"secret": "whsec_YSBzZWNyZXQga2V5IG9mIGEgdGVzdCdzIHdlYmhvb2s="})}
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
     for line in server.stdout:
         if line.startswith("Latchkey is ready on http://"):

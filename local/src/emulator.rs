@@ -17,7 +17,10 @@ use aws_smithy_types::body::SdkBody;
 use dynoxide::{Database, DynoxideError};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use shared::{app::Clients, aws::AwsEnvironment};
+use shared::{
+    app::Clients,
+    aws::{AwsEnvironment, HttpsClients},
+};
 
 use crate::{
     secrets::Secrets,
@@ -186,7 +189,7 @@ impl Emulator {
             sns_endpoint: Some("http://sns.local".to_owned()),
         };
         let connector = SharedHttpConnector::new(Connector { emulator: self.clone(), role: Arc::new(role) });
-        Clients::new(&environment, &http_client_fn(move |_, _| connector.clone()))
+        Clients::new(&environment, HttpsClients::one(http_client_fn(move |_, _| connector.clone())))
     }
 
     /// The calls that functions made.

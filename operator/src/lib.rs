@@ -7,7 +7,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use clap::Args;
 use shared::{
     app::Clients,
-    aws::{self, AwsEnvironment},
+    aws::{AwsEnvironment, HttpsClients},
     config::{Config, ConfigErrors},
     error::Source,
     store::Store,
@@ -81,15 +81,15 @@ impl Place {
         let text = fs::read_to_string(&path).map_err(|_| PlaceError::NoDevServer(self.data.display().to_string()))?;
         let variables = read_variables(&text);
         let environment = AwsEnvironment::from_variables(&variables).map_err(PlaceError::Unusable)?;
-        let http = aws::https_client().map_err(PlaceError::Unusable)?;
-        Ok((variables, Clients::new(&environment, &http)))
+        let http = HttpsClients::new().map_err(PlaceError::Unusable)?;
+        Ok((variables, Clients::new(&environment, http)))
     }
 }
 
 /// By the usual chain: environment, profiles, single sign-on, instance roles.
 async fn on_aws(table: &str) -> Result<(HashMap<String, String>, Clients, String), PlaceError> {
-    let http = aws::https_client().map_err(PlaceError::Unusable)?;
-    let settings = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
+    let http = HttpsClients::new().map_err(PlaceError::Unusable)?;
+    let settings = aws_config::defaults(BehaviorVersion::latest()).http_client(http.keeping).load().await;
     if settings.region().is_none() {
         return Err(PlaceError::NoRegion);
     }

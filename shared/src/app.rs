@@ -2,12 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_sdk_dynamodb::config::SharedHttpClient;
 use tokio::time::Instant;
 
 use crate::{
     audit::{Audit, Circumstances, Outcome},
-    aws::{self, AwsEnvironment},
+    aws::{self, AwsEnvironment, HttpsClients},
     config::Config,
     context::Context,
     error::{ApiError, Bucket, Source},
@@ -17,7 +16,7 @@ use crate::{
     otp::OtpCode,
     password::Hasher,
     phone::Phone,
-    sms::{Delivery, Message, Outbox, Provider, Sms},
+    sms::{Delivery, Message, Notice, Outbox, Provider, Sms, SmsSettings},
     store::{Limit, LimitReached, Store, StoreError},
     time::Timestamp,
 };
@@ -34,12 +33,12 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// All of them, over one HTTP client.
-    pub fn new(environment: &AwsEnvironment, http: &SharedHttpClient) -> Self {
+    /// All of them, over these HTTP clients.
+    pub fn new(environment: &AwsEnvironment, http: HttpsClients) -> Self {
         Self {
-            dynamodb: aws::dynamodb_client(environment, http.clone()),
-            secrets: aws::secrets_manager_client(environment, http.clone()),
-            sns: aws::sns_client(environment, http.clone()),
+            dynamodb: aws::dynamodb_client(environment, http.keeping.clone()),
+            secrets: aws::secrets_manager_client(environment, http.keeping),
+            sns: aws::sns_client(environment, http.fresh),
         }
     }
 }
@@ -154,10 +153,14 @@ impl App {
 
     /// The answer when one of them is used up. The breakers, which are about many people, are counted for the alarm.
     pub fn sms_limit_reached(&self, reached: LimitReached, now: Timestamp) -> ApiError {
-        if let Bucket::SmsCountry | Bucket::SmsTotal = reached.bucket {
-            self.metrics.count(Metric::SmsBudgetReached, reached.bucket.as_str(), now);
-        }
+        self.count_if_shared(reached.bucket, now);
         reached.into()
+    }
+
+    fn count_if_shared(&self, bucket: Bucket, now: Timestamp) {
+        if bucket.is_shared() {
+            self.metrics.count(Metric::SmsBudgetReached, bucket.as_str(), now);
+        }
     }
 
     /// The one code of a number that is for testing.
@@ -165,12 +168,65 @@ impl App {
         self.config.test_numbers.iter().find(|(number, _)| number == phone).map(|(_, code)| code)
     }
 
-    /// Waits until as much time has passed since `started` as any provider should need: so that an answer tells nobody
-    /// whether a message was sent (SECURITY 2.3). Nothing is waited for where nothing is sent.
-    pub async fn wait_until_all_take_as_long(&self, started: Instant) {
-        if self.config.sms.provider != Provider::Log {
-            #[expect(clippy::disallowed_methods, reason = "equal time is what this is for; no rule depends on it")]
-            tokio::time::sleep_until(started + self.config.sms.floor).await;
+    /// When a request that began at `started` is answered, whatever becomes of its message: so that the time of the answer
+    /// tells nobody whether one was sent (SECURITY 2.3). None where nothing is sent, or where that is not asked for.
+    pub fn answer_at(&self, started: Instant) -> Option<Instant> {
+        let SmsSettings { provider, floor, .. } = &self.config.sms;
+        (*provider != Provider::Log && !floor.is_zero()).then(|| started + *floor)
+    }
+
+    /// Tells the owner of a phone of something that they did not ask for, if the budgets of notices allow it. Best effort:
+    /// what was done is done, whether or not they can be told.
+    pub async fn notify(&self, ctx: &Context, phone: &Phone, notice: Notice) {
+        if self.may_notify(ctx, phone).await {
+            self.send_notice(ctx, phone, notice).await;
+        }
+    }
+
+    /// Makes a change, and tells the owner of the phone when this came of it. The budgets are charged meanwhile, so that
+    /// nobody waits for them; when there is nothing to tell, they were charged for nothing.
+    pub async fn notify_when<T: PartialEq>(
+        &self,
+        done: T,
+        change: impl Future<Output = Result<T, StoreError>>,
+        (ctx, phone, notice): (&Context, &Phone, Notice),
+    ) -> Result<T, StoreError> {
+        let (change, may_notify) = tokio::join!(change, self.may_notify(ctx, phone));
+        let change = change?;
+        if change == done && may_notify {
+            self.send_notice(ctx, phone, notice).await;
+        }
+        Ok(change)
+    }
+
+    async fn may_notify(&self, ctx: &Context, phone: &Phone) -> bool {
+        if self.test_code(phone).is_some() {
+            return false;
+        }
+        let subjects = SmsSubjects::new(phone, ctx);
+        // Of the phone's own, another budget than that of codes: whoever uses that up must not keep its owner from being told.
+        let subject = format!("notice:{}", subjects.phone);
+        let [of_phone, _, of_country, of_all] = self.sms_budgets(&subjects);
+        let budgets = [Limit { subject: &subject, ..of_phone }, of_country, of_all];
+        match self.store.charge_all(&budgets, ctx.now).await {
+            Ok(Ok(())) => true,
+            Ok(Err(reached)) => {
+                let bucket = reached.bucket.as_str();
+                tracing::warn!(target: "shared::events", event = "notice-not-sent", bucket, "no message is left for a notice");
+                self.count_if_shared(reached.bucket, ctx.now);
+                false
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a notice is not sent");
+                false
+            }
+        }
+    }
+
+    async fn send_notice(&self, ctx: &Context, phone: &Phone, notice: Notice) {
+        let message = Message::notice(&self.config.sms.text, notice, ctx.language, phone, ctx.now);
+        if self.send(message).await.may_arrive() {
+            self.metrics.count(Metric::NoticesSent, &phone.country_code(), ctx.now);
         }
     }
 

@@ -71,12 +71,13 @@ pub fn secrets_manager_client(environment: &AwsEnvironment, http: SharedHttpClie
     aws_sdk_secretsmanager::Client::from_conf(config.build())
 }
 
-/// An SNS client over this HTTP client: two tries, since a third may send a third message.
+/// An SNS client over this HTTP client. It tries once, and does not give up before the caller does: SNS cannot be told that
+/// two requests are one, and only the caller knows which may be tried again.
 pub fn sns_client(environment: &AwsEnvironment, http: SharedHttpClient) -> aws_sdk_sns::Client {
     let mut config = aws_sdk_sns::config::Builder::from(&sdk_config(environment, http));
     config.set_endpoint_url(environment.sns_endpoint.clone());
-    let retry = RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(50));
-    aws_sdk_sns::Client::from_conf(config.retry_config(retry).build())
+    let timeout = TimeoutConfig::builder().connect_timeout(Duration::from_secs(1)).build();
+    aws_sdk_sns::Client::from_conf(config.retry_config(RetryConfig::disabled()).timeout_config(timeout).build())
 }
 
 /// What every client has.
@@ -146,11 +147,29 @@ struct DescribedError {
     source: Source,
 }
 
-/// The HTTP client of the functions. Speaks plain HTTP only to an endpoint that is configured so.
-pub fn https_client() -> Result<SharedHttpClient, Source> {
-    let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS.as_bytes());
-    let tls = TlsContext::builder().with_trust_store(trust).build()?;
-    Ok(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https())
+/// The HTTP clients of the functions. They speak plain HTTP only to an endpoint that is configured so.
+#[derive(Clone, Debug)]
+pub struct HttpsClients {
+    /// Keeps connections.
+    pub keeping: SharedHttpClient,
+    /// Keeps none. One that was kept while the sandbox slept may be dead: the SDK then tries again, but of what must not be
+    /// done twice nobody knows whether it was done.
+    pub fresh: SharedHttpClient,
+}
+
+impl HttpsClients {
+    /// Both, with trust in Amazon's roots.
+    pub fn new() -> Result<Self, Source> {
+        let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS.as_bytes());
+        let tls = TlsContext::builder().with_trust_store(trust).build()?;
+        let builder = || Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls.clone());
+        Ok(Self { keeping: builder().build_https(), fresh: builder().pool_max_idle_per_host(0).build_https() })
+    }
+
+    /// One for both, of which nothing else is asked.
+    pub fn one(http: SharedHttpClient) -> Self {
+        Self { keeping: http.clone(), fresh: http }
+    }
 }
 
 #[cfg(test)]
@@ -160,7 +179,7 @@ mod tests {
     #[test]
     fn amazons_roots_are_read() {
         assert_eq!(AMAZON_ROOTS.matches("BEGIN CERTIFICATE").count(), 5);
-        assert!(https_client().is_ok());
+        assert!(HttpsClients::new().is_ok());
     }
 
     #[test]

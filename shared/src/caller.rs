@@ -79,7 +79,11 @@ impl Caller {
         // The password was right: that was no failure, whatever becomes of the second factor. Whether there is one is read
         // together with the password: one that was switched on a moment ago is asked for.
         let factor = Box::pin(async {
-            if credential.mfa_enabled { second_factor::require(app, ctx, credential.user, proof).await } else { Ok(()) }
+            if credential.mfa_enabled {
+                second_factor::require(app, ctx, credential.user, &self.profile.phone, proof).await
+            } else {
+                Ok(())
+            }
         });
         let (taken_back, shown) = tokio::join!(app.store.take_back(receipt), factor);
         taken_back?;

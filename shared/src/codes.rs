@@ -1,6 +1,7 @@
 //! One-time codes as endpoints use them: issued and sent, tried and compared.
 
 use serde::Serialize;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::{
@@ -57,12 +58,14 @@ impl IssuedCode {
 /// Issues a code under the cooldown and the budgets, and sends it when there is an account that it is for.
 ///
 /// For a phone without an account everything is the same but the message: the code is bound to nobody and opens nothing.
+/// `answer_at` is when the request is answered in either case; a provider that is slower is not waited for.
 pub async fn issue(
     app: &App,
     ctx: &Context,
     purpose: Purpose,
     phone: &Phone,
     target: CodeTarget,
+    answer_at: Option<Instant>,
 ) -> Result<IssuedCode, ApiError> {
     let user = target.account.map(|account| account.user);
     if let Some(user) = user {
@@ -73,10 +76,10 @@ pub async fn issue(
         CodeIssue::Issued => {}
         CodeIssue::LimitReached(reached) => return Err(app.sms_limit_reached(reached, ctx.now)),
     }
-    match user {
-        Some(_) => code.send().await,
-        None => Ok(code.keep()),
-    }
+    Ok(match user {
+        Some(_) => code.send(answer_at).await,
+        None => code.keep(),
+    })
 }
 
 /// A code that was made, and is neither stored nor sent yet.
@@ -131,22 +134,30 @@ impl<'a> DrawnCode<'a> {
         if self.is_test { Vec::new() } else { self.app.sms_budgets(&self.subjects).to_vec() }
     }
 
-    /// Sends it.
-    pub(crate) async fn send(self) -> Result<IssuedCode, ApiError> {
+    /// Sends it, and does not wait for longer than until `answer_at`.
+    pub(crate) async fn send(self, answer_at: Option<Instant>) -> IssuedCode {
         let text = &self.app.config.sms.text;
         let message = Message::with_code(text, self.purpose, self.ctx.language, self.phone, &self.code, self.ctx.now);
-        let issued = self.deliver(message).await?;
+        let issued = self.deliver(message, answer_at).await;
         if let Some(delivery) = &issued.delivery {
-            let metric = if delivery.may_arrive() { Metric::CodesSent } else { Metric::CodesNotSent };
-            self.app.metrics.count(metric, &self.phone.country_code(), self.ctx.now);
+            let count = |metric| self.app.metrics.count(metric, &self.phone.country_code(), self.ctx.now);
+            count(if delivery.may_arrive() { Metric::CodesSent } else { Metric::CodesNotSent });
+            if let Delivery::Unknown = delivery {
+                count(Metric::CodesUnknown);
+            }
         }
-        Ok(issued)
+        issued
     }
 
     /// Sends something else in its place. It reaches nobody, and what certainly was not sent has the same consequences.
-    pub(crate) async fn send_instead(self, notice: Notice) -> Result<IssuedCode, ApiError> {
+    pub(crate) async fn send_instead(self, notice: Notice) -> IssuedCode {
         let text = &self.app.config.sms.text;
-        self.deliver(Message::notice(text, notice, self.ctx.language, self.phone, self.ctx.now)).await
+        let message = Message::notice(text, notice, self.ctx.language, self.phone, self.ctx.now);
+        let issued = self.deliver(message, None).await;
+        if issued.delivery.as_ref().is_some_and(Delivery::may_arrive) {
+            self.app.metrics.count(Metric::NoticesSent, &self.phone.country_code(), self.ctx.now);
+        }
+        issued
     }
 
     /// Sends nothing.
@@ -155,15 +166,31 @@ impl<'a> DrawnCode<'a> {
     }
 
     /// Hands a message over, unless the number is a test number. What certainly was not sent is no code.
-    async fn deliver(&self, message: Message) -> Result<IssuedCode, ApiError> {
+    async fn deliver(&self, message: Message, answer_at: Option<Instant>) -> IssuedCode {
         if self.is_test {
-            return Ok(self.issued(None));
+            return self.issued(None);
         }
-        let delivery = self.app.send(message).await;
-        if !delivery.may_arrive() {
-            self.app.store.withdraw_code(self.phone, self.purpose, self.challenge, self.ctx.now).await?;
-        }
-        Ok(self.issued(Some(delivery)))
+        let delivery = async {
+            let delivery = self.app.send(message).await;
+            if !delivery.may_arrive() {
+                let Self { phone, purpose, challenge, ctx, .. } = self;
+                // A code that stays is known to nobody, and dies by itself. To fail for it would tell that one was made.
+                if let Err(error) = self.app.store.withdraw_code(phone, *purpose, *challenge, ctx.now).await {
+                    tracing::warn!(%error, "a code that was not sent is not withdrawn");
+                }
+            }
+            delivery
+        };
+        let delivery = match answer_at {
+            None => delivery.await,
+            // What took so long may have been sent.
+            Some(at) => tokio::time::timeout_at(at, delivery).await.unwrap_or_else(|_| {
+                let purpose = self.purpose.as_str();
+                tracing::warn!(target: "shared::events", event = "sms-unknown", purpose, "the provider is slower than SMS_FLOOR_MS");
+                Delivery::Unknown
+            }),
+        };
+        self.issued(Some(delivery))
     }
 
     fn issued(&self, delivery: Option<Delivery>) -> IssuedCode {

@@ -152,10 +152,26 @@ impl Config {
         }
         let is_production = read.one_of("ENVIRONMENT", &[("dev", false), ("staging", false), ("prod", true)]);
         let require_activation = read.with("REQUIRE_ACTIVATION", str::parse::<bool>);
+        let has_allowed_countries = allowed_countries.is_some();
         let phones = default_country.map(|country| PhoneRules::new(country, allowed_countries));
         let test_numbers = read.test_numbers(phones.as_ref());
         if is_production == Some(true) && !test_numbers.is_empty() {
             read.wrong("TEST_NUMBERS", "must be empty with ENVIRONMENT=prod: whoever knows one could sign in");
+        }
+        if is_production == Some(true) {
+            if expose == Some(true) {
+                read.wrong("OTP_EXPOSE", "must be false with ENVIRONMENT=prod: anybody could read anybody's codes");
+            }
+            // Functions that send nothing are not told of a provider.
+            if read.optional("SMS_PROVIDER") == Some("log") {
+                read.wrong("SMS_PROVIDER", "must not be log with ENVIRONMENT=prod: every code would be in the log");
+            }
+            if !has_allowed_countries {
+                read.wrong(
+                    "PHONE_ALLOWED_COUNTRIES",
+                    "must name the countries that are served with ENVIRONMENT=prod: messages to all others cost, too",
+                );
+            }
         }
         let metrics_namespace = read.optional("METRICS_NAMESPACE").unwrap_or("latchkey").to_owned();
         let access_ttl = read.number("ACCESS_TOKEN_TTL_SECONDS", 900, 60..=900);
@@ -335,7 +351,7 @@ impl<'a> Reader<'a> {
         if provider == Provider::Http && api_url.is_none() {
             self.wrong("SMS_API_URL", "must be set: it is where SMS_PROVIDER=http sends messages");
         }
-        let floor = Duration::from_millis(self.number("SMS_FLOOR_MS", 800, 0..=3000));
+        let floor = Duration::from_millis(self.number("SMS_FLOOR_MS", 1500, 0..=3000));
         let text = TextSettings {
             service_name: self.with("SERVICE_NAME", service_name).unwrap_or_else(|| "Latchkey".to_owned()),
             language: self.one_of("SMS_LANGUAGE", &Language::ALL).unwrap_or(Language::English),
@@ -367,11 +383,18 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Short, so that it and the sentence are one message.
+/// Short, and in characters that count once in GSM-7, so that it and any sentence of the catalogue are one message.
 fn service_name(value: &str) -> Result<String, &'static str> {
-    let is_plain = value.chars().all(|c| c.is_ascii_graphic() || c == ' ') && !value.contains(['{', '}']);
-    if value.len() <= 20 && is_plain { Ok(value.to_owned()) } else { Err("must be at most 20 ASCII characters") }
+    let is_plain = value.bytes().all(|b| b.is_ascii_graphic() || b == b' ') && !value.contains(DEAR);
+    if value.len() <= 20 && is_plain {
+        Ok(value.to_owned())
+    } else {
+        Err("must be at most 20 ASCII characters, without any of []{}^~|\\`")
+    }
 }
+
+/// ASCII that GSM-7 lacks, or that counts twice in it; braces are our placeholders, too.
+const DEAR: [char; 9] = ['[', ']', '{', '}', '^', '~', '|', '\\', '`'];
 
 fn template(value: &str) -> Result<String, &'static str> {
     if value.matches("{code}").count() == 1 && value.chars().count() <= 300 {
@@ -454,10 +477,24 @@ mod tests {
         check(&[("OTP_EXPOSE", "true")], None);
         check(&[("OTP_EXPOSE", "true"), ("SMS_PROVIDER", "sns")], Some("OTP_EXPOSE"));
         check(&[("TEST_NUMBERS", "+201000000001=123456"), ("ENVIRONMENT", "staging")], None);
-        for provider in ["log", "sns"] {
-            let prod = [("TEST_NUMBERS", "+201000000001=123456"), ("ENVIRONMENT", "prod"), ("SMS_PROVIDER", provider)];
-            check(&prod, Some("TEST_NUMBERS"));
+        let prod = [("ENVIRONMENT", "prod"), ("PHONE_ALLOWED_COUNTRIES", "EG,UZ")];
+        let with = |more: &[(&'static str, &'static str)]| [&prod[..], more].concat();
+        check(&prod, None);
+        for (provider, more) in [
+            ("sns", None),
+            ("twilio", Some(("SMS_SENDER_ID", "Acme"))),
+            ("vonage", Some(("SMS_SENDER_ID", "Acme"))),
+            ("http", Some(("SMS_API_URL", "https://hook.example/sms"))),
+        ] {
+            let mut variables = with(&[("SMS_PROVIDER", provider)]);
+            variables.extend(more);
+            check(&variables, None);
+            variables.push(("TEST_NUMBERS", "+201000000001=123456"));
+            check(&variables, Some("TEST_NUMBERS"));
         }
+        check(&with(&[("OTP_EXPOSE", "true")]), Some("OTP_EXPOSE"));
+        check(&with(&[("SMS_PROVIDER", "log")]), Some("SMS_PROVIDER"));
+        check(&[("ENVIRONMENT", "prod"), ("SMS_PROVIDER", "sns")], Some("PHONE_ALLOWED_COUNTRIES"));
         for provider in ["twilio", "vonage"] {
             check(&[("SMS_PROVIDER", provider)], Some("SMS_SENDER_ID"));
             check(&[("SMS_PROVIDER", provider), ("SMS_SENDER_ID", "US=+12025550123")], Some("SMS_SENDER_ID"));
@@ -471,9 +508,10 @@ mod tests {
     #[test]
     fn accounts_of_production_need_an_activation_unless_it_is_said_otherwise() {
         let requires = |variables| read(variables).unwrap().require_activation;
+        let prod = [("ENVIRONMENT", "prod"), ("PHONE_ALLOWED_COUNTRIES", "EG")];
         assert!(!requires(&[]) && !requires(&[("ENVIRONMENT", "staging")]));
-        assert!(requires(&[("ENVIRONMENT", "prod")]) && requires(&[("REQUIRE_ACTIVATION", "true")]));
-        assert!(!requires(&[("ENVIRONMENT", "prod"), ("REQUIRE_ACTIVATION", "false")]));
+        assert!(requires(&prod) && requires(&[("REQUIRE_ACTIVATION", "true")]));
+        assert!(!requires(&[prod[0], prod[1], ("REQUIRE_ACTIVATION", "false")]));
     }
 
     #[test]

@@ -146,6 +146,11 @@ pub enum Bucket {
 }
 
 impl Bucket {
+    /// Whether it counts what everybody does, and not one phone or one address.
+    pub const fn is_shared(self) -> bool {
+        matches!(self, Self::SmsCountry | Self::SmsTotal)
+    }
+
     /// Its name in answers and in keys of the table.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -328,7 +333,9 @@ impl ApiError {
                     Bucket::SmsPhone => "Too many codes were sent to this phone.",
                     Bucket::SmsAddress => "Too many codes were asked for from this address.",
                     Bucket::SmsCountry | Bucket::SmsTotal => "Too many codes were sent just now.",
-                    Bucket::OtpPhone => "Too many wrong codes for this phone. If it has an account, the password works.",
+                    Bucket::OtpPhone => {
+                        "Too many wrong codes for this phone. If it has an account, the password works."
+                    }
                     Bucket::Mfa => "Too many wrong codes. A recovery code helps when the authenticator does not.",
                 };
                 format!("{what} Try again in {} s.", whole_seconds(*retry_after))

@@ -11,6 +11,10 @@ pub enum Metric {
     CodesSent,
     /// A code that a provider did not take, by country.
     CodesNotSent,
+    /// A code of which the provider did not say what became of it, by country; counted as sent, too.
+    CodesUnknown,
+    /// A message that tells an owner of something without having been asked for, by country.
+    NoticesSent,
     /// A code that came back and was right, by country. Few of those sent: somebody is pumping messages.
     CodesVerified,
     /// A request for a message that met the budget of its country or of all: the breaker is open. By bucket.
@@ -22,6 +26,8 @@ impl Metric {
         match self {
             Self::CodesSent => "CodesSent",
             Self::CodesNotSent => "CodesNotSent",
+            Self::CodesUnknown => "CodesUnknown",
+            Self::NoticesSent => "NoticesSent",
             Self::CodesVerified => "CodesVerified",
             Self::SmsBudgetReached => "SmsBudgetReached",
         }
@@ -29,8 +35,10 @@ impl Metric {
 
     fn dimension(self) -> &'static str {
         match self {
-            Self::CodesSent | Self::CodesNotSent | Self::CodesVerified => "Country",
             Self::SmsBudgetReached => "Bucket",
+            Self::CodesSent | Self::CodesNotSent | Self::CodesUnknown | Self::NoticesSent | Self::CodesVerified => {
+                "Country"
+            }
         }
     }
 }

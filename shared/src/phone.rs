@@ -105,11 +105,15 @@ impl PhoneRules {
         if !matches!(number.get_type(), PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile) {
             return Err(InvalidPhone::NoSms);
         }
-        if let Some(allowed) = &self.allowed_countries {
-            let country = number.get_region_code();
-            if !allowed.iter().any(|c| Some(c.0) == country) {
-                return Err(InvalidPhone::CountryNotAllowed);
-            }
+        let country = number.get_region_code();
+        if country == Some(Region::World) {
+            // Satellite phones and the like: of no country, and dear to send to.
+            return Err(InvalidPhone::NoSms);
+        }
+        if let Some(allowed) = &self.allowed_countries
+            && !allowed.iter().any(|c| Some(c.0) == country)
+        {
+            return Err(InvalidPhone::CountryNotAllowed);
         }
         Ok(Phone(number.format_as(PhoneNumberFormat::E164).into_owned()))
     }
@@ -203,6 +207,9 @@ mod tests {
             ("+20223456789", NoSms),
             ("+18002345678", NoSms),
             ("+19002345678", NoSms),
+            // Satellite phones.
+            ("+881612345678", NoSms),
+            ("+870773111632", NoSms),
         ];
         for (typed, expected) in cases {
             check(typed, Err(expected));

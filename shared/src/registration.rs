@@ -102,8 +102,7 @@ impl PendingRegistration {
             }
             ActivationIssue::NotWaiting => return Ok(None),
         }
-        let issued = if has_account { code.send_instead(Notice::AlreadyRegistered).await } else { code.send().await };
-        issued.map(Some)
+        Ok(Some(if has_account { code.send_instead(Notice::AlreadyRegistered).await } else { code.send(None).await }))
     }
 }
 

@@ -21,7 +21,7 @@ use tracing_subscriber::{
 use crate::{
     app::{App, Clients},
     audit::{Circumstances, Outcome},
-    aws::{self, AwsEnvironment},
+    aws::{AwsEnvironment, HttpsClients},
     config::Config,
     context::Context,
     error::ApiError,
@@ -89,7 +89,7 @@ impl<H> Function<H> {
         let hasher = if self.hashes { Hasher::new()?.warmed() } else { Hasher::new()? };
         let variables = environment();
         let config = Config::from_variables(&variables)?;
-        let clients = Clients::new(&AwsEnvironment::from_variables(&variables)?, &aws::https_client()?);
+        let clients = Clients::new(&AwsEnvironment::from_variables(&variables)?, HttpsClients::new()?);
         let app = App::new(config, clients, Arc::new(hasher), None)?;
         // One thread: a sandbox serves one request at a time.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

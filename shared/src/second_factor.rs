@@ -7,7 +7,9 @@ use crate::{
     error::{ApiError, Bucket},
     id::UserId,
     otp::OtpCode,
+    phone::Phone,
     recovery_code::RecoveryCode,
+    sms::Notice,
     store::{FactorAttempt, FactorKind, RightCode},
 };
 
@@ -22,10 +24,24 @@ pub enum Proof {
 
 /// Asks for the second factor of an account that has one, and uses what is shown up: no code works twice, wherever it is
 /// shown. 403 `mfa-required` when nothing is.
-pub async fn require(app: &App, ctx: &Context, user: UserId, proof: Option<&Proof>) -> Result<(), ApiError> {
+///
+/// The owner of the phone is told when it is a recovery code (SECURITY T12).
+pub async fn require(
+    app: &App,
+    ctx: &Context,
+    user: UserId,
+    phone: &Phone,
+    proof: Option<&Proof>,
+) -> Result<(), ApiError> {
     let proof = proof.ok_or(ApiError::MfaRequired(None))?;
     let code = judge(app, ctx, user, proof).await?;
-    if app.store.use_factor(&code).await? { Ok(()) } else { Err(ApiError::InvalidOtp) }
+    if !app.store.use_factor(&code).await? {
+        return Err(ApiError::InvalidOtp);
+    }
+    if let Proof::Recovery(_) = proof {
+        app.notify(ctx, phone, Notice::RecoveryCodeUsed).await;
+    }
+    Ok(())
 }
 
 /// Counts a guess, and only then compares it. A right code is still to be used up.

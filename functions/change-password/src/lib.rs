@@ -5,6 +5,7 @@ use shared::{
     caller::Caller,
     openapi::{BodyProblems, LimitProblems, PasswordProblems, ServerProblems, TokenProblems},
     password::{NewPassword, Password},
+    sms::Notice,
     store::PasswordChange,
 };
 use utoipa::ToSchema;
@@ -51,7 +52,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
     let (credential, _) = caller.confirm_password(app, ctx, &old_password).await?;
     let new_hash = app.hasher.hash(&new_password)?;
-    match app.store.change_password(&profile.phone, &credential, &new_hash, caller.session).await? {
+    let change = app.store.change_password(&profile.phone, &credential, &new_hash, caller.session);
+    let notice = (ctx, &profile.phone, Notice::PasswordChanged);
+    match app.notify_when(PasswordChange::Done, change, notice).await? {
         PasswordChange::Done => Ok(Response::no_content()),
         // Somebody was faster: this session itself, and then the old password is no longer right; or another.
         PasswordChange::Outrun => Err(caller.outrun(app, ctx, ApiError::WrongPassword).await),

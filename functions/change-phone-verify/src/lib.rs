@@ -7,7 +7,7 @@ use shared::{
     openapi::{CodeProblems, LimitProblems, PhoneProblems, ServerProblems, TokenProblems},
     otp::{OtpCode, Purpose},
     phone::Phone,
-    sms::{Message, Notice},
+    sms::Notice,
     store::PhoneChange,
 };
 use utoipa::ToSchema;
@@ -56,16 +56,14 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         // Sessions were ended since: codes with them.
         return Err(ApiError::InvalidOtp);
     }
-    match app.store.change_phone(profile, &phone, &code, caller.session, ctx.now).await? {
+    let change = Box::pin(app.store.change_phone(profile, &phone, &code, caller.session, ctx.now));
+    let notice = (ctx, &profile.phone, Notice::PhoneChanged);
+    match app.notify_when(PhoneChange::Done, change, notice).await? {
         PhoneChange::Done => {}
         // Told to somebody who has shown that the phone is theirs.
         PhoneChange::PhoneTaken => return Err(ApiError::PhoneTaken),
         PhoneChange::Outrun => return Err(caller.outrun(app, ctx, ApiError::InvalidOtp).await),
     }
     codes::count_verified(app, ctx, &phone);
-    let settings = &app.config.sms.text;
-    let notice = Message::notice(settings, Notice::PhoneChanged, ctx.language, &profile.phone, ctx.now);
-    // Whatever comes of it: the phone is changed.
-    app.send(notice).await;
     Ok(Response::no_content())
 }

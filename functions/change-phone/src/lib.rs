@@ -63,6 +63,6 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         Ok(app.store.code_target(&phone, purpose).await?)
     })?;
     let target = target.for_account((&credential).into());
-    let code = codes::issue(app, ctx, purpose, &phone, target).await?;
+    let code = codes::issue(app, ctx, purpose, &phone, target, None).await?;
     Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way_to_field("/phone")?))
 }

@@ -8,6 +8,7 @@ use shared::{
     openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
     second_factor::{self, Proof},
     signed_token::{InvalidSignedToken, Unverified},
+    sms::Notice,
     store::SecondStep,
     tokens::{self, TokenKeys, TokenResponse},
 };
@@ -61,6 +62,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     match app.store.complete_second_step(&profile, claims.jti, &code, session, ctx.now).await? {
         SecondStep::Done => {
             ctx.audit.session(profile.user, id);
+            if let Proof::Recovery(_) = proof {
+                app.notify(ctx, &profile.phone, Notice::RecoveryCodeUsed).await;
+            }
             Ok(Response::json(StatusCode::OK, &answer))
         }
         SecondStep::CodeUsed => Err(ApiError::InvalidOtp),

@@ -9,6 +9,7 @@ use shared::{
     openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
     otp::OtpCode,
     recovery_code::RecoveryCodes,
+    sms::Notice,
     store::{EnrolmentAttempt, FactorChange, NewFactor},
 };
 use utoipa::ToSchema;
@@ -75,7 +76,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let codes = RecoveryCodes::generate()?;
     let macs = codes.macs(&keys.recovery_code, user);
     let factor = NewFactor { secret: &sealed, step, recovery_codes: &macs };
-    match app.store.switch_factor_on(&caller.profile, factor, caller.session, ctx.now).await? {
+    let change = app.store.switch_factor_on(&caller.profile, factor, caller.session, ctx.now);
+    let notice = (ctx, &caller.profile.phone, Notice::SecondFactorOn);
+    match app.notify_when(FactorChange::Done, change, notice).await? {
         FactorChange::Done => {
             Ok(Response::json(StatusCode::OK, &MfaConfirmResponse { recovery_codes: codes.reveal() }))
         }

@@ -6,6 +6,7 @@ use shared::{
     openapi::{CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
     password::Password,
     second_factor::Proof,
+    sms::Notice,
     store::FactorChange,
 };
 use utoipa::ToSchema;
@@ -50,7 +51,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         return Err(ApiError::NotFound);
     }
     caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
-    match app.store.switch_factor_off(&caller.profile, Some(caller.session)).await? {
+    let change = app.store.switch_factor_off(&caller.profile, Some(caller.session));
+    let notice = (ctx, &caller.profile.phone, Notice::SecondFactorOff);
+    match app.notify_when(FactorChange::Done, change, notice).await? {
         FactorChange::Done => Ok(Response::no_content()),
         // The account changed since it was asked for: another code, for what it is now.
         FactorChange::Outrun => Err(caller.outrun(app, ctx, ApiError::InvalidOtp).await),

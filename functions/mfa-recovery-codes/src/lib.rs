@@ -9,6 +9,7 @@ use shared::{
     password::Password,
     recovery_code::RecoveryCodes,
     second_factor::Proof,
+    sms::Notice,
     store::FactorChange,
 };
 use utoipa::ToSchema;
@@ -67,7 +68,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let keys = app.keyring.secret(ctx.now).await?;
     let codes = RecoveryCodes::generate()?;
     let macs = codes.macs(&keys.recovery_code, user);
-    match app.store.replace_recovery_codes(&caller.profile, &macs, caller.session).await? {
+    let change = app.store.replace_recovery_codes(&caller.profile, &macs, caller.session);
+    let notice = (ctx, &caller.profile.phone, Notice::RecoveryCodesReplaced);
+    match app.notify_when(FactorChange::Done, change, notice).await? {
         FactorChange::Done => {
             Ok(Response::json(StatusCode::OK, &MfaRecoveryCodesResponse { recovery_codes: codes.reveal() }))
         }

@@ -36,6 +36,6 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         // The phone left this account after the token was judged.
         return Err(ApiError::InvalidToken(TokenProblem::SessionEnded));
     }
-    let code = codes::issue(app, ctx, Purpose::VerifyPhone, &profile.phone, target).await?;
+    let code = codes::issue(app, ctx, Purpose::VerifyPhone, &profile.phone, target, None).await?;
     Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way()?))
 }

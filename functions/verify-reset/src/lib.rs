@@ -61,7 +61,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let account = code.account.ok_or(ApiError::InvalidOtp)?;
     if account.mfa_enabled {
         // Only now: who has a second factor is for nobody to learn who cannot read the phone's messages.
-        second_factor::require(app, ctx, account.user, proof.as_ref()).await?;
+        second_factor::require(app, ctx, account.user, &phone, proof.as_ref()).await?;
     }
 
     let new_hash = app.hasher.hash(&new_password)?;

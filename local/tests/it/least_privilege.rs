@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What a webhook knows us by.
-const CREDENTIALS: &str = r#"{"secret": "whsec_c2VjcmV0IG9mIGEgd2ViaG9vaw=="}"#;
+const CREDENTIALS: &str = r#"{"secret": "whsec_YSBzZWNyZXQga2V5IG9mIGEgdGVzdCdzIHdlYmhvb2s="}"#;
 
 /// A third one.
 const THIRD_PHONE: &str = "01212345678";
@@ -64,6 +64,38 @@ async fn show_a_factor(world: &World) {
     world.delete_me(&factor.token, PASSWORD, ("code", &wrong)).await.expect(400);
     world.delete_me(&factor.token, PASSWORD, ("code", &factor.code(world))).await.expect(204);
     world.delete_me(&factor.token, PASSWORD, ("code", &factor.code(world))).await.expect(204);
+}
+
+/// Goes every way at whose end the owner of the phone is told something.
+async fn tell_the_owner(world: &World, provider: &Provider) {
+    let last_code = || {
+        let sent = world.emulator.sns().requests().pop().unwrap_or_else(|| provider.last_body());
+        let sent = sent.replace("%20", " ");
+        let code = sent.split(|c: char| !c.is_ascii_digit()).find(|run| run.len() == 6);
+        code.expect("a code was sent").to_owned()
+    };
+    let token = world.token(PASSWORD).await;
+    world.verify_phone(&token).await.expect(202);
+    world.confirm_phone(&token, &last_code()).await.expect(204);
+    let mut factor = world.switch_factor_on(PASSWORD).await;
+    let path = "/auth/mfa/recovery-codes";
+    let codes = world.with_factor(path, &factor.token, PASSWORD, ("code", &factor.code(world))).await.expect(200);
+    let mut codes =
+        codes.body["recovery_codes"].as_array().unwrap().iter().map(|code| code.as_str().unwrap().to_owned());
+    let mut next = || codes.next().unwrap();
+    world.with_factor("/auth/mfa/enroll", &factor.token, PASSWORD, ("recovery_code", &next())).await.expect(200);
+    let mfa_token = world.mfa_token(PASSWORD).await;
+    factor.token = world.login_mfa(&mfa_token, ("recovery_code", &next())).await.expect(200).tokens().0;
+    world.change_password(&factor.token, PASSWORD, NEW_PASSWORD).await.expect(204);
+    world.request_reset(PHONE).await.expect(202);
+    let reset = json!({"phone": PHONE, "otp": last_code(), "new_password": PASSWORD, "recovery_code": next()});
+    world.post("/auth/verify-reset", reset).await.expect(204);
+    let mfa_token = world.mfa_token(PASSWORD).await;
+    let token = world.login_mfa(&mfa_token, ("recovery_code", &next())).await.expect(200).tokens().0;
+    world.with_factor("/auth/mfa/disable", &token, PASSWORD, ("recovery_code", &next())).await.expect(204);
+    let factor = world.switch_factor_on(PASSWORD).await;
+    let proof = ("recovery_code", factor.recovery_codes[0].as_str());
+    world.delete_me(&factor.token, PASSWORD, proof).await.expect(204);
 }
 
 /// Goes every way that asks something of the table.
@@ -148,6 +180,11 @@ async fn every_function_is_granted_what_it_uses_and_nothing_else() {
         world.advance(2);
         world.resend_activation(reply.text("activation_id")).await.expect(202);
         calls.extend(world.calls());
+
+        let world = World::with(&[&variables[..], &[("LIMIT_SMS_PER_PHONE", "100")]].concat()).with_account().await;
+        world.emulator.secrets().lend("SmsCredentials", CREDENTIALS.to_owned());
+        tell_the_owner(&world, &provider).await;
+        calls.extend(world.calls());
     }
     let mut used: BTreeMap<String, BTreeSet<Permission>> = BTreeMap::new();
     for call in calls {
@@ -175,8 +212,22 @@ async fn what_is_not_granted_is_denied() {
 
 #[test]
 fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
-    const SENDERS: [&str; 6] =
-        ["change-phone", "change-phone-verify", "register", "request-reset", "resend-activation", "verify-phone"];
+    const SENDERS: [&str; 14] = [
+        "change-password",
+        "change-phone",
+        "change-phone-verify",
+        "login-mfa",
+        "me-delete",
+        "mfa-confirm",
+        "mfa-disable",
+        "mfa-enroll",
+        "mfa-recovery-codes",
+        "register",
+        "request-reset",
+        "resend-activation",
+        "verify-phone",
+        "verify-reset",
+    ];
     let readers = |secret: &str| -> Vec<_> {
         let reads = |function: &&Function| {
             function

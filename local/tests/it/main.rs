@@ -40,6 +40,7 @@ mod mfa_confirm;
 mod mfa_disable;
 mod mfa_enroll;
 mod mfa_recovery_codes;
+mod notices;
 mod openid_configuration;
 mod origin;
 mod races;

@@ -278,7 +278,8 @@ async fn of_32_uses_of_one_code_one_counts_wherever_they_are() {
     let store = Store::new(clients.dynamodb, TEMPLATE.table.name.clone());
     // As judged before any of them is used up.
     let now = world.clock.now();
-    let FactorAttempt::Admitted { factor, .. } = store.spend_factor_attempt(owner, FactorKind::Totp, now).await.unwrap()
+    let FactorAttempt::Admitted { factor, .. } =
+        store.spend_factor_attempt(owner, FactorKind::Totp, now).await.unwrap()
     else {
         panic!("the first guess is free")
     };

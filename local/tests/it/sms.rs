@@ -75,6 +75,11 @@ impl Provider {
         *self.acts.lock().unwrap() = acts.iter().cloned().collect();
     }
 
+    /// The body of the newest request.
+    pub(crate) fn last_body(&self) -> String {
+        self.seen().last().map(|seen| seen.body.clone()).unwrap_or_default()
+    }
+
     fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
@@ -141,7 +146,7 @@ fn setting(name: &str, provider: &Provider) -> (Vec<(&'static str, String)>, Val
     let credentials = match name {
         "twilio" => json!({"account_sid": "AC42", "auth_token": "a-token"}),
         "vonage" => json!({"api_key": "a-key", "api_secret": "a-secret"}),
-        _ => json!({"secret": "whsec_c2VjcmV0IG9mIGEgd2ViaG9vaw=="}),
+        _ => json!({"secret": "whsec_YSBzZWNyZXQga2V5IG9mIGEgdGVzdCdzIHdlYmhvb2s="}),
     };
     (variables, credentials)
 }
@@ -229,7 +234,7 @@ async fn a_webhook_is_signed_as_standard_webhooks_say() {
     let (id, timestamp) = (seen.header("webhook-id"), seen.header("webhook-timestamp"));
     assert_eq!((id.len(), timestamp), (36, "1800000000"));
     // As an adapter checks it.
-    let key = hmac::Key::new(hmac::HMAC_SHA256, b"secret of a webhook");
+    let key = hmac::Key::new(hmac::HMAC_SHA256, b"a secret key of a test's webhook");
     let signature = BASE64_STANDARD.decode(seen.header("webhook-signature").strip_prefix("v1,").unwrap()).unwrap();
     let signed = format!("{id}.{timestamp}.{}", seen.body);
     assert!(hmac::verify(&key, signed.as_bytes(), &signature).is_ok());
@@ -371,12 +376,18 @@ async fn a_provider_that_hangs_costs_three_seconds_and_no_code() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_not_there_is_tried_twice_and_given_up() {
+async fn a_provider_that_cannot_be_reached_is_tried_twice_and_given_up() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let nobody = Provider { url: format!("http://127.0.0.1:{port}"), acts: Arc::default(), seen: Arc::default() };
-    let world = world("http", &nobody).await;
-    world.request_reset(PHONE).await.expect(202);
-    assert!(!has_code(&world));
+    // It answers in the clear where TLS is spoken: so does one whose certificate we do not trust, or none.
+    let without_tls = Provider::answering(204, "").url.replace("http:", "https:");
+    for url in [format!("http://127.0.0.1:{port}"), without_tls] {
+        let nobody = Provider { url: url.clone(), acts: Arc::default(), seen: Arc::default() };
+        let world = world("http", &nobody).await;
+        world.request_reset(PHONE).await.expect(202);
+        assert!(!has_code(&world), "{url}");
+        let counts = world.metrics.take();
+        assert!(counts.iter().any(|line| line["CodesNotSent"] == 1), "{url}: the alarm hears of it");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -385,9 +396,9 @@ async fn every_outcome_of_sns_is_judged() {
     for (status, code, message, tries) in [
         (400, "InvalidParameter", number, 1),
         (400, "OptedOut", "opted out", 1),
-        (403, "AuthorizationError", "no", 1),
-        (400, "InvalidParameter", "Invalid parameter: MaxPrice", 1),
-        (400, "Throttled", "Rate exceeded", 1),
+        (403, "AuthorizationError", "no", 2),
+        (400, "InvalidParameter", "Invalid parameter: MaxPrice", 2),
+        (400, "Throttled", "Rate exceeded", 2),
         (500, "InternalError", "broken", 2),
     ] {
         let world = World::with(&[("SMS_PROVIDER", "sns")]).with_account().await;
@@ -402,18 +413,30 @@ async fn every_outcome_of_sns_is_judged() {
     // Sent or not, nobody knows.
     for fault in [Fault::LostReply, Fault::Hang] {
         let world = World::with(&[("SMS_PROVIDER", "sns")]).with_account().await;
-        world.emulator.faults().inject("Publish", fault, 100);
+        world.emulator.faults().inject("Publish", fault, 1);
         world.request_reset(PHONE).await.expect(202);
         assert!(has_code(&world), "{fault:?}");
+        let sent = world.emulator.sns().requests().len();
+        assert!(sent <= 1, "{fault:?}: a second one may be a second message");
+        let counts: Vec<_> = world.metrics.take().iter().filter(|line| line["CodesUnknown"] == 1).cloned().collect();
+        assert_eq!(counts.len(), 1, "{fault:?}: somebody should look");
         world.request_reset(PHONE).await.expect_limit("sms-cooldown");
     }
 }
 
 #[tokio::test]
 async fn credentials_that_are_not_there_are_our_fault_and_nobody_elses() {
-    for credentials in ["{}", "not JSON", r#"{"account_sid": "AC42"}"#] {
+    for (name, credentials) in [
+        ("twilio", "{}"),
+        ("twilio", "not JSON"),
+        ("twilio", r#"{"account_sid": "AC42"}"#),
+        // Keys that are guessed, and then anybody signs.
+        ("http", r#"{"secret": "whsec_"}"#),
+        ("http", r#"{"secret": "whsec_c2hvcnQ="}"#),
+        ("http", r#"{"secret": "whsec_!"}"#),
+    ] {
         let provider = Provider::answering(201, TWILIO_SENT);
-        let world = world("twilio", &provider).await;
+        let world = world(name, &provider).await;
         world.emulator.secrets().lend("SmsCredentials", credentials.to_owned());
         world.request_reset(PHONE).await.expect(202);
         assert!(provider.seen().is_empty() && !has_code(&world));
@@ -426,6 +449,34 @@ async fn an_unknown_phone_is_sent_nothing() {
     let world = world("twilio", &provider).await;
     world.request_reset(OTHER_PHONE).await.expect(202);
     assert!(provider.seen().is_empty());
+}
+
+/// Neither bytes nor time tell whether there is an account, whatever the provider does (SECURITY L8; 2.3).
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_fails_or_is_slow_tells_nobody_who_is_registered() {
+    for fault in [Fault::Hang, Fault::LostReply, Fault::LostRequest, Fault::Error("InternalServerError")] {
+        let variables = [("SMS_PROVIDER", "sns"), ("SMS_FLOOR_MS", "1500")];
+        let world = World::with(&variables).with_account().await.warm().await;
+        world.emulator.faults().inject("Publish", fault, 100);
+        let mut answers = Vec::new();
+        for phone in [PHONE, OTHER_PHONE] {
+            let started = tokio::time::Instant::now();
+            let reply = world.request_reset(phone).await.expect(202);
+            answers.push((started.elapsed().as_millis(), reply.fingerprint()));
+        }
+        assert!(answers[0] == answers[1], "{fault:?}: {} and {} ms", answers[0].0, answers[1].0);
+        assert_eq!(answers[0].0 / 10, 150, "{fault:?}");
+    }
+}
+
+/// Nor does a table that fails when the code is to be taken back.
+#[tokio::test(start_paused = true)]
+async fn a_code_that_cannot_be_withdrawn_is_no_reason_to_fail() {
+    let world = World::with(&[("SMS_PROVIDER", "sns")]).with_account().await.warm().await;
+    world.emulator.sns().fail_with(Some((500, "InternalError", "broken")));
+    world.emulator.faults().inject("UpdateItem", Fault::Error("InternalServerError"), 100);
+    let known = world.request_reset(PHONE).await.expect(202);
+    assert!(known.fingerprint() == world.request_reset(OTHER_PHONE).await.fingerprint());
 }
 
 #[tokio::test(start_paused = true)]
@@ -445,7 +496,7 @@ async fn a_message_is_written_in_the_language_that_was_asked_for() {
         (Some("es-MX, en;q=0.5"), "contraseña"),
         (Some("uz"), "parol"),
         (Some("ko"), "비밀번호"),
-        (Some("ar"), "كلمة المرور"),
+        (Some("ar"), "كلمة مرور"),
         (Some("fr"), "смены пароля"),
         (None, "смены пароля"),
     ] {

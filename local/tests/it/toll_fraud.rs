@@ -3,20 +3,27 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
+use shared::{
+    id::UserId,
+    password::PasswordHash,
+    phone::Phone,
+    store::{Import, ImportedAccount, Store},
+};
 
-use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, Request, World};
+use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, Request, TEMPLATE, World};
 
-/// Registers so many numbers of a country, and returns them.
-async fn accounts(world: &World, count: usize, number: impl Fn(usize) -> String) -> Vec<String> {
-    let mut phones = Vec::new();
-    for at in 0..count {
-        let body = json!({"phone": number(at), "password": PASSWORD});
-        // One address per account: registrations have a limit of their own.
-        let from = format!("198.51.{}.{}", at / 250, at % 250);
-        world.send(Request::post("/auth/register", body).from(&from)).await.expect(201);
-        phones.push(number(at));
+/// Of no password that anybody knows.
+const BCRYPT: &str = "$2b$04$2zMEUdZC85CqLhKae.pfeunVXkvrX8VF/p7NPNmesAh7aaykBARri";
+
+/// Makes accounts with these phones, as an import does: hashing a password for each would take as long as all the rest.
+async fn accounts(world: &World, phones: &[String]) {
+    let store = Store::new(world.emulator.clients_of_operator().dynamodb, TEMPLATE.table.name.clone());
+    for (legacy_id, phone) in (1..).zip(phones) {
+        let phone = Phone::from_stored(phone).unwrap();
+        let account = ImportedAccount { legacy_id, phone, password_hash: PasswordHash::from_bcrypt(BCRYPT).unwrap() };
+        let made = store.import_account(UserId::generate().unwrap(), &account, world.clock.now()).await.unwrap();
+        assert_eq!(made, Import::Created);
     }
-    phones
 }
 
 async fn ask(world: &World, phone: &str, from: &str) -> Result<(), String> {
@@ -27,51 +34,71 @@ async fn ask(world: &World, phone: &str, from: &str) -> Result<(), String> {
 #[tokio::test]
 async fn a_thousand_codes_from_fifty_addresses_to_two_hundred_numbers() {
     let world = World::new();
-    // Hashing 200 passwords would take as long as all the rest: the attacker's numbers need no account to be charged.
     let phones: Vec<_> = (0..200).map(|at| format!("+2010123{at:05}")).collect();
-    let mut out = 0;
+    accounts(&world, &phones).await;
     let mut refused: BTreeMap<String, usize> = BTreeMap::new();
     for at in 0..1000 {
         // Slow enough for the cooldown.
         if at % phones.len() == 0 {
             world.advance(2);
         }
-        match ask(&world, &phones[at % phones.len()], &format!("203.0.113.{}", at % 50)).await {
-            Ok(()) => out += 1,
-            Err(bucket) => *refused.entry(bucket).or_default() += 1,
+        if let Err(bucket) = ask(&world, &phones[at % phones.len()], &format!("203.0.113.{}", at % 50)).await {
+            *refused.entry(bucket).or_default() += 1;
         }
     }
-    println!("1,000 asked for, {out} let out under the default budgets, refused: {refused:?}");
+    let out = world.outbox.messages_after(0).1;
+    println!("1,000 asked for, {out} messages went out under the default budgets, refused: {refused:?}");
     assert_eq!(out, 500, "the budget of a country");
     assert_eq!(refused, [("sms-country".to_owned(), 500)].into());
     // The breaker is loud.
     let counted = world.metrics.take();
     assert_eq!(counted.iter().filter(|line| line["SmsBudgetReached"] == 1).count(), 500);
     // Another country goes on, until the budget of all is used up.
-    let mut elsewhere = 0;
-    for at in 0..600 {
-        if ask(&world, &format!("+99890123{at:04}"), &format!("192.0.2.{}", at % 50)).await.is_ok() {
-            elsewhere += 1;
-        }
+    let elsewhere: Vec<_> = (0..600).map(|at| format!("+99890123{at:04}")).collect();
+    accounts(&world, &elsewhere).await;
+    for (at, phone) in elsewhere.iter().enumerate() {
+        let _ = ask(&world, phone, &format!("192.0.2.{}", at % 50)).await;
     }
-    assert_eq!(elsewhere, 500);
+    assert_eq!(world.outbox.messages_after(0).1, 1000);
     assert_eq!(ask(&world, "+12015550123", "192.0.2.200").await, Err("sms-total".to_owned()));
     world.advance(3600);
     ask(&world, "+12015550123", "192.0.2.200").await.unwrap();
+}
+
+/// A stranger must not be able to close a breaker for everybody by asking for what is not even sent.
+#[tokio::test]
+async fn numbers_without_accounts_use_up_no_budget_that_others_share() {
+    let world = World::with(&[("LIMIT_SMS_PER_COUNTRY", "20"), ("LIMIT_SMS_TOTAL", "20")]).with_account().await;
+    for at in 0..60 {
+        ask(&world, &format!("+2010123{at:05}"), &format!("203.0.113.{}", at % 20)).await.unwrap();
+    }
+    assert!(world.items("LIMIT#sms-country").is_empty() && world.items("LIMIT#sms-total").is_empty());
+    world.code(PHONE).await;
+    // What is their own is used up all the same, so that nobody can tell them apart.
+    assert_eq!(world.items("LIMIT#sms-phone").len(), 61);
+    for at in 0..60 {
+        world.advance(2);
+        if let Err(bucket) = ask(&world, "+201012300001", &format!("198.51.100.{at}")).await {
+            assert_eq!((at, bucket.as_str()), (9, "sms-phone"));
+            return;
+        }
+    }
+    panic!("a phone without an account has no budget");
 }
 
 #[tokio::test]
 async fn a_breaker_says_when_it_closes_and_stops_everybody_alike() {
     let world = World::with(&[("LIMIT_SMS_TOTAL", "2")]).with_account().await;
     world.request_reset(PHONE).await.expect(202);
-    world.request_reset("+998901234567").await.expect(202);
+    world.advance(2);
+    world.request_reset(PHONE).await.expect(202);
     let known = world.request_reset(PHONE).await;
     world.advance(2);
     let known_later = world.request_reset(PHONE).await;
     let unknown = world.request_reset(OTHER_PHONE).await;
     assert!(known.status == 429 && known_later.fingerprint() == unknown.fingerprint());
     assert!(known_later.expect_limit("sms-total") <= 3600);
-    assert_eq!(world.outbox.messages().len(), 1, "the other phone had no account");
+    assert_eq!(world.outbox.messages().len(), 2);
 }
 
 #[tokio::test]
@@ -89,7 +116,7 @@ async fn a_request_that_one_budget_refuses_uses_no_other_up() {
 #[tokio::test]
 async fn codes_are_counted_by_country_when_they_go_out_and_when_they_come_back() {
     let world = World::new();
-    accounts(&world, 1, |_| PHONE.to_owned()).await;
+    world.register(PHONE, PASSWORD).await.expect(201);
     let code = world.code(PHONE).await;
     world.verify_reset(PHONE, &code, NEW_PASSWORD).await.expect(204);
     let [sent, verified] = &world.metrics.take()[..] else { panic!("two counts") };
@@ -114,6 +141,7 @@ async fn a_message_without_a_code_is_not_counted_as_one() {
     let counted = world.metrics.take();
     assert_eq!(counted.iter().filter(|line| line["CodesSent"] == 1).count(), 1);
     assert_eq!(counted.iter().filter(|line| line["CodesVerified"] == 1).count(), 1);
+    assert_eq!(counted.iter().filter(|line| line["NoticesSent"] == 1).count(), 1);
 }
 
 #[tokio::test]
@@ -128,10 +156,27 @@ async fn a_test_number_has_one_code_gets_no_message_and_uses_nothing_up() {
         world.advance(2);
     }
     assert!(world.outbox.messages().is_empty() && world.items("LIMIT#sms").is_empty());
+    assert!(world.metrics.take().is_empty(), "nor is it counted: nothing was sent, so nothing came back");
     // Its guesses are counted like anybody's.
     world.request_reset("01000000001").await.expect(202);
     for _ in 0..5 {
         world.verify_reset("+201000000001", "135790", NEW_PASSWORD).await.expect(400);
     }
     world.verify_reset("+201000000001", "042424", NEW_PASSWORD).await.expect(400);
+}
+
+#[tokio::test]
+async fn a_test_number_can_be_activated_as_often_as_tests_run_and_is_never_told_anything() {
+    let variables = [("TEST_NUMBERS", "+201000000001=042424"), ("REQUIRE_ACTIVATION", "true")];
+    let world = World::with(&variables);
+    for _ in 0..3 {
+        let id = world.register("+201000000001", PASSWORD).await.expect(202).text("activation_id").to_owned();
+        world.activate(&id, "042424").await.expect(201);
+        let token = world.login("+201000000001", PASSWORD).await.expect(200).text("access_token").to_owned();
+        world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
+        world.delete_me(&token, NEW_PASSWORD, ("nothing", "")).await.expect(204);
+        world.advance(2);
+    }
+    assert!(world.items("LIMIT#otp-phone").is_empty() && world.items("LIMIT#sms").is_empty());
+    assert!(world.outbox.messages().is_empty());
 }

@@ -97,9 +97,7 @@ impl std::str::FromStr for Senders {
             let is_number = (3..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
             let is_name =
                 (1..=11).contains(&sender.len()) && sender.bytes().all(|b| b.is_ascii_alphanumeric() || b == b' ');
-            // Twilio's messaging services.
-            let is_service = sender.starts_with("MG") && sender.len() == 34;
-            if !is_number && !is_name && !is_service {
+            if !is_number && !is_name && !twilio::is_service(sender) {
                 return Err(InvalidSenders::NotASender);
             }
             let sender = sender.to_owned();

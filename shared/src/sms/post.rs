@@ -1,20 +1,21 @@
 //! HTTP to a provider of text messages: by the HTTP client that the AWS SDK brings, with the machine's own roots, within
 //! a deadline.
 
-use std::{error::Error as StdError, fmt, io, time::Duration};
+use std::{error::Error as StdError, fmt, time::Duration};
 
 use aws_smithy_http_client::{
     Connector,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, SharedHttpConnector},
+    http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector},
     orchestrator::HttpRequest,
     result::ConnectorError,
 };
 use aws_smithy_types::body::SdkBody;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http_body_util::{BodyExt, Limited};
+use hyper_util::client::legacy;
 use zeroize::Zeroizing;
 
 use super::Delivery;
@@ -24,7 +25,10 @@ use crate::error::Source;
 pub(super) const DEADLINE: Duration = Duration::from_secs(3);
 
 /// How often a message is handed over, at the most.
-pub(super) const TRIES: usize = 2;
+const TRIES: usize = 2;
+
+/// How long a connection may take, so that there is time for a second try.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest answer that is looked at, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -51,28 +55,27 @@ impl HttpsPoster {
     /// address that is configured so.
     pub fn new() -> Result<Self, Source> {
         let tls = TlsContext::builder().with_trust_store(TrustStore::empty().with_native_roots(true)).build()?;
-        let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build();
+        let connector = Connector::builder()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(tls)
+            .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build())
+            // A connection that was kept while the sandbox slept may be dead, and then nobody knows what became of a message.
+            .pool_max_idle_per_host(0)
+            .build();
         Ok(Self(SharedHttpConnector::new(connector)))
     }
 
-    /// Hands a message over, and once more when it certainly was not taken. `judge` says what an answer means.
-    pub(super) async fn deliver(&self, post: &Post<'_>, judge: impl Fn(&Answer) -> Delivery) -> Delivery {
-        let tries = async {
-            let mut outcome = Delivery::NotSent("it was not tried".into());
-            for _ in 0..TRIES {
-                outcome = match self.send(post).await {
-                    Ok(answer) => judge(&answer),
-                    Err(error) if never_arrived(&error) => Delivery::NotSent("it cannot be reached".into()),
-                    Err(_) => Delivery::Unknown,
-                };
-                if !matches!(outcome, Delivery::NotSent(_)) {
-                    break;
-                }
+    /// Hands a message over. `judge` says what an answer means.
+    pub(super) async fn deliver(&self, post: &Post<'_>, judge: fn(&Answer) -> Delivery) -> Delivery {
+        let once = || async {
+            match self.send(post).await {
+                Ok(Answer { status: 408 | 504, .. }) => Delivery::Unknown,
+                Ok(answer) => judge(&answer),
+                Err(error) if never_arrived(&error) => Delivery::NotSent("it cannot be reached".into()),
+                Err(_) => Delivery::Unknown,
             }
-            outcome
         };
-        // What took so long may have arrived.
-        tokio::time::timeout(DEADLINE, tries).await.unwrap_or(Delivery::Unknown)
+        hand_over(once).await
     }
 
     async fn send(&self, post: &Post<'_>) -> Result<Answer, ConnectorError> {
@@ -103,15 +106,28 @@ pub(super) fn basic(user: &str, password: &str) -> Zeroizing<String> {
     Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes())))
 }
 
-/// Whether the provider certainly has not seen the request: there was no connection.
-fn never_arrived(error: &ConnectorError) -> bool {
+/// Hands a message over, and once more when it certainly was not taken; within the deadline.
+pub(super) async fn hand_over<F: Future<Output = Delivery>>(once: impl Fn() -> F) -> Delivery {
+    let tries = async {
+        let mut outcome = Delivery::NotSent("it was not tried".into());
+        for _ in 0..TRIES {
+            outcome = once().await;
+            if !matches!(outcome, Delivery::NotSent(_)) {
+                break;
+            }
+        }
+        outcome
+    };
+    // What took so long may have arrived.
+    tokio::time::timeout(DEADLINE, tries).await.unwrap_or(Delivery::Unknown)
+}
+
+/// Whether the provider certainly has not seen the request: there was no connection, for whatever reason (no such name,
+/// nobody there, no certificate that we trust).
+pub(super) fn never_arrived(error: &ConnectorError) -> bool {
     let mut source: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(current) = source {
-        let kind = current.downcast_ref::<io::Error>().map(io::Error::kind);
-        if matches!(
-            kind,
-            Some(io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable)
-        ) {
+        if current.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect) {
             return true;
         }
         source = current.source();

@@ -7,7 +7,10 @@ use aws_sdk_sns::{
     types::MessageAttributeValue,
 };
 
-use super::{Delivery, post::DEADLINE};
+use super::{
+    Delivery,
+    post::{hand_over, never_arrived},
+};
 
 pub(super) async fn send(
     client: &Client,
@@ -18,9 +21,9 @@ pub(super) async fn send(
 ) -> Delivery {
     let attributes = [
         ("AWS.SNS.SMS.SMSType", "String", Some("Transactional")),
-        // A number that the account has, or a name.
-        ("AWS.MM.SMS.OriginationNumber", "String", sender.filter(|sender| sender.starts_with('+'))),
-        ("AWS.SNS.SMS.SenderID", "String", sender.filter(|sender| !sender.starts_with('+'))),
+        // A number that the account has, long or short; or a name.
+        ("AWS.MM.SMS.OriginationNumber", "String", sender.filter(|sender| is_number(sender))),
+        ("AWS.SNS.SMS.SenderID", "String", sender.filter(|sender| !is_number(sender))),
         ("AWS.SNS.SMS.MaxPrice", "Number", max_price),
     ];
     let mut call = client.publish().phone_number(to).message(text);
@@ -31,11 +34,12 @@ pub(super) async fn send(
             Err(error) => return Delivery::NotSent(error.to_string()),
         }
     }
-    match tokio::time::timeout(DEADLINE, call.send()).await {
-        Ok(Ok(_)) => Delivery::Sent,
-        Ok(Err(error)) => judge(&error),
-        Err(_elapsed) => Delivery::Unknown,
-    }
+    hand_over(|| async { call.clone().send().await.map_or_else(|error| judge(&error), |_| Delivery::Sent) }).await
+}
+
+/// Names have a letter in them.
+fn is_number(sender: &str) -> bool {
+    sender.bytes().all(|b| b.is_ascii_digit() || b == b'+')
 }
 
 /// By the error's code; its message may repeat the number.
@@ -51,6 +55,9 @@ fn judge(error: &SdkError<PublishError>) -> Delivery {
             }
         }
         SdkError::ConstructionFailure(_) => Delivery::NotSent("the call cannot be made".to_owned()),
+        SdkError::DispatchFailure(failure) if failure.as_connector_error().is_some_and(never_arrived) => {
+            Delivery::NotSent("it cannot be reached".to_owned())
+        }
         // A connection that broke, or an answer that cannot be read: it may have been sent.
         _ => Delivery::Unknown,
     }

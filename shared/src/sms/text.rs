@@ -64,9 +64,7 @@ impl Language {
                  mensaje."
             }
             (Purpose::Activation(_), Self::Korean) => "{service}: 회원가입 코드 {code}. 다른 사람에게 알려주지 마세요.",
-            (Purpose::Activation(_), Self::Russian) => {
-                "{service}: {code} код для регистрации. Никому его не сообщайте."
-            }
+            (Purpose::Activation(_), Self::Russian) => "{service}: {code} код регистрации. Никому не сообщайте.",
             (Purpose::Activation(_), Self::Uzbek) => {
                 "{service}: hisob ochish uchun kodingiz {code}. Uni hech kimga bermang. So'ramagan bo'lsangiz, e'tibor \
                  bermang."
@@ -75,13 +73,13 @@ impl Language {
                 "{service}: {code} is your code to set a new password. Do not share it. If you did not ask for it, \
                  ignore this message."
             }
-            (Purpose::Reset, Self::Arabic) => "رمز تغيير كلمة المرور في {service}: {code}. لا تشاركه مع أحد.",
+            (Purpose::Reset, Self::Arabic) => "رمز كلمة مرور جديدة في {service}: {code}. لا تشاركه.",
             (Purpose::Reset, Self::Spanish) => {
                 "{service}: {code} es tu clave para crear una nueva contraseña. No la compartas. Si no la pediste, \
                  ignora este mensaje."
             }
             (Purpose::Reset, Self::Korean) => "{service}: 비밀번호 재설정 코드 {code}. 다른 사람에게 알려주지 마세요.",
-            (Purpose::Reset, Self::Russian) => "{service}: {code} код для смены пароля. Никому его не сообщайте.",
+            (Purpose::Reset, Self::Russian) => "{service}: {code} код смены пароля. Никому не сообщайте.",
             (Purpose::Reset, Self::Uzbek) => {
                 "{service}: yangi parol o'rnatish uchun kodingiz {code}. Uni hech kimga bermang. So'ramagan \
                  bo'lsangiz, e'tibor bermang."
@@ -98,7 +96,7 @@ impl Language {
             (Purpose::ChangePhone(_), Self::Korean) => {
                 "{service}: 계정 전화번호 변경 코드 {code}. 다른 사람에게 알려주지 마세요."
             }
-            (Purpose::ChangePhone(_), Self::Russian) => "{service}: {code} код для смены номера. Никому не сообщайте.",
+            (Purpose::ChangePhone(_), Self::Russian) => "{service}: {code} код смены номера. Никому не сообщайте.",
             (Purpose::ChangePhone(_), Self::Uzbek) => {
                 "{service}: hisobingizda bu raqamdan foydalanish kodi {code}. Uni hech kimga bermang. So'ramagan \
                  bo'lsangiz, e'tibor bermang."
@@ -115,9 +113,7 @@ impl Language {
             (Purpose::VerifyPhone, Self::Korean) => {
                 "{service}: 전화번호 확인 코드 {code}. 다른 사람에게 알려주지 마세요."
             }
-            (Purpose::VerifyPhone, Self::Russian) => {
-                "{service}: {code} код для подтверждения номера. Никому не сообщайте."
-            }
+            (Purpose::VerifyPhone, Self::Russian) => "{service}: {code} код проверки номера. Не сообщайте его.",
             (Purpose::VerifyPhone, Self::Uzbek) => {
                 "{service}: telefon raqamingizni tasdiqlash kodi {code}. Uni hech kimga bermang. So'ramagan \
                  bo'lsangiz, e'tibor bermang."
@@ -133,17 +129,44 @@ pub enum Notice {
     AlreadyRegistered,
     /// The account has another phone now; told to the one that it had.
     PhoneChanged,
+    /// The password was changed, by somebody who was signed in.
+    PasswordChanged,
+    /// A second factor was switched on, or replaced.
+    SecondFactorOn,
+    /// The second factor was switched off.
+    SecondFactorOff,
+    /// There are new recovery codes, and the old ones are worth nothing.
+    RecoveryCodesReplaced,
+    /// A recovery code was used.
+    RecoveryCodeUsed,
 }
 
 impl Notice {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::AlreadyRegistered,
+        Self::PhoneChanged,
+        Self::PasswordChanged,
+        Self::SecondFactorOn,
+        Self::SecondFactorOff,
+        Self::RecoveryCodesReplaced,
+        Self::RecoveryCodeUsed,
+    ];
+
     /// Its name, for logs and webhooks.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AlreadyRegistered => "already-registered",
             Self::PhoneChanged => "phone-changed",
+            Self::PasswordChanged => "password-changed",
+            Self::SecondFactorOn => "second-factor-on",
+            Self::SecondFactorOff => "second-factor-off",
+            Self::RecoveryCodesReplaced => "recovery-codes-replaced",
+            Self::RecoveryCodeUsed => "recovery-code-used",
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a catalogue has as many lines as sentences")]
     const fn template(self, language: Language) -> &'static str {
         match (self, language) {
             (Self::AlreadyRegistered, Language::English) => {
@@ -166,18 +189,95 @@ impl Notice {
             (Self::PhoneChanged, Language::English) => {
                 "{service}: your account was moved to another phone number. If this was not you, contact support at once."
             }
-            (Self::PhoneChanged, Language::Arabic) => "تم تغيير رقم حسابك في {service}. إن لم تكن أنت فاتصل بالدعم.",
+            (Self::PhoneChanged, Language::Arabic) => "تغير رقم حسابك في {service}. إن لم تكن أنت فاتصل بالدعم.",
             (Self::PhoneChanged, Language::Spanish) => {
                 "{service}: tu cuenta ahora usa otro teléfono. Si no lo hiciste, contacta a soporte de inmediato."
             }
             (Self::PhoneChanged, Language::Korean) => {
                 "{service}: 계정 전화번호가 변경되었습니다. 본인이 아니면 고객센터에 문의하세요."
             }
-            (Self::PhoneChanged, Language::Russian) => {
-                "{service}: номер аккаунта изменён. Не вы? Напишите в поддержку."
-            }
+            (Self::PhoneChanged, Language::Russian) => "{service}: номер аккаунта изменён. Не вы? Пишите нам.",
             (Self::PhoneChanged, Language::Uzbek) => {
                 "{service}: hisobingiz boshqa raqamga o'tkazildi. Bu siz bo'lmasangiz, darhol yordamga murojaat qiling."
+            }
+            (Self::PasswordChanged, Language::English) => {
+                "{service}: your password was changed. If this was not you, set a new one and contact support at once."
+            }
+            (Self::PasswordChanged, Language::Arabic) => "تغيرت كلمة مرورك في {service}. إن لم تكن أنت فاتصل بالدعم.",
+            (Self::PasswordChanged, Language::Spanish) => {
+                "{service}: tu contraseña fue cambiada. Si no lo hiciste, crea otra y contacta a soporte de inmediato."
+            }
+            (Self::PasswordChanged, Language::Korean) => {
+                "{service}: 비밀번호가 변경되었습니다. 본인이 아니면 고객센터에 문의하세요."
+            }
+            (Self::PasswordChanged, Language::Russian) => "{service}: пароль изменён. Не вы? Смените его сейчас.",
+            (Self::PasswordChanged, Language::Uzbek) => {
+                "{service}: parolingiz o'zgartirildi. Bu siz bo'lmasangiz, darhol yangi parol o'rnating."
+            }
+            (Self::SecondFactorOn, Language::English) => {
+                "{service}: a second factor was switched on for your account. If this was not you, contact support at \
+                 once."
+            }
+            (Self::SecondFactorOn, Language::Arabic) => "تم تفعيل التحقق بخطوتين في {service}. لست أنت؟ اتصل بالدعم.",
+            (Self::SecondFactorOn, Language::Spanish) => {
+                "{service}: ahora tu cuenta pide un segundo factor para entrar. Si no lo hiciste, contacta a soporte de \
+                 inmediato."
+            }
+            (Self::SecondFactorOn, Language::Korean) => {
+                "{service}: 2단계 인증이 켜졌습니다. 본인이 아니면 고객센터에 문의하세요."
+            }
+            (Self::SecondFactorOn, Language::Russian) => "{service}: двухэтапный вход включён. Не вы? Пишите нам.",
+            (Self::SecondFactorOn, Language::Uzbek) => {
+                "{service}: hisobingizda ikki bosqichli kirish yoqildi. Bu siz bo'lmasangiz, darhol yordamga murojaat \
+                 qiling."
+            }
+            (Self::SecondFactorOff, Language::English) => {
+                "{service}: the second factor of your account was switched off. If this was not you, contact support at \
+                 once."
+            }
+            (Self::SecondFactorOff, Language::Arabic) => "تم إيقاف التحقق بخطوتين في {service}. لست أنت؟ اتصل بالدعم.",
+            (Self::SecondFactorOff, Language::Spanish) => {
+                "{service}: tu cuenta ya no pide un segundo factor. Si no lo hiciste, contacta a soporte de inmediato."
+            }
+            (Self::SecondFactorOff, Language::Korean) => {
+                "{service}: 2단계 인증이 꺼졌습니다. 본인이 아니면 고객센터에 문의하세요."
+            }
+            (Self::SecondFactorOff, Language::Russian) => "{service}: двухэтапный вход выключен. Не вы? Пишите нам.",
+            (Self::SecondFactorOff, Language::Uzbek) => {
+                "{service}: hisobingizda ikki bosqichli kirish o'chirildi. Bu siz bo'lmasangiz, darhol yordamga \
+                 murojaat qiling."
+            }
+            (Self::RecoveryCodesReplaced, Language::English) => {
+                "{service}: your account has new recovery codes. If this was not you, contact support at once."
+            }
+            (Self::RecoveryCodesReplaced, Language::Arabic) => {
+                "رموز استرداد جديدة لك في {service}. لست أنت؟ اتصل بالدعم."
+            }
+            (Self::RecoveryCodesReplaced, Language::Spanish) => {
+                "{service}: tu cuenta tiene nuevas claves de respaldo. Si no lo hiciste, contacta a soporte de inmediato."
+            }
+            (Self::RecoveryCodesReplaced, Language::Korean) => {
+                "{service}: 복구 코드가 새로 발급되었습니다. 본인이 아니면 고객센터에 문의하세요."
+            }
+            (Self::RecoveryCodesReplaced, Language::Russian) => "{service}: новые резервные коды. Не вы? Пишите нам.",
+            (Self::RecoveryCodesReplaced, Language::Uzbek) => {
+                "{service}: hisobingizga yangi zaxira kodlari berildi. Bu siz bo'lmasangiz, darhol yordamga murojaat \
+                 qiling."
+            }
+            (Self::RecoveryCodeUsed, Language::English) => {
+                "{service}: a recovery code of your account was used. If this was not you, contact support at once."
+            }
+            (Self::RecoveryCodeUsed, Language::Arabic) => "تم استخدام رمز استرداد في {service}. لست أنت؟ اتصل بالدعم.",
+            (Self::RecoveryCodeUsed, Language::Spanish) => {
+                "{service}: una clave de respaldo de tu cuenta fue usada. Si no lo hiciste, contacta a soporte de \
+                 inmediato."
+            }
+            (Self::RecoveryCodeUsed, Language::Korean) => {
+                "{service}: 복구 코드가 사용되었습니다. 본인이 아니면 고객센터에 문의하세요."
+            }
+            (Self::RecoveryCodeUsed, Language::Russian) => "{service}: использован резервный код. Не вы? Пишите нам.",
+            (Self::RecoveryCodeUsed, Language::Uzbek) => {
+                "{service}: hisobingizda zaxira kodi ishlatildi. Bu siz bo'lmasangiz, darhol yordamga murojaat qiling."
             }
         }
     }
@@ -213,7 +313,8 @@ impl TextSettings {
     /// The text of a message that carries a code.
     ///
     /// After it, on lines of their own: the app's hash (SMS Retriever API), and at last the site and the code (WICG,
-    /// "Origin-bound one-time codes delivered via SMS").
+    /// "Origin-bound one-time codes delivered via SMS"). With a hash the message may have 140 bytes, so what a code is for and
+    /// that it is not to be shared is all that the catalogue says then.
     pub fn write(&self, purpose: Purpose, language: Option<Language>, code: &str) -> String {
         let own = match purpose {
             Purpose::Activation(_) => self.activation_template.as_deref(),
@@ -221,7 +322,9 @@ impl TextSettings {
             Purpose::VerifyPhone => self.verify_phone_template.as_deref(),
             Purpose::ChangePhone(_) => self.change_phone_template.as_deref(),
         };
-        let template = own.unwrap_or(language.unwrap_or(self.language).template(purpose));
+        let sentence = language.unwrap_or(self.language).template(purpose);
+        let is_short = own.is_none() && self.android_app_hash.is_some();
+        let template = own.unwrap_or(if is_short { first_two_sentences(sentence) } else { sentence });
         let mut text = template.replace("{service}", &self.service_name).replace("{code}", code);
         if let Some(hash) = &self.android_app_hash {
             text.extend(["\n", hash]);
@@ -231,6 +334,11 @@ impl TextSettings {
         }
         text
     }
+}
+
+fn first_two_sentences(text: &str) -> &str {
+    let mut ends = text.match_indices(". ").map(|(at, _)| at + 1);
+    ends.nth(1).and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// How many segments a text is sent and paid as (3GPP TS 23.038 and 23.040): 160 characters of GSM-7, or 70 of UCS-2 when
@@ -269,23 +377,47 @@ mod tests {
         }
     }
 
+    fn purposes() -> [Purpose; 4] {
+        let activation = Purpose::Activation(RegistrationId::from_bytes([0; 16]));
+        let change_phone = Purpose::ChangePhone(UserId::from_bytes([0; 16]));
+        [activation, Purpose::Reset, Purpose::VerifyPhone, change_phone]
+    }
+
     #[test]
     fn every_message_is_one_segment_and_names_service_and_code() {
+        // The longest name that SERVICE_NAME may be.
+        let name = "A name of 20 letters";
+        let settings = TextSettings { service_name: name.to_owned(), ..settings() };
         for (code, language) in Language::ALL {
-            let activation = Purpose::Activation(RegistrationId::from_bytes([0; 16]));
-            let change_phone = Purpose::ChangePhone(UserId::from_bytes([0; 16]));
-            for purpose in [activation, Purpose::Reset, Purpose::VerifyPhone, change_phone] {
-                let text = settings().write(purpose, Some(language), "042424");
+            for purpose in purposes() {
+                let text = settings.write(purpose, Some(language), "042424");
                 assert_eq!(segments(&text), 1, "{code}: {} characters for {purpose:?}", text.chars().count());
-                assert!(text.contains("Latchkey") && text.contains("042424") && !text.contains('{'), "{code}");
+                assert!(text.contains(name) && text.contains("042424") && !text.contains('{'), "{code}");
                 assert!(!text.contains("http") && !text.contains('/'), "{code}");
             }
-            for notice in [Notice::AlreadyRegistered, Notice::PhoneChanged] {
-                let text = settings().write_notice(notice, Some(language));
+            for notice in Notice::ALL {
+                let text = settings.write_notice(notice, Some(language));
                 assert_eq!(segments(&text), 1, "{code}: {} characters in {notice:?}", text.chars().count());
-                assert!(text.contains("Latchkey") && !text.contains('{'), "{code}");
+                assert!(text.contains(name) && !text.contains('{'), "{code}");
             }
         }
+    }
+
+    /// Google's SMS Retriever wants at most 140 bytes, which is one segment.
+    #[test]
+    fn a_message_with_an_apps_hash_is_short_enough_for_android() {
+        let settings = TextSettings { android_app_hash: Some("FA+9qCX9VSu".to_owned()), ..settings() };
+        for (code, language) in Language::ALL {
+            for purpose in purposes() {
+                let text = settings.write(purpose, Some(language), "042424");
+                assert!(text.ends_with("\nFA+9qCX9VSu"), "{code}");
+                assert_eq!(segments(&text), 1, "{code}: {} characters for {purpose:?}", text.chars().count());
+                let is_ascii_alone = text.is_ascii();
+                assert!(!is_ascii_alone || text.len() <= 140, "{code}: {} bytes for {purpose:?}", text.len());
+            }
+        }
+        let text = settings.write(Purpose::Reset, Some(Language::English), "042424");
+        assert_eq!(text, "Latchkey: 042424 is your code to set a new password. Do not share it.\nFA+9qCX9VSu");
     }
 
     #[test]

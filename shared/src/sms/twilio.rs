@@ -46,7 +46,7 @@ pub(super) async fn send(
     };
     let url = format!("{}/2010-04-01/Accounts/{account_sid}/Messages.json", api.unwrap_or(API));
     // A messaging service picks the sender itself.
-    let from = if sender.starts_with("MG") { "MessagingServiceSid" } else { "From" };
+    let from = if is_service(sender) { "MessagingServiceSid" } else { "From" };
     let body = Serializer::new(String::new())
         .append_pair("To", to)
         .append_pair(from, sender)
@@ -63,8 +63,13 @@ pub(super) async fn send(
     poster.deliver(&post, judge).await
 }
 
+/// Whether a sender is a messaging service: `MG` and 32 hexadecimal digits.
+pub(super) fn is_service(sender: &str) -> bool {
+    sender.strip_prefix("MG").is_some_and(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
 fn judge(answer: &Answer) -> Delivery {
-    if answer.status == 201 {
+    if (200..300).contains(&answer.status) {
         return Delivery::Sent;
     }
     // Its message repeats the number; its code does not.

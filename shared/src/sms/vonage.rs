@@ -57,7 +57,7 @@ pub(super) async fn send(
 }
 
 fn judge(answer: &Answer) -> Delivery {
-    if answer.status == 202 {
+    if (200..300).contains(&answer.status) {
         return Delivery::Sent;
     }
     let type_ = serde_json::from_slice::<Problem>(&answer.body).map(|problem| problem.type_).unwrap_or_default();

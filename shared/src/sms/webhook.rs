@@ -13,10 +13,29 @@ use super::{
 };
 use crate::id::OperationId;
 
+/// The least number of bytes of the key (Standard Webhooks 1.0.0: 24 to 64): one that is guessed signs for anybody.
+const SHORTEST_KEY: usize = 24;
+
 /// What the secret holds: the key that signs, `whsec_` and base64.
 #[derive(Deserialize)]
+#[serde(try_from = "Stored")]
 pub(super) struct Credentials {
+    key: Zeroizing<Vec<u8>>,
+}
+
+#[derive(Deserialize)]
+struct Stored {
     secret: Zeroizing<String>,
+}
+
+impl TryFrom<Stored> for Credentials {
+    type Error = &'static str;
+
+    fn try_from(Stored { secret }: Stored) -> Result<Self, &'static str> {
+        let text = secret.strip_prefix("whsec_").unwrap_or(&secret);
+        let key = BASE64_STANDARD.decode(text).map(Zeroizing::new).map_err(|_| "it is not base64")?;
+        if key.len() < SHORTEST_KEY { Err("it is too short") } else { Ok(Self { key }) }
+    }
 }
 
 pub(super) async fn send(
@@ -26,10 +45,6 @@ pub(super) async fn send(
     sender: Option<&str>,
     message: &Message,
 ) -> Delivery {
-    let secret = credentials.secret.strip_prefix("whsec_").unwrap_or(&credentials.secret);
-    let Ok(key) = BASE64_STANDARD.decode(secret).map(Zeroizing::new) else {
-        return Delivery::NotSent("its secret is not base64".into());
-    };
     // One for both tries, so that the adapter can tell that they are one message.
     let Ok(id) = OperationId::generate() else {
         return Delivery::NotSent("there is no randomness".into());
@@ -47,7 +62,7 @@ pub(super) async fn send(
     });
     let body = Zeroizing::new(body.to_string());
     let signed = Zeroizing::new(format!("{id}.{timestamp}.{}", body.as_str()));
-    let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), signed.as_bytes());
+    let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &credentials.key), signed.as_bytes());
     let post = Post {
         url,
         headers: vec![

@@ -125,7 +125,8 @@ impl Store {
         Ok(CodeTarget { account: accounts::account(credential.as_ref())?, failures_since: since.transpose()? })
     }
 
-    /// Replaces the phone's code for this purpose, under the cooldown and the budgets, all or nothing.
+    /// Replaces the phone's code for this purpose, under the cooldown and the budgets, all or nothing. Without an account no
+    /// message is sent, and the budgets that all share are only looked at.
     ///
     /// The tries are the new code's own; the failures of the window are not reset by it.
     pub async fn issue_code(
@@ -156,7 +157,7 @@ impl Store {
         };
 
         let mut writes = vec![Write::Update(update)];
-        writes.extend(budgets.iter().map(|budget| Write::Update(budget.charge(now))));
+        writes.extend(budgets.iter().map(|budget| budget.of_code(target.account.is_some(), now)));
         Ok(match self.transact(writes).await? {
             Transacted::Committed => CodeIssue::Issued,
             Transacted::Refused(parts) => CodeIssue::LimitReached(limit_reached(&parts, budgets, code.cooldown, now)?),

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     error::BuildError,
-    types::{AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
+    types::{
+        AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    },
 };
 
 use super::keys::{self, Key};
@@ -161,11 +163,41 @@ impl NewItem {
     }
 }
 
+/// A condition that an item must meet, which stays as it is.
+pub(super) struct ItemCheck {
+    key: Key,
+    condition: &'static str,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl ItemCheck {
+    pub(super) fn new(key: Key, condition: &'static str) -> Self {
+        Self { key, condition, values: HashMap::new() }
+    }
+
+    pub(super) fn value(mut self, name: &str, value: AttributeValue) -> Self {
+        self.values.insert(name.to_owned(), value);
+        self
+    }
+
+    fn into_transact_item(self, table: &str) -> Result<TransactWriteItem, BuildError> {
+        let check = ConditionCheck::builder()
+            .table_name(table)
+            .set_key(Some(self.key.into_attributes()))
+            .condition_expression(self.condition)
+            .set_expression_attribute_names(Some(names_in(&[self.condition])))
+            .set_expression_attribute_values(Some(self.values).filter(|values| !values.is_empty()))
+            .build()?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
+    }
+}
+
 /// One part of a transaction.
 pub(super) enum Write {
     Update(ItemUpdate),
     Create(NewItem),
     Delete(ItemDeletion),
+    Check(ItemCheck),
 }
 
 impl Write {
@@ -174,6 +206,7 @@ impl Write {
             Self::Update(update) => update.into_transact_item(table),
             Self::Create(item) => item.into_transact_item(table),
             Self::Delete(deletion) => deletion.into_transact_item(table),
+            Self::Check(check) => check.into_transact_item(table),
         }
     }
 }

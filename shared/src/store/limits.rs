@@ -5,15 +5,18 @@ use std::time::Duration;
 
 use super::{
     Store,
-    expression::ItemUpdate,
+    expression::{ItemCheck, ItemUpdate, Write},
     item::{number, ttl},
     keys::{Key, USES},
-    wire::{Outcome, StoreError},
+    wire::{Outcome, Part, StoreError, Transacted},
 };
 use crate::{error::Bucket, time::Timestamp};
 
 /// How long a counter outlives its window before it is collected.
 const KEPT: Duration = Duration::from_hours(1);
+
+/// The condition under which there may be one more.
+const ALLOWED: &str = "attribute_not_exists(#uses) OR #uses < :allowed";
 
 /// So many uses per window.
 #[derive(Clone, Copy, Debug)]
@@ -48,10 +51,25 @@ impl Limit<'_> {
         ItemUpdate::new(self.key(now))
             .add("#uses :one")
             .set("#expires_at = :expires_at")
-            .when("attribute_not_exists(#uses) OR #uses < :allowed")
+            .when(ALLOWED)
             .value(":one", number(1))
             .value(":allowed", number(self.allowed))
             .value(":expires_at", ttl(start.plus(self.window).plus(KEPT)))
+    }
+
+    /// Whether one more would be allowed, and nothing is counted: of what costs nothing.
+    fn check(&self, now: Timestamp) -> ItemCheck {
+        ItemCheck::new(self.key(now), ALLOWED).value(":allowed", number(self.allowed))
+    }
+
+    /// Its part of the transaction that stores a code. Where no message is sent, the budgets that all share are not used up
+    /// by it, and the answer is as if they were: else a stranger could close them for everybody, at no cost.
+    pub(super) fn of_code(&self, is_sent: bool, now: Timestamp) -> Write {
+        if is_sent || !self.bucket.is_shared() {
+            Write::Update(self.charge(now))
+        } else {
+            Write::Check(self.check(now))
+        }
     }
 
     pub(super) fn reached(&self, now: Timestamp) -> LimitReached {
@@ -65,6 +83,22 @@ impl Store {
     pub async fn uses(&self, limit: Limit<'_>, now: Timestamp) -> Result<u64, StoreError> {
         let counter = self.read(limit.key(now)).await?;
         counter.map_or(Ok(0), |counter| counter.count(USES))
+    }
+
+    /// Counts one use of each, all or nothing; or says which allows no more.
+    pub async fn charge_all(
+        &self,
+        limits: &[Limit<'_>],
+        now: Timestamp,
+    ) -> Result<Result<(), LimitReached>, StoreError> {
+        let writes = limits.iter().map(|limit| Write::Update(limit.charge(now))).collect();
+        Ok(match self.transact(writes).await? {
+            Transacted::Committed => Ok(()),
+            Transacted::Refused(parts) => {
+                let refused = parts.iter().zip(limits).find(|(part, _)| matches!(part, Part::Failed(_)));
+                refused.map_or(Ok(()), |(_, limit)| Err(limit.reached(now)))
+            }
+        })
     }
 
     /// Counts one use, or says that no more is allowed.
