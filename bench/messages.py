@@ -1,0 +1,106 @@
+"""Has every kind of message sent in three languages, and checks that `/dev/sms` shows each: codes of four purposes, and everything
+that owners are told without having asked. Prints them.
+
+    python3 bench/messages.py [FOLDER]
+
+With FOLDER, the pages are kept there as HTML files, to be looked at. Needs nothing but Python.
+"""
+
+import base64
+import hashlib
+import hmac
+import html
+import pathlib
+import re
+import struct
+import sys
+import time
+
+from dev_server import connect, dev_server, send
+
+LANGUAGES = ["en", "ar", "uz"]
+PASSWORD, OTHER = "mypassword", "newPass123"
+
+
+def totp(secret):
+    """RFC 6238, with nothing but the standard library."""
+    mac = hmac.digest(base64.b32decode(secret), struct.pack(">Q", int(time.time()) // 30), hashlib.sha1)
+    at = mac[-1] & 0xF
+    return f"{(struct.unpack('>I', mac[at:at + 4])[0] & 0x7FFFFFFF) % 1_000_000:06}"
+
+
+class Client:
+    def __init__(self, address, phone, language):
+        self.connection, self.phone, self.language, self.token = connect(address), phone, language, None
+
+    def call(self, method, path, body=None, status=None):
+        found, answer = send(self.connection, method, path, body, self.token, self.language)
+        assert found == status, f"{path}: {found} {answer}"
+        return answer
+
+    def post(self, path, status, **body):
+        return self.call("POST", path, body, status)
+
+    def sign_in(self, password, recovery_code=None):
+        self.token = None
+        answer = self.post("/auth/login", 403 if recovery_code else 200, phone=self.phone, password=password)
+        if recovery_code:
+            answer = self.post("/auth/login/mfa", 200, mfa_token=answer["mfa_token"], recovery_code=recovery_code)
+        self.token = answer["access_token"]
+
+
+def with_activation(client):
+    """A new account, and somebody who wants to register its phone again."""
+    waiting = client.post("/auth/register", 202, phone=client.phone, password=PASSWORD)
+    client.post("/auth/activate", 201, activation_id=waiting["activation_id"], otp=waiting["otp"])
+    time.sleep(1.1)  # the cooldown
+    client.post("/auth/register", 202, phone=client.phone, password=PASSWORD)
+    return ["activation", "already-registered"]
+
+
+def without_activation(client):
+    """Everything else, in the life of one account."""
+    client.post("/auth/register", 201, phone=client.phone, password=PASSWORD)
+    client.sign_in(PASSWORD)
+    otp = client.post("/auth/verify-phone", 202)["otp"]
+    client.post("/auth/verify-phone/confirm", 204, otp=otp)
+    client.post("/auth/change-password", 204, old_password=PASSWORD, new_password=OTHER)
+    secret = client.post("/auth/mfa/enroll", 200, password=OTHER)["secret"]
+    codes = client.post("/auth/mfa/confirm", 200, code=totp(secret))["recovery_codes"]
+    client.sign_in(OTHER, codes[0])
+    codes = client.post("/auth/mfa/recovery-codes", 200, password=OTHER, recovery_code=codes[1])["recovery_codes"]
+    client.post("/auth/mfa/disable", 204, password=OTHER, recovery_code=codes[0])
+    client.post("/auth/request-reset", 202, phone=client.phone)
+    new = client.phone.replace("+2010", "+2011")
+    otp = client.post("/auth/change-phone", 202, password=OTHER, phone=new)["otp"]
+    client.post("/auth/change-phone/verify", 204, phone=new, otp=otp)
+    used = ["recovery-code-used"] * 3
+    factor = ["second-factor-on", "recovery-codes-replaced", "second-factor-off"]
+    return ["verify-phone", "password-changed", *factor, *used, "reset", "change-phone", "phone-changed"]
+
+
+def main(folder=None):
+    for name, variable, life in [
+        ("activation", "REQUIRE_ACTIVATION=true", with_activation),
+        ("account", "REQUIRE_ACTIVATION=false", without_activation),
+    ]:
+        with dev_server(variable, "SERVICE_NAME=Acme", "LIMIT_SMS_PER_PHONE=100") as address:
+            expected = 0
+            for at, language in enumerate(LANGUAGES):
+                expected += len(life(Client(address, f"+20101234567{at}", language)))
+            _, page = send(connect(address), "GET", "/dev/sms")
+            page = page.decode()
+        texts = [html.unescape(text) for text in re.findall(r'<p dir="auto">(.*?)</p>', page, re.DOTALL)]
+        assert len(texts) == expected, f"{len(texts)} messages, and not {expected}"
+        assert all("Acme" in text for text in texts)
+        print(f"{name}: {len(texts)} messages in {', '.join(LANGUAGES)}")
+        for text in reversed(texts):
+            print(f"  {text}")
+        if folder:
+            pathlib.Path(folder).mkdir(exist_ok=True)
+            # As it was at that moment: it loads itself anew from a server that is gone.
+            page = re.sub(r'<meta http-equiv="refresh"[^>]*>', "", page)
+            (pathlib.Path(folder) / f"{name}.html").write_text(page)
+
+
+main(*sys.argv[1:])
