@@ -3,7 +3,10 @@
 //!
 //! In three steps, so that nothing is written before everything was looked at: [`read_users`], [`Plan::of`], [`write()`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared::{
@@ -88,7 +91,7 @@ pub struct Summary {
 /// write it.
 pub async fn read_users(url: &str) -> Result<Vec<OriginUser>, ReadError> {
     sqlx::any::install_default_drivers();
-    let url = as_driver_url(url);
+    let url = as_driver_url(url, |path| Path::new(path).exists());
     let read = async {
         let mut connection = AnyConnection::connect(&url).await?;
         let rows = sqlx::query(QUERY).fetch(&mut connection);
@@ -105,15 +108,20 @@ pub async fn read_users(url: &str) -> Result<Vec<OriginUser>, ReadError> {
     read.await.map_err(|source| ReadError { database: without_password(&url), source })
 }
 
-/// The URL as the driver wants it: SQLAlchemy names its own driver (`postgresql+psycopg2://`), and a relative path
-/// begins with a third slash (`sqlite:///./test.db`). A SQLite file is only read, and not made when it is not there.
-fn as_driver_url(url: &str) -> String {
+/// The URL as the driver wants it: SQLAlchemy names its own driver (`postgresql+psycopg2://`), and after three slashes it
+/// has a relative path (`sqlite:///test.db`), where others have an absolute one: that is taken when there is such a file. A
+/// SQLite file is only read, and not made when it is not there.
+fn as_driver_url(url: &str, exists: impl Fn(&str) -> bool) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
     let scheme = scheme.split('+').next().unwrap_or(scheme);
     if scheme != "sqlite" {
         return format!("{scheme}://{rest}");
     }
-    let path = if rest.starts_with("/./") || rest.starts_with("/../") { &rest[1..] } else { rest };
+    let file = |path: &str| exists(path.split('?').next().unwrap_or(path));
+    let path = match rest.strip_prefix('/') {
+        Some(relative) if relative.starts_with('.') || (!file(rest) && file(relative)) => relative,
+        _ => rest,
+    };
     let mode = if path.contains('?') { "" } else { "?mode=ro" };
     format!("sqlite://{path}{mode}")
 }
@@ -246,9 +254,13 @@ mod tests {
             ("sqlite://test.db?cache=shared", "sqlite://test.db?cache=shared"),
             ("postgresql+psycopg2://me:pw@host/db", "postgresql://me:pw@host/db"),
             ("mysql+pymysql://me:pw@host/db", "mysql://me:pw@host/db"),
+            // SQLAlchemy's own meaning, of a file that is here.
+            ("sqlite:///here.db", "sqlite://here.db?mode=ro"),
+            ("sqlite:///here.db?cache=shared", "sqlite://here.db?cache=shared"),
         ] {
-            assert_eq!(as_driver_url(url), expected);
+            assert_eq!(as_driver_url(url, |path| path == "here.db"), expected);
         }
+        assert_eq!(as_driver_url("sqlite:///both.db", |_| true), "sqlite:///both.db?mode=ro");
         assert_eq!(without_password("postgresql://me:p@w@host/db"), "postgresql://…@host/db");
         assert_eq!(without_password("sqlite://./test.db"), "sqlite://./test.db");
     }
