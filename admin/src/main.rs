@@ -9,7 +9,7 @@ use admin::{
     doctor::{self, Finding},
     users::{self, Action, Desk},
 };
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use operator::{Connection, Place, in_one_line, now};
 use shared::{keyring::Keyring, phone::Phone};
 
@@ -28,7 +28,7 @@ enum Command {
     /// An account, by its phone.
     User {
         /// What is to be done with it.
-        action: UserAction,
+        action: Action,
         /// Its phone, in any spelling.
         phone: String,
         /// Do not ask first.
@@ -39,35 +39,6 @@ enum Command {
     Stats,
     /// Look whether table, keys, secrets, text messages and clock are in order.
     Doctor,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum UserAction {
-    /// Show it.
-    Show,
-    /// Let nobody sign in to it, and end every session.
-    Disable,
-    /// Let its owner sign in again.
-    Enable,
-    /// End every session.
-    EndSessions,
-    /// Take its second factor off, and end every session.
-    ResetMfa,
-    /// Delete it.
-    Delete,
-}
-
-impl From<UserAction> for Action {
-    fn from(action: UserAction) -> Self {
-        match action {
-            UserAction::Show => Self::Show,
-            UserAction::Disable => Self::Disable,
-            UserAction::Enable => Self::Enable,
-            UserAction::EndSessions => Self::EndSessions,
-            UserAction::ResetMfa => Self::ResetMfa,
-            UserAction::Delete => Self::Delete,
-        }
-    }
 }
 
 /// One sentence for whoever started it.
@@ -83,7 +54,7 @@ async fn main() -> ExitCode {
     let done = match place.connect().await.map_err(sentence) {
         Err(sentence) => Err(sentence),
         Ok(connection) => match command {
-            Command::User { action, phone, yes } => user(&connection, action.into(), &phone, yes).await,
+            Command::User { action, phone, yes } => user(&connection, action, &phone, yes).await,
             Command::Stats => stats(&connection).await,
             Command::Doctor => Ok(doctor(&connection).await),
         },

@@ -13,7 +13,7 @@ use shared::{
 };
 
 /// What is to be done with an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Action {
     /// Show it.
     Show,
