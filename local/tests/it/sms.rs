@@ -335,6 +335,12 @@ async fn a_registration_whose_message_was_not_sent_fails_alike_for_free_and_take
         provider.then(&[Act::Answer(204, String::new())]);
         world.register(PHONE, NEW_PASSWORD).await.expect(202);
         let id = world.register(OTHER_PHONE, NEW_PASSWORD).await.expect(202).text("activation_id").to_owned();
+        // Nor does another code that was not sent keep from asking for the next one at once.
+        world.advance(1);
+        provider.then(&[Act::Answer(refusal, String::new())]);
+        world.resend_activation(&id).await.expect(503);
+        provider.then(&[Act::Answer(204, String::new())]);
+        world.resend_activation(&id).await.expect(202);
         world.activate(&id, &code()).await.expect(201);
     }
 }

@@ -159,6 +159,22 @@ async fn a_code_is_right_only_under_the_systems_own_key() {
     world.verify_reset(PHONE, code.reveal(), "a new password").await.expect_problem(400, "invalid-otp");
 }
 
+/// A provider that refuses slowly, after the next code has gone out.
+#[tokio::test]
+async fn a_code_that_is_withdrawn_late_does_not_take_a_newer_one_with_it() {
+    let world = World::new().with_account().await;
+    let requester = store(&world, "request-reset");
+    world.request_reset(PHONE).await.expect(202);
+    let slow: ChallengeId = world.item("PHONE#", "OTP#reset")["challenge_id"]["S"].as_str().unwrap().parse().unwrap();
+    world.advance(1);
+    let code = world.code(PHONE).await;
+    let before = world.item("PHONE#", "OTP#reset");
+    requester.withdraw_code(&phone(), Purpose::Reset, slow, world.clock.now()).await.unwrap();
+    assert!(world.item("PHONE#", "OTP#reset") == before);
+    world.request_reset(PHONE).await.expect_limit("sms-cooldown");
+    world.verify_reset(PHONE, &code, "a new password").await.expect(204);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_panic_is_500_and_a_handler_that_never_ends_is_503() {
     let context = Context {
