@@ -76,7 +76,11 @@ pub fn secrets_manager_client(environment: &AwsEnvironment, http: SharedHttpClie
 pub fn sns_client(environment: &AwsEnvironment, http: SharedHttpClient) -> aws_sdk_sns::Client {
     let mut config = aws_sdk_sns::config::Builder::from(&sdk_config(environment, http));
     config.set_endpoint_url(environment.sns_endpoint.clone());
-    let timeout = TimeoutConfig::builder().connect_timeout(Duration::from_secs(1)).build();
+    let timeout = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .disable_operation_attempt_timeout()
+        .disable_operation_timeout()
+        .build();
     aws_sdk_sns::Client::from_conf(config.retry_config(RetryConfig::disabled()).timeout_config(timeout).build())
 }
 

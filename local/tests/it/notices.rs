@@ -1,6 +1,7 @@
 //! What the owner of a phone is told without having asked (SECURITY R7 and T12).
 
 use http::Method;
+use local::emulator::Fault;
 use serde_json::json;
 
 use crate::harness::{E164, NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, Request, World};
@@ -124,4 +125,15 @@ async fn a_notice_is_in_the_language_that_was_asked_for_and_has_no_code() {
     let request = Request::post("/auth/change-password", body).bearer(&token).header("accept-language", "ru");
     world.send(request).await.expect(204);
     assert_eq!(world.outbox.messages()[0].text, "Latchkey: пароль изменён. Не вы? Смените его сейчас.");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_hangs_does_not_keep_a_change_from_being_answered() {
+    let world = World::with(&[("SMS_PROVIDER", "sns")]).with_account().await.warm().await;
+    let token = world.token(PASSWORD).await;
+    world.emulator.faults().inject("Publish", Fault::Hang, 1);
+    let started = tokio::time::Instant::now();
+    world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
+    assert_eq!(started.elapsed().as_secs(), 2);
+    world.login(PHONE, NEW_PASSWORD).await.expect(200);
 }

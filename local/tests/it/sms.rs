@@ -416,6 +416,12 @@ async fn every_outcome_of_sns_is_judged() {
         world.request_reset(PHONE).await.expect(202);
         assert!(has_code(&world), "{code}");
     }
+    // One that is slow has the whole deadline.
+    let world = World::with(&[("SMS_PROVIDER", "sns"), ("SMS_FLOOR_MS", "0")]).with_account().await.warm().await;
+    world.emulator.faults().inject("Publish", Fault::Hang, 1);
+    let started = tokio::time::Instant::now();
+    world.request_reset(PHONE).await.expect(202);
+    assert_eq!(started.elapsed().as_secs(), 3);
     // Sent or not, nobody knows.
     for fault in [Fault::LostReply, Fault::Hang] {
         let world = World::with(&[("SMS_PROVIDER", "sns")]).with_account().await;
