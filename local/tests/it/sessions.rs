@@ -75,3 +75,20 @@ async fn another_users_session_and_what_is_none_are_not_found() {
     world.me(&theirs).await.expect(200);
     world.send(Request::new(Method::DELETE, "/auth/sessions/x")).await.expect_problem(401, "invalid-token");
 }
+
+/// Whoever asks for codes to many phones must not make each login read them all.
+#[tokio::test]
+async fn what_is_read_for_a_login_does_not_grow_with_codes_and_second_steps() {
+    let world = World::new().with_account().await;
+    let factor = world.switch_factor_on(PASSWORD).await;
+    world.mfa_token(PASSWORD).await;
+    let code = factor.code(&world);
+    let body = json!({"password": PASSWORD, "phone": OTHER_PHONE, "code": code});
+    world.send(Request::post("/auth/change-phone", body).bearer(&factor.token)).await.expect(202);
+    let user = world.me(&factor.token).await.expect(200).text("id").to_owned();
+    let sorts: Vec<_> =
+        world.items(&format!("USER#{user}")).iter().map(|item| item["sk"]["S"].as_str().unwrap().to_owned()).collect();
+    let (before, after): (Vec<_>, Vec<_>) = sorts.iter().partition(|sort| sort.as_str() < "PROFILE");
+    assert!(before.len() >= 3, "codes, factor, second step: {before:?}");
+    assert!(after.iter().all(|sort| *sort == "PROFILE" || sort.starts_with("SESSION#")), "{after:?}");
+}

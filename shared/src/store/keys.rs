@@ -32,7 +32,8 @@ pub(super) const USER_PREFIX: &str = "USER#";
 /// The sort key of a credential.
 pub(super) const CREDENTIAL_SORT: &str = "CREDENTIAL";
 
-/// The sort key of a user's profile.
+/// The sort key of a user's profile. Sessions come after it, and nothing else does: what a user can make many of, such as codes
+/// to new phones, is not read with them.
 pub(super) const PROFILE_SORT: &str = "PROFILE";
 
 /// The sort key of a user's second factor.

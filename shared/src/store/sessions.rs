@@ -268,9 +268,9 @@ impl Store {
     /// The items are not read at one moment: a change of password in between makes the session that stays look outlived.
     /// So when one is ahead of its account, all are read again.
     pub async fn live_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<SessionSummary>, StoreError> {
-        let mut items = self.read_user(user).await?;
+        let mut items = self.read_user_from(user, PROFILE_SORT).await?;
         if is_torn(&items)? {
-            items = self.read_user(user).await?;
+            items = self.read_user_from(user, PROFILE_SORT).await?;
         }
         let Some(at) = items.iter().position(|(sort, _)| sort == PROFILE_SORT) else {
             return Ok(Vec::new());
@@ -285,7 +285,7 @@ impl Store {
     /// Makes room for a session that is being started: those that are over go first, then the oldest. Does nothing when
     /// the account has changed since the session's epoch was read: then it is this session that is over.
     pub(super) async fn make_room(&self, starting: &NewSession) -> Result<(), StoreError> {
-        let items = self.read_user(starting.user).await?;
+        let items = self.read_user_from(starting.user, PROFILE_SORT).await?;
         if any_is_ahead(&items, starting.epoch)? {
             return Ok(());
         }

@@ -115,6 +115,9 @@ pub(super) enum Part {
 /// 2.1, rule 6). Five pauses are half a second on the average, which leaves room in the request's 8 s.
 const TRIES: u32 = 6;
 
+/// Before every sort key that we write.
+const FIRST_SORT: &str = " ";
+
 /// What a write is answered that meets a transaction on its item.
 const CONFLICT: &str = "TransactionConflictException";
 
@@ -216,15 +219,22 @@ impl Store {
 
     /// Reads all items of a user, consistently: each with its sort key.
     pub(super) async fn read_user(&self, user: UserId) -> Result<Vec<(String, Item)>, StoreError> {
+        self.read_user_from(user, FIRST_SORT).await
+    }
+
+    /// The same, of those whose sort keys are not before this one.
+    pub(super) async fn read_user_from(&self, user: UserId, first: &str) -> Result<Vec<(String, Item)>, StoreError> {
         let mut items = Vec::new();
         let mut pages = self
             .client
             .query()
             .table_name(&self.table)
             .consistent_read(true)
-            .key_condition_expression("#pk = :pk")
+            .key_condition_expression("#pk = :pk AND #sk >= :first")
             .expression_attribute_names("#pk", PARTITION_KEY)
+            .expression_attribute_names("#sk", SORT_KEY)
             .expression_attribute_values(":pk", text(keys::user_partition(user)))
+            .expression_attribute_values(":first", text(first))
             .into_paginator()
             .items()
             .send();
