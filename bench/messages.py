@@ -93,6 +93,13 @@ def main(folder=None):
         texts = [html.unescape(text) for text in re.findall(r'<p dir="auto">(.*?)</p>', page, re.DOTALL)]
         assert len(texts) == expected, f"{len(texts)} messages, and not {expected}"
         assert all("Acme" in text for text in texts)
+        # Each is written in its language, and in each language each is another (a recovery code is used three times).
+        each = expected // len(LANGUAGES)
+        for at, (language, letters) in enumerate([("en", r"\byour?\b"), ("ar", "[\u0621-\u064a]"), ("uz", r"\b(hisob|kod|parol)")]):
+            own = texts[::-1][at * each : (at + 1) * each]
+            assert all(re.search(letters, text) for text in own), f"a message in {language} is not"
+            kinds = {re.sub(r"\d{6}", "", text) for text in own}
+            assert len(kinds) == min(each, 9 if name == "account" else 2), f"{language}: {len(kinds)} kinds"
         print(f"{name}: {len(texts)} messages in {', '.join(LANGUAGES)}")
         for text in reversed(texts):
             print(f"  {text}")

@@ -71,7 +71,7 @@ fn say(line: &str) {
 }
 
 async fn user(connection: &Connection, action: Action, typed: &str, yes: bool) -> Result<ExitCode, Sentence> {
-    let phone = connection.config.phones.parse(typed).map_err(|why| format!("the phone {why}"))?;
+    let phone = connection.config.phones.of_all_countries().parse(typed).map_err(|why| format!("the phone {why}"))?;
     if let Some(warning) = action.warning()
         && !yes
         && !confirmed(&phone, warning)?

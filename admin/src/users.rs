@@ -134,8 +134,12 @@ pub async fn act(
         Some((profile, credential)) => act_on(desk, action, &profile, &credential).await,
         None => Err(UserError::NoAccount),
     };
-    keep(done.as_ref().map_or_else(|error| Outcome::of(error.result()), |_| Outcome::SUCCESS)).await?;
-    done
+    let outcome = done.as_ref().map_or_else(|error| Outcome::of(error.result()), |_| Outcome::SUCCESS);
+    match (keep(outcome).await, done) {
+        (Ok(()), done) | (Err(_), done @ Err(_)) => done,
+        // It is done, and that it was begun is on record.
+        (Err(error), Ok(said)) => Ok(format!("{said}\nThat it succeeded could not be recorded: {error}.")),
+    }
 }
 
 async fn act_on(

@@ -126,11 +126,14 @@ fn as_driver_url(url: &str, exists: impl Fn(&str) -> bool) -> String {
     format!("sqlite://{path}{mode}")
 }
 
-/// The URL for people to read.
+/// The URL for people to read: nothing of it that may be a password.
 fn without_password(url: &str) -> String {
-    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
-        Some((scheme, host)) => format!("{scheme}://…@{host}"),
-        None => url.to_owned(),
+    let Some((scheme, rest)) = url.split_once("://") else { return "a URL that is none".to_owned() };
+    let without_query = |text: &str| text.split('?').next().unwrap_or_default().to_owned();
+    match rest.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://…@{}", without_query(host)),
+        None if scheme == "sqlite" => format!("{scheme}://{}", without_query(rest)),
+        None => format!("{scheme}://…"),
     }
 }
 
@@ -262,7 +265,10 @@ mod tests {
         }
         assert_eq!(as_driver_url("sqlite:///both.db", |_| true), "sqlite:///both.db?mode=ro");
         assert_eq!(without_password("postgresql://me:p@w@host/db"), "postgresql://…@host/db");
-        assert_eq!(without_password("sqlite://./test.db"), "sqlite://./test.db");
+        assert_eq!(without_password("sqlite://./test.db?mode=ro"), "sqlite://./test.db");
+        for slip in ["postgresql://h/x?user=u&password=secret", "postgresql:/u:secret@h/x", "postgresql://u:secret"] {
+            assert!(!without_password(slip).contains("secret"));
+        }
     }
 
     #[test]

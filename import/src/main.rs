@@ -88,6 +88,9 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Sentence> {
         format!("stopped after {written} users ({advice}): {}", sentence(error))
     })?;
 
+    if dry_run && !leave_out && !plan.left_out.is_empty() {
+        say("Without --leave-out nothing would be written. With it:");
+    }
     let moved = if dry_run { "Would be moved" } else { "Moved" };
     say(&format!("{moved}: {created}, in {:.1} s. There from before: {already_there}.", took.as_secs_f64()));
     if !left_out.is_empty() {

@@ -18,6 +18,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::json;
 use shared::{ApiError, sms::Outbox};
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -118,9 +119,19 @@ async fn outbox_page(State(serving): State<Arc<Serving>>, headers: HeaderMap) ->
     Html(sms_page::render(&outbox.messages(), clock.now())).into_response()
 }
 
-/// DynamoDB's wire protocol. A page of another site cannot get here: its `x-amz-target` would need a preflight.
+/// DynamoDB's wire protocol, for whoever has this server's access key: what another server on this port left in its folder must
+/// not lead here.
 async fn dynamodb(State(serving): State<Arc<Serving>>, headers: HeaderMap, body: String) -> http::Response<Body> {
-    serving.aws(Service::DynamoDb, &headers, &body)
+    if serving.has_access_key(&headers) {
+        return serving.aws(Service::DynamoDb, &headers, &body);
+    }
+    let refusal = json!({
+        "__type": "com.amazon.coral.service#UnrecognizedClientException",
+        "message": "another dev server answers here: this access key is not in its lambda.env",
+    });
+    let mut response = http::Response::new(Body::from(refusal.to_string()));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
 }
 
 /// Secrets Manager's wire protocol, for the user who runs the server: others on this machine do not know the access key.
@@ -129,9 +140,7 @@ async fn secrets_manager(
     headers: HeaderMap,
     body: String,
 ) -> http::Response<Body> {
-    let credential = format!("Credential={}/", serving.server.access_key);
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if authorization.is_some_and(|authorization| authorization.contains(&credential)) {
+    if serving.has_access_key(&headers) {
         serving.aws(Service::SecretsManager, &headers, &body)
     } else {
         problem(ApiError::NotFound)
@@ -158,6 +167,13 @@ async fn api(
 }
 
 impl Serving {
+    /// Whether a request to one of AWS's services was signed with this server's own access key.
+    fn has_access_key(&self, headers: &HeaderMap) -> bool {
+        let credential = format!("Credential={}/", self.server.access_key);
+        let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        authorization.is_some_and(|authorization| authorization.contains(&credential))
+    }
+
     /// Rotates secrets when their time comes. Never ends.
     async fn rotate(&self) {
         let Server { gateway, emulator, rotations, clock, .. } = &self.server;

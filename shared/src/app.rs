@@ -2,8 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
-
 use crate::{
     audit::{Audit, Circumstances, Outcome},
     aws::{self, AwsEnvironment, HttpsClients},
@@ -17,7 +15,7 @@ use crate::{
     password::Hasher,
     phone::Phone,
     sms::{Delivery, Message, Notice, Outbox, Provider, Sms, SmsSettings},
-    store::{Limit, LimitReached, Store, StoreError},
+    store::{Limit, LimitReached, Profile, Store, StoreError},
     time::Timestamp,
 };
 
@@ -172,33 +170,37 @@ impl App {
         self.config.test_numbers.iter().find(|(number, _)| number == phone).map(|(_, code)| code)
     }
 
-    /// When a request that began at `started` is answered, whatever becomes of its message: so that the time of the answer
-    /// tells nobody whether one was sent (SECURITY 2.3). None where nothing is sent, or where that is not asked for.
-    pub fn answer_at(&self, started: Instant) -> Option<Instant> {
+    /// How long it takes from when a code is stored until it is answered, whatever becomes of its message: so that the time of
+    /// the answer tells nobody whether one was sent (SECURITY 2.3). None where nothing is sent, or where that is not asked for.
+    pub fn floor(&self) -> Option<Duration> {
         let SmsSettings { provider, floor, .. } = &self.config.sms;
-        (*provider != Provider::Log && !floor.is_zero()).then(|| started + *floor)
+        (*provider != Provider::Log && !floor.is_zero()).then_some(*floor)
     }
 
     /// Tells the owner of a phone of something that they did not ask for, if the budgets of notices allow it. Best effort:
     /// what was done is done, whether or not they can be told.
     pub async fn notify(&self, ctx: &Context, phone: &Phone, notice: Notice) {
-        if self.may_notify(ctx, phone).await {
-            self.send_notice(ctx, phone, notice).await;
+        let told = async {
+            if self.may_notify(ctx, phone).await {
+                self.send_notice(ctx, phone, notice).await;
+            }
+        };
+        if tokio::time::timeout(NOTICE_DEADLINE, told).await.is_err() {
+            tracing::warn!(target: "shared::events", event = "notice-unknown", "nobody knows whether a notice was sent");
         }
     }
 
-    /// Makes a change, and tells the owner of the phone when this came of it. The budgets are charged meanwhile, so that
-    /// nobody waits for them; when there is nothing to tell, they were charged for nothing.
+    /// Makes a change, and tells the owner of the account's phone when this came of it: unless nobody has shown that it is
+    /// theirs, for then it may be a stranger's.
     pub async fn notify_when<T: PartialEq>(
         &self,
         done: T,
         change: impl Future<Output = Result<T, StoreError>>,
-        (ctx, phone, notice): (&Context, &Phone, Notice),
+        (ctx, profile, notice): (&Context, &Profile, Notice),
     ) -> Result<T, StoreError> {
-        let (change, may_notify) = tokio::join!(change, self.may_notify(ctx, phone));
-        let change = change?;
-        if change == done && may_notify {
-            self.send_notice(ctx, phone, notice).await;
+        let change = change.await?;
+        if change == done && profile.phone_verified {
+            self.notify(ctx, &profile.phone, notice).await;
         }
         Ok(change)
     }
@@ -208,10 +210,11 @@ impl App {
             return false;
         }
         let subjects = SmsSubjects::new(phone, ctx);
-        // Of the phone's own, another budget than that of codes: whoever uses that up must not keep its owner from being told.
-        let subject = format!("notice:{}", subjects.phone);
-        let [of_phone, _, of_country, of_all] = self.sms_budgets(&subjects);
-        let budgets = [Limit { subject: &subject, ..of_phone }, of_country, of_all];
+        // Of phone and address other budgets than those of codes: whoever uses those up must not keep an owner from being told.
+        let [phone, address] = [&subjects.phone, &subjects.address].map(|subject| format!("notice:{subject}"));
+        let [of_phone, of_address, of_country, of_all] = self.sms_budgets(&subjects);
+        let budgets =
+            [Limit { subject: &phone, ..of_phone }, Limit { subject: &address, ..of_address }, of_country, of_all];
         match self.store.charge_all(&budgets, ctx.now).await {
             Ok(Ok(())) => true,
             Ok(Err(reached)) => {
@@ -229,9 +232,7 @@ impl App {
 
     async fn send_notice(&self, ctx: &Context, phone: &Phone, notice: Notice) {
         let message = Message::notice(&self.config.sms.text, notice, ctx.language, phone, ctx.now);
-        // What took so long may have been sent.
-        let delivery = tokio::time::timeout(NOTICE_DEADLINE, self.send(message)).await.unwrap_or(Delivery::Unknown);
-        if delivery.may_arrive() {
+        if self.send(message).await.may_arrive() {
             self.metrics.count(Metric::NoticesSent, &phone.country_code(), ctx.now);
         }
     }

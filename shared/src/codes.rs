@@ -1,5 +1,7 @@
 //! One-time codes as endpoints use them: issued and sent, tried and compared.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
@@ -58,14 +60,14 @@ impl IssuedCode {
 /// Issues a code under the cooldown and the budgets, and sends it when there is an account that it is for.
 ///
 /// For a phone without an account everything is the same but the message: the code is bound to nobody and opens nothing.
-/// `answer_at` is when the request is answered in either case; a provider that is slower is not waited for.
+/// With a floor it takes so long from when the code is stored, in either case; a provider that is slower is not waited for.
 pub async fn issue(
     app: &App,
     ctx: &Context,
     purpose: Purpose,
     phone: &Phone,
     target: CodeTarget,
-    answer_at: Option<Instant>,
+    floor: Option<Duration>,
 ) -> Result<IssuedCode, ApiError> {
     let user = target.account.map(|account| account.user);
     if let Some(user) = user {
@@ -76,10 +78,16 @@ pub async fn issue(
         CodeIssue::Issued => {}
         CodeIssue::LimitReached(reached) => return Err(app.sms_limit_reached(reached, ctx.now)),
     }
-    Ok(match user {
+    let answer_at = floor.map(|floor| Instant::now() + floor);
+    let issued = match user {
         Some(_) => code.send(answer_at).await,
         None => code.keep(),
-    })
+    };
+    if let Some(at) = answer_at {
+        #[expect(clippy::disallowed_methods, reason = "equal time is what this is for; no rule depends on it")]
+        tokio::time::sleep_until(at).await;
+    }
+    Ok(issued)
 }
 
 /// A code that was made, and is neither stored nor sent yet.

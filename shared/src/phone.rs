@@ -85,6 +85,12 @@ impl PhoneRules {
         Self { default_country, allowed_countries }
     }
 
+    /// The same, of whichever country: for operators, whose accounts may be of one that is not served any more.
+    #[must_use]
+    pub fn of_all_countries(&self) -> Self {
+        Self { allowed_countries: None, ..self.clone() }
+    }
+
     /// Reads a number as people type it: international with `+` (or the country's dialling prefix), or national in the
     /// default country; spaces, dashes and brackets are ignored.
     ///

@@ -53,7 +53,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let (credential, _) = caller.confirm_password(app, ctx, &old_password).await?;
     let new_hash = app.hasher.hash(&new_password)?;
     let change = app.store.change_password(&profile.phone, &credential, &new_hash, caller.session);
-    let notice = (ctx, &profile.phone, Notice::PasswordChanged);
+    let notice = (ctx, profile, Notice::PasswordChanged);
     match app.notify_when(PasswordChange::Done, change, notice).await? {
         PasswordChange::Done => Ok(Response::no_content()),
         // Somebody was faster: this session itself, and then the old password is no longer right; or another.

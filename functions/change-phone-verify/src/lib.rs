@@ -57,7 +57,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         return Err(ApiError::InvalidOtp);
     }
     let change = Box::pin(app.store.change_phone(profile, &phone, &code, caller.session, ctx.now));
-    let notice = (ctx, &profile.phone, Notice::PhoneChanged);
+    let notice = (ctx, profile, Notice::PhoneChanged);
     match app.notify_when(PhoneChange::Done, change, notice).await? {
         PhoneChange::Done => {}
         // Told to somebody who has shown that the phone is theirs.

@@ -77,7 +77,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let macs = codes.macs(&keys.recovery_code, user);
     let factor = NewFactor { secret: &sealed, step, recovery_codes: &macs };
     let change = app.store.switch_factor_on(&caller.profile, factor, caller.session, ctx.now);
-    let notice = (ctx, &caller.profile.phone, Notice::SecondFactorOn);
+    let notice = (ctx, &caller.profile, Notice::SecondFactorOn);
     match app.notify_when(FactorChange::Done, change, notice).await? {
         FactorChange::Done => {
             Ok(Response::json(StatusCode::OK, &MfaConfirmResponse { recovery_codes: codes.reveal() }))

@@ -52,7 +52,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     }
     caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
     let change = app.store.switch_factor_off(&caller.profile, Some(caller.session));
-    let notice = (ctx, &caller.profile.phone, Notice::SecondFactorOff);
+    let notice = (ctx, &caller.profile, Notice::SecondFactorOff);
     match app.notify_when(FactorChange::Done, change, notice).await? {
         FactorChange::Done => Ok(Response::no_content()),
         // The account changed since it was asked for: another code, for what it is now.

@@ -69,7 +69,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let codes = RecoveryCodes::generate()?;
     let macs = codes.macs(&keys.recovery_code, user);
     let change = app.store.replace_recovery_codes(&caller.profile, &macs, caller.session);
-    let notice = (ctx, &caller.profile.phone, Notice::RecoveryCodesReplaced);
+    let notice = (ctx, &caller.profile, Notice::RecoveryCodesReplaced);
     match app.notify_when(FactorChange::Done, change, notice).await? {
         FactorChange::Done => {
             Ok(Response::json(StatusCode::OK, &MfaRecoveryCodesResponse { recovery_codes: codes.reveal() }))

@@ -60,6 +60,10 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     // A phone without an account: the code that nobody was sent was guessed.
     let account = code.account.ok_or(ApiError::InvalidOtp)?;
     if account.mfa_enabled {
+        if !app.store.is_still(&phone, account).await? {
+            // The code died with what the account was: it must not cost a recovery code.
+            return Err(ApiError::InvalidOtp);
+        }
         // Only now: who has a second factor is for nobody to learn who cannot read the phone's messages.
         second_factor::require(app, ctx, account.user, &phone, proof.as_ref()).await?;
     }

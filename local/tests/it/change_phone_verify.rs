@@ -35,6 +35,7 @@ async fn the_account_has_the_new_phone_and_the_old_one_is_free() {
 #[tokio::test]
 async fn the_old_phone_is_told_and_cannot_reset_any_more() {
     let (world, token, code) = asked().await;
+    world.verified(&token).await;
     world.advance(2);
     let reset = world.code(PHONE).await;
     world.change_phone_verify(&token, OTHER_PHONE, &code).await.expect(204);

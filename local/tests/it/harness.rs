@@ -237,11 +237,16 @@ impl World {
         self.send(Request::post("/auth/mfa/enroll", json!({ "password": password })).bearer(token)).await
     }
 
-    /// Confirms the phone, if that is still to be done, and asks for a second factor: the answer of `POST /auth/mfa/enroll`.
-    pub(crate) async fn enroll_verified(&self, token: &str, password: &str) -> Reply {
+    /// Confirms the phone, if that is still to be done.
+    pub(crate) async fn verified(&self, token: &str) {
         if self.verify_phone(token).await.status == 202 {
             self.confirm_phone(token, &self.last_code()).await.expect(204);
         }
+    }
+
+    /// The same, and asks for a second factor: the answer of `POST /auth/mfa/enroll`.
+    pub(crate) async fn enroll_verified(&self, token: &str, password: &str) -> Reply {
+        self.verified(token).await;
         self.mfa_enroll(token, password).await
     }
 

@@ -93,6 +93,26 @@ async fn the_same_import_again_changes_nothing() {
 }
 
 #[tokio::test]
+async fn who_was_deleted_or_has_moved_does_not_come_back() {
+    let world = World::new();
+    let accounts = accounts(&[(1, PHONE), (2, OTHER_PHONE)]).await;
+    import(&world, &accounts).await;
+    let token = world.token(PASSWORD).await;
+    world.delete_me(&token, PASSWORD, ("nothing", "")).await.expect(204);
+    let token = world.login(OTHER_PHONE, PASSWORD).await.expect(200).text("access_token").to_owned();
+    world.change_phone(&token, PASSWORD, "01212345678").await.expect(202);
+    world.change_phone_verify(&token, "01212345678", &world.last_code()).await.expect(204);
+    let summary = import(&world, &accounts).await;
+    assert_eq!((summary.created, summary.already_there), (0, 2));
+    for phone in [PHONE, OTHER_PHONE] {
+        world.login(phone, PASSWORD).await.expect_problem(401, "invalid-credentials");
+    }
+    // What is kept for it is of nobody: an old identifier, and a digest of a hash with a salt.
+    let marks = world.items("IMPORT#");
+    assert!(marks.iter().all(|mark| !mark.to_string().contains("1012345678") && mark["password_hash"].is_null()));
+}
+
+#[tokio::test]
 async fn a_phone_that_has_an_account_keeps_it() {
     let world = World::new();
     world.register(PHONE, NEW_PASSWORD).await.expect(201);

@@ -171,6 +171,10 @@ async fn every_function_is_granted_what_it_uses_and_nothing_else() {
         let token = world.token(PASSWORD).await;
         world.verify_phone(&token).await;
         world.change_phone(&token, PASSWORD, THIRD_PHONE).await;
+        // As if that code had come back: the owner of a phone that is verified is told.
+        let mut profile = world.item("USER#", "PROFILE");
+        profile["phone_verified_at"] = json!({"N": "1800000000000"});
+        world.put_item(&profile);
         change_in_spite_of(&world, &token).await;
         calls.extend(world.calls());
 

@@ -363,3 +363,17 @@ async fn wrong_fields_are_named_and_use_nothing_up() {
     assert!(world.item("USER#", "MFA")["login_failures"].is_null());
     world.login_mfa(&mfa_token, ("code", &code)).await.expect(200);
 }
+
+/// A code that died with what the account was is wrong before anything is asked for, and costs no recovery code.
+#[tokio::test]
+async fn a_reset_code_that_is_dead_uses_no_factor_up() {
+    let (world, factor) = with_factor().await;
+    let code = world.code(PHONE).await;
+    world.change_password(&factor.token, PASSWORD, NEW_PASSWORD).await.expect(204);
+    let body = json!({"phone": PHONE, "otp": code, "new_password": RESET_PASSWORD});
+    world.post("/auth/verify-reset", body.clone()).await.expect_problem(400, "invalid-otp");
+    let mut with_code = body;
+    with_code["recovery_code"] = factor.recovery_codes[0].clone().into();
+    world.post("/auth/verify-reset", with_code).await.expect_problem(400, "invalid-otp");
+    assert_eq!(world.item("USER#", "MFA")["recovery_codes"]["SS"].as_array().unwrap().len(), 10);
+}

@@ -91,7 +91,8 @@ async fn what_did_not_happen_is_not_told() {
 async fn notices_have_budgets_and_whoever_uses_up_the_codes_does_not_silence_them() {
     let world = World::with(&[("LIMIT_SMS_PER_PHONE", "3")]).with_account().await;
     let token = world.token(PASSWORD).await;
-    for _ in 0..3 {
+    world.verified(&token).await;
+    for _ in 0..2 {
         world.request_reset(PHONE).await.expect(202);
         world.advance(2);
     }
@@ -107,10 +108,10 @@ async fn notices_have_budgets_and_whoever_uses_up_the_codes_does_not_silence_the
 }
 
 #[tokio::test]
-async fn a_table_that_cannot_charge_a_notice_is_no_reason_to_fail() {
+async fn a_budget_that_is_used_up_is_no_reason_to_fail() {
     let world = World::with(&[("LIMIT_SMS_TOTAL", "1")]).with_account().await;
     let token = world.token(PASSWORD).await;
-    world.request_reset(PHONE).await.expect(202);
+    world.verified(&token).await;
     world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
     assert_eq!(world.outbox.messages().len(), 1);
     let counted = world.metrics.take();
@@ -121,6 +122,7 @@ async fn a_table_that_cannot_charge_a_notice_is_no_reason_to_fail() {
 async fn a_notice_is_in_the_language_that_was_asked_for_and_has_no_code() {
     let world = World::new().with_account().await;
     let token = world.token(PASSWORD).await;
+    world.verified(&token).await;
     let body = json!({"old_password": PASSWORD, "new_password": NEW_PASSWORD});
     let request = Request::post("/auth/change-password", body).bearer(&token).header("accept-language", "ru");
     world.send(request).await.expect(204);
@@ -131,9 +133,51 @@ async fn a_notice_is_in_the_language_that_was_asked_for_and_has_no_code() {
 async fn a_provider_that_hangs_does_not_keep_a_change_from_being_answered() {
     let world = World::with(&[("SMS_PROVIDER", "sns")]).with_account().await.warm().await;
     let token = world.token(PASSWORD).await;
+    let mut profile = world.item("USER#", "PROFILE");
+    profile["phone_verified_at"] = json!({"N": "1800000000000"});
+    world.put_item(&profile);
     world.emulator.faults().inject("Publish", Fault::Hang, 1);
     let started = tokio::time::Instant::now();
     world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
     assert_eq!(started.elapsed().as_secs(), 2);
     world.login(PHONE, NEW_PASSWORD).await.expect(200);
+}
+
+/// Whoever registers other people's numbers must not have messages sent to them, nor close a breaker by it.
+#[tokio::test]
+async fn a_phone_that_nobody_has_confirmed_is_told_nothing() {
+    let world = World::new().with_account().await;
+    let token = world.token(PASSWORD).await;
+    world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
+    world.change_phone(&token, NEW_PASSWORD, OTHER_PHONE).await.expect(202);
+    world.change_phone_verify(&token, OTHER_PHONE, &world.last_code()).await.expect(204);
+    assert_eq!(world.outbox.messages().len(), 1, "the code to the new phone");
+}
+
+/// A thief must not be able to use the notices up beforehand by changes that are none.
+#[tokio::test]
+async fn a_change_that_did_not_happen_uses_no_notice_up() {
+    let world = World::with(&[("OTP_MAX_ATTEMPTS", "10")]).with_account().await;
+    let token = world.token(PASSWORD).await;
+    world.verified(&token).await;
+    world.register(OTHER_PHONE, PASSWORD).await.expect(201);
+    world.change_phone(&token, PASSWORD, OTHER_PHONE).await.expect(202);
+    let code = world.last_code();
+    for _ in 0..10 {
+        world.change_phone_verify(&token, OTHER_PHONE, &code).await.expect_problem(409, "phone-taken");
+    }
+    assert!(world.items("LIMIT#sms-phone#notice").is_empty());
+    world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
+    assert_eq!(world.outbox.messages()[0].about, "password-changed");
+}
+
+#[tokio::test]
+async fn one_address_has_so_many_notices() {
+    let world = World::with(&[("LIMIT_SMS_PER_ADDRESS", "2")]).with_account().await;
+    let token = world.token(PASSWORD).await;
+    world.verified(&token).await;
+    for (old, new) in [(PASSWORD, NEW_PASSWORD), (NEW_PASSWORD, PASSWORD), (PASSWORD, NEW_PASSWORD)] {
+        world.change_password(&token, old, new).await.expect(204);
+    }
+    assert_eq!(world.outbox.messages().len(), 3, "the code, and two notices");
 }

@@ -75,7 +75,7 @@ async fn requests_wait_for_the_table_as_often_as_budgeted() {
     world.change_phone(&token, NEW_PASSWORD, "01212345678").await.expect(202);
     assert_eq!(steps(world.calls()), 4, "change-phone");
     world.change_phone_verify(&token, "01212345678", &world.last_code()).await.expect(204);
-    assert_eq!(steps(world.calls()), 4, "change-phone-verify");
+    assert_eq!(steps(world.calls()), 5, "change-phone-verify, and its notice");
     world.change_phone(&token, NEW_PASSWORD, PHONE).await.expect(202);
     world.change_phone_verify(&token, PHONE, &world.last_code()).await.expect(204);
     world.calls();
@@ -118,7 +118,7 @@ async fn second_factors_do_so_too() {
     assert_eq!(steps(world.calls()), 4, "mfa-enroll");
     let authenticator = Authenticator::new(&secret);
     world.mfa_confirm(&token, &authenticator.code(&world)).await.expect(200);
-    assert_eq!(steps(world.calls()), 3, "mfa-confirm");
+    assert_eq!(steps(world.calls()), 4, "mfa-confirm, and its notice");
     world.advance(30);
     let mfa_token = world.mfa_token(PASSWORD).await;
     assert_eq!(steps(world.calls()), 2, "login, with a second step to come");
@@ -127,10 +127,10 @@ async fn second_factors_do_so_too() {
     world.advance(30);
     let code = authenticator.code(&world);
     world.with_factor("/auth/mfa/recovery-codes", &token, PASSWORD, ("code", &code)).await.expect(200);
-    assert_eq!(steps(world.calls()), 5, "mfa-recovery-codes");
+    assert_eq!(steps(world.calls()), 6, "mfa-recovery-codes, and its notice");
     world.advance(30);
     world.with_factor("/auth/mfa/disable", &token, PASSWORD, ("code", &authenticator.code(&world))).await.expect(204);
-    assert_eq!(steps(world.calls()), 5, "mfa-disable");
+    assert_eq!(steps(world.calls()), 6, "mfa-disable, and its notice");
 }
 
 #[test]

@@ -169,8 +169,13 @@ fn large_and_unknown_requests_are_answered_and_the_server_goes_on() {
 
 #[test]
 fn a_page_of_another_site_reads_neither_messages_nor_table() {
-    let server = Server::start(&["--memory"]);
-    let scan = "X-Amz-Target: DynamoDB_20120810.Scan\r\n";
+    let folder = tempdir().unwrap();
+    let server = Server::start(&["--data", folder.path().to_str().unwrap()]);
+    let environment = fs::read_to_string(folder.path().join("lambda.env")).unwrap();
+    let key = environment.lines().find_map(|line| line.strip_prefix("AWS_ACCESS_KEY_ID=")).unwrap().trim_matches('"');
+    let target = "X-Amz-Target: DynamoDB_20120810.Scan\r\n";
+    let scan =
+        &format!("{target}Authorization: AWS4-HMAC-SHA256 Credential={key}/20261124/local/dynamodb/aws4_request\r\n");
     for (host, expected) in [
         ("localhost", 200),
         ("127.0.0.1:8000", 200),
@@ -183,6 +188,10 @@ fn a_page_of_another_site_reads_neither_messages_nor_table() {
         let table = r#"{"TableName": "Table"}"#;
         assert_eq!(server.request_to(host, "POST", "/dev/dynamodb", scan, table).0, expected, "{host}");
     }
+    // What a server that is gone left in another folder does not lead to this one's table.
+    let (status, answer) = server.request("POST", "/dev/dynamodb", target, r#"{"TableName": "Table"}"#);
+    assert_eq!(status, 400);
+    assert!(answer.contains("UnrecognizedClientException") && answer.contains("lambda.env"));
 }
 
 #[test]

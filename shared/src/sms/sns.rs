@@ -46,7 +46,8 @@ fn is_number(sender: &str) -> bool {
 fn judge(error: &SdkError<PublishError>) -> Delivery {
     match error {
         SdkError::ServiceError(_) => {
-            let code = error.code().unwrap_or("no code");
+            // Not SNS's own answer: a gateway's before it, say.
+            let Some(code) = error.code() else { return Delivery::Unknown };
             let about_the_number = error.message().is_some_and(|message| message.contains("PhoneNumber"));
             match code {
                 "InvalidParameter" | "InvalidParameterValue" if about_the_number => Delivery::Refused(code.to_owned()),

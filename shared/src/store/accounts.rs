@@ -367,6 +367,12 @@ impl Store {
         Ok(item.as_ref().map(Credential::read).transpose()?.flatten())
     }
 
+    /// Whether the phone's account is as it was when a code was bound to it.
+    pub async fn is_still(&self, phone: &Phone, bound: CodeAccount) -> Result<bool, StoreError> {
+        let credential = self.credential(phone).await?.filter(|credential| credential.disabled_at.is_none());
+        Ok(credential.as_ref().map(CodeAccount::from) == Some(bound))
+    }
+
     /// Makes an account, unless the phone has one.
     ///
     /// One transaction: the credential under the condition that there is no password yet (a ghost's throttle is

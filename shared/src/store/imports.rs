@@ -1,8 +1,11 @@
 //! Accounts that come from another system, each with the identifier that it had there.
 
+use std::collections::HashMap;
+
 use super::{
     Store,
     accounts::{self, NewAccount},
+    expression::{NewItem, Write},
     keys::{Key, LEGACY_ID},
     wire::{StoreError, Transacted},
 };
@@ -32,7 +35,8 @@ pub enum Import {
 
 impl Store {
     /// Makes an account that another system had, unless its phone has one: in one transaction, so that the same import
-    /// again, or one that was cut off and goes on, makes no second one.
+    /// again, or one that was cut off and goes on, makes no second one. A mark of it stays, so that none comes back that was
+    /// deleted or has another phone since.
     pub async fn import_account(
         &self,
         user: UserId,
@@ -41,7 +45,9 @@ impl Store {
     ) -> Result<Import, StoreError> {
         let ImportedAccount { legacy_id, phone, password_hash } = account;
         let new = NewAccount { user, phone, password_hash, phone_verified_at: None, legacy_id: Some(*legacy_id) };
-        match self.transact(accounts::create(new, now).into()).await? {
+        let mark = Write::Create(NewItem { key: Key::import(account), attributes: HashMap::new() });
+        let [credential, profile] = accounts::create(new, now);
+        match self.transact(vec![credential, profile, mark]).await? {
             Transacted::Committed => Ok(Import::Created),
             Transacted::Refused(_) => Ok(self.imported(account).await?.unwrap_or(Import::PhoneTaken)),
         }
@@ -49,6 +55,9 @@ impl Store {
 
     /// What an import of this account would find: none when nothing is in its way.
     pub async fn imported(&self, account: &ImportedAccount) -> Result<Option<Import>, StoreError> {
+        if self.read(Key::import(account)).await?.is_some() {
+            return Ok(Some(Import::AlreadyThere));
+        }
         let Some(credential) = self.credential(&account.phone).await? else { return Ok(None) };
         let profile = self.read(Key::profile(credential.user)).await?;
         let legacy_id = profile.map(|profile| profile.optional_integer(LEGACY_ID)).transpose()?.flatten();

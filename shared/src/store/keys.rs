@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use ring::digest::{SHA256, digest};
 
+use super::imports::ImportedAccount;
 use crate::{
     id::{OperationId, SessionId, TokenId, UserId},
     otp::Purpose,
@@ -114,6 +117,14 @@ impl Key {
     /// The public keys of access tokens.
     pub(super) fn key_set() -> Self {
         Self { partition: "KEYS".to_owned(), sort: "JWKS".to_owned() }
+    }
+
+    /// That an account of another system was imported: by its identifier there and a digest of its hash, which has a salt. So the
+    /// same user is known again, and nothing of a user who is deleted here.
+    pub(super) fn import(account: &ImportedAccount) -> Self {
+        let digest = digest(&SHA256, account.password_hash.as_str().as_bytes());
+        let digest = BASE64_URL_SAFE_NO_PAD.encode(digest);
+        Self { partition: format!("IMPORT#{}", account.legacy_id), sort: digest }
     }
 
     /// What an operator did, by month and moment.
