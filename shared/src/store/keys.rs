@@ -119,10 +119,11 @@ impl Key {
         Self { partition: "KEYS".to_owned(), sort: "JWKS".to_owned() }
     }
 
-    /// That an account of another system was imported: by its identifier there and a digest of its hash, which has a salt. So the
-    /// same user is known again, and nothing of a user who is deleted here.
+    /// That an account of another system was imported: by its identifier there and a digest of phone and hash, which has a salt. So
+    /// the same user is known again, and nothing of a user who is deleted here.
     pub(super) fn import(account: &ImportedAccount) -> Self {
-        let digest = digest(&SHA256, account.password_hash.as_str().as_bytes());
+        let user = [account.password_hash.as_str(), account.phone.as_e164()].concat();
+        let digest = digest(&SHA256, user.as_bytes());
         let digest = BASE64_URL_SAFE_NO_PAD.encode(digest);
         Self { partition: format!("IMPORT#{}", account.legacy_id), sort: digest }
     }
