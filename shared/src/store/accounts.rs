@@ -369,8 +369,8 @@ impl Store {
 
     /// Whether the phone's account is as it was when a code was bound to it.
     pub async fn is_still(&self, phone: &Phone, bound: CodeAccount) -> Result<bool, StoreError> {
-        let credential = self.credential(phone).await?.filter(|credential| credential.disabled_at.is_none());
-        Ok(credential.as_ref().map(CodeAccount::from) == Some(bound))
+        let credential = self.read(Key::credential(phone)).await?;
+        Ok(account(credential.as_ref())? == Some(bound))
     }
 
     /// Makes an account, unless the phone has one.
