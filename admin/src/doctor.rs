@@ -18,13 +18,13 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::{DateTime, config_bag::ConfigBag, date_time::Format};
-use operator::{Connection, in_one_line};
-use shared::{
+use latchkey::{
     keyring::Keyring,
     sms::{self, Provider},
     store::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE},
     time::Timestamp,
 };
+use operator::{Connection, in_one_line};
 
 /// How old a signing key may be before somebody should look why it was not rotated: the template's 90 days, and a month.
 const KEY_AGE: Duration = Duration::from_hours(24 * 120);

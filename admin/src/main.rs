@@ -10,8 +10,8 @@ use admin::{
     users::{self, Action, Desk},
 };
 use clap::{Parser, Subcommand};
+use latchkey::{keyring::Keyring, phone::Phone};
 use operator::{Connection, Place, in_one_line, now};
-use shared::{keyring::Keyring, phone::Phone};
 
 /// What operators do with Latchkey: by default with the data of the dev server that runs here; with --table on AWS.
 #[derive(Parser)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use shared::{
+use latchkey::{
     audit::{Audit, Circumstances, Outcome},
     config::Config,
     id::OperationId,
@@ -205,7 +205,7 @@ async fn show(desk: Desk<'_>, profile: &Profile, credential: &Credential) -> Res
         let _ = writeln!(text, "{name:16}{value}");
     }
     for session in sessions {
-        let device = shared::device::in_words(session.device.as_deref());
+        let device = latchkey::device::in_words(session.device.as_deref());
         let _ = writeln!(
             text,
             "  {}  {device}, {}, last used {}",

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use shared::{
+use latchkey::{
     id::UserId,
     password::PasswordHash,
     phone::{Phone, PhoneRules},

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use shared::time::Timestamp;
+use latchkey::time::Timestamp;
 
 /// Where the time comes from.
 #[derive(Clone, Debug)]

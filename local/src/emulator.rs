@@ -15,12 +15,12 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::body::SdkBody;
 use dynoxide::{Database, DynoxideError};
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
-use shared::{
+use latchkey::{
     app::Clients,
     aws::{AwsEnvironment, HttpsClients},
 };
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 
 use crate::{
     secrets::Secrets,

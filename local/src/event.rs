@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{header, request::Parts};
+use latchkey::time::Timestamp;
 use serde_json::{Value, json};
-use shared::time::Timestamp;
 
 /// What API Gateway knows beside the request itself.
 pub(crate) struct Arrival<'a> {

@@ -8,9 +8,7 @@ use std::{
 };
 
 use lambda_http::Body;
-use matchit::Router;
-use serde_json::Value;
-use shared::{
+use latchkey::{
     ApiError, App, Context, Request,
     app::Witness,
     config::{Config, ConfigErrors},
@@ -18,6 +16,8 @@ use shared::{
     password::{HashError, Hasher},
     runtime::{Invocation, answer, respond, respond_stateless},
 };
+use matchit::Router;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
@@ -92,9 +92,9 @@ struct RunningFunction {
 }
 
 enum Run {
-    Stateful(shared::runtime::Handler, Box<App>),
-    Event(shared::runtime::EventHandler, Box<App>),
-    Stateless(shared::runtime::StatelessHandler),
+    Stateful(latchkey::runtime::Handler, Box<App>),
+    Event(latchkey::runtime::EventHandler, Box<App>),
+    Stateless(latchkey::runtime::StatelessHandler),
 }
 
 /// An answer, and who gave it.

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, fmt::Display, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
+use latchkey::{app::Witness, runtime::log_filter};
 use local::{
     clock::Clock,
     data_folder::DataFolder,
@@ -13,7 +14,6 @@ use local::{
     server::{self, Server},
     template::Template,
 };
-use shared::{app::Witness, runtime::log_filter};
 use tokio::net::TcpListener;
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 use uuid::Uuid;

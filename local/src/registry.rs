@@ -1,6 +1,6 @@
 //! Which handler is behind which function's name. The contract test holds this list to the template.
 
-use shared::runtime::{EventHandler, Handler, StatelessHandler};
+use latchkey::runtime::{EventHandler, Handler, StatelessHandler};
 
 /// A function's code.
 #[derive(Clone, Copy)]

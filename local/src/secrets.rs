@@ -9,12 +9,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use shared::{
+use latchkey::{
     random::{self, RandomError},
     time::Timestamp,
 };
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::template::{GeneratedSecret, Template};

@@ -18,8 +18,8 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use latchkey::{ApiError, sms::Outbox};
 use serde_json::json;
-use shared::{ApiError, sms::Outbox};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use shared::{sms::Message, time::Timestamp};
+use latchkey::{sms::Message, time::Timestamp};
 
 /// How often the page loads itself again, in seconds.
 const REFRESH: u32 = 2;
@@ -74,7 +74,7 @@ const PAGE: &str = r#"<!DOCTYPE html>
 
 #[cfg(test)]
 mod tests {
-    use shared::phone::PhoneRules;
+    use latchkey::phone::PhoneRules;
 
     use super::*;
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fs, path::PathBuf, time::SystemTime};
 use aws_config::BehaviorVersion;
 use aws_credential_types::provider::ProvideCredentials;
 use clap::Args;
-use shared::{
+use latchkey::{
     app::Clients,
     aws::{AwsEnvironment, HttpsClients},
     config::{Config, ConfigErrors},

@@ -121,13 +121,13 @@ impl App {
         match &delivery {
             Delivery::Sent => {}
             Delivery::Refused(why) => {
-                tracing::warn!(target: "shared::events", event = "sms-refused", purpose, country, why, "the provider does not send to a number");
+                tracing::warn!(target: "latchkey::events", event = "sms-refused", purpose, country, why, "the provider does not send to a number");
             }
             Delivery::NotSent(why) => {
-                tracing::error!(target: "shared::events", event = "sms-not-sent", purpose, country, why, "a message was not sent");
+                tracing::error!(target: "latchkey::events", event = "sms-not-sent", purpose, country, why, "a message was not sent");
             }
             Delivery::Unknown => {
-                tracing::warn!(target: "shared::events", event = "sms-unknown", purpose, country, "the provider did not answer");
+                tracing::warn!(target: "latchkey::events", event = "sms-unknown", purpose, country, "the provider did not answer");
             }
         }
         delivery
@@ -186,7 +186,7 @@ impl App {
             }
         };
         if tokio::time::timeout(NOTICE_DEADLINE, told).await.is_err() {
-            tracing::warn!(target: "shared::events", event = "notice-unknown", "nobody knows whether a notice was sent");
+            tracing::warn!(target: "latchkey::events", event = "notice-unknown", "nobody knows whether a notice was sent");
         }
     }
 
@@ -219,7 +219,7 @@ impl App {
             Ok(Ok(())) => true,
             Ok(Err(reached)) => {
                 let bucket = reached.bucket.as_str();
-                tracing::warn!(target: "shared::events", event = "notice-not-sent", bucket, "no message is left for a notice");
+                tracing::warn!(target: "latchkey::events", event = "notice-not-sent", bucket, "no message is left for a notice");
                 self.count_if_shared(reached.bucket, ctx.now);
                 false
             }

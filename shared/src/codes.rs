@@ -194,7 +194,7 @@ impl<'a> DrawnCode<'a> {
             // What took so long may have been sent.
             Some(at) => tokio::time::timeout_at(at, delivery).await.unwrap_or_else(|_| {
                 let purpose = self.purpose.as_str();
-                tracing::warn!(target: "shared::events", event = "sms-unknown", purpose, "the provider is slower than SMS_FLOOR_MS");
+                tracing::warn!(target: "latchkey::events", event = "sms-unknown", purpose, "the provider is slower than SMS_FLOOR_MS");
                 Delivery::Unknown
             }),
         };

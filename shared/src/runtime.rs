@@ -202,7 +202,7 @@ fn start_logging() {
 pub fn log_filter<S>(rust_log: Option<&str>, otherwise: LevelFilter) -> impl Filter<S> + use<S> {
     let asked = rust_log.and_then(|text| text.parse().ok()).unwrap_or_else(|| Targets::new().with_default(otherwise));
     let without_details = filter_fn(|metadata| {
-        let is_ours = ["shared", "local"].iter().any(|ours| metadata.target().split("::").next() == Some(ours));
+        let is_ours = ["latchkey", "local"].iter().any(|ours| metadata.target().split("::").next() == Some(ours));
         is_ours || *metadata.level() <= Level::INFO
     });
     asked.and(without_details)

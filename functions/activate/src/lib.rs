@@ -1,6 +1,6 @@
 //! `POST /auth/activate`: the account, by the code.
 
-use shared::{
+use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response, codes,
     http::StatusCode,
     openapi::{CodeProblems, LimitProblems, PhoneProblems, ServerProblems},

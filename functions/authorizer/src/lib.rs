@@ -5,9 +5,7 @@
 
 use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use shared::{
+use latchkey::{
     ApiError, App,
     audit::{Audit, Circumstances, Outcome},
     caller::Caller,
@@ -16,6 +14,8 @@ use shared::{
     id::{SessionId, UserId},
     runtime::Invocation,
 };
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What API Gateway asks. Where the token is, is not for the other API to choose: `identitySource` is not looked at.
 #[derive(Deserialize)]

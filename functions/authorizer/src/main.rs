@@ -1,6 +1,6 @@
 //! The Lambda binary of `authorizer`.
 
-use shared::runtime::{Error, Function};
+use latchkey::runtime::{Error, Function};
 
 fn main() -> Result<(), Error> {
     Function::of_events(|app, invocation, event| Box::pin(authorizer::handle(app, invocation, event))).verifying().run()

@@ -1,6 +1,6 @@
 //! `POST /auth/change-password`: another password, for whoever knows the old one.
 
-use shared::{
+use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     caller::Caller,
     openapi::{BodyProblems, LimitProblems, PasswordProblems, ServerProblems, TokenProblems},

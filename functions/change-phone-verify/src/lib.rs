@@ -1,6 +1,6 @@
 //! `POST /auth/change-phone/verify`: the account has the new phone, by the code.
 
-use shared::{
+use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     caller::Caller,
     codes,

@@ -1,6 +1,6 @@
 //! `POST /auth/change-phone`: a code to the phone that the account is to have.
 
-use shared::{
+use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     caller::Caller,
     codes::{self, CodeSentResponse},

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use shared::{ApiError, Context, Request, Response, http::header};
+use latchkey::{ApiError, Context, Request, Response, http::header};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -51,7 +51,7 @@ use utoipa_swagger_ui::Config;
         openid_configuration::handle,
         health::handle,
     ),
-    components(schemas(shared::error::Problem)),
+    components(schemas(latchkey::error::Problem)),
     modifiers(&Bearer),
     tags(
         (name = "Sign-in", description = "Tokens for a phone and a password, and the sessions that they belong to"),

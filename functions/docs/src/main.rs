@@ -1,5 +1,5 @@
 //! The Lambda binary of `docs`.
 
-fn main() -> Result<(), shared::runtime::Error> {
-    shared::runtime::run_stateless(docs::handle)
+fn main() -> Result<(), latchkey::runtime::Error> {
+    latchkey::runtime::run_stateless(docs::handle)
 }

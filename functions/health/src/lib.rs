@@ -1,7 +1,7 @@
 //! `GET /health`: that it runs, and which version. Asks nothing of the table, so that a monitor costs nothing.
 
+use latchkey::{ApiError, Context, Request, Response, http::StatusCode};
 use serde::Serialize;
-use shared::{ApiError, Context, Request, Response, http::StatusCode};
 use utoipa::ToSchema;
 
 /// That it runs.

@@ -1,5 +1,5 @@
 //! The Lambda binary of `health`.
 
-fn main() -> Result<(), shared::runtime::Error> {
-    shared::runtime::run_stateless(health::handle)
+fn main() -> Result<(), latchkey::runtime::Error> {
+    latchkey::runtime::run_stateless(health::handle)
 }

@@ -1,6 +1,6 @@
 //! `POST /auth/login/mfa`: the second step of a login.
 
-use shared::{
+use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     error::TokenProblem,
     http::StatusCode,

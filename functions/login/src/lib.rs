@@ -1,6 +1,6 @@
 //! `POST /auth/login`: phone and password for tokens.
 
-use shared::{
+use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     audit::Factor,
     http::StatusCode,

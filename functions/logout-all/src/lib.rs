@@ -1,6 +1,6 @@
 //! `POST /auth/logout-all`: the end of every session.
 
-use shared::{
+use latchkey::{
     ApiError, App, Context, Request, Response,
     caller::Caller,
     openapi::{ServerProblems, TokenProblems},

@@ -1,6 +1,6 @@
 //! `POST /auth/logout`: the end of this session.
 
-use shared::{
+use latchkey::{
     ApiError, App, Context, Request, Response,
     caller::bearer_claims,
     openapi::{ServerProblems, TokenProblems},

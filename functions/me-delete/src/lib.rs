@@ -1,6 +1,6 @@
 //! `DELETE /auth/me`: the end of the account.
 
-use shared::{
+use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     caller::{Caller, bearer_claims},
     error::TokenProblem,

@@ -1,7 +1,6 @@
 //! `GET /auth/me/export`: everything that is stored about the caller, but secrets.
 
-use serde::Serialize;
-use shared::{
+use latchkey::{
     ApiError, App, Context, Request, Response,
     app::SmsSubjects,
     caller::Caller,
@@ -11,6 +10,7 @@ use shared::{
     store::{Guesses, StoredAccount, StoredCode, StoredFactor, StoredSession},
     time::Timestamp,
 };
+use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Everything that is stored about the caller. Times are RFC 3339; what is not there is left out.

@@ -1,13 +1,13 @@
 //! `GET /auth/me`: the caller's own account.
 
-use serde::Serialize;
-use shared::{
+use latchkey::{
     ApiError, App, Context, Request, Response,
     caller::Caller,
     http::StatusCode,
     id::UserId,
     openapi::{ServerProblems, TokenProblems},
 };
+use serde::Serialize;
 use utoipa::ToSchema;
 
 /// The caller's own account.

@@ -1,7 +1,6 @@
 //! `POST /auth/mfa/confirm`: the second factor is on, by its first code.
 
-use serde::Serialize;
-use shared::{
+use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     audit::Factor,
     caller::Caller,
@@ -12,6 +11,7 @@ use shared::{
     sms::Notice,
     store::{EnrolmentAttempt, FactorChange, NewFactor},
 };
+use serde::Serialize;
 use utoipa::ToSchema;
 
 /// The first code.

@@ -1,8 +1,6 @@
 //! `POST /auth/mfa/enroll`: a second factor, to be confirmed with its first code.
 
-use qrcode::{QrCode, render::svg};
-use serde::Serialize;
-use shared::{
+use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     caller::Caller,
     http::StatusCode,
@@ -11,6 +9,8 @@ use shared::{
     second_factor::Proof,
     totp::TotpSecret,
 };
+use qrcode::{QrCode, render::svg};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 /// The smallest picture that phones read off a screen, in pixels.

@@ -1,7 +1,6 @@
 //! `POST /auth/mfa/recovery-codes`: new recovery codes in place of the old ones.
 
-use serde::Serialize;
-use shared::{
+use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     caller::Caller,
     http::StatusCode,
@@ -12,6 +11,7 @@ use shared::{
     sms::Notice,
     store::FactorChange,
 };
+use serde::Serialize;
 use utoipa::ToSchema;
 
 /// The password again, and the second factor.

@@ -2,14 +2,14 @@
 //! ("`OpenID` Connect Discovery 1.0", section 3; RFC 8414). Metadata alone: Latchkey is no `OpenID` provider, and
 //! names no endpoint that it does not have.
 
-use serde::Serialize;
-use shared::{
+use latchkey::{
     ApiError, App, Context, Request, Response,
     http::{StatusCode, header},
     key_schedule::JWKS_MAX_AGE,
     keys::SigningAlgorithm,
     openapi::ServerProblems,
 };
+use serde::Serialize;
 use utoipa::ToSchema;
 
 /// What whoever verifies access tokens must know.

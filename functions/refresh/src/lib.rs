@@ -1,6 +1,6 @@
 //! `POST /auth/refresh`: a new pair of tokens for the last refresh token.
 
-use shared::{
+use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     audit::Factor,
     error::TokenProblem,
@@ -58,7 +58,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         Rotation::Reused => {
             // Logged first, so that it is known even when the end fails.
             tracing::warn!(
-                target: "shared::events", event = "refresh-reuse",
+                target: "latchkey::events", event = "refresh-reuse",
                 user = %token.user, session = %token.session, request = ctx.request_id,
                 "a spent refresh token was used again: the session ends"
             );

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-use shared::{
+use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     codes::CodeSentResponse,
     error::Bucket,
@@ -15,6 +14,7 @@ use shared::{
     registration::{PendingRegistration, RegisterResponse},
     store::{Limit, Registration},
 };
+use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Who wants an account.

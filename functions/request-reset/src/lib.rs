@@ -1,6 +1,6 @@
 //! `POST /auth/request-reset`: a code by SMS, to set a new password with.
 
-use shared::{
+use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     codes::{self, CodeSentResponse},
     http::StatusCode,

@@ -1,6 +1,6 @@
 //! `POST /auth/resend-activation`: another code for a registration that waits.
 
-use shared::{
+use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     codes::CodeSentResponse,
     http::StatusCode,

@@ -5,7 +5,7 @@ use aws_lc_rs::{
     rsa::{KeyPair, KeySize},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use shared::{
+use latchkey::{
     ApiError,
     key_schedule::NewKey,
     keys::{SigningAlgorithm, SigningKey},

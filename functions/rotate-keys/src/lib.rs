@@ -7,15 +7,15 @@
 mod generate;
 mod secret;
 
-use serde::Deserialize;
-use serde_json::{Value, json};
-use shared::{
+use latchkey::{
     ApiError, App,
     key_schedule::{KeySchedule, KeySet},
     runtime::Invocation,
     store::Publication,
     time::Timestamp,
 };
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::secret::{RotatedSecret, Version};
 
@@ -153,7 +153,7 @@ impl Rotation<'_> {
             Publication::Done => {
                 for key in &key_set.keys {
                     tracing::info!(
-                        target: "shared::events", event = "signing-key", kid = key.key.kid(),
+                        target: "latchkey::events", event = "signing-key", kid = key.key.kid(),
                         algorithm = key.key.algorithm().as_str(), signs_from = key.signs_from, retires_at = key.retires_at,
                         "the rotation of the signing keys is finished"
                     );
@@ -185,7 +185,7 @@ impl Rotation<'_> {
         }
         let keys = left.signing_keys().map_err(|why| ApiError::Internal(why.into()))?;
         let signs = keys.at(self.now).map(|key| key.verifying().kid());
-        tracing::warn!(target: "shared::events", event = "signing-key-removed", kid, signs, "a signing key was removed");
+        tracing::warn!(target: "latchkey::events", event = "signing-key-removed", kid, signs, "a signing key was removed");
         Ok(json!({ "removed": kid, "signs": signs }))
     }
 

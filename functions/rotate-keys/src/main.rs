@@ -1,6 +1,6 @@
 //! The Lambda binary of `rotate-keys`.
 
-use shared::runtime::{Error, Function};
+use latchkey::runtime::{Error, Function};
 
 fn main() -> Result<(), Error> {
     Function::of_events(|app, invocation, event| Box::pin(rotate_keys::handle(app, invocation, event))).run()

@@ -1,6 +1,6 @@
 //! `DELETE /auth/sessions/{id}`: the end of another session.
 
-use shared::{
+use latchkey::{
     ApiError, App, Context, Request, Response,
     caller::own_sessions,
     id::SessionId,

@@ -1,7 +1,6 @@
 //! `GET /auth/sessions`: where the caller is signed in.
 
-use serde::Serialize;
-use shared::{
+use latchkey::{
     ApiError, App, Context, Request, Response,
     caller::own_sessions,
     device,
@@ -10,6 +9,7 @@ use shared::{
     openapi::{ServerProblems, TokenProblems},
     store::SessionSummary,
 };
+use serde::Serialize;
 use utoipa::ToSchema;
 
 /// The caller's sessions.

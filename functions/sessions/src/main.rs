@@ -1,6 +1,6 @@
 //! The Lambda binary of `sessions`.
 
-use shared::runtime::{Error, Function};
+use latchkey::runtime::{Error, Function};
 
 fn main() -> Result<(), Error> {
     Function::of_requests(env!("CARGO_PKG_NAME"), |app, ctx, request| Box::pin(sessions::handle(app, ctx, request)))

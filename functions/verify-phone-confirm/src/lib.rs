@@ -1,6 +1,6 @@
 //! `POST /auth/verify-phone/confirm`: the account's phone is confirmed, by the code.
 
-use shared::{
+use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     caller::Caller,
     codes,

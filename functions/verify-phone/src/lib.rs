@@ -1,6 +1,6 @@
 //! `POST /auth/verify-phone`: a code by SMS, to confirm the account's phone with.
 
-use shared::{
+use latchkey::{
     ApiError, App, Context, Request, Response,
     caller::Caller,
     codes::{self, CodeSentResponse},

@@ -1,6 +1,6 @@
 //! `POST /auth/verify-reset`: a new password, for whoever has the code.
 
-use shared::{
+use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response, codes,
     openapi::{CodeProblems, LimitProblems, MfaProblems, ServerProblems},
     otp::{OtpCode, Purpose},

@@ -6,10 +6,10 @@ use admin::{
     doctor::{self, Finding},
     users::{self, Action, Desk},
 };
+use latchkey::{config::Config, keyring::Keyring, store::Store};
 use local::emulator::Fault;
 use operator::Connection;
 use serde_json::{Value, json};
-use shared::{config::Config, keyring::Keyring, store::Store};
 
 use crate::harness::{E164, NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, TEMPLATE, World};
 

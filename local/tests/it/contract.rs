@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use latchkey::{config::Config, error::PROBLEMS, store};
 use local::{
     registry,
     template::{Function, Route},
 };
 use serde_json::Value;
-use shared::{config::Config, error::PROBLEMS, store};
 
 use crate::harness::{TEMPLATE, World, file, root};
 

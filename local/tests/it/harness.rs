@@ -3,6 +3,13 @@
 use std::{collections::HashMap, net::IpAddr, path::PathBuf, sync::LazyLock, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use latchkey::{
+    app::Witness,
+    key_schedule::{KeySchedule, NewKey},
+    keys::{SigningAlgorithm, SigningKey},
+    sms::Outbox,
+    time::Timestamp,
+};
 use local::{
     clock::Clock,
     emulator::{Call, Emulator, Target},
@@ -13,13 +20,6 @@ use local::{
 };
 use ring::hmac;
 use serde_json::{Value, json};
-use shared::{
-    app::Witness,
-    key_schedule::{KeySchedule, NewKey},
-    keys::{SigningAlgorithm, SigningKey},
-    sms::Outbox,
-    time::Timestamp,
-};
 
 use crate::log_watch::{LogWatch, WatchedLines};
 

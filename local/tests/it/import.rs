@@ -1,11 +1,11 @@
 //! `cargo run -p import`, as far as it works on the table: the users of the origin and what becomes of them here.
 
 use import::{LeftOut, Plan, Summary, read_users, rehearse, write};
-use local::emulator::Fault;
-use shared::{
+use latchkey::{
     phone::PhoneRules,
     store::{ImportedAccount, Store},
 };
+use local::emulator::Fault;
 use sqlx::{AnyConnection, Connection};
 
 use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, TEMPLATE, World};
@@ -134,7 +134,7 @@ async fn an_import_that_was_cut_off_goes_on() {
         .map(|(id, phone)| ImportedAccount {
             legacy_id: *id,
             phone: rules().parse(phone).unwrap(),
-            password_hash: shared::password::PasswordHash::from_bcrypt(BCRYPT).unwrap(),
+            password_hash: latchkey::password::PasswordHash::from_bcrypt(BCRYPT).unwrap(),
         })
         .collect();
     let written = std::cell::Cell::new(0);

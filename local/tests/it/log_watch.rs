@@ -7,8 +7,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
 };
 
+use latchkey::{line_log::KeptLines, runtime::log_filter, sms::Outbox};
 use serde_json::Value;
-use shared::{line_log::KeptLines, runtime::log_filter, sms::Outbox};
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// What was logged so far, by all tests.

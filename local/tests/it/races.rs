@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use shared::store::{FactorAttempt, FactorKind, RightCode, Store};
+use latchkey::store::{FactorAttempt, FactorKind, RightCode, Store};
 
 use crate::harness::{
     Authenticator, NEW_PASSWORD, PASSWORD, PHONE, RESET_PASSWORD, Reply, TEMPLATE, World, another_code,

@@ -1,8 +1,8 @@
 //! `rotate-keys`: rotation and removal of signing keys, on a clock that the test moves.
 
+use latchkey::key_schedule::{JWKS_MAX_AGE, PUBLISHED_AFTER, PUBLISHED_BEFORE};
 use local::emulator::Fault;
 use serde_json::{Value, json};
-use shared::key_schedule::{JWKS_MAX_AGE, PUBLISHED_AFTER, PUBLISHED_BEFORE};
 
 use crate::{
     harness::{PASSWORD, PHONE, World},

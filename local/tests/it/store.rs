@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shared::{
+use latchkey::{
     ApiError, App, Context,
     app::Witness,
     audit::Audit,

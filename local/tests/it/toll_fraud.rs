@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
-use shared::{
+use latchkey::{
     id::UserId,
     password::PasswordHash,
     phone::Phone,
     store::{Import, ImportedAccount, Store},
 };
+use serde_json::json;
 
 use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, Request, TEMPLATE, World};
 
