@@ -1,4 +1,4 @@
-"""Has every kind of message sent in three languages, and checks that `/dev/sms` shows each: codes of four purposes, and everything
+"""Has every kind of message sent in three languages, and checks that `/dev/messages` shows each: codes of four purposes, and everything
 that owners are told without having asked. Prints them.
 
     python3 bench/messages.py [FOLDER]
@@ -84,11 +84,11 @@ def main(folder=None):
         ("activation", "REQUIRE_ACTIVATION=true", with_activation),
         ("account", "REQUIRE_ACTIVATION=false", without_activation),
     ]:
-        with dev_server(variable, "SERVICE_NAME=Acme", "LIMIT_SMS_PER_PHONE=100") as address:
+        with dev_server(variable, "SERVICE_NAME=Acme", "LIMIT_MESSAGES_PER_PHONE=100") as address:
             expected = 0
             for at, language in enumerate(LANGUAGES):
                 expected += len(life(Client(address, f"+20101234567{at}", language)))
-            _, page = send(connect(address), "GET", "/dev/sms")
+            _, page = send(connect(address), "GET", "/dev/messages")
             page = page.decode()
         texts = [html.unescape(text) for text in re.findall(r'<p dir="auto">(.*?)</p>', page, re.DOTALL)]
         assert len(texts) == expected, f"{len(texts)} messages, and not {expected}"

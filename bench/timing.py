@@ -46,10 +46,10 @@ VARIABLES = [
     f"SMS_FLOOR_MS={FLOOR_MS}",
     "REQUIRE_ACTIVATION=true",
     "LIMIT_REGISTER_PER_ADDRESS=100000",
-    "LIMIT_SMS_PER_PHONE=100000",
-    "LIMIT_SMS_PER_ADDRESS=100000",
-    "LIMIT_SMS_PER_COUNTRY=100000",
-    "LIMIT_SMS_TOTAL=100000",
+    "LIMIT_MESSAGES_PER_PHONE=100000",
+    "LIMIT_MESSAGES_PER_ADDRESS=100000",
+    "LIMIT_MESSAGES_PER_COUNTRY=100000",
+    "LIMIT_MESSAGES_TOTAL=100000",
 ]
 # The key that signs what the provider is sent, which it does not look at. What fails here on purpose need not be logged.
 ENVIRONMENT = {"RUST_LOG": "off", "SMS_CREDENTIALS": json.dumps({"secret": "whsec_YSBzZWNyZXQga2V5IG9mIGEgdGVzdCdzIHdlYmhvb2s="})}

@@ -19,10 +19,10 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::{DateTime, config_bag::ConfigBag, date_time::Format};
 use latchkey::{
+    base::time::Timestamp,
     keyring::Keyring,
-    sms::{self, Provider},
+    messages::{self, Provider},
     store::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE},
-    time::Timestamp,
 };
 use operator::{Connection, in_one_line};
 
@@ -221,7 +221,7 @@ async fn text_messages(connection: &Connection, keyring: &Keyring, now: Timestam
     let provider = connection.config.sms.provider;
     let name = format!("{provider:?}").to_lowercase();
     match provider {
-        Provider::Log if connection.is_local => Fine("log: shown at /dev/sms, and sent to nobody".to_owned()),
+        Provider::Log if connection.is_local => Fine("log: shown at /dev/messages, and sent to nobody".to_owned()),
         Provider::Log => Doubtful("SMS_PROVIDER is log for this command: is it for the functions?".to_owned()),
         Provider::Sns => Fine(name),
         Provider::Twilio | Provider::Vonage | Provider::Http => {
@@ -230,7 +230,7 @@ async fn text_messages(connection: &Connection, keyring: &Keyring, now: Timestam
             }
             match keyring.sms_credentials(now).await {
                 Err(error) => Wrong(in_one_line(&error)),
-                Ok(credentials) => match sms::check_credentials(provider, &credentials) {
+                Ok(credentials) => match messages::check_credentials(provider, &credentials) {
                     Ok(()) => Fine(format!("{name}, with credentials")),
                     Err(why) => Wrong(why),
                 },

@@ -10,7 +10,7 @@ use admin::{
     users::{self, Action, Desk},
 };
 use clap::{Parser, Subcommand};
-use latchkey::{keyring::Keyring, phone::Phone};
+use latchkey::{domain::phone::Phone, keyring::Keyring};
 use operator::{Connection, Place, in_one_line, now};
 
 /// What operators do with Latchkey: by default with the data of the dev server that runs here; with --table on AWS.

@@ -3,13 +3,12 @@
 use std::fmt::Write;
 
 use latchkey::{
-    audit::{Audit, Circumstances, Outcome},
+    base::{id::OperationId, time::Timestamp},
     config::Config,
-    id::OperationId,
-    keys::Secret,
-    phone::Phone,
-    store::{AccountDeletion, Credential, EpochRaise, FactorChange, Profile, Store, StoreError},
-    time::Timestamp,
+    domain::phone::Phone,
+    log::audit::{Audit, Circumstances, Outcome},
+    store::{AccountDeletion, Change, Credential, Profile, Store, StoreError},
+    tokens::keys::Secret,
 };
 
 /// What is to be done with an account.
@@ -128,13 +127,13 @@ pub async fn act(
         audit.user(profile.user);
     }
     if action != Action::Show && account.is_some() {
-        keep(Outcome::of("begun")).await?;
+        keep(Outcome::refused("begun", None)).await?;
     }
     let done = match account {
         Some((profile, credential)) => act_on(desk, action, &profile, &credential).await,
         None => Err(UserError::NoAccount),
     };
-    let outcome = done.as_ref().map_or_else(|error| Outcome::of(error.result()), |_| Outcome::SUCCESS);
+    let outcome = done.as_ref().map_or_else(|error| Outcome::refused(error.result(), None), |_| Outcome::SUCCESS);
     match (keep(outcome).await, done) {
         (Ok(()), done) | (Err(_), done @ Err(_)) => done,
         // It is done, and that it was begun is on record.
@@ -149,7 +148,7 @@ async fn act_on(
     credential: &Credential,
 ) -> Result<String, UserError> {
     let Desk { store, now, .. } = desk;
-    let raised = |raise| if raise == EpochRaise::Done { Ok(()) } else { Err(UserError::Outrun) };
+    let raised = |raise| if raise == Change::Done { Ok(()) } else { Err(UserError::Outrun) };
     match action {
         Action::Show => show(desk, profile, credential).await,
         Action::Disable => {
@@ -166,8 +165,8 @@ async fn act_on(
         }
         Action::ResetMfa if !profile.mfa_enabled => Err(UserError::NoFactor),
         Action::ResetMfa => match store.switch_factor_off(profile, None).await? {
-            FactorChange::Done => Ok("The second factor is off, and every session has ended.".to_owned()),
-            FactorChange::Outrun => Err(UserError::Outrun),
+            Change::Done => Ok("The second factor is off, and every session has ended.".to_owned()),
+            Change::Overtaken => Err(UserError::Outrun),
         },
         Action::Delete => match store.delete_account(profile, desk.config.tokens.session_ttl, now).await? {
             AccountDeletion::Done => Ok("Deleted; the phone is free.".to_owned()),
@@ -205,7 +204,7 @@ async fn show(desk: Desk<'_>, profile: &Profile, credential: &Credential) -> Res
         let _ = writeln!(text, "{name:16}{value}");
     }
     for session in sessions {
-        let device = latchkey::device::in_words(session.device.as_deref());
+        let device = latchkey::domain::device::in_words(session.device.as_deref());
         let _ = writeln!(
             text,
             "  {}  {device}, {}, last used {}",

@@ -10,12 +10,12 @@ use std::{
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use latchkey::{
-    id::UserId,
-    password::PasswordHash,
-    phone::{Phone, PhoneRules},
-    random::RandomError,
+    base::{id::UserId, random::RandomError, time::Timestamp},
+    domain::{
+        password::PasswordHash,
+        phone::{Phone, PhoneRules},
+    },
     store::{Import, ImportedAccount, Store, StoreError},
-    time::Timestamp,
 };
 use sqlx::{AnyConnection, Connection, Row, any::AnyRow};
 

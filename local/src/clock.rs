@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use latchkey::time::Timestamp;
+use latchkey::base::time::Timestamp;
 
 /// Where the time comes from.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{header, request::Parts};
-use latchkey::time::Timestamp;
+use latchkey::base::time::Timestamp;
 use serde_json::{Value, json};
 
 /// What API Gateway knows beside the request itself.

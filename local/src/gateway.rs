@@ -11,9 +11,9 @@ use lambda_http::Body;
 use latchkey::{
     ApiError, App, Context, Request,
     app::Witness,
+    base::fault::Source,
     config::{Config, ConfigErrors},
-    error::Source,
-    password::{HashError, Hasher},
+    domain::password::{HashError, Hasher},
     runtime::{Invocation, answer, respond, respond_stateless},
 };
 use matchit::Router;

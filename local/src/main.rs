@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 use uuid::Uuid;
 
-/// Latchkey on this machine: every endpoint, an embedded DynamoDB, an SMS outbox at /dev/sms and Swagger UI at /docs.
+/// Latchkey on this machine: every endpoint, an embedded DynamoDB, a message inbox at /dev/messages and Swagger UI at /docs.
 #[derive(Parser)]
 #[command(name = "latchkey", version)]
 struct Arguments {
@@ -195,7 +195,7 @@ fn reachable(host: &str) -> String {
 
 /// For whoever listens on more than this machine.
 const OPEN_TO_THE_NETWORK: &str =
-    "\n  Whoever reaches this port can read every message at /dev/sms and the table at /dev/dynamodb.\n";
+    "\n  Whoever reaches this port can read every message at /dev/messages and the table at /dev/dynamodb.\n";
 
 fn banner(url: &str, kept: &str, is_loopback: bool) -> String {
     let warning = if is_loopback { "" } else { OPEN_TO_THE_NETWORK };
@@ -203,7 +203,7 @@ fn banner(url: &str, kept: &str, is_loopback: bool) -> String {
         r#"Latchkey {version}, kept {kept}
 {warning}
   API documentation  {url}/docs
-  SMS outbox         {url}/dev/sms
+  Message inbox      {url}/dev/messages
 
   curl {url}/auth/register -H 'Content-Type: application/json' \
        -d '{{"phone": "01012345678", "password": "mypassword"}}'

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use latchkey::{
+use latchkey::base::{
     random::{self, RandomError},
     time::Timestamp,
 };

@@ -18,7 +18,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use latchkey::{ApiError, sms::Outbox};
+use latchkey::{ApiError, messages::Outbox};
 use serde_json::json;
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -27,7 +27,7 @@ use crate::{
     clock::Clock,
     emulator::{Emulator, Service, Target},
     gateway::Gateway,
-    rotation, sms_page,
+    messages_page, rotation,
     template::Rotation,
 };
 
@@ -76,7 +76,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let shared = Arc::new(Serving { server, printed: AtomicUsize::new(0) });
     let router = axum::Router::new()
-        .route("/dev/sms", get(outbox_page))
+        .route("/dev/messages", get(outbox_page))
         .route(DYNAMODB_PATH, post(dynamodb))
         .route(&format!("{DYNAMODB_PATH}/"), post(dynamodb))
         .route(SECRETS_MANAGER_PATH, post(secrets_manager))
@@ -116,7 +116,7 @@ async fn outbox_page(State(serving): State<Arc<Serving>>, headers: HeaderMap) ->
         return problem(ApiError::NotFound);
     }
     let Server { outbox, clock, .. } = &serving.server;
-    Html(sms_page::render(&outbox.messages(), clock.now())).into_response()
+    Html(messages_page::render(&outbox.messages(), clock.now())).into_response()
 }
 
 /// DynamoDB's wire protocol, for whoever has this server's access key: what another server on this port left in its folder must

@@ -8,10 +8,9 @@ use clap::Args;
 use latchkey::{
     app::Clients,
     aws::{AwsEnvironment, HttpsClients},
+    base::{fault::Source, time::Timestamp},
     config::{Config, ConfigErrors},
-    error::Source,
     store::Store,
-    time::Timestamp,
 };
 
 /// Where accounts are.

@@ -15,7 +15,7 @@ use aws_smithy_http_client::{
 };
 use aws_types::SdkConfig;
 
-use crate::error::Source;
+use crate::base::fault::Source;
 
 /// The roots that AWS endpoints chain to.
 const AMAZON_ROOTS: &str = include_str!("../data/amazon-roots.pem");

@@ -10,11 +10,12 @@ use zeroize::Zeroizing;
 
 use crate::{
     aws::CallError,
-    config::KeySettings,
-    key_schedule::{KeySchedule, KeySet, MalformedSchedule, PUBLISHED_BEFORE, SigningKeys},
-    keys::{InvalidKey, Secret, SigningKey, VerifyingKey},
+    base::{time::Timestamp, variables::Variables},
     store::{Store, StoreError},
-    time::Timestamp,
+    tokens::{
+        key_schedule::{KeySchedule, KeySet, MalformedSchedule, PUBLISHED_BEFORE, SigningKeys},
+        keys::{InvalidKey, Secret, SigningAlgorithm, SigningKey, VerifyingKey},
+    },
 };
 
 /// How long signing keys and credentials are kept before they are read again (SECURITY 4.1).
@@ -52,6 +53,31 @@ pub enum KeyringError {
     /// `rotate-keys` has not run yet.
     #[error("there is no key yet: `rotate-keys` makes the first one when the stack is made")]
     NoKey,
+}
+
+/// Where the secrets are. Each function is told of those that it may read.
+#[derive(Clone, Debug)]
+pub struct KeySettings {
+    /// `SECRET_KEY_ARN`: the secret whose keys hash codes and authenticate refresh tokens.
+    pub secret_key_arn: Option<String>,
+    /// `SIGNING_KEYS_ARN`: the secret with the keys that sign access tokens.
+    pub signing_keys_arn: Option<String>,
+    /// `SMS_CREDENTIALS_ARN`: the secret with what the provider of text messages knows us by.
+    pub sms_credentials_arn: Option<String>,
+    /// `SIGNING_ALGORITHM`: what the next new key signs with.
+    pub algorithm: SigningAlgorithm,
+}
+
+impl KeySettings {
+    /// Reads `*_ARN` and `SIGNING_ALGORITHM`.
+    pub fn read(read: &mut Variables<'_>) -> Self {
+        let secret_key_arn = read.optional("SECRET_KEY_ARN").map(str::to_owned);
+        let signing_keys_arn = read.optional("SIGNING_KEYS_ARN").map(str::to_owned);
+        let sms_credentials_arn = read.optional("SMS_CREDENTIALS_ARN").map(str::to_owned);
+        let algorithms = SigningAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm));
+        let algorithm = read.one_of("SIGNING_ALGORITHM", &algorithms).unwrap_or(SigningAlgorithm::Es256);
+        Self { secret_key_arn, signing_keys_arn, sms_credentials_arn, algorithm }
+    }
 }
 
 /// Where keys come from.

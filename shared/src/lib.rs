@@ -1,45 +1,41 @@
-//! What two endpoints of Latchkey need, and what is domain: phones, passwords, codes, tokens, the store, HTTP and
-//! configuration. Handlers live in `functions/`; nothing here knows of the dev server in `local/`.
+//! The library of Latchkey: what two endpoints need, and what is domain. Handlers live in `functions/`; nothing here knows of the
+//! dev server in `local/`.
+//!
+//! It is a house of floors, listed from the ground up. A floor uses only those below it; a test holds it to that
+//! (`local/tests/it/contract.rs`).
+//!
+//! * [`base`]: time, identifiers, randomness, settings and errors.
+//! * [`domain`]: what people have and type: phones, passwords, codes, and what is proved by them.
+//! * [`tokens`]: access tokens, refresh tokens, and the keys that make them.
+//! * [`aws`]: clients of AWS, and why a call failed.
+//! * [`store`]: the table, by use case.
+//! * [`keyring`]: keys and secrets at run time.
+//! * [`messages`]: messages to phones, and the channels that carry them.
+//! * [`log`]: audit events and counts.
+//! * [`error`]: what a request can end with. Knows no HTTP.
+//! * [`config`]: puts the settings of all floors below together.
+//! * [`http`]: requests, answers, problems, and their description.
+//! * [`app`]: the parts of a function, and how they are put together.
+//! * [`flows`]: steps that endpoints share.
+//! * [`runtime`]: the process: Lambda, clock, environment.
 
-pub mod access_token;
 pub mod app;
-pub mod audit;
 pub mod aws;
-pub mod caller;
-pub mod codes;
+pub mod base;
 pub mod config;
-pub mod context;
-pub mod device;
+pub mod domain;
 pub mod error;
+pub mod flows;
 pub mod http;
-pub mod id;
-mod jws;
-pub mod key_schedule;
 pub mod keyring;
-pub mod keys;
-pub mod line_log;
-pub mod metrics;
-pub mod mfa_token;
-pub mod openapi;
-pub mod otp;
-pub mod password;
-pub mod phone;
-pub mod random;
-pub mod recovery_code;
-pub mod refresh_token;
-pub mod registration;
+pub mod log;
+pub mod messages;
 pub mod runtime;
-pub mod second_factor;
-pub mod signed_token;
-pub mod sms;
 pub mod store;
-pub mod time;
 pub mod tokens;
-pub mod totp;
 
 pub use crate::{
     app::App,
-    context::Context,
     error::ApiError,
-    http::{Fields, FromFields, Request, Response},
+    http::{Fields, FromFields, Request, Response, context::Context},
 };

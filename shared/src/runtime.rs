@@ -20,14 +20,13 @@ use tracing_subscriber::{
 
 use crate::{
     app::{App, Clients},
-    audit::{Circumstances, Outcome},
     aws::{AwsEnvironment, HttpsClients},
+    base::time::Timestamp,
     config::Config,
-    context::Context,
+    domain::password::Hasher,
     error::ApiError,
-    http::{Request, Response},
-    password::Hasher,
-    time::Timestamp,
+    http::{Request, Response, context::Context},
+    log::audit::{Circumstances, Outcome},
 };
 
 pub use lambda_http::Error;
@@ -157,7 +156,7 @@ pub async fn respond(app: &App, function: &str, ctx: &Context, handling: Handler
     if !UNAUDITED.contains(&function) {
         let (address, request_id) = (Some(ctx.source.to_string()), ctx.request_id.as_str());
         let of = Circumstances { event: function, now: ctx.now, address, operator: None, request_id };
-        app.write_audit_event(&ctx.audit, of, result.as_ref().map_or_else(Outcome::from, |_| Outcome::SUCCESS));
+        app.write_audit_event(&ctx.audit, of, result.as_ref().map_or_else(ApiError::outcome, |_| Outcome::SUCCESS));
     }
     into_lambda(ctx, result)
 }

@@ -1,11 +1,16 @@
 //! `POST /auth/activate`: the account, by the code.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response, codes,
-    http::StatusCode,
-    openapi::{CodeProblems, LimitProblems, PhoneProblems, ServerProblems},
-    otp::OtpCode,
-    registration::{PendingRegistration, RegisterResponse},
+    ApiError, App, Context, Fields, FromFields, Request, Response,
+    domain::otp::OtpCode,
+    flows::{
+        codes,
+        registration::{PendingRegistration, RegisterResponse},
+    },
+    http::{
+        StatusCode,
+        openapi::{CodeProblems, LimitProblems, PhoneProblems, ServerProblems},
+    },
     store::Activation,
 };
 use utoipa::ToSchema;

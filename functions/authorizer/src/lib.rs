@@ -7,11 +7,10 @@ use std::collections::HashMap;
 
 use latchkey::{
     ApiError, App,
-    audit::{Audit, Circumstances, Outcome},
-    caller::Caller,
-    context::SourceAddress,
-    http::bearer_token,
-    id::{SessionId, UserId},
+    base::id::{SessionId, UserId},
+    flows::caller::Caller,
+    http::{bearer_token, context::SourceAddress},
+    log::audit::{Audit, Circumstances, Outcome},
     runtime::Invocation,
 };
 use serde::{Deserialize, Serialize};
@@ -77,7 +76,7 @@ pub async fn handle(app: &App, invocation: &Invocation, event: Value) -> Result<
         operator: None,
         request_id: &invocation.request_id,
     };
-    app.write_audit_event(&audit, of, caller.as_ref().map_or_else(Outcome::from, |_| Outcome::SUCCESS));
+    app.write_audit_event(&audit, of, caller.as_ref().map_or_else(ApiError::outcome, |_| Outcome::SUCCESS));
     let context = match caller {
         Ok(caller) => Some(AuthorizedCaller { sub: caller.profile.user, sid: caller.session }),
         Err(refused @ ApiError::InvalidToken(_)) => {

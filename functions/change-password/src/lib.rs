@@ -2,11 +2,11 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    caller::Caller,
-    openapi::{BodyProblems, LimitProblems, PasswordProblems, ServerProblems, TokenProblems},
-    password::{NewPassword, Password},
-    sms::Notice,
-    store::PasswordChange,
+    domain::password::{NewPassword, Password},
+    flows::caller::Caller,
+    http::openapi::{BodyProblems, LimitProblems, PasswordProblems, ServerProblems, TokenProblems},
+    messages::Notice,
+    store::Change,
 };
 use utoipa::ToSchema;
 
@@ -54,9 +54,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let new_hash = app.hasher.hash(&new_password)?;
     let change = app.store.change_password(&profile.phone, &credential, &new_hash, caller.session);
     let notice = (ctx, profile, Notice::PasswordChanged);
-    match app.notify_when(PasswordChange::Done, change, notice).await? {
-        PasswordChange::Done => Ok(Response::no_content()),
+    match app.notify_when(Change::Done, change, notice).await? {
+        Change::Done => Ok(Response::no_content()),
         // Somebody was faster: this session itself, and then the old password is no longer right; or another.
-        PasswordChange::Outrun => Err(caller.outrun(app, ctx, ApiError::WrongPassword).await),
+        Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::WrongPassword).await),
     }
 }

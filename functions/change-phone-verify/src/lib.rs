@@ -2,12 +2,13 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    caller::Caller,
-    codes,
-    openapi::{CodeProblems, LimitProblems, PhoneProblems, ServerProblems, TokenProblems},
-    otp::{OtpCode, Purpose},
-    phone::Phone,
-    sms::Notice,
+    domain::{
+        otp::{OtpCode, Purpose},
+        phone::Phone,
+    },
+    flows::{caller::Caller, codes},
+    http::openapi::{CodeProblems, LimitProblems, PhoneProblems, ServerProblems, TokenProblems},
+    messages::Notice,
     store::PhoneChange,
 };
 use utoipa::ToSchema;
@@ -62,7 +63,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         PhoneChange::Done => {}
         // Told to somebody who has shown that the phone is theirs.
         PhoneChange::PhoneTaken => return Err(ApiError::PhoneTaken),
-        PhoneChange::Outrun => return Err(caller.outrun(app, ctx, ApiError::InvalidOtp).await),
+        PhoneChange::Overtaken => return Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
     }
     codes::count_verified(app, ctx, &phone);
     Ok(Response::no_content())

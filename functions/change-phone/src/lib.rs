@@ -2,14 +2,15 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    caller::Caller,
-    codes::{self, CodeSentResponse},
-    http::StatusCode,
-    openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
-    otp::Purpose,
-    password::Password,
-    phone::Phone,
-    second_factor::Proof,
+    domain::{otp::Purpose, password::Password, phone::Phone, proof::Proof},
+    flows::{
+        caller::Caller,
+        codes::{self, CodeSentResponse},
+    },
+    http::{
+        StatusCode,
+        openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
+    },
 };
 use utoipa::ToSchema;
 

@@ -51,7 +51,7 @@ use utoipa_swagger_ui::Config;
         openid_configuration::handle,
         health::handle,
     ),
-    components(schemas(latchkey::error::Problem)),
+    components(schemas(latchkey::http::problem::Problem)),
     modifiers(&Bearer),
     tags(
         (name = "Sign-in", description = "Tokens for a phone and a password, and the sessions that they belong to"),

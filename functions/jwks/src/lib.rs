@@ -2,9 +2,8 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    http::{StatusCode, header},
-    key_schedule::JWKS_MAX_AGE,
-    openapi::ServerProblems,
+    http::{StatusCode, header, openapi::ServerProblems},
+    tokens::key_schedule::JWKS_MAX_AGE,
 };
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -30,7 +29,7 @@ pub struct JwksResponse {
 )]
 pub async fn handle(app: &App, ctx: &Context, _request: Request) -> Result<Response, ApiError> {
     let keys = app.keyring.key_set(ctx.now).await?;
-    let keys: Vec<_> = keys.verifying(ctx.now).map(latchkey::keys::VerifyingKey::jwk).collect();
+    let keys: Vec<_> = keys.verifying(ctx.now).map(latchkey::tokens::keys::VerifyingKey::jwk).collect();
 
     let max_age = format!("public, max-age={}", JWKS_MAX_AGE.as_secs());
     Ok(Response::json(StatusCode::OK, &json!({ "keys": keys })).with_header(header::CACHE_CONTROL, &max_age))

@@ -2,15 +2,22 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
+    domain::proof::Proof,
     error::TokenProblem,
-    http::StatusCode,
-    mfa_token::{self, MfaClaims},
-    openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
-    second_factor::{self, Proof},
-    signed_token::{InvalidSignedToken, Unverified},
-    sms::Notice,
+    flows::{
+        second_factor,
+        token_pair::{self, TokenKeys, TokenResponse},
+    },
+    http::{
+        StatusCode,
+        openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
+    },
+    messages::Notice,
     store::SecondStep,
-    tokens::{self, TokenKeys, TokenResponse},
+    tokens::{
+        mfa::{self, MfaClaims},
+        signed::{InvalidSignedToken, Unverified},
+    },
 };
 use utoipa::ToSchema;
 
@@ -57,7 +64,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     ctx.audit.phone(&profile.phone);
 
     let code = second_factor::judge(app, ctx, profile.user, &proof).await?;
-    let (session, answer) = tokens::new_session(app, ctx, &keys, profile.user, profile.epoch, true)?;
+    let (session, answer) = token_pair::new_session(app, ctx, &keys, profile.user, profile.epoch, true)?;
     let id = session.id;
     match app.store.complete_second_step(&profile, claims.jti, &code, session, ctx.now).await? {
         SecondStep::Done => {
@@ -77,6 +84,6 @@ async fn claims(app: &App, ctx: &Context, token: &str) -> Result<MfaClaims, ApiE
     let token = Unverified::<MfaClaims>::read(token).map_err(refused)?;
     let key = app.keyring.verifying_key(token.kid(), ctx.now).await?;
     let key = key.ok_or_else(|| refused(InvalidSignedToken::WrongHeader))?;
-    let audience = mfa_token::audience(&app.config.tokens.audience);
+    let audience = mfa::audience(&app.config.tokens.audience);
     token.verify(&key, app.issuer(&ctx.origin), &audience, ctx.now).map_err(refused)
 }

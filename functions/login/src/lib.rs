@@ -2,15 +2,22 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    audit::Factor,
-    http::StatusCode,
-    id::TokenId,
-    mfa_token::{self, MfaToken},
-    openapi::{BodyProblems, CredentialProblems, LimitProblems, MfaProblems, ServerProblems},
-    password::{Password, PasswordHash, Verdict},
-    phone::Phone,
-    store::{Credential, LoginAttempt, LoginCompletion},
-    tokens::{self, TokenKeys, TokenResponse},
+    base::id::TokenId,
+    domain::{
+        password::{Password, PasswordHash, Verdict},
+        phone::Phone,
+        proof::Factor,
+    },
+    flows::{
+        admission,
+        token_pair::{self, TokenKeys, TokenResponse},
+    },
+    http::{
+        StatusCode,
+        openapi::{BodyProblems, CredentialProblems, LimitProblems, MfaProblems, ServerProblems},
+    },
+    store::{Credential, LoginCompletion},
+    tokens::mfa::{self, MfaToken},
 };
 use utoipa::ToSchema;
 
@@ -54,18 +61,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let keys = TokenKeys::of(app, ctx).await?;
     // The attempt is counted before the password is looked at; known and unknown phones cost the same calls and the
     // same hash.
-    let (allowed, attempt) =
-        tokio::try_join!(app.charge_sign_in_attempt(ctx), app.store.spend_login_attempt(&phone, ctx.now))?;
-    let credential = match (allowed, attempt) {
-        (Ok(()), LoginAttempt::Admitted { credential, .. }) => credential,
-        (Ok(()), LoginAttempt::Throttled { retry_after }) => return Err(ApiError::login_throttled(retry_after)),
-        // Whoever is over the address's limit must not use up the phone's.
-        (Err(reached), LoginAttempt::Admitted { receipt, .. }) => {
-            app.store.take_back(receipt).await?;
-            return Err(reached.into());
-        }
-        (Err(reached), LoginAttempt::Throttled { .. }) => return Err(reached.into()),
-    };
+    let attempt = app.store.spend_login_attempt(&phone, ctx.now);
+    let credential = admission::admit(app, ctx, attempt).await?.flatten();
     ctx.audit.factor(Factor::Password);
     if let Some(credential) = &credential {
         ctx.audit.user(credential.user);
@@ -83,10 +80,11 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     };
 
     if credential.mfa_enabled {
-        return Err(second_step(app, ctx, &keys, &phone, &credential, rehashed.as_ref()).await?);
+        let token = begin_second_step(app, ctx, &keys, &phone, &credential, rehashed.as_ref()).await?;
+        return Err(ApiError::MfaRequired(Some(token)));
     }
 
-    let (session, answer) = tokens::new_session(app, ctx, &keys, credential.user, credential.epoch, false)?;
+    let (session, answer) = token_pair::new_session(app, ctx, &keys, credential.user, credential.epoch, false)?;
     let id = session.id;
     match app.store.complete_login(&phone, &credential, rehashed.as_ref(), session).await? {
         LoginCompletion::Done => {
@@ -96,24 +94,24 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         LoginCompletion::EpochRaised => {
             Err(ApiError::TemporarilyUnavailable("every session was ended meanwhile, this one with them".into()))
         }
-        LoginCompletion::Outrun => Err(ApiError::InvalidCredentials),
+        LoginCompletion::Overtaken => Err(ApiError::InvalidCredentials),
     }
 }
 
-/// The password alone signs nobody in: what it gets is a token for the second step.
-async fn second_step(
+/// Keeps the login until its second step. Returns the token that the client goes on with: the password alone signs nobody in.
+async fn begin_second_step(
     app: &App,
     ctx: &Context,
     keys: &TokenKeys,
     phone: &Phone,
     credential: &Credential,
     rehashed: Option<&PasswordHash>,
-) -> Result<ApiError, ApiError> {
+) -> Result<MfaToken, ApiError> {
     let (user, id) = (credential.user, TokenId::generate()?);
     let (issuer, audience) = (app.issuer(&ctx.origin), &app.config.tokens.audience);
     let token = MfaToken::issue(&keys.signing, issuer, audience, user, id, ctx.now)?;
-    app.store.begin_second_step(phone, credential, rehashed, id, ctx.now.plus(mfa_token::LIFETIME)).await?;
-    Ok(ApiError::MfaRequired(Some(token)))
+    app.store.begin_second_step(phone, credential, rehashed, id, ctx.now.plus(mfa::LIFETIME)).await?;
+    Ok(token)
 }
 
 /// Compares the password; for a phone without an account the same work is done and the answer is the same.

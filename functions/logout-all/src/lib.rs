@@ -2,9 +2,9 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    caller::Caller,
-    openapi::{ServerProblems, TokenProblems},
-    store::EpochRaise,
+    flows::caller::Caller,
+    http::openapi::{ServerProblems, TokenProblems},
+    store::Change,
 };
 
 /// How often it is tried again when the account changes meanwhile.
@@ -26,8 +26,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         // Somebody who ended all sessions meanwhile has ended this one: then the token is dead, and this says so.
         let caller = Caller::authenticate(app, ctx, &request).await?;
         match app.store.end_all_sessions(&caller.profile).await? {
-            EpochRaise::Done => return Ok(Response::no_content()),
-            EpochRaise::Outrun => {}
+            Change::Done => return Ok(Response::no_content()),
+            Change::Overtaken => {}
         }
     }
     Err(ApiError::TemporarilyUnavailable("the account kept changing".into()))

@@ -2,8 +2,8 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    caller::bearer_claims,
-    openapi::{ServerProblems, TokenProblems},
+    flows::caller::bearer_claims,
+    http::openapi::{ServerProblems, TokenProblems},
 };
 
 /// Ends this session

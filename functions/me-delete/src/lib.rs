@@ -2,11 +2,10 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    caller::{Caller, bearer_claims},
+    domain::{password::Password, proof::Proof},
     error::TokenProblem,
-    openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
-    password::Password,
-    second_factor::Proof,
+    flows::caller::{Caller, bearer_claims},
+    http::openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
     store::AccountDeletion,
 };
 use utoipa::ToSchema;
@@ -65,7 +64,7 @@ async fn delete(app: &App, ctx: &Context, request: &Request) -> Result<Response,
     match app.store.delete_account(&caller.profile, longest_token, ctx.now).await? {
         AccountDeletion::Done => Ok(Response::no_content()),
         // The password that was compared is no longer right.
-        AccountDeletion::Outrun => Err(caller.outrun(app, ctx, ApiError::WrongPassword).await),
+        AccountDeletion::Outrun => Err(caller.overtaken(app, ctx, ApiError::WrongPassword).await),
     }
 }
 

@@ -2,13 +2,16 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    app::SmsSubjects,
-    caller::Caller,
-    http::StatusCode,
-    id::{SessionId, UserId},
-    openapi::{ServerProblems, TokenProblems},
+    base::{
+        id::{SessionId, UserId},
+        time::Timestamp,
+    },
+    flows::{MessageSubjects, caller::Caller},
+    http::{
+        StatusCode,
+        openapi::{ServerProblems, TokenProblems},
+    },
     store::{Guesses, StoredAccount, StoredCode, StoredFactor, StoredSession},
-    time::Timestamp,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -151,8 +154,8 @@ struct CodeRecord {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let Caller { profile, .. } = Caller::authenticate(app, ctx, &request).await?;
-    let subjects = SmsSubjects::new(&profile.phone, ctx);
-    let [messages, ..] = app.sms_budgets(&subjects);
+    let subjects = MessageSubjects::new(&profile.phone, ctx);
+    let [messages, ..] = app.message_budgets(&subjects);
     let (stored, messages_today) =
         tokio::try_join!(app.store.stored_account(&profile), app.store.uses(messages, ctx.now))?;
     let StoredAccount {

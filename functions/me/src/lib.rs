@@ -2,10 +2,12 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    caller::Caller,
-    http::StatusCode,
-    id::UserId,
-    openapi::{ServerProblems, TokenProblems},
+    base::id::UserId,
+    flows::caller::Caller,
+    http::{
+        StatusCode,
+        openapi::{ServerProblems, TokenProblems},
+    },
 };
 use serde::Serialize;
 use utoipa::ToSchema;

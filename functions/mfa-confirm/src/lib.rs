@@ -2,14 +2,14 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    audit::Factor,
-    caller::Caller,
-    http::StatusCode,
-    openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
-    otp::OtpCode,
-    recovery_code::RecoveryCodes,
-    sms::Notice,
-    store::{EnrolmentAttempt, FactorChange, NewFactor},
+    domain::{otp::OtpCode, proof::Factor, recovery_code::RecoveryCodes},
+    flows::{admission, caller::Caller},
+    http::{
+        StatusCode,
+        openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
+    },
+    messages::Notice,
+    store::{Change, NewFactor},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -58,17 +58,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let MfaConfirmRequest { code } = request.read(&app.config)?;
 
     let keys = app.keyring.secret(ctx.now).await?;
-    let (allowed, attempt) =
-        tokio::try_join!(app.charge_sign_in_attempt(ctx), app.store.spend_enrolment_attempt(&caller.profile, ctx.now))?;
-    let sealed = match (allowed, attempt) {
-        (Ok(()), EnrolmentAttempt::Admitted { secret, .. }) => secret,
-        (Ok(()), EnrolmentAttempt::None) => return Err(ApiError::InvalidOtp),
-        (Err(reached), EnrolmentAttempt::Admitted { receipt, .. }) => {
-            app.store.take_back(receipt).await?;
-            return Err(reached.into());
-        }
-        (Err(reached), EnrolmentAttempt::None) => return Err(reached.into()),
-    };
+    let attempt = app.store.spend_enrolment_attempt(&caller.profile, ctx.now);
+    let sealed = admission::admit(app, ctx, attempt).await?.ok_or(ApiError::InvalidOtp)?;
     let secret = sealed.open(&keys.totp, user).map_err(|error| ApiError::Internal(error.into()))?;
     ctx.audit.factor(Factor::Totp);
     let step = secret.step_of(&code, None, ctx.now).ok_or(ApiError::InvalidOtp)?;
@@ -78,11 +69,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let factor = NewFactor { secret: &sealed, step, recovery_codes: &macs };
     let change = app.store.switch_factor_on(&caller.profile, factor, caller.session, ctx.now);
     let notice = (ctx, &caller.profile, Notice::SecondFactorOn);
-    match app.notify_when(FactorChange::Done, change, notice).await? {
-        FactorChange::Done => {
-            Ok(Response::json(StatusCode::OK, &MfaConfirmResponse { recovery_codes: codes.reveal() }))
-        }
+    match app.notify_when(Change::Done, change, notice).await? {
+        Change::Done => Ok(Response::json(StatusCode::OK, &MfaConfirmResponse { recovery_codes: codes.reveal() })),
         // Somebody was faster: with the same enrolment, or with something else that ends sessions.
-        FactorChange::Outrun => Err(caller.outrun(app, ctx, ApiError::InvalidOtp).await),
+        Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
     }
 }

@@ -2,12 +2,13 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    caller::Caller,
-    openapi::{CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
-    password::Password,
-    second_factor::Proof,
-    sms::Notice,
-    store::FactorChange,
+    domain::{password::Password, proof::Proof},
+    flows::caller::Caller,
+    http::openapi::{
+        CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems,
+    },
+    messages::Notice,
+    store::Change,
 };
 use utoipa::ToSchema;
 
@@ -53,9 +54,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
     let change = app.store.switch_factor_off(&caller.profile, Some(caller.session));
     let notice = (ctx, &caller.profile, Notice::SecondFactorOff);
-    match app.notify_when(FactorChange::Done, change, notice).await? {
-        FactorChange::Done => Ok(Response::no_content()),
+    match app.notify_when(Change::Done, change, notice).await? {
+        Change::Done => Ok(Response::no_content()),
         // The account changed since it was asked for: another code, for what it is now.
-        FactorChange::Outrun => Err(caller.outrun(app, ctx, ApiError::InvalidOtp).await),
+        Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
     }
 }

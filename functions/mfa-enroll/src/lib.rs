@@ -2,12 +2,12 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    caller::Caller,
-    http::StatusCode,
-    openapi::{CodeProblems, EnrolmentProblems, LimitProblems, ServerProblems, TokenProblems},
-    password::Password,
-    second_factor::Proof,
-    totp::TotpSecret,
+    domain::{password::Password, proof::Proof, totp::TotpSecret},
+    flows::caller::Caller,
+    http::{
+        StatusCode,
+        openapi::{CodeProblems, EnrolmentProblems, LimitProblems, ServerProblems, TokenProblems},
+    },
 };
 use qrcode::{QrCode, render::svg};
 use serde::Serialize;

@@ -2,14 +2,16 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    caller::Caller,
-    http::StatusCode,
-    openapi::{CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
-    password::Password,
-    recovery_code::RecoveryCodes,
-    second_factor::Proof,
-    sms::Notice,
-    store::FactorChange,
+    domain::{password::Password, proof::Proof, recovery_code::RecoveryCodes},
+    flows::caller::Caller,
+    http::{
+        StatusCode,
+        openapi::{
+            CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems,
+        },
+    },
+    messages::Notice,
+    store::Change,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -70,10 +72,10 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let macs = codes.macs(&keys.recovery_code, user);
     let change = app.store.replace_recovery_codes(&caller.profile, &macs, caller.session);
     let notice = (ctx, &caller.profile, Notice::RecoveryCodesReplaced);
-    match app.notify_when(FactorChange::Done, change, notice).await? {
-        FactorChange::Done => {
+    match app.notify_when(Change::Done, change, notice).await? {
+        Change::Done => {
             Ok(Response::json(StatusCode::OK, &MfaRecoveryCodesResponse { recovery_codes: codes.reveal() }))
         }
-        FactorChange::Outrun => Err(caller.outrun(app, ctx, ApiError::InvalidOtp).await),
+        Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
     }
 }

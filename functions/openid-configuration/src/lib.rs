@@ -4,10 +4,8 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    http::{StatusCode, header},
-    key_schedule::JWKS_MAX_AGE,
-    keys::SigningAlgorithm,
-    openapi::ServerProblems,
+    http::{StatusCode, header, openapi::ServerProblems},
+    tokens::{key_schedule::JWKS_MAX_AGE, keys::SigningAlgorithm},
 };
 use serde::Serialize;
 use utoipa::ToSchema;

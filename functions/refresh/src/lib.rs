@@ -2,13 +2,15 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    audit::Factor,
+    domain::proof::Factor,
     error::TokenProblem,
-    http::StatusCode,
-    openapi::{BodyProblems, ServerProblems, TokenProblems},
-    refresh_token::RefreshToken,
+    flows::token_pair::{TokenKeys, TokenResponse},
+    http::{
+        StatusCode,
+        openapi::{BodyProblems, ServerProblems, TokenProblems},
+    },
     store::Rotation,
-    tokens::{TokenKeys, TokenResponse},
+    tokens::refresh::RefreshToken,
 };
 use utoipa::ToSchema;
 

@@ -4,15 +4,20 @@ use std::time::Duration;
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    codes::CodeSentResponse,
-    error::Bucket,
-    http::StatusCode,
-    id::UserId,
-    openapi::{BodyProblems, LimitProblems, PhoneProblems, ServerProblems},
-    password::{NewPassword, PasswordHash},
-    phone::Phone,
-    registration::{PendingRegistration, RegisterResponse},
-    store::{Limit, Registration},
+    base::id::UserId,
+    domain::{
+        password::{NewPassword, PasswordHash},
+        phone::Phone,
+    },
+    flows::{
+        codes::CodeSentResponse,
+        registration::{PendingRegistration, RegisterResponse},
+    },
+    http::{
+        StatusCode,
+        openapi::{BodyProblems, LimitProblems, PhoneProblems, ServerProblems},
+    },
+    store::{Bucket, Limit, Registration},
 };
 use serde::Serialize;
 use utoipa::ToSchema;

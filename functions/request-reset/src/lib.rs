@@ -2,11 +2,15 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    codes::{self, CodeSentResponse},
-    http::StatusCode,
-    openapi::{BodyProblems, LimitProblems, ServerProblems},
-    otp::Purpose,
-    phone::Phone,
+    domain::{otp::Purpose, phone::Phone},
+    flows::{
+        self,
+        codes::{self, CodeSentResponse},
+    },
+    http::{
+        StatusCode,
+        openapi::{BodyProblems, LimitProblems, ServerProblems},
+    },
 };
 use utoipa::ToSchema;
 
@@ -45,6 +49,6 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     // A phone without an account gets a code as well, bound to no user: the same calls, and nothing that it opens.
     let target = app.store.code_target(&phone, Purpose::Reset).await?;
     // What came of its message is not told, nor how long it took: it would tell whether there is an account.
-    let code = codes::issue(app, ctx, Purpose::Reset, &phone, target, app.floor()).await?;
+    let code = codes::issue(app, ctx, Purpose::Reset, &phone, target, flows::floor(app)).await?;
     Ok(Response::json(StatusCode::ACCEPTED, &CodeSentResponse { otp: code.exposed }))
 }

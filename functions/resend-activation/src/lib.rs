@@ -2,10 +2,11 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    codes::CodeSentResponse,
-    http::StatusCode,
-    openapi::{BodyProblems, LimitProblems, ServerProblems},
-    registration::PendingRegistration,
+    flows::{codes::CodeSentResponse, registration::PendingRegistration},
+    http::{
+        StatusCode,
+        openapi::{BodyProblems, LimitProblems, ServerProblems},
+    },
 };
 use utoipa::ToSchema;
 

@@ -7,8 +7,10 @@ use aws_lc_rs::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use latchkey::{
     ApiError,
-    key_schedule::NewKey,
-    keys::{SigningAlgorithm, SigningKey},
+    tokens::{
+        key_schedule::NewKey,
+        keys::{SigningAlgorithm, SigningKey},
+    },
 };
 use zeroize::Zeroizing;
 

@@ -9,10 +9,10 @@ mod secret;
 
 use latchkey::{
     ApiError, App,
-    key_schedule::{KeySchedule, KeySet},
+    base::time::Timestamp,
     runtime::Invocation,
     store::Publication,
-    time::Timestamp,
+    tokens::key_schedule::{KeySchedule, KeySet},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};

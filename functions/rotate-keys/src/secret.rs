@@ -4,7 +4,7 @@ use aws_sdk_secretsmanager::{
     Client,
     operation::{get_secret_value::GetSecretValueError, put_secret_value::PutSecretValueError},
 };
-use latchkey::{ApiError, aws::CallError, id::OperationId, key_schedule::KeySchedule};
+use latchkey::{ApiError, aws::CallError, base::id::OperationId, tokens::key_schedule::KeySchedule};
 use zeroize::Zeroizing;
 
 // Secrets Manager's labels.

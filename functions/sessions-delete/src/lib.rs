@@ -2,9 +2,9 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    caller::own_sessions,
-    id::SessionId,
-    openapi::{NotFoundProblems, ServerProblems, TokenProblems},
+    base::id::SessionId,
+    flows::caller::own_sessions,
+    http::openapi::{NotFoundProblems, ServerProblems, TokenProblems},
 };
 
 /// Ends a session of the caller's

@@ -2,11 +2,13 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    caller::own_sessions,
-    device,
-    http::StatusCode,
-    id::SessionId,
-    openapi::{ServerProblems, TokenProblems},
+    base::id::SessionId,
+    domain::device,
+    flows::caller::own_sessions,
+    http::{
+        StatusCode,
+        openapi::{ServerProblems, TokenProblems},
+    },
     store::SessionSummary,
 };
 use serde::Serialize;

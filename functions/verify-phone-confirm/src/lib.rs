@@ -2,10 +2,10 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    caller::Caller,
-    codes,
-    openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
-    otp::{OtpCode, Purpose},
+    domain::otp::{OtpCode, Purpose},
+    flows::{caller::Caller, codes},
+    http::openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
+    store::Change,
 };
 use utoipa::ToSchema;
 
@@ -44,10 +44,11 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
     let code = codes::compare(app, ctx, Purpose::VerifyPhone, &profile.phone, &otp).await?;
     let account = code.account.filter(|account| account.user == profile.user).ok_or(ApiError::InvalidOtp)?;
-    if app.store.confirm_phone(&profile.phone, account, &code, ctx.now).await? {
-        codes::count_verified(app, ctx, &profile.phone);
-        Ok(Response::no_content())
-    } else {
-        Err(ApiError::InvalidOtp)
+    match app.store.confirm_phone(&profile.phone, account, &code, ctx.now).await? {
+        Change::Done => {
+            codes::count_verified(app, ctx, &profile.phone);
+            Ok(Response::no_content())
+        }
+        Change::Overtaken => Err(ApiError::InvalidOtp),
     }
 }

@@ -2,12 +2,16 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    caller::Caller,
-    codes::{self, CodeSentResponse},
+    domain::otp::Purpose,
     error::TokenProblem,
-    http::StatusCode,
-    openapi::{LimitProblems, ServerProblems, TokenProblems},
-    otp::Purpose,
+    flows::{
+        caller::Caller,
+        codes::{self, CodeSentResponse},
+    },
+    http::{
+        StatusCode,
+        openapi::{LimitProblems, ServerProblems, TokenProblems},
+    },
 };
 
 /// Sends a code to confirm the caller's phone with

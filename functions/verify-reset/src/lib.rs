@@ -1,12 +1,16 @@
 //! `POST /auth/verify-reset`: a new password, for whoever has the code.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response, codes,
-    openapi::{CodeProblems, LimitProblems, MfaProblems, ServerProblems},
-    otp::{OtpCode, Purpose},
-    password::NewPassword,
-    phone::Phone,
-    second_factor::{self, Proof},
+    ApiError, App, Context, Fields, FromFields, Request, Response,
+    domain::{
+        otp::{OtpCode, Purpose},
+        password::NewPassword,
+        phone::Phone,
+        proof::Proof,
+    },
+    flows::{codes, second_factor},
+    http::openapi::{CodeProblems, LimitProblems, MfaProblems, ServerProblems},
+    store::Change,
 };
 use utoipa::ToSchema;
 
@@ -69,10 +73,11 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     }
 
     let new_hash = app.hasher.hash(&new_password)?;
-    if app.store.reset_password(&phone, account, &code, &new_hash, ctx.now).await? {
-        codes::count_verified(app, ctx, &phone);
-        Ok(Response::no_content())
-    } else {
-        Err(ApiError::InvalidOtp)
+    match app.store.reset_password(&phone, account, &code, &new_hash, ctx.now).await? {
+        Change::Done => {
+            codes::count_verified(app, ctx, &phone);
+            Ok(Response::no_content())
+        }
+        Change::Overtaken => Err(ApiError::InvalidOtp),
     }
 }

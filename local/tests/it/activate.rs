@@ -180,7 +180,7 @@ async fn wrong_fields_are_named_and_use_no_try_up() {
 
 #[tokio::test]
 async fn wrong_codes_of_one_phone_add_up_over_registrations() {
-    let world = World::with(&[("REQUIRE_ACTIVATION", "true"), ("LIMIT_SMS_PER_PHONE", "1000")]);
+    let world = World::with(&[("REQUIRE_ACTIVATION", "true"), ("LIMIT_MESSAGES_PER_PHONE", "1000")]);
     for _ in 0..20 {
         let (id, code) = registered(&world, PHONE, PASSWORD).await;
         for _ in 0..5 {
@@ -208,18 +208,19 @@ async fn an_account_that_was_made_meanwhile_is_told_to_the_phones_owner() {
 
 #[tokio::test]
 async fn registrations_share_the_phones_cooldown_and_all_budgets() {
-    let variables = [("REQUIRE_ACTIVATION", "true"), ("LIMIT_SMS_PER_PHONE", "3"), ("LIMIT_REGISTER_PER_ADDRESS", "5")];
+    let variables =
+        [("REQUIRE_ACTIVATION", "true"), ("LIMIT_MESSAGES_PER_PHONE", "3"), ("LIMIT_REGISTER_PER_ADDRESS", "5")];
     let world = World::with(&variables);
     let (id, _) = registered(&world, PHONE, PASSWORD).await;
-    assert_eq!(world.register(PHONE, NEW_PASSWORD).await.expect_limit("sms-cooldown"), 1);
-    assert_eq!(world.resend_activation(&id).await.expect_limit("sms-cooldown"), 1);
+    assert_eq!(world.register(PHONE, NEW_PASSWORD).await.expect_limit("messages-cooldown"), 1);
+    assert_eq!(world.resend_activation(&id).await.expect_limit("messages-cooldown"), 1);
     world.advance(1);
     world.resend_activation(&id).await.expect(202);
     world.advance(1);
     world.register(PHONE, NEW_PASSWORD).await.expect(202);
     world.advance(1);
-    assert!(world.register(PHONE, NEW_PASSWORD).await.expect_limit("sms-phone") > 1);
-    assert!(world.resend_activation(&id).await.expect_limit("sms-phone") > 1);
+    assert!(world.register(PHONE, NEW_PASSWORD).await.expect_limit("messages-phone") > 1);
+    assert!(world.resend_activation(&id).await.expect_limit("messages-phone") > 1);
     assert_eq!(world.outbox.messages().len(), 3);
     for at in 0..3 {
         world.register(&format!("0101234560{at}"), PASSWORD).await.expect(202);
@@ -233,8 +234,8 @@ async fn registrations_share_the_phones_cooldown_and_all_budgets() {
 async fn within_the_cooldown_the_old_code_stays() {
     let world = world();
     let (id, code) = registered(&world, PHONE, PASSWORD).await;
-    world.resend_activation(&id).await.expect_limit("sms-cooldown");
-    world.register(PHONE, NEW_PASSWORD).await.expect_limit("sms-cooldown");
+    world.resend_activation(&id).await.expect_limit("messages-cooldown");
+    world.register(PHONE, NEW_PASSWORD).await.expect_limit("messages-cooldown");
     world.activate(&id, &code).await.expect(201);
     world.login(PHONE, PASSWORD).await.expect(200);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use latchkey::{config::Config, error::PROBLEMS, store};
+use latchkey::{config::Config, http::problem::ProblemKind, store};
 use local::{
     registry,
     template::{Function, Route},
@@ -206,7 +206,7 @@ fn every_problem_is_documented_with_its_status() {
     let documented: BTreeMap<_, _> =
         table("docs/problems.md", "# Problems").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
     let known: BTreeMap<_, _> =
-        PROBLEMS.iter().map(|(code, status, _)| ((*code).to_owned(), status.as_u16().to_string())).collect();
+        ProblemKind::ALL.iter().map(|kind| (kind.code().to_owned(), kind.status().as_u16().to_string())).collect();
     assert_eq!(documented, known);
 }
 
@@ -220,9 +220,9 @@ fn every_problem_of_the_openapi_description_exists() {
             for (status, response) in operation["responses"].as_object().unwrap() {
                 let text = response["description"].as_str().unwrap();
                 for code in text.split(" · ").filter_map(|part| part.strip_prefix('`')?.split_once("`: ")) {
-                    let problem = PROBLEMS.iter().find(|(known, ..)| *known == code.0);
-                    let (_, known_status, title) = problem.unwrap_or_else(|| panic!("{} is no problem", code.0));
-                    assert_eq!((known_status.as_str(), *title), (status.as_str(), code.1));
+                    let kind = ProblemKind::ALL.iter().find(|kind| kind.code() == code.0);
+                    let kind = kind.unwrap_or_else(|| panic!("{} is no problem", code.0));
+                    assert_eq!((kind.status().as_str(), kind.title()), (status.as_str(), code.1));
                     found.insert(code.0.to_owned());
                 }
             }
@@ -231,5 +231,5 @@ fn every_problem_of_the_openapi_description_exists() {
     // What no endpoint answers, but the gateway does.
     let elsewhere = ["method-not-allowed"].map(str::to_owned);
     found.extend(elsewhere);
-    assert_eq!(found, PROBLEMS.iter().map(|(code, ..)| (*code).to_owned()).collect());
+    assert_eq!(found, ProblemKind::ALL.iter().map(|kind| kind.code().to_owned()).collect());
 }

@@ -5,10 +5,12 @@ use std::{collections::HashMap, net::IpAddr, path::PathBuf, sync::LazyLock, time
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use latchkey::{
     app::Witness,
-    key_schedule::{KeySchedule, NewKey},
-    keys::{SigningAlgorithm, SigningKey},
-    sms::Outbox,
-    time::Timestamp,
+    base::time::Timestamp,
+    messages::Outbox,
+    tokens::{
+        key_schedule::{KeySchedule, NewKey},
+        keys::{SigningAlgorithm, SigningKey},
+    },
 };
 use local::{
     clock::Clock,

@@ -2,7 +2,7 @@
 
 use import::{LeftOut, Plan, Summary, read_users, rehearse, write};
 use latchkey::{
-    phone::PhoneRules,
+    domain::phone::PhoneRules,
     store::{ImportedAccount, Store},
 };
 use local::emulator::Fault;
@@ -134,7 +134,7 @@ async fn an_import_that_was_cut_off_goes_on() {
         .map(|(id, phone)| ImportedAccount {
             legacy_id: *id,
             phone: rules().parse(phone).unwrap(),
-            password_hash: latchkey::password::PasswordHash::from_bcrypt(BCRYPT).unwrap(),
+            password_hash: latchkey::domain::password::PasswordHash::from_bcrypt(BCRYPT).unwrap(),
         })
         .collect();
     let written = std::cell::Cell::new(0);

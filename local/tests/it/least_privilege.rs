@@ -185,7 +185,8 @@ async fn every_function_is_granted_what_it_uses_and_nothing_else() {
         world.resend_activation(reply.text("activation_id")).await.expect(202);
         calls.extend(world.calls());
 
-        let world = World::with(&[&variables[..], &[("LIMIT_SMS_PER_PHONE", "100")]].concat()).with_account().await;
+        let world =
+            World::with(&[&variables[..], &[("LIMIT_MESSAGES_PER_PHONE", "100")]].concat()).with_account().await;
         world.emulator.secrets().lend("SmsCredentials", CREDENTIALS.to_owned());
         tell_the_owner(&world, &provider).await;
         calls.extend(world.calls());

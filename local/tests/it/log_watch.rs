@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
 };
 
-use latchkey::{line_log::KeptLines, runtime::log_filter, sms::Outbox};
+use latchkey::{log::line_log::KeptLines, messages::Outbox, runtime::log_filter};
 use serde_json::Value;
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 

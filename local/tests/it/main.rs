@@ -20,6 +20,7 @@ mod contract;
 mod docs;
 mod events;
 mod faults;
+mod floors;
 mod flows;
 mod harness;
 mod health;

@@ -41,7 +41,7 @@ async fn nothing_of_the_account_is_left_but_a_tombstone_without_personal_data() 
     assert_eq!(names, ["deleted_at", "epoch", "expires_at", "pk", "sk"]);
     // What is left of the number are counts of today's messages, which a new account does not get anew.
     for item in world.items("").iter().filter(|item| item.to_string().contains(E164)) {
-        assert!(item["pk"]["S"].as_str().unwrap().starts_with("LIMIT#sms-phone#"));
+        assert!(item["pk"]["S"].as_str().unwrap().starts_with("LIMIT#messages-phone#"));
     }
     world.advance(2 * 86_400);
     world.collect_garbage();

@@ -113,7 +113,7 @@ async fn no_item_is_forgotten() {
             _ if sort == "MFA" => &export["second_factor"],
             _ if sort == "MFA#ENROLMENT" => &export["enrolment_ends_at"],
             _ if sort.starts_with("MFA#LOGIN") => &export["second_steps_end_at"][0],
-            _ if item["pk"]["S"].as_str().unwrap().starts_with("LIMIT#sms-phone#") => &export["messages_today"],
+            _ if item["pk"]["S"].as_str().unwrap().starts_with("LIMIT#messages-phone#") => &export["messages_today"],
             _ => &Value::Null,
         };
         assert!(!place.is_null(), "{sort} is not told");

@@ -89,14 +89,14 @@ async fn what_did_not_happen_is_not_told() {
 /// A notice costs money, so it has budgets; and a budget of its own, so that a thief cannot use it up beforehand.
 #[tokio::test]
 async fn notices_have_budgets_and_whoever_uses_up_the_codes_does_not_silence_them() {
-    let world = World::with(&[("LIMIT_SMS_PER_PHONE", "3")]).with_account().await;
+    let world = World::with(&[("LIMIT_MESSAGES_PER_PHONE", "3")]).with_account().await;
     let token = world.token(PASSWORD).await;
     world.verified(&token).await;
     for _ in 0..2 {
         world.request_reset(PHONE).await.expect(202);
         world.advance(2);
     }
-    world.request_reset(PHONE).await.expect_limit("sms-phone");
+    world.request_reset(PHONE).await.expect_limit("messages-phone");
     let mut seen = 3;
     let passwords = [PASSWORD, NEW_PASSWORD];
     for at in 0..5 {
@@ -109,13 +109,13 @@ async fn notices_have_budgets_and_whoever_uses_up_the_codes_does_not_silence_the
 
 #[tokio::test]
 async fn a_budget_that_is_used_up_is_no_reason_to_fail() {
-    let world = World::with(&[("LIMIT_SMS_TOTAL", "1")]).with_account().await;
+    let world = World::with(&[("LIMIT_MESSAGES_TOTAL", "1")]).with_account().await;
     let token = world.token(PASSWORD).await;
     world.verified(&token).await;
     world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
     assert_eq!(world.outbox.messages().len(), 1);
     let counted = world.metrics.take();
-    assert!(counted.iter().any(|line| line["SmsBudgetReached"] == 1 && line["Bucket"] == "sms-total"));
+    assert!(counted.iter().any(|line| line["MessagesBudgetReached"] == 1 && line["Bucket"] == "messages-total"));
 }
 
 #[tokio::test]
@@ -166,14 +166,14 @@ async fn a_change_that_did_not_happen_uses_no_notice_up() {
     for _ in 0..10 {
         world.change_phone_verify(&token, OTHER_PHONE, &code).await.expect_problem(409, "phone-taken");
     }
-    assert!(world.items("LIMIT#sms-phone#notice").is_empty());
+    assert!(world.items("LIMIT#messages-phone#notice").is_empty());
     world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
     assert_eq!(world.outbox.messages()[0].about, "password-changed");
 }
 
 #[tokio::test]
 async fn one_address_has_so_many_notices() {
-    let world = World::with(&[("LIMIT_SMS_PER_ADDRESS", "2")]).with_account().await;
+    let world = World::with(&[("LIMIT_MESSAGES_PER_ADDRESS", "2")]).with_account().await;
     let token = world.token(PASSWORD).await;
     world.verified(&token).await;
     for (old, new) in [(PASSWORD, NEW_PASSWORD), (NEW_PASSWORD, PASSWORD), (PASSWORD, NEW_PASSWORD)] {

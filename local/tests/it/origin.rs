@@ -79,7 +79,7 @@ async fn observation_8_a_phone_is_a_phone_and_one_user_in_every_spelling() {
 }
 
 /// The hash of a code is under a key that is not in the table: a table whose key is another's opens nothing. (What it is
-/// bound to beside the key: `latchkey::otp`, `store`.)
+/// bound to beside the key: `latchkey::domain::otp`, `store`.)
 #[tokio::test]
 async fn observation_9_a_leaked_table_gives_up_no_code() {
     let world = World::new().with_account().await;

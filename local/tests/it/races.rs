@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use latchkey::store::{FactorAttempt, FactorKind, RightCode, Store};
+use latchkey::{
+    domain::proof::Proof,
+    store::{Attempt, RightCode, Store},
+};
 
 use crate::harness::{
     Authenticator, NEW_PASSWORD, PASSWORD, PHONE, RESET_PASSWORD, Reply, TEMPLATE, World, another_code,
@@ -278,9 +281,8 @@ async fn of_32_uses_of_one_code_one_counts_wherever_they_are() {
     let store = Store::new(clients.dynamodb, TEMPLATE.table.name.clone());
     // As judged before any of them is used up.
     let now = world.clock.now();
-    let FactorAttempt::Admitted { factor, .. } =
-        store.spend_factor_attempt(owner, FactorKind::Totp, now).await.unwrap()
-    else {
+    let shown = Proof::Totp(code.parse().unwrap());
+    let Attempt::Admitted { with: factor, .. } = store.spend_factor_attempt(owner, &shown, now).await.unwrap() else {
         panic!("the first guess is free")
     };
     let step = now.unix_seconds() / 30;

@@ -60,7 +60,7 @@ async fn codes_are_in_answers_only_when_they_are_exposed_and_then_for_every_phon
 async fn within_the_cooldown_the_old_code_stays() {
     let world = World::new().with_account().await;
     let code = world.code(PHONE).await;
-    assert_eq!(world.request_reset(PHONE).await.expect_limit("sms-cooldown"), 1);
+    assert_eq!(world.request_reset(PHONE).await.expect_limit("messages-cooldown"), 1);
     assert_eq!(world.outbox.messages().len(), 1);
     world.verify_reset(PHONE, &code, RESET_PASSWORD).await.expect(204);
 }
@@ -70,7 +70,7 @@ async fn the_cooldown_is_as_long_as_configured() {
     let world = World::with(&[("OTP_RESEND_COOLDOWN", "60")]).with_account().await;
     world.request_reset(PHONE).await.expect(202);
     world.advance(59);
-    assert_eq!(world.request_reset(PHONE).await.expect_limit("sms-cooldown"), 1);
+    assert_eq!(world.request_reset(PHONE).await.expect_limit("messages-cooldown"), 1);
     world.advance(1);
     world.request_reset(PHONE).await.expect(202);
 }
@@ -97,7 +97,7 @@ async fn a_phone_gets_ten_messages_a_day_registered_or_not() {
             world.request_reset(phone).await.expect(202);
             world.advance(1);
         }
-        let wait = world.request_reset(phone).await.expect_limit("sms-phone");
+        let wait = world.request_reset(phone).await.expect_limit("messages-phone");
         assert!((1..=86_400).contains(&wait));
     }
     assert_eq!(world.outbox.messages().len(), 10);
@@ -107,11 +107,11 @@ async fn a_phone_gets_ten_messages_a_day_registered_or_not() {
 
 #[tokio::test]
 async fn an_address_asks_for_so_many_messages() {
-    let world = World::with(&[("LIMIT_SMS_PER_ADDRESS", "3")]).with_account().await;
+    let world = World::with(&[("LIMIT_MESSAGES_PER_ADDRESS", "3")]).with_account().await;
     for at in 0..3 {
         world.request_reset(&format!("0101234560{at}")).await.expect(202);
     }
-    let wait = world.request_reset(PHONE).await.expect_limit("sms-address");
+    let wait = world.request_reset(PHONE).await.expect_limit("messages-address");
     assert!((1..=3600).contains(&wait));
     assert!(world.outbox.messages().is_empty());
     let elsewhere = Request::post("/auth/request-reset", json!({"phone": PHONE})).from("203.0.113.8");

@@ -1,6 +1,6 @@
 //! `rotate-keys`: rotation and removal of signing keys, on a clock that the test moves.
 
-use latchkey::key_schedule::{JWKS_MAX_AGE, PUBLISHED_AFTER, PUBLISHED_BEFORE};
+use latchkey::tokens::key_schedule::{JWKS_MAX_AGE, PUBLISHED_AFTER, PUBLISHED_BEFORE};
 use local::emulator::Fault;
 use serde_json::{Value, json};
 

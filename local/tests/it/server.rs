@@ -112,7 +112,7 @@ fn accounts_sessions_and_codes_are_still_there_after_a_restart() {
     assert_eq!(server.me(&token), 200);
     let (status, reset) = server.post("/auth/request-reset", &json!({"phone": PHONE}));
     assert_eq!(status, 202);
-    let (_, page) = server.request("GET", "/dev/sms", "", "");
+    let (_, page) = server.request("GET", "/dev/messages", "", "");
     assert!(page.contains(E164) && page.contains(reset["otp"].as_str().unwrap()));
     server.interrupt();
 
@@ -184,7 +184,7 @@ fn a_page_of_another_site_reads_neither_messages_nor_table() {
         ("rebound.example", 404),
         ("", 404),
     ] {
-        assert_eq!(server.request_to(host, "GET", "/dev/sms", "", "").0, expected, "{host}");
+        assert_eq!(server.request_to(host, "GET", "/dev/messages", "", "").0, expected, "{host}");
         let table = r#"{"TableName": "Table"}"#;
         assert_eq!(server.request_to(host, "POST", "/dev/dynamodb", scan, table).0, expected, "{host}");
     }

@@ -367,7 +367,7 @@ async fn what_may_have_been_sent_stays_a_code_and_is_not_sent_twice() {
         world.request_reset(PHONE).await.expect(202);
         assert_eq!(provider.seen().len(), 1, "{name}");
         assert!(has_code(&world), "{name}");
-        world.request_reset(PHONE).await.expect_limit("sms-cooldown");
+        world.request_reset(PHONE).await.expect_limit("messages-cooldown");
     }
 }
 
@@ -432,7 +432,7 @@ async fn every_outcome_of_sns_is_judged() {
         assert!(sent <= 1, "{fault:?}: a second one may be a second message");
         let counts: Vec<_> = world.metrics.take().iter().filter(|line| line["CodesUnknown"] == 1).cloned().collect();
         assert_eq!(counts.len(), 1, "{fault:?}: somebody should look");
-        world.request_reset(PHONE).await.expect_limit("sms-cooldown");
+        world.request_reset(PHONE).await.expect_limit("messages-cooldown");
     }
 }
 

@@ -5,18 +5,21 @@ use std::{sync::Arc, time::Duration};
 use latchkey::{
     ApiError, App, Context,
     app::Witness,
-    audit::Audit,
+    base::{
+        id::{ChallengeId, SessionId, UserId},
+        time::Timestamp,
+    },
     config::Config,
-    context::SourceAddress,
-    id::{ChallengeId, SessionId, UserId},
-    keys::Secret,
-    otp::{Binding, OtpCode, OtpMac, Purpose},
-    password::{Hasher, PasswordHash},
-    phone::Phone,
-    refresh_token::SessionSalt,
+    domain::{
+        otp::{Binding, OtpCode, OtpMac, Purpose},
+        password::{Hasher, PasswordHash},
+        phone::Phone,
+    },
+    http::context::SourceAddress,
+    log::audit::Audit,
     runtime::respond,
-    store::{CodeAttempt, Credential, LoginAttempt, LoginCompletion, NewCode, NewSession, PasswordChange, Store},
-    time::Timestamp,
+    store::{Attempt, Change, Credential, LoginCompletion, NewCode, NewSession, Store},
+    tokens::{keys::Secret, refresh::SessionSalt},
 };
 
 use crate::harness::{E164, PASSWORD, PHONE, TEMPLATE, World};
@@ -35,8 +38,8 @@ fn phone() -> Phone {
 /// What a login has read when it begins to compare.
 async fn credential(world: &World) -> Credential {
     match store(world, "login").spend_login_attempt(&phone(), NOW).await.unwrap() {
-        LoginAttempt::Admitted { credential, .. } => credential.unwrap(),
-        LoginAttempt::Throttled { .. } => panic!("throttled"),
+        Attempt::Admitted { with, .. } => with.unwrap(),
+        Attempt::LimitReached(_) | Attempt::Nothing => panic!("the attempt is not admitted"),
     }
 }
 
@@ -73,7 +76,7 @@ async fn a_login_that_a_reset_outran_opens_nothing_and_changes_nothing() {
     let id = session.id;
     let completed = store(&world, "login").complete_login(&phone(), &old, Some(&rehashed), session).await.unwrap();
 
-    assert_eq!(completed, LoginCompletion::Outrun);
+    assert_eq!(completed, LoginCompletion::Overtaken);
     assert!(world.item("PHONE#", "CREDENTIAL")["password_hash"] == stored, "the new password stays");
     assert!(!lives(&world, old.user, id).await, "the session is dead on arrival");
     world.login(PHONE, "a new password").await.expect(200);
@@ -99,7 +102,7 @@ async fn a_change_of_password_that_a_reset_outran_changes_nothing() {
     let other = PasswordHash::from_stored("$argon2id$another".to_owned());
     let staying = SessionId::generate().unwrap();
     let changed = store(&world, "change-password").change_password(&phone(), &old, &other, staying).await.unwrap();
-    assert_eq!(changed, PasswordChange::Outrun);
+    assert_eq!(changed, Change::Overtaken);
     world.login(PHONE, "a new password").await.expect(200);
 }
 
@@ -110,11 +113,11 @@ async fn a_right_code_that_a_change_of_password_outran_changes_nothing() {
     world.code(PHONE).await;
     let verifier = store(&world, "verify-reset");
     let attempt = verifier.spend_code_attempt(&phone(), Purpose::Reset, 5, NOW).await.unwrap();
-    let CodeAttempt::Admitted { code, .. } = attempt else { panic!("the code is open") };
+    let Attempt::Admitted { with: code, .. } = attempt else { panic!("the code is open") };
     world.change_password(&token, PASSWORD, "a new password").await.expect(204);
     let other = PasswordHash::from_stored("$argon2id$another".to_owned());
-    let done = verifier.reset_password(&phone(), code.account.unwrap(), &code, &other, NOW).await.unwrap();
-    assert!(!done);
+    let reset = verifier.reset_password(&phone(), code.account.unwrap(), &code, &other, NOW).await.unwrap();
+    assert_eq!(reset, Change::Overtaken);
     world.login(PHONE, "a new password").await.expect(200);
 }
 
@@ -124,8 +127,8 @@ async fn an_attempt_is_taken_back_once_and_only_while_it_is_the_last() {
     let login = store(&world, "login");
     let failures = || world.item("PHONE#", "CREDENTIAL")["login_failures"]["N"].as_str().unwrap().to_owned();
     let spend = async || match login.spend_login_attempt(&phone(), NOW).await.unwrap() {
-        LoginAttempt::Admitted { receipt, .. } => receipt,
-        LoginAttempt::Throttled { .. } => panic!("throttled"),
+        Attempt::Admitted { receipt, .. } => receipt,
+        Attempt::LimitReached(_) | Attempt::Nothing => panic!("the attempt is not admitted"),
     };
     let first = spend().await;
     login.take_back(first.clone()).await.unwrap();
@@ -171,7 +174,7 @@ async fn a_code_that_is_withdrawn_late_does_not_take_a_newer_one_with_it() {
     let before = world.item("PHONE#", "OTP#reset");
     requester.withdraw_code(&phone(), Purpose::Reset, slow, world.clock.now()).await.unwrap();
     assert!(world.item("PHONE#", "OTP#reset") == before);
-    world.request_reset(PHONE).await.expect_limit("sms-cooldown");
+    world.request_reset(PHONE).await.expect_limit("messages-cooldown");
     world.verify_reset(PHONE, &code, "a new password").await.expect(204);
 }
 
@@ -227,9 +230,8 @@ async fn an_attempt_is_not_taken_back_from_a_counter_that_was_reset_meanwhile() 
     let code = world.code(PHONE).await;
     let (login, verifier) = (store(&world, "login"), store(&world, "verify-reset"));
     let attempt = verifier.spend_code_attempt(&phone(), Purpose::Reset, 5, NOW).await.unwrap();
-    let CodeAttempt::Admitted { receipt: of_code, .. } = attempt else { panic!("the code is open") };
-    let LoginAttempt::Admitted { receipt: of_login, .. } = login.spend_login_attempt(&phone(), NOW).await.unwrap()
-    else {
+    let Attempt::Admitted { receipt: of_code, .. } = attempt else { panic!("the code is open") };
+    let Attempt::Admitted { receipt: of_login, .. } = login.spend_login_attempt(&phone(), NOW).await.unwrap() else {
         panic!("throttled")
     };
     // A reset takes the throttle away, and the next code begins with no try.
@@ -255,7 +257,7 @@ async fn a_login_that_was_outrun_ends_none_of_the_sessions_that_stay() {
     let old = credential(&world).await;
     world.change_password(&kept, PASSWORD, "a new password").await.expect(204);
     let completed = store(&world, "login").complete_login(&phone(), &old, None, session(&old)).await.unwrap();
-    assert_eq!(completed, LoginCompletion::Outrun);
+    assert_eq!(completed, LoginCompletion::Overtaken);
     world.me(&kept).await.expect(200);
 }
 

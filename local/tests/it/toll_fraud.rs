@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use latchkey::{
-    id::UserId,
-    password::PasswordHash,
-    phone::Phone,
+    base::id::UserId,
+    domain::{password::PasswordHash, phone::Phone},
     store::{Import, ImportedAccount, Store},
 };
 use serde_json::json;
@@ -50,10 +49,10 @@ async fn a_thousand_codes_from_fifty_addresses_to_two_hundred_numbers() {
     let out = world.outbox.messages_after(0).1;
     println!("1,000 asked for, {out} messages went out under the default budgets, refused: {refused:?}");
     assert_eq!(out, 500, "the budget of a country");
-    assert_eq!(refused, [("sms-country".to_owned(), 500)].into());
+    assert_eq!(refused, [("messages-country".to_owned(), 500)].into());
     // The breaker is loud.
     let counted = world.metrics.take();
-    assert_eq!(counted.iter().filter(|line| line["SmsBudgetReached"] == 1).count(), 500);
+    assert_eq!(counted.iter().filter(|line| line["MessagesBudgetReached"] == 1).count(), 500);
     // Another country goes on, until the budget of all is used up.
     let elsewhere: Vec<_> = (0..600).map(|at| format!("+99890123{at:04}")).collect();
     accounts(&world, &elsewhere).await;
@@ -61,7 +60,7 @@ async fn a_thousand_codes_from_fifty_addresses_to_two_hundred_numbers() {
         let _ = ask(&world, phone, &format!("192.0.2.{}", at % 50)).await;
     }
     assert_eq!(world.outbox.messages_after(0).1, 1000);
-    assert_eq!(ask(&world, "+12015550123", "192.0.2.200").await, Err("sms-total".to_owned()));
+    assert_eq!(ask(&world, "+12015550123", "192.0.2.200").await, Err("messages-total".to_owned()));
     world.advance(3600);
     ask(&world, "+12015550123", "192.0.2.200").await.unwrap();
 }
@@ -69,18 +68,19 @@ async fn a_thousand_codes_from_fifty_addresses_to_two_hundred_numbers() {
 /// A stranger must not be able to close a breaker for everybody by asking for what is not even sent.
 #[tokio::test]
 async fn numbers_without_accounts_use_up_no_budget_that_others_share() {
-    let world = World::with(&[("LIMIT_SMS_PER_COUNTRY", "20"), ("LIMIT_SMS_TOTAL", "20")]).with_account().await;
+    let world =
+        World::with(&[("LIMIT_MESSAGES_PER_COUNTRY", "20"), ("LIMIT_MESSAGES_TOTAL", "20")]).with_account().await;
     for at in 0..60 {
         ask(&world, &format!("+2010123{at:05}"), &format!("203.0.113.{}", at % 20)).await.unwrap();
     }
-    assert!(world.items("LIMIT#sms-country").is_empty() && world.items("LIMIT#sms-total").is_empty());
+    assert!(world.items("LIMIT#messages-country").is_empty() && world.items("LIMIT#messages-total").is_empty());
     world.code(PHONE).await;
     // What is their own is used up all the same, so that nobody can tell them apart.
-    assert_eq!(world.items("LIMIT#sms-phone").len(), 61);
+    assert_eq!(world.items("LIMIT#messages-phone").len(), 61);
     for at in 0..60 {
         world.advance(2);
         if let Err(bucket) = ask(&world, "+201012300001", &format!("198.51.100.{at}")).await {
-            assert_eq!((at, bucket.as_str()), (9, "sms-phone"));
+            assert_eq!((at, bucket.as_str()), (9, "messages-phone"));
             return;
         }
     }
@@ -89,7 +89,7 @@ async fn numbers_without_accounts_use_up_no_budget_that_others_share() {
 
 #[tokio::test]
 async fn a_breaker_says_when_it_closes_and_stops_everybody_alike() {
-    let world = World::with(&[("LIMIT_SMS_TOTAL", "2")]).with_account().await;
+    let world = World::with(&[("LIMIT_MESSAGES_TOTAL", "2")]).with_account().await;
     world.request_reset(PHONE).await.expect(202);
     world.advance(2);
     world.request_reset(PHONE).await.expect(202);
@@ -98,18 +98,18 @@ async fn a_breaker_says_when_it_closes_and_stops_everybody_alike() {
     let known_later = world.request_reset(PHONE).await;
     let unknown = world.request_reset(OTHER_PHONE).await;
     assert!(known.status == 429 && known_later.fingerprint() == unknown.fingerprint());
-    assert!(known_later.expect_limit("sms-total") <= 3600);
+    assert!(known_later.expect_limit("messages-total") <= 3600);
     assert_eq!(world.outbox.messages().len(), 2);
 }
 
 #[tokio::test]
 async fn a_request_that_one_budget_refuses_uses_no_other_up() {
-    let world = World::with(&[("LIMIT_SMS_PER_PHONE", "1")]).with_account().await;
+    let world = World::with(&[("LIMIT_MESSAGES_PER_PHONE", "1")]).with_account().await;
     for _ in 0..5 {
         world.request_reset(PHONE).await;
         world.advance(2);
     }
-    for bucket in ["sms-phone", "sms-address", "sms-country", "sms-total"] {
+    for bucket in ["messages-phone", "messages-address", "messages-country", "messages-total"] {
         assert_eq!(world.items(&format!("LIMIT#{bucket}"))[0]["uses"]["N"], "1", "{bucket}");
     }
 }
@@ -149,7 +149,7 @@ async fn a_message_without_a_code_is_not_counted_as_one() {
 
 #[tokio::test]
 async fn a_test_number_has_one_code_gets_no_message_and_uses_nothing_up() {
-    let variables = [("TEST_NUMBERS", "+201000000001=042424, 01000000002=135790"), ("LIMIT_SMS_PER_PHONE", "1")];
+    let variables = [("TEST_NUMBERS", "+201000000001=042424, 01000000002=135790"), ("LIMIT_MESSAGES_PER_PHONE", "1")];
     let world = World::with(&variables);
     world.register("+201000000001", PASSWORD).await.expect(201);
     for _ in 0..3 {

@@ -35,13 +35,13 @@ async fn a_phone_that_is_confirmed_is_sent_nothing() {
 
 #[tokio::test]
 async fn it_has_the_budgets_of_every_message() {
-    let world = World::with(&[("LIMIT_SMS_PER_PHONE", "2")]).with_account().await;
+    let world = World::with(&[("LIMIT_MESSAGES_PER_PHONE", "2")]).with_account().await;
     let token = world.token(PASSWORD).await;
     world.verify_phone(&token).await.expect(202);
-    world.verify_phone(&token).await.expect_limit("sms-cooldown");
+    world.verify_phone(&token).await.expect_limit("messages-cooldown");
     world.advance(2);
     world.request_reset(PHONE).await.expect(202);
-    world.verify_phone(&token).await.expect_limit("sms-phone");
+    world.verify_phone(&token).await.expect_limit("messages-phone");
 }
 
 #[tokio::test]

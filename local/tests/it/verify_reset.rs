@@ -86,7 +86,9 @@ async fn the_lifetime_and_the_tries_are_as_configured() {
 
 #[tokio::test]
 async fn wrong_codes_add_up_over_new_codes_to_a_hundred() {
-    let world = World::with(&[("LIMIT_SMS_PER_PHONE", "1000"), ("LIMIT_SMS_PER_ADDRESS", "1000")]).with_account().await;
+    let world = World::with(&[("LIMIT_MESSAGES_PER_PHONE", "1000"), ("LIMIT_MESSAGES_PER_ADDRESS", "1000")])
+        .with_account()
+        .await;
     let mut judged = 0;
     for _ in 0..25 {
         let code = world.code(PHONE).await;
@@ -114,7 +116,9 @@ async fn wrong_codes_add_up_over_new_codes_to_a_hundred() {
 
 #[tokio::test]
 async fn a_right_code_forgives_the_wrong_ones() {
-    let world = World::with(&[("LIMIT_SMS_PER_PHONE", "1000"), ("LIMIT_SMS_PER_ADDRESS", "1000")]).with_account().await;
+    let world = World::with(&[("LIMIT_MESSAGES_PER_PHONE", "1000"), ("LIMIT_MESSAGES_PER_ADDRESS", "1000")])
+        .with_account()
+        .await;
     for _ in 0..30 {
         let code = world.code(PHONE).await;
         for _ in 0..4 {

@@ -8,22 +8,28 @@ use tokio::{join, try_join};
 
 use super::{
     Store,
-    expression::{ItemUpdate, NewItem, Write},
-    item::{Item, integer, moment, number, text, ttl},
-    keys::{
-        CREATED_AT, DELETED_AT, DISABLED_AT, EPOCH, Key, LEGACY_ID, MFA_ENABLED, NEVER, PASSWORD_HASH, PHONE,
-        PHONE_VERIFIED_AT, USER_ID,
-    },
-    limits::{Limit, LimitReached},
+    limits::{Bucket, Limit, LimitReached},
+    outcome::{Attempt, Change},
+    profile::Profile,
     sessions::NewSession,
+    table::{
+        error::StoreError,
+        expression::{ItemUpdate, NewItem, Write},
+        item::{Item, integer, moment, number, text, ttl},
+        keys::{
+            CREATED_AT, DISABLED_AT, EPOCH, Key, LEGACY_ID, MFA_ENABLED, NEVER, PASSWORD_HASH, PHONE,
+            PHONE_VERIFIED_AT, USER_ID,
+        },
+        wire::{Outcome, Part, Transacted},
+    },
     throttle::{self, Stop},
-    wire::{Outcome, Part, Receipt, StoreError, Transacted},
 };
 use crate::{
-    id::{SessionId, UserId},
-    password::PasswordHash,
-    phone::Phone,
-    time::Timestamp,
+    base::{
+        id::{SessionId, UserId},
+        time::Timestamp,
+    },
+    domain::{password::PasswordHash, phone::Phone},
 };
 
 /// The epoch of a new account.
@@ -92,43 +98,6 @@ impl Credential {
     }
 }
 
-/// What an account's owner may see of it.
-#[derive(Clone, Debug)]
-pub struct Profile {
-    /// Whose it is.
-    pub user: UserId,
-    /// The phone.
-    pub phone: Phone,
-    /// Whether a code that was sent to the phone came back.
-    pub phone_verified: bool,
-    /// Whether a second factor is on.
-    pub mfa_enabled: bool,
-    /// When the account was made.
-    pub created_at: Timestamp,
-    /// The identifier that it had in the system that it was imported from.
-    pub legacy_id: Option<i64>,
-    /// The session epoch: sessions of an earlier one are dead.
-    pub epoch: u64,
-}
-
-impl Profile {
-    /// A tombstone is of no account.
-    pub(super) fn read(user: UserId, item: &Item) -> Result<Option<Self>, StoreError> {
-        if item.has(DELETED_AT) {
-            return Ok(None);
-        }
-        Ok(Some(Self {
-            user,
-            phone: item.phone(PHONE)?,
-            phone_verified: item.has(PHONE_VERIFIED_AT),
-            mfa_enabled: item.flag(MFA_ENABLED),
-            created_at: item.moment(CREATED_AT)?,
-            legacy_id: item.optional_integer(LEGACY_ID)?,
-            epoch: item.number(EPOCH)?,
-        }))
-    }
-}
-
 /// What became of a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registration {
@@ -140,23 +109,6 @@ pub enum Registration {
     LimitReached(LimitReached),
 }
 
-/// What became of asking to try a password.
-#[derive(Clone, Debug)]
-pub enum LoginAttempt {
-    /// It may be compared.
-    Admitted {
-        /// With this, if the phone has an account.
-        credential: Option<Credential>,
-        /// For the case that it is not compared after all.
-        receipt: Receipt,
-    },
-    /// Not before this time has passed.
-    Throttled {
-        /// How long.
-        retry_after: Duration,
-    },
-}
-
 /// What became of a login whose password was right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginCompletion {
@@ -165,25 +117,7 @@ pub enum LoginCompletion {
     /// Every session was ended while the password was being hashed, this one with them; the password is still right.
     EpochRaised,
     /// The password was changed while the old one was being hashed: the session is dead.
-    Outrun,
-}
-
-/// What became of ending every session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EpochRaise {
-    /// Every session is dead.
-    Done,
-    /// The account changed meanwhile; nothing was written.
-    Outrun,
-}
-
-/// What became of a change of password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PasswordChange {
-    /// The new one counts; every other session is dead.
-    Done,
-    /// The account or the session changed meanwhile; nothing was written.
-    Outrun,
+    Overtaken,
 }
 
 /// Counts an attempt to sign in; a phone without an account gets a ghost to count it in.
@@ -404,15 +338,20 @@ impl Store {
     ///
     /// One conditional update for known and unknown phones alike: a phone without an account gets a ghost, which is
     /// throttled the same and collected later. The count is taken back by a success only.
-    pub async fn spend_login_attempt(&self, phone: &Phone, now: Timestamp) -> Result<LoginAttempt, StoreError> {
+    pub async fn spend_login_attempt(
+        &self,
+        phone: &Phone,
+        now: Timestamp,
+    ) -> Result<Attempt<Option<Credential>>, StoreError> {
         match self.update(spend_attempt(phone, now)).await? {
-            Outcome::Applied(item) => Ok(LoginAttempt::Admitted {
-                credential: Credential::read(&item)?,
+            Outcome::Applied(item) => Ok(Attempt::Admitted {
+                with: Credential::read(&item)?,
                 receipt: throttle::receipt(Key::credential(phone), &item)?,
             }),
-            Outcome::Refused(item) => Ok(LoginAttempt::Throttled {
-                retry_after: throttle::retry_after(&item.unwrap_or_default(), Stop::Hard, now)?,
-            }),
+            Outcome::Refused(item) => {
+                let retry_after = throttle::retry_after(&item.unwrap_or_default(), Stop::Hard, now)?;
+                Ok(Attempt::LimitReached(LimitReached { bucket: Bucket::LoginPhone, retry_after }))
+            }
         }
     }
 
@@ -445,7 +384,7 @@ impl Store {
             {
                 LoginCompletion::EpochRaised
             }
-            _ => LoginCompletion::Outrun,
+            _ => LoginCompletion::Overtaken,
         };
         // Dead on arrival. The account may be gone, and then nobody else would tidy up.
         if let Err(error) = self.delete(Key::session(session.user, session.id)).await {
@@ -464,27 +403,21 @@ impl Store {
         credential: &Credential,
         new: &PasswordHash,
         staying: SessionId,
-    ) -> Result<PasswordChange, StoreError> {
+    ) -> Result<Change, StoreError> {
         let (user, epoch) = (credential.user, credential.epoch);
         let writes = vec![
             Write::Update(replace_password(phone, user, epoch, new)),
             Write::Update(raise_epoch(user, phone, epoch)),
             Write::Update(stay(user, staying, epoch)),
         ];
-        Ok(match self.transact(writes).await? {
-            Transacted::Committed => PasswordChange::Done,
-            Transacted::Refused(_) => PasswordChange::Outrun,
-        })
+        Ok(self.transact(writes).await?.into())
     }
 
     /// Ends every session of an account, access tokens included: one transaction over credential and profile.
-    pub async fn end_all_sessions(&self, profile: &Profile) -> Result<EpochRaise, StoreError> {
+    pub async fn end_all_sessions(&self, profile: &Profile) -> Result<Change, StoreError> {
         let credential = raise_credential_epoch(&profile.phone, profile.user, profile.epoch);
         let raised = raise_epoch(profile.user, &profile.phone, profile.epoch);
-        Ok(match self.transact(vec![Write::Update(credential), Write::Update(raised)]).await? {
-            Transacted::Committed => EpochRaise::Done,
-            Transacted::Refused(_) => EpochRaise::Outrun,
-        })
+        Ok(self.transact(vec![Write::Update(credential), Write::Update(raised)]).await?.into())
     }
 }
 

@@ -6,13 +6,19 @@ use super::{
     CodeIssue, NewCode, PendingCode, Store,
     accounts::{self, CodeAccount, NewAccount},
     codes::{self, COOLED_DOWN},
-    expression::{ItemUpdate, Write},
-    item::{moment, text, ttl},
-    keys::Key,
     limits::Limit,
-    wire::{Part, StoreError, Transacted},
+    table::{
+        error::StoreError,
+        expression::{ItemUpdate, Write},
+        item::{moment, text, ttl},
+        keys::Key,
+        wire::{Part, Transacted},
+    },
 };
-use crate::{id::UserId, otp::Purpose, password::PasswordHash, phone::Phone, time::Timestamp};
+use crate::{
+    base::{id::UserId, time::Timestamp},
+    domain::{otp::Purpose, password::PasswordHash, phone::Phone},
+};
 
 /// How long a registration waits, and its password hash with it: so long another code may be sent for it.
 const WAITS: Duration = Duration::from_hours(1);

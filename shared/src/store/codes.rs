@@ -7,23 +7,32 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
     Store,
-    accounts::{self, CodeAccount, Profile},
+    accounts::{self, CodeAccount},
     deletion,
-    expression::{ItemUpdate, Write},
-    item::{Item, moment, number, text, ttl},
-    keys::{
-        CHALLENGE_ID, CODE_MAC, EPOCH, FAILURES, FAILURES_SINCE, Key, MFA_ENABLED, PASSWORD_HASH, RESEND_AT, USER_ID,
+    limits::{Bucket, Limit, LimitReached},
+    outcome::{Attempt, Change},
+    profile::Profile,
+    table::{
+        error::StoreError,
+        expression::{ItemUpdate, Write},
+        item::{Item, moment, number, text, ttl},
+        keys::{
+            CHALLENGE_ID, CODE_MAC, EPOCH, FAILURES, FAILURES_SINCE, Key, MFA_ENABLED, PASSWORD_HASH, RESEND_AT,
+            USER_ID,
+        },
+        wire::{Outcome, Part, Receipt, Transacted},
     },
-    limits::{Limit, LimitReached},
-    wire::{Outcome, Part, Receipt, StoreError, Transacted},
 };
 use crate::{
-    error::Bucket,
-    id::{ChallengeId, SessionId},
-    otp::{OtpMac, Purpose},
-    password::PasswordHash,
-    phone::Phone,
-    time::Timestamp,
+    base::{
+        id::{ChallengeId, SessionId},
+        time::Timestamp,
+    },
+    domain::{
+        otp::{OtpMac, Purpose},
+        password::PasswordHash,
+        phone::Phone,
+    },
 };
 
 /// How many wrong codes a phone has in a window, over all its codes of one purpose (NIST SP 800-63B section 3.2.2).
@@ -77,22 +86,6 @@ pub enum CodeIssue {
     LimitReached(LimitReached),
 }
 
-/// What became of asking to try a code.
-#[derive(Clone, Debug)]
-pub enum CodeAttempt {
-    /// It may be compared.
-    Admitted {
-        /// With this.
-        code: PendingCode,
-        /// For the case that it is not compared after all.
-        receipt: Receipt,
-    },
-    /// There is none, it is over, or its tries are.
-    None,
-    /// The phone had too many wrong codes.
-    LimitReached(LimitReached),
-}
-
 /// What became of a change of phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PhoneChange {
@@ -101,7 +94,7 @@ pub enum PhoneChange {
     /// The new phone has an account.
     PhoneTaken,
     /// The code was used, or account or session changed meanwhile; nothing was written.
-    Outrun,
+    Overtaken,
 }
 
 /// A code that waits to be typed in.
@@ -199,7 +192,7 @@ impl Store {
         purpose: Purpose,
         max_attempts: u64,
         now: Timestamp,
-    ) -> Result<CodeAttempt, StoreError> {
+    ) -> Result<Attempt<PendingCode>, StoreError> {
         let update = ItemUpdate::new(Key::code(phone, purpose))
             .add("#attempts :one")
             .add("#failures :one")
@@ -212,8 +205,8 @@ impl Store {
             .value(":max_attempts", number(max_attempts))
             .value(":max_failures", number(MAX_FAILURES));
         match self.update(update).await? {
-            Outcome::Applied(item) => Ok(CodeAttempt::Admitted {
-                code: PendingCode::read(&item)?,
+            Outcome::Applied(item) => Ok(Attempt::Admitted {
+                with: PendingCode::read(&item)?,
                 receipt: Receipt::of(
                     Key::code(phone, purpose),
                     &item,
@@ -221,15 +214,15 @@ impl Store {
                     "#attempts >= :one AND #failures >= :one",
                 )?,
             }),
-            Outcome::Refused(None) => Ok(CodeAttempt::None),
+            Outcome::Refused(None) => Ok(Attempt::Nothing),
             Outcome::Refused(Some(item)) => {
                 let used_up = item.count(FAILURES)? >= MAX_FAILURES;
                 let retry_after = item.moment(FAILURES_SINCE)?.plus(FAILURE_WINDOW).since(now);
                 // Once the window is over the next code begins another; this one cannot be tried any more.
                 Ok(if used_up && !retry_after.is_zero() {
-                    CodeAttempt::LimitReached(LimitReached { bucket: Bucket::OtpPhone, retry_after })
+                    Attempt::LimitReached(LimitReached { bucket: Bucket::OtpPhone, retry_after })
                 } else {
-                    CodeAttempt::None
+                    Attempt::Nothing
                 })
             }
         }
@@ -251,8 +244,6 @@ impl Store {
 
     /// Uses a right code up and sets the new password, in one transaction: of two right codes at once one wins. Ends
     /// every session, verifies the phone, and clears the login throttle and the failures of the window.
-    ///
-    /// False when the code was used or the account changed meanwhile; then nothing was written.
     pub async fn reset_password(
         &self,
         phone: &Phone,
@@ -260,11 +251,10 @@ impl Store {
         code: &PendingCode,
         new: &PasswordHash,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Change, StoreError> {
         let spent = Write::Update(spend(phone, Purpose::Reset, code, now));
         let [credential, profile] = accounts::reset_password(phone, account, new, now);
-        let transacted = self.transact(vec![spent, credential, profile]).await?;
-        Ok(matches!(transacted, Transacted::Committed))
+        Ok(self.transact(vec![spent, credential, profile]).await?.into())
     }
 
     /// Uses a right code up and moves the account to the phone that it was sent to, which counts as verified; ends every
@@ -281,7 +271,7 @@ impl Store {
         staying: SessionId,
         now: Timestamp,
     ) -> Result<PhoneChange, StoreError> {
-        let Some(credential) = self.credential(&profile.phone).await? else { return Ok(PhoneChange::Outrun) };
+        let Some(credential) = self.credential(&profile.phone).await? else { return Ok(PhoneChange::Overtaken) };
         let mut writes = vec![Write::Update(spend(new, Purpose::ChangePhone(profile.user), code, now))];
         writes.extend(accounts::change_phone(profile, &credential, new, staying, now));
         writes.extend(deletion::delete_own_codes(&profile.phone));
@@ -289,24 +279,21 @@ impl Store {
             Transacted::Committed => PhoneChange::Done,
             Transacted::Refused(parts) => match parts.as_slice() {
                 [Part::Fine, Part::Failed(_), ..] => PhoneChange::PhoneTaken,
-                _ => PhoneChange::Outrun,
+                _ => PhoneChange::Overtaken,
             },
         })
     }
 
     /// Uses a right code up and marks the account's phone as verified, in one transaction.
-    ///
-    /// False when the code was used or the account changed meanwhile; then nothing was written.
     pub async fn confirm_phone(
         &self,
         phone: &Phone,
         account: CodeAccount,
         code: &PendingCode,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Change, StoreError> {
         let spent = Write::Update(spend(phone, Purpose::VerifyPhone, code, now));
-        let transacted = self.transact(vec![spent, accounts::confirm_phone(phone, account, now)]).await?;
-        Ok(matches!(transacted, Transacted::Committed))
+        Ok(self.transact(vec![spent, accounts::confirm_phone(phone, account, now)]).await?.into())
     }
 }
 
@@ -349,9 +336,9 @@ pub(super) fn limit_reached(
     Ok(match (reached, parts.first()) {
         (Some((_, budget)), _) => budget.reached(now),
         (None, Some(Part::Failed(Some(item)))) => {
-            LimitReached { bucket: Bucket::SmsCooldown, retry_after: item.moment(RESEND_AT)?.since(now) }
+            LimitReached { bucket: Bucket::MessagesCooldown, retry_after: item.moment(RESEND_AT)?.since(now) }
         }
-        (None, _) => LimitReached { bucket: Bucket::SmsCooldown, retry_after: cooldown },
+        (None, _) => LimitReached { bucket: Bucket::MessagesCooldown, retry_after: cooldown },
     })
 }
 

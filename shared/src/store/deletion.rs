@@ -7,17 +7,24 @@ use tokio::try_join;
 
 use super::{
     Store,
-    accounts::{self, Profile},
-    expression::{ItemDeletion, Write},
-    item::{Item, moment, number, text, ttl},
-    keys::{
-        self, ATTEMPTS, CODE_ENDS_AT, CODE_MAC, CREATED_AT, DELETED_AT, ENDS_AT, FAILURES, FAILURES_SINCE, Key,
-        LOGIN_ATTEMPTED_AT, LOGIN_FAILURES, PHONE_VERIFIED_AT, PROFILE_SORT, RECOVERY_CODES, USER_ID,
-    },
+    accounts::{self},
+    profile::Profile,
     sessions::{self, StoredSession},
-    wire::{StoreError, Transacted},
+    table::{
+        error::StoreError,
+        expression::{ItemDeletion, Write},
+        item::{Item, moment, number, text, ttl},
+        keys::{
+            self, ATTEMPTS, CODE_ENDS_AT, CODE_MAC, CREATED_AT, DELETED_AT, ENDS_AT, FAILURES, FAILURES_SINCE, Key,
+            LOGIN_ATTEMPTED_AT, LOGIN_FAILURES, PHONE_VERIFIED_AT, PROFILE_SORT, RECOVERY_CODES, USER_ID,
+        },
+        wire::Transacted,
+    },
 };
-use crate::{id::UserId, otp::Purpose, phone::Phone, time::Timestamp};
+use crate::{
+    base::{id::UserId, time::Timestamp},
+    domain::{otp::Purpose, phone::Phone},
+};
 
 /// How much longer a tombstone stays than the longest token.
 const KEPT: Duration = Duration::from_hours(24);

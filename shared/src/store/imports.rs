@@ -2,14 +2,23 @@
 
 use std::collections::HashMap;
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use ring::digest::{SHA256, digest};
+
 use super::{
     Store,
     accounts::{self, NewAccount},
-    expression::{NewItem, Write},
-    keys::{Key, LEGACY_ID},
-    wire::{StoreError, Transacted},
+    table::{
+        error::StoreError,
+        expression::{NewItem, Write},
+        keys::{Key, LEGACY_ID},
+        wire::Transacted,
+    },
 };
-use crate::{id::UserId, password::PasswordHash, phone::Phone, time::Timestamp};
+use crate::{
+    base::{id::UserId, time::Timestamp},
+    domain::{password::PasswordHash, phone::Phone},
+};
 
 /// An account of another system.
 #[derive(Clone, Debug)]
@@ -20,6 +29,15 @@ pub struct ImportedAccount {
     pub phone: Phone,
     /// The hash of its password, as it was there.
     pub password_hash: PasswordHash,
+}
+
+impl ImportedAccount {
+    /// Under which the import of this account is remembered: by a digest of phone and hash, which has a salt. So the same
+    /// user is known again, and nothing is kept of a user who is deleted here.
+    fn key(&self) -> Key {
+        let user = [self.password_hash.as_str(), self.phone.as_e164()].concat();
+        Key::import(self.legacy_id, BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, user.as_bytes())))
+    }
 }
 
 /// What became of importing an account.
@@ -45,7 +63,7 @@ impl Store {
     ) -> Result<Import, StoreError> {
         let ImportedAccount { legacy_id, phone, password_hash } = account;
         let new = NewAccount { user, phone, password_hash, phone_verified_at: None, legacy_id: Some(*legacy_id) };
-        let mark = Write::Create(NewItem { key: Key::import(account), attributes: HashMap::new() });
+        let mark = Write::Create(NewItem { key: account.key(), attributes: HashMap::new() });
         let [credential, profile] = accounts::create(new, now);
         match self.transact(vec![credential, profile, mark]).await? {
             Transacted::Committed => Ok(Import::Created),
@@ -55,7 +73,7 @@ impl Store {
 
     /// What an import of this account would find: none when nothing is in its way.
     pub async fn imported(&self, account: &ImportedAccount) -> Result<Option<Import>, StoreError> {
-        if self.read(Key::import(account)).await?.is_some() {
+        if self.read(account.key()).await?.is_some() {
             return Ok(Some(Import::AlreadyThere));
         }
         let Some(credential) = self.credential(&account.phone).await? else { return Ok(None) };

@@ -2,12 +2,15 @@
 
 use super::{
     Store,
-    expression::ItemUpdate,
-    item::{Item, number, text},
-    keys::{GENERATION, Key, PUBLIC_KEYS},
-    wire::{Outcome, StoreError},
+    table::{
+        error::StoreError,
+        expression::ItemUpdate,
+        item::{Item, number, text},
+        keys::{GENERATION, Key, PUBLIC_KEYS},
+        wire::Outcome,
+    },
 };
-use crate::key_schedule::KeySet;
+use crate::tokens::key_schedule::KeySet;
 
 /// What became of publishing a key set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

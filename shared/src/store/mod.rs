@@ -6,36 +6,33 @@ mod accounts;
 mod activations;
 mod codes;
 mod deletion;
-mod expression;
 mod imports;
-mod item;
 mod key_set;
-mod keys;
 mod limits;
 mod operators;
+mod outcome;
+mod profile;
 mod second_factors;
 mod sessions;
+mod table;
 mod throttle;
-mod wire;
 
 use aws_sdk_dynamodb::Client;
 
-pub use accounts::{
-    CodeAccount, Credential, EpochRaise, LoginAttempt, LoginCompletion, PasswordChange, Profile, Registration,
-};
+pub use accounts::{CodeAccount, Credential, LoginCompletion, Registration};
 pub use activations::{Activation, ActivationIssue};
-pub use codes::{CodeAttempt, CodeIssue, CodeTarget, NewCode, PendingCode, PhoneChange};
+pub use codes::{CodeIssue, CodeTarget, NewCode, PendingCode, PhoneChange};
 pub use deletion::{AccountDeletion, Guesses, StoredAccount, StoredCode, StoredFactor};
 pub use imports::{Import, ImportedAccount};
 pub use key_set::Publication;
-pub use keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
-pub use limits::{Limit, LimitReached};
+pub use limits::{Bucket, Limit, LimitReached, Limits};
 pub use operators::Stats;
-pub use second_factors::{
-    EnrolmentAttempt, FactorAttempt, FactorChange, FactorKind, NewFactor, RightCode, SecondFactor, SecondStep,
-};
-pub use sessions::{NewSession, Rotation, Session, SessionState, SessionSummary, StoredSession};
-pub use wire::{Receipt, StoreError};
+pub use outcome::{Attempt, Change};
+pub use profile::Profile;
+pub use second_factors::{NewFactor, RightCode, SecondFactor, SecondStep};
+pub use sessions::{NewSession, Rotation, Session, SessionState, SessionSummary, StoredSession, TokenSession};
+pub use table::keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
+pub use table::{error::StoreError, wire::Receipt};
 
 /// The table.
 #[derive(Clone, Debug)]

@@ -2,16 +2,24 @@
 
 use super::{
     Store,
-    accounts::{self, Credential, EpochRaise, Profile},
-    expression::{ItemUpdate, NewItem, Write},
-    item::{Item, moment, number, text, ttl},
-    keys::{
-        self, AUDIT_LINE, CREDENTIAL_SORT, DELETED_AT, DISABLED_AT, Key, LEGACY_ID, MFA_ENABLED, PARTITION_KEY,
-        PASSWORD_HASH, PHONE_VERIFIED_AT, PROFILE_SORT, SORT_KEY, TTL_ATTRIBUTE,
+    accounts::{self, Credential},
+    outcome::Change,
+    profile::Profile,
+    table::{
+        error::StoreError,
+        expression::{ItemUpdate, NewItem, Write},
+        item::{Item, moment, number, text, ttl},
+        keys::{
+            self, AUDIT_LINE, CREDENTIAL_SORT, DELETED_AT, DISABLED_AT, Key, LEGACY_ID, MFA_ENABLED, PARTITION_KEY,
+            PASSWORD_HASH, PHONE_VERIFIED_AT, PROFILE_SORT, SORT_KEY, TTL_ATTRIBUTE,
+        },
+        wire::Outcome,
     },
-    wire::{Outcome, StoreError, Transacted},
 };
-use crate::{id::OperationId, phone::Phone, time::Timestamp};
+use crate::{
+    base::{id::OperationId, time::Timestamp},
+    domain::phone::Phone,
+};
 
 /// How long what operators did is kept.
 const AUDIT_KEPT: std::time::Duration = std::time::Duration::from_hours(400 * 24);
@@ -74,28 +82,25 @@ impl Store {
 
     /// Disables an account: nobody signs in to it, and every session ends; one transaction. Codes that are open die with
     /// the epoch, and no others are sent.
-    pub async fn disable_account(&self, profile: &Profile, now: Timestamp) -> Result<EpochRaise, StoreError> {
+    pub async fn disable_account(&self, profile: &Profile, now: Timestamp) -> Result<Change, StoreError> {
         let credential = accounts::raise_credential_epoch(&profile.phone, profile.user, profile.epoch)
             .remove("#op")
             .set("#disabled_at = if_not_exists(#disabled_at, :now)")
             .value(":now", moment(now));
         let raised = accounts::raise_epoch(profile.user, &profile.phone, profile.epoch);
-        Ok(match self.transact(vec![Write::Update(credential), Write::Update(raised)]).await? {
-            Transacted::Committed => EpochRaise::Done,
-            Transacted::Refused(_) => EpochRaise::Outrun,
-        })
+        Ok(self.transact(vec![Write::Update(credential), Write::Update(raised)]).await?.into())
     }
 
     /// Enables an account again, with the password that it has.
-    pub async fn enable_account(&self, profile: &Profile) -> Result<EpochRaise, StoreError> {
+    pub async fn enable_account(&self, profile: &Profile) -> Result<Change, StoreError> {
         let update = ItemUpdate::new(Key::credential(&profile.phone))
             .remove("#disabled_at")
             .when("#user_id = :user AND #epoch = :epoch")
             .value(":user", text(profile.user.to_string()))
             .value(":epoch", number(profile.epoch));
         Ok(match self.update(update).await? {
-            Outcome::Applied(_) => EpochRaise::Done,
-            Outcome::Refused(_) => EpochRaise::Outrun,
+            Outcome::Applied(_) => Change::Done,
+            Outcome::Refused(_) => Change::Overtaken,
         })
     }
 

@@ -8,21 +8,28 @@ use tokio::{join, try_join};
 
 use super::{
     Store,
-    accounts::{self, Credential, Profile},
-    expression::{ItemDeletion, ItemUpdate, NewItem, Write},
-    item::{Item, moment, number, set, text, ttl},
-    keys::{ENDS_AT, EPOCH, Key, RECOVERY_CODES, TOTP_SECRET, TOTP_STEP, TTL_ATTRIBUTE},
+    accounts::{self, Credential},
+    limits::{Bucket, LimitReached},
+    outcome::{Attempt, Change},
+    profile::Profile,
     sessions::NewSession,
+    table::{
+        error::StoreError,
+        expression::{ItemDeletion, ItemUpdate, NewItem, Write},
+        item::{Item, moment, number, set, text, ttl},
+        keys::{ENDS_AT, EPOCH, Key, RECOVERY_CODES, TOTP_SECRET, TOTP_STEP, TTL_ATTRIBUTE},
+        wire::{Outcome, Part, Receipt, Transacted},
+    },
     throttle::{self, Stop},
-    wire::{Outcome, Part, Receipt, StoreError, Transacted},
 };
 use crate::{
-    id::{SessionId, TokenId, UserId},
-    password::PasswordHash,
-    phone::Phone,
-    recovery_code::RecoveryCodeMac,
-    time::Timestamp,
-    totp::SealedTotpSecret,
+    base::{
+        id::{SessionId, TokenId, UserId},
+        time::Timestamp,
+    },
+    domain::{
+        password::PasswordHash, phone::Phone, proof::Proof, recovery_code::RecoveryCodeMac, totp::SealedTotpSecret,
+    },
 };
 
 /// How long an enrolment waits for its first code.
@@ -56,48 +63,6 @@ impl SecondFactor {
 /// How many codes are judged for one enrolment. Another one takes the password again, so that somebody who has a token alone
 /// cannot guess for long.
 const ENROLMENT_ATTEMPTS: u64 = 5;
-
-/// What became of asking to confirm an enrolment.
-#[derive(Clone, Debug)]
-pub enum EnrolmentAttempt {
-    /// A code may be compared.
-    Admitted {
-        /// With this one's.
-        secret: SealedTotpSecret,
-        /// For the case that it is not compared after all.
-        receipt: Receipt,
-    },
-    /// None waits: it is over, its tries are, or the account has changed since.
-    None,
-}
-
-/// What is guessed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FactorKind {
-    /// A code of the authenticator: a hundred wrong ones in a row, and no more is judged.
-    Totp,
-    /// A recovery code, which nobody can guess.
-    Recovery,
-}
-
-/// What became of asking to try a second factor.
-#[derive(Clone, Debug)]
-pub enum FactorAttempt {
-    /// It may be compared.
-    Admitted {
-        /// With this.
-        factor: SecondFactor,
-        /// For the case that it is not compared after all.
-        receipt: Receipt,
-    },
-    /// Not before this time has passed.
-    Throttled {
-        /// How long.
-        retry_after: Duration,
-    },
-    /// There is none.
-    Off,
-}
 
 /// A code that was compared and is right, and is not used up yet.
 #[derive(Clone, Debug)]
@@ -151,15 +116,6 @@ pub struct NewFactor<'a> {
     pub recovery_codes: &'a [RecoveryCodeMac],
 }
 
-/// What became of a change of the second factor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FactorChange {
-    /// It counts; every other session is dead.
-    Done,
-    /// The account or the session changed meanwhile; nothing was written.
-    Outrun,
-}
-
 /// What became of the second step of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecondStep {
@@ -200,7 +156,7 @@ impl Store {
         &self,
         profile: &Profile,
         now: Timestamp,
-    ) -> Result<EnrolmentAttempt, StoreError> {
+    ) -> Result<Attempt<SealedTotpSecret>, StoreError> {
         let key = Key::enrolment(profile.user);
         let update = ItemUpdate::new(key.clone())
             .add("#attempts :one")
@@ -210,11 +166,11 @@ impl Store {
             .value(":epoch", number(profile.epoch))
             .value(":max_attempts", number(ENROLMENT_ATTEMPTS));
         Ok(match self.update(update).await? {
-            Outcome::Applied(item) => EnrolmentAttempt::Admitted {
+            Outcome::Applied(item) => Attempt::Admitted {
                 receipt: Receipt::of(key, &item, &["#attempts = #attempts - :one"], "#attempts >= :one")?,
-                secret: SealedTotpSecret::from_stored(item.blob(TOTP_SECRET)?.to_vec()),
+                with: SealedTotpSecret::from_stored(item.blob(TOTP_SECRET)?.to_vec()),
             },
-            Outcome::Refused(_) => EnrolmentAttempt::None,
+            Outcome::Refused(_) => Attempt::Nothing,
         })
     }
 
@@ -227,7 +183,7 @@ impl Store {
         new: NewFactor<'_>,
         staying: SessionId,
         now: Timestamp,
-    ) -> Result<FactorChange, StoreError> {
+    ) -> Result<Change, StoreError> {
         let user = profile.user;
         let enrolment = ItemDeletion::new(Key::enrolment(user))
             .when("#totp_secret = :secret AND #epoch = :epoch AND #ends_at > :now")
@@ -269,11 +225,7 @@ impl Store {
     }
 
     /// Switches the second factor off, recovery codes included, and ends every session but the one that stays, if one does.
-    pub async fn switch_factor_off(
-        &self,
-        profile: &Profile,
-        staying: Option<SessionId>,
-    ) -> Result<FactorChange, StoreError> {
+    pub async fn switch_factor_off(&self, profile: &Profile, staying: Option<SessionId>) -> Result<Change, StoreError> {
         let (user, epoch) = (profile.user, profile.epoch);
         let factor = ItemDeletion::new(Key::second_factor(user)).when("attribute_exists(#totp_secret)");
         let credential = accounts::raise_credential_epoch(&profile.phone, user, epoch).remove("#op");
@@ -287,11 +239,8 @@ impl Store {
         self.change_factor(writes).await
     }
 
-    async fn change_factor(&self, writes: Vec<Write>) -> Result<FactorChange, StoreError> {
-        Ok(match self.transact(writes).await? {
-            Transacted::Committed => FactorChange::Done,
-            Transacted::Refused(_) => FactorChange::Outrun,
-        })
+    async fn change_factor(&self, writes: Vec<Write>) -> Result<Change, StoreError> {
+        Ok(self.transact(writes).await?.into())
     }
 
     /// Puts new recovery codes in place of all that are left, and ends every session but one: in one transaction under the
@@ -301,7 +250,7 @@ impl Store {
         profile: &Profile,
         codes: &[RecoveryCodeMac],
         staying: SessionId,
-    ) -> Result<FactorChange, StoreError> {
+    ) -> Result<Change, StoreError> {
         let (user, epoch) = (profile.user, profile.epoch);
         let replaced = ItemUpdate::new(Key::second_factor(user))
             .remove("#op")
@@ -321,23 +270,24 @@ impl Store {
     pub async fn spend_factor_attempt(
         &self,
         user: UserId,
-        kind: FactorKind,
+        proof: &Proof,
         now: Timestamp,
-    ) -> Result<FactorAttempt, StoreError> {
-        let stop = match kind {
-            FactorKind::Totp => Stop::Hard,
-            FactorKind::Recovery => Stop::Never,
+    ) -> Result<Attempt<SecondFactor>, StoreError> {
+        let stop = match proof {
+            Proof::Totp(_) => Stop::Hard,
+            Proof::Recovery(_) => Stop::Never,
         };
         let update = throttle::spend(Key::second_factor(user), stop, now).and_when("attribute_exists(#totp_secret)");
         match self.update(update).await? {
-            Outcome::Applied(item) => Ok(FactorAttempt::Admitted {
+            Outcome::Applied(item) => Ok(Attempt::Admitted {
                 receipt: throttle::receipt(Key::second_factor(user), &item)?,
-                factor: SecondFactor::read(item)?,
+                with: SecondFactor::read(item)?,
             }),
             Outcome::Refused(Some(item)) if item.has(TOTP_SECRET) => {
-                Ok(FactorAttempt::Throttled { retry_after: throttle::retry_after(&item, stop, now)? })
+                let retry_after = throttle::retry_after(&item, stop, now)?;
+                Ok(Attempt::LimitReached(LimitReached { bucket: Bucket::Mfa, retry_after }))
             }
-            Outcome::Refused(_) => Ok(FactorAttempt::Off),
+            Outcome::Refused(_) => Ok(Attempt::Nothing),
         }
     }
 

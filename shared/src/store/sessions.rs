@@ -8,20 +8,24 @@ use tokio::try_join;
 
 use super::{
     Store,
-    accounts::Profile,
-    expression::{ItemUpdate, NewItem},
-    item::{Item, moment, number, text, ttl},
-    keys::{
-        ADDRESS, CREATED_AT, DEVICE, ENDS_AT, EPOCH, GENERATION, IDLE_ENDS_AT, Key, LAST_USED_AT, PROFILE_SORT,
-        ROTATED_AT, SALT, SECOND_FACTOR, SESSION_PREFIX, SORT_KEY, TTL_ATTRIBUTE,
+    profile::Profile,
+    table::{
+        error::StoreError,
+        expression::{ItemUpdate, NewItem},
+        item::{Item, moment, number, text, ttl},
+        keys::{
+            ADDRESS, CREATED_AT, DEVICE, ENDS_AT, EPOCH, GENERATION, IDLE_ENDS_AT, Key, LAST_USED_AT, PROFILE_SORT,
+            ROTATED_AT, SALT, SECOND_FACTOR, SESSION_PREFIX, SORT_KEY, TTL_ATTRIBUTE,
+        },
+        wire::Outcome,
     },
-    wire::{Outcome, StoreError},
 };
 use crate::{
-    id::{SessionId, UserId},
-    refresh_token::{RefreshToken, SessionSalt},
-    time::Timestamp,
-    tokens::TokenSession,
+    base::{
+        id::{SessionId, UserId},
+        time::Timestamp,
+    },
+    tokens::refresh::{RefreshToken, SessionSalt},
 };
 
 /// How long a session lives that is not used (SECURITY S6).
@@ -123,6 +127,25 @@ pub struct StoredSession {
     pub ends_at: Timestamp,
     /// Its end, unless it is used before.
     pub idle_ends_at: Timestamp,
+}
+
+/// The session that tokens are handed out for.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenSession {
+    /// Whose.
+    pub user: UserId,
+    /// Which.
+    pub id: SessionId,
+    /// Which refresh token of it is next.
+    pub generation: u32,
+    /// What its refresh tokens are bound to.
+    pub salt: SessionSalt,
+    /// Its epoch.
+    pub epoch: u64,
+    /// When its user proved who they are.
+    pub authenticated_at: Timestamp,
+    /// Whether with a second factor.
+    pub second_factor: bool,
 }
 
 /// What became of exchanging a refresh token.

@@ -3,13 +3,14 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use super::{
+use super::table::{
+    error::StoreError,
     expression::ItemUpdate,
     item::{Item, moment, number},
     keys::{Key, LOGIN_ATTEMPTED_AT, LOGIN_FAILURES},
-    wire::{Receipt, StoreError},
+    wire::Receipt,
 };
-use crate::time::Timestamp;
+use crate::base::time::Timestamp;
 
 /// How many attempts are free before each costs a wait (SECURITY L2).
 const FREE_FAILURES: u64 = 5;

@@ -1,0 +1,70 @@
+//! Turns the sentences in `languages/*.toml` into the Rust code that `messages::language` includes, so that nothing is parsed
+//! while a function starts. English says which sentences there are; a language that lacks one, or has one more, is an error.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    error::Error,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The sections of a file, each with its sentences by name.
+type Sentences = BTreeMap<String, BTreeMap<String, String>>;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=languages");
+    let mut files: Vec<PathBuf> =
+        fs::read_dir("languages")?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    let english = read(Path::new("languages/en.toml"))?;
+
+    let mut code =
+        String::from("/// The sentences of one language.\n#[derive(Debug)]\npub(super) struct Catalogue {\n");
+    writeln!(code, "    /// ISO 639-1.\n    pub(super) code: &'static str,")?;
+    for (section, name) in names(&english) {
+        writeln!(code, "    /// `{name}` of `[{section}]`.\n    pub(super) {name}: &'static str,")?;
+    }
+    writeln!(code, "}}\n")?;
+    let mut names_of_all = Vec::new();
+    for file in &files {
+        let sentences = read(file)?;
+        let (found, wanted) = (names(&sentences), names(&english));
+        if let Some((section, name)) = wanted.iter().find(|name| !found.contains(name)) {
+            return Err(format!("{}: [{section}] lacks {name}, which en.toml has", file.display()).into());
+        }
+        if let Some((section, name)) = found.iter().find(|name| !wanted.contains(name)) {
+            return Err(format!("{}: [{section}] has {name}, which en.toml lacks", file.display()).into());
+        }
+        let language = file.file_stem().and_then(|stem| stem.to_str()).ok_or("a file of languages/ has no name")?;
+        let name_in_code = language.to_uppercase();
+        writeln!(
+            code,
+            "/// `{language}.toml`.\npub(super) static {name_in_code}: Catalogue = Catalogue {{\n    code: {language:?},"
+        )?;
+        for (name, sentence) in sentences.values().flatten() {
+            writeln!(code, "    {name}: {sentence:?},")?;
+        }
+        writeln!(code, "}};\n")?;
+        names_of_all.push(format!("&{name_in_code}"));
+    }
+    let all = names_of_all.join(", ");
+    writeln!(code, "/// Every language, by its code.\npub(super) static CATALOGUES: &[&Catalogue] = &[{all}];")?;
+    #[expect(clippy::disallowed_methods, reason = "Cargo tells build scripts by environment variables where to write")]
+    let folder = env::var("OUT_DIR")?;
+    fs::write(Path::new(&folder).join("catalogues.rs"), code)?;
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<Sentences, Box<dyn Error>> {
+    toml::from_str(&fs::read_to_string(file)?).map_err(|error| format!("{}: {error}", file.display()).into())
+}
+
+fn names(sentences: &Sentences) -> Vec<(&str, &str)> {
+    sentences
+        .iter()
+        .flat_map(|(section, sentences)| sentences.keys().map(move |name| (section.as_str(), name.as_str())))
+        .collect()
+}

@@ -1,0 +1,117 @@
+//! Identifiers: 128 random bits each, written as UUIDs (RFC 9562, version 4), opaque to clients.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use uuid::{Builder, Uuid};
+
+use crate::base::random::{self, RandomError};
+
+/// The text is not an identifier in its canonical form.
+#[derive(Debug, thiserror::Error)]
+#[error("not an identifier")]
+pub struct ParseIdError;
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(into = "String", try_from = "String")]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new one, from the operating system's generator.
+            pub fn generate() -> Result<Self, RandomError> {
+                Ok(Self(Builder::from_random_bytes(random::bytes()?).into_uuid()))
+            }
+
+            /// Its 16 bytes.
+            pub fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+
+            /// The one with these 16 bytes.
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+
+            /// Only the canonical form (lower case, hyphens) is accepted: one identifier, one spelling.
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                let id = Self(Uuid::try_parse(text).map_err(|_| ParseIdError)?);
+                if id.to_string() == text { Ok(id) } else { Err(ParseIdError) }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = ParseIdError;
+
+            fn try_from(text: String) -> Result<Self, ParseIdError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+    };
+}
+
+identifier! {
+    /// A user: `sub` in tokens, `id` in answers.
+    UserId
+}
+
+identifier! {
+    /// A session, from a login to its end: `sid` in tokens.
+    SessionId
+}
+
+identifier! {
+    /// One access token: `jti`.
+    TokenId
+}
+
+identifier! {
+    /// One logical write.
+    ///
+    /// It is the `ClientRequestToken` of a transaction, or is stored with a single conditional write, so that a reply
+    /// lost on the way is recognised as our own write and not taken for a stranger's (SECURITY 2.1, rules 3 and 4).
+    OperationId
+}
+
+identifier! {
+    /// One registration that waits for its code.
+    RegistrationId
+}
+
+identifier! {
+    /// One code that was sent: binds the stored [`crate::domain::otp::OtpMac`] to this sending.
+    ChallengeId
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_canonical_spelling_is_read() {
+        let id = UserId::generate().unwrap();
+        let text = id.to_string();
+        assert_eq!(text.parse::<UserId>().unwrap(), id);
+        for other in [text.to_uppercase(), text.replace('-', ""), format!("{{{text}}}"), format!("{text} ")] {
+            assert!(other.parse::<UserId>().is_err(), "{other}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Randomness, always the operating system's: by `rand`, without a generator of our own process in between.
+
+use std::convert::Infallible;
+
+use rand::{
+    RngExt, TryRng,
+    rngs::{SysError, SysRng},
+};
+
+/// The operating system gave no random bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("the operating system's random generator failed")]
+pub struct RandomError;
+
+impl From<SysError> for RandomError {
+    fn from(_: SysError) -> Self {
+        Self
+    }
+}
+
+/// Returns `N` random bytes.
+pub fn bytes<const N: usize>() -> Result<[u8; N], RandomError> {
+    let mut bytes = [0; N];
+    SysRng.try_fill_bytes(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Returns a number below `bound`, each equally likely (`rand`'s feature `unbiased`). `bound` must not be 0.
+pub fn below(bound: u32) -> Result<u32, RandomError> {
+    let mut draw = Draw { failed: false };
+    let number = draw.random_range(0..bound);
+    if draw.failed { Err(RandomError) } else { Ok(number) }
+}
+
+/// The operating system's generator, for `rand`'s ranges, which ask for one that cannot fail: it remembers that it did.
+struct Draw {
+    failed: bool,
+}
+
+impl Draw {
+    fn or_remember<T: Default>(&mut self, drawn: Result<T, SysError>) -> Result<T, Infallible> {
+        Ok(drawn.unwrap_or_else(|_| {
+            self.failed = true;
+            T::default()
+        }))
+    }
+}
+
+impl TryRng for Draw {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.or_remember(SysRng.try_next_u32())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.or_remember(SysRng.try_next_u64())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.or_remember(SysRng.try_fill_bytes(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_digit_is_drawn_about_as_often() {
+        let mut counts = [0_u32; 10];
+        for _ in 0..20_000 {
+            counts[below(10).unwrap() as usize] += 1;
+        }
+        // 2,000 expected; the standard deviation is 42, so seven of them never happen by chance.
+        assert!(counts.iter().all(|count| (1_700..2_300).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn no_two_draws_are_the_same_bytes() {
+        assert_ne!(bytes::<32>().unwrap(), bytes::<32>().unwrap());
+    }
+}

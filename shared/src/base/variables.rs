@@ -1,0 +1,113 @@
+//! Environment variables, read one by one. Every mistake is remembered, so that all of them are reported at once.
+
+use std::{
+    collections::HashMap,
+    fmt::{self, Display},
+    ops::RangeInclusive,
+    str::FromStr,
+};
+
+/// What is wrong with the environment: every variable, by name.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigErrors(Vec<String>);
+
+impl Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// The variables of a process, and what was found wrong with them.
+pub struct Variables<'a> {
+    variables: &'a HashMap<String, String>,
+    names: Vec<&'static str>,
+    errors: Vec<String>,
+}
+
+impl<'a> Variables<'a> {
+    /// The variables of one process; none is read yet.
+    pub fn new(variables: &'a HashMap<String, String>) -> Self {
+        Self { variables, names: Vec::new(), errors: Vec::new() }
+    }
+
+    /// Returns the names of the variables that were read.
+    pub fn into_names(self) -> Vec<&'static str> {
+        self.names
+    }
+
+    /// Returns what was made of the variables, if all of them were right; else every mistake.
+    pub fn finish<T>(self, read: Option<T>) -> Result<T, ConfigErrors> {
+        read.filter(|_| self.errors.is_empty()).ok_or(ConfigErrors(self.errors))
+    }
+
+    /// Returns a variable that may be unset. An empty one counts as unset: CloudFormation cannot leave one out.
+    pub fn optional(&mut self, name: &'static str) -> Option<&'a str> {
+        self.names.push(name);
+        self.variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// Remembers that a variable is wrong.
+    pub fn wrong(&mut self, name: &str, why: impl Display) {
+        self.errors.push(format!("{name}: {why}"));
+    }
+
+    /// Returns a variable that has no default. One that is not set is a mistake.
+    pub fn required(&mut self, name: &'static str) -> String {
+        let value = self.optional(name);
+        if value.is_none() {
+            self.wrong(name, "must be set");
+        }
+        value.unwrap_or_default().to_owned()
+    }
+
+    /// Parses the value with `parse` when it is set. None when it is not, or wrong.
+    pub fn with<T, E: Display>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+        match self.optional(name).map(parse)? {
+            Ok(value) => Some(value),
+            Err(why) => {
+                self.wrong(name, why);
+                None
+            }
+        }
+    }
+
+    /// Parses the value, or the default when it is not set. None when it is wrong.
+    pub fn parsed<T: FromStr<Err: Display>>(&mut self, name: &'static str, default: &str) -> Option<T> {
+        match self.optional(name).unwrap_or(default).parse() {
+            Ok(value) => Some(value),
+            Err(why) => {
+                self.wrong(name, why);
+                None
+            }
+        }
+    }
+
+    /// Parses each of the values between commas. None when the variable is not set, or wrong.
+    pub fn list<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Option<Vec<T>> {
+        self.with(name, |value| value.split(',').map(|item| item.trim().parse()).collect())
+    }
+
+    /// Returns a whole number within a range, or the default when it is not set or wrong.
+    pub fn number(&mut self, name: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let why = format!("must be a whole number from {} to {}", range.start(), range.end());
+        self.with(name, |value| value.parse().ok().filter(|number| range.contains(number)).ok_or(why))
+            .unwrap_or(default)
+    }
+
+    /// Returns the value that a word stands for; the first word is the default. None when it is none of them.
+    pub fn one_of<T: Clone>(&mut self, name: &'static str, choices: &[(&str, T)]) -> Option<T> {
+        let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+        match self.optional(name) {
+            None => choices.first().map(|(_, value)| value.clone()),
+            Some(value) => {
+                let chosen = choices.iter().find(|(word, _)| *word == value).map(|(_, value)| value.clone());
+                if chosen.is_none() {
+                    self.wrong(name, format!("must be {}", words.join(" or ")));
+                }
+                chosen
+            }
+        }
+    }
+}

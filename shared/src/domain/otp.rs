@@ -1,0 +1,235 @@
+//! One-time codes: six digits by SMS, kept only as a keyed hash.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use ring::hmac;
+use zeroize::Zeroizing;
+
+use crate::{
+    base::{
+        id::{ChallengeId, RegistrationId, UserId},
+        random::{self, RandomError},
+        variables::Variables,
+    },
+    domain::phone::Phone,
+};
+
+/// How many digits a code has: 20 bits, enough with five tries (RFC 4226 section 7.3, NIST SP 800-63B section 3.1.3.2).
+pub const DIGITS: usize = 6;
+
+/// A code as it is sent and typed. Never stored, never printed; wiped from memory when dropped.
+#[derive(Clone)]
+pub struct OtpCode(Zeroizing<String>);
+
+impl OtpCode {
+    /// A new code; every one of the million is equally likely, leading zeros included.
+    pub fn generate() -> Result<Self, RandomError> {
+        Ok(Self(Zeroizing::new(format!("{:0DIGITS$}", random::below(1_000_000)?))))
+    }
+
+    /// The digits, to be sent to the phone they are for and nowhere else.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for OtpCode {
+    type Err = InvalidOtpCode;
+
+    /// Exactly six ASCII digits: a spelling that means the same code must not be a fresh guess.
+    fn from_str(typed: &str) -> Result<Self, InvalidOtpCode> {
+        if typed.len() == DIGITS && typed.bytes().all(|b| b.is_ascii_digit()) {
+            Ok(Self(Zeroizing::new(typed.to_owned())))
+        } else {
+            Err(InvalidOtpCode)
+        }
+    }
+}
+
+impl fmt::Debug for OtpCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OtpCode")
+    }
+}
+
+/// The text is not six digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be the six digits 0-9 of the code, as a string")]
+pub struct InvalidOtpCode;
+
+/// What a code is for. A code for one purpose never serves another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Making the account of this registration. Each registration has a code and a password of its own, so that nobody's
+    /// code makes an account with somebody else's password (SECURITY 2.4).
+    Activation(RegistrationId),
+    /// Setting a new password without the old one.
+    Reset,
+    /// Showing that the account's phone is its owner's.
+    VerifyPhone,
+    /// Giving this account another phone. Each account has a code of its own, so that two that want one number do not
+    /// stand in each other's way.
+    ChangePhone(UserId),
+}
+
+impl Purpose {
+    /// Its name, in keys of the table and in what is hashed.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Activation(_) => "activation",
+            Self::Reset => "reset",
+            Self::VerifyPhone => "verify-phone",
+            Self::ChangePhone(_) => "change-phone",
+        }
+    }
+}
+
+/// What a code is bound to: it is right only together with all of this.
+#[derive(Clone, Copy, Debug)]
+pub struct Binding<'a> {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Whom it was sent to.
+    pub phone: &'a Phone,
+    /// Whose it is; none when the phone was unknown, and then no code is right.
+    pub user: Option<UserId>,
+    /// Which sending.
+    pub challenge: ChallengeId,
+}
+
+/// A code as it is stored: HMAC-SHA-256 over the code and its [`Binding`], under a key that is not in the table. The
+/// table alone, a million guesses long, tells nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct OtpMac([u8; 32]);
+
+impl OtpMac {
+    /// Hashes a code.
+    pub fn new(key: &hmac::Key, binding: Binding<'_>, code: &OtpCode) -> Self {
+        let tag = hmac::sign(key, &message(binding, code));
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(tag.as_ref());
+        Self(bytes)
+    }
+
+    /// Whether this is the hash of `code`; in constant time.
+    pub fn matches(&self, key: &hmac::Key, binding: Binding<'_>, code: &OtpCode) -> bool {
+        hmac::verify(key, &message(binding, code), &self.0).is_ok()
+    }
+
+    /// A hash as we stored it.
+    pub fn from_stored(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for OtpMac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OtpMac")
+    }
+}
+
+/// Every part ends with a zero byte, which none of them contains, so that no two bindings are one message.
+fn message(binding: Binding<'_>, code: &OtpCode) -> Zeroizing<Vec<u8>> {
+    let user = binding.user.map(|id| id.to_string()).unwrap_or_default();
+    let challenge = binding.challenge.to_string();
+    let mut message = Zeroizing::new(Vec::with_capacity(160));
+    for part in ["v1", binding.purpose.as_str(), binding.phone.as_e164(), &user, &challenge, code.reveal()] {
+        message.extend_from_slice(part.as_bytes());
+        message.push(0);
+    }
+    message
+}
+
+/// One-time codes.
+#[derive(Clone, Copy, Debug)]
+pub struct OtpSettings {
+    /// `OTP_TTL_SECONDS`: how long a code lives; at most 600 s (NIST SP 800-63B section 3.1.3.2).
+    pub ttl: Duration,
+    /// `OTP_RESEND_COOLDOWN`: how soon the next code may be asked for.
+    pub resend_cooldown: Duration,
+    /// `OTP_MAX_ATTEMPTS`: how many tries a code has; at most 10 (ASVS 6.6.3).
+    pub max_attempts: u64,
+    /// `OTP_EXPOSE`: whether codes are in answers, for development.
+    pub expose: bool,
+}
+
+impl OtpSettings {
+    /// Reads `OTP_*`.
+    pub fn read(read: &mut Variables<'_>) -> Self {
+        Self {
+            ttl: Duration::from_secs(read.number("OTP_TTL_SECONDS", 300, 30..=600)),
+            resend_cooldown: Duration::from_secs(read.number("OTP_RESEND_COOLDOWN", 1, 1..=600)),
+            max_attempts: read.number("OTP_MAX_ATTEMPTS", 5, 1..=10),
+            expose: read.one_of("OTP_EXPOSE", &[("false", false), ("true", true)]).unwrap_or(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::phone::PhoneRules;
+
+    fn key(byte: u8) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32])
+    }
+
+    fn phone(typed: &str) -> Phone {
+        PhoneRules::new("EG".parse().unwrap(), None).parse(typed).unwrap()
+    }
+
+    #[test]
+    fn a_code_is_six_digits() {
+        for _ in 0..1000 {
+            let code = OtpCode::generate().unwrap();
+            assert!(code.reveal().parse::<OtpCode>().is_ok());
+        }
+    }
+
+    #[test]
+    fn only_six_ascii_digits_are_read() {
+        assert!("000000".parse::<OtpCode>().is_ok());
+        for typed in
+            ["", "12345", "1234567", " 123456", "123 456", "+12345", "１２３４５６", "١٢٣٤٥٦", "12345a", "0x1234"]
+        {
+            assert!(typed.parse::<OtpCode>().is_err(), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_right_only_with_its_key_phone_user_and_sending() {
+        let (phone, other_phone) = (phone("01012345678"), phone("01112345678"));
+        let (user, challenge) = (UserId::generate().unwrap(), ChallengeId::generate().unwrap());
+        let binding = Binding { purpose: Purpose::Reset, phone: &phone, user: Some(user), challenge };
+        let code: OtpCode = "042424".parse().unwrap();
+        let mac = OtpMac::new(&key(1), binding, &code);
+
+        assert!(mac.matches(&key(1), binding, &code));
+        assert!(!mac.matches(&key(2), binding, &code));
+        assert!(!mac.matches(&key(1), binding, &"042425".parse().unwrap()));
+        assert!(!mac.matches(&key(1), Binding { phone: &other_phone, ..binding }, &code));
+        assert!(!mac.matches(&key(1), Binding { user: None, ..binding }, &code));
+        assert!(!mac.matches(&key(1), Binding { challenge: ChallengeId::generate().unwrap(), ..binding }, &code));
+    }
+
+    #[test]
+    fn nothing_prints_a_code() {
+        let code = OtpCode::generate().unwrap();
+        assert_eq!(format!("{code:?}"), "OtpCode");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_but_never_panics(typed in any::<String>()) {
+            let read = typed.parse::<OtpCode>();
+            prop_assert_eq!(read.is_ok(), typed.chars().count() == 6 && typed.chars().all(|c| c.is_ascii_digit()));
+        }
+    }
+}

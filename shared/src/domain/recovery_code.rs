@@ -1,0 +1,182 @@
+//! Recovery codes: what a user without the authenticator signs in with, each once.
+
+use std::{fmt, str::FromStr};
+
+use base32::Alphabet;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use ring::hmac;
+use zeroize::Zeroizing;
+
+use crate::base::{
+    id::UserId,
+    random::{self, RandomError},
+};
+
+/// How many codes a user has at once.
+const COUNT: usize = 10;
+
+/// 120 bits: from 112 on, a keyed hash without salt or stretching keeps them (OWASP ASVS 5.0, 6.5.2).
+const LENGTH: usize = 15;
+
+/// How many characters are written together.
+const GROUP: usize = 4;
+
+/// A code as it is shown and typed. Never stored, never printed; wiped from memory when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RecoveryCode(Zeroizing<[u8; LENGTH]>);
+
+impl RecoveryCode {
+    /// A new one.
+    pub fn generate() -> Result<Self, RandomError> {
+        random::bytes().map(|bytes| Self(Zeroizing::new(bytes)))
+    }
+
+    /// The code, to be shown to its owner and nowhere else: 24 characters of Crockford's base 32, which has no letters
+    /// that look like digits, in groups of four.
+    pub fn reveal(&self) -> Zeroizing<String> {
+        let characters = Zeroizing::new(base32::encode(Alphabet::Crockford, &*self.0));
+        let mut groups = Zeroizing::new(String::with_capacity(characters.len() * 2));
+        for (at, character) in characters.chars().enumerate() {
+            if at > 0 && at % GROUP == 0 {
+                groups.push('-');
+            }
+            groups.push(character);
+        }
+        groups
+    }
+
+    /// The code as it is stored: HMAC-SHA-256 over its user and itself, under a key that is not in the table. So it is
+    /// right for its owner only.
+    pub fn mac(&self, key: &hmac::Key, user: UserId) -> RecoveryCodeMac {
+        RecoveryCodeMac(BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(key, &self.message(user))))
+    }
+
+    /// Whether this is the stored hash of the code, in constant time.
+    pub fn is_right(&self, key: &hmac::Key, user: UserId, stored: &str) -> bool {
+        let tag = BASE64_URL_SAFE_NO_PAD.decode(stored);
+        tag.is_ok_and(|tag| hmac::verify(key, &self.message(user), &tag).is_ok())
+    }
+
+    fn message(&self, user: UserId) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new([b"v1".as_slice(), user.as_bytes(), &*self.0].concat())
+    }
+}
+
+impl FromStr for RecoveryCode {
+    type Err = InvalidRecoveryCode;
+
+    /// In upper or lower case, with or without hyphens and spaces, `O` for `0`, and `I` or `L` for `1`: people type it off
+    /// paper. All spellings are one code, with one hash.
+    fn from_str(typed: &str) -> Result<Self, InvalidRecoveryCode> {
+        let characters: Zeroizing<String> = Zeroizing::new(typed.chars().filter(|c| !matches!(c, '-' | ' ')).collect());
+        if characters.len() != LENGTH * 8 / 5 || !characters.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(InvalidRecoveryCode);
+        }
+        let bytes = base32::decode(Alphabet::Crockford, &characters).map(Zeroizing::new).ok_or(InvalidRecoveryCode)?;
+        let bytes = <[u8; LENGTH]>::try_from(bytes.as_slice()).map_err(|_| InvalidRecoveryCode)?;
+        Ok(Self(Zeroizing::new(bytes)))
+    }
+}
+
+impl fmt::Debug for RecoveryCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecoveryCode")
+    }
+}
+
+/// The codes that a user has at once.
+#[derive(Debug)]
+pub struct RecoveryCodes(Vec<RecoveryCode>);
+
+impl RecoveryCodes {
+    /// Ten new ones.
+    pub fn generate() -> Result<Self, RandomError> {
+        (0..COUNT).map(|_| RecoveryCode::generate()).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Their hashes.
+    pub fn macs(&self, key: &hmac::Key, user: UserId) -> Vec<RecoveryCodeMac> {
+        self.0.iter().map(|code| code.mac(key, user)).collect()
+    }
+
+    /// The codes, to be shown to their owner and nowhere else.
+    pub fn reveal(&self) -> Vec<String> {
+        self.0.iter().map(|code| code.reveal().to_string()).collect()
+    }
+}
+
+/// The text cannot be a recovery code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a recovery code: 24 letters and digits, for example 9QK2-7H3M-…")]
+pub struct InvalidRecoveryCode;
+
+/// The hash of a code.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RecoveryCodeMac(String);
+
+impl RecoveryCodeMac {
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RecoveryCodeMac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecoveryCodeMac")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_code_reads_back_however_it_is_typed() {
+        let code = RecoveryCode::generate().unwrap();
+        let shown = code.reveal();
+        assert_eq!((shown.len(), shown.matches('-').count()), (29, 5));
+        for typed in [
+            shown.to_string(),
+            shown.to_lowercase(),
+            shown.replace('-', ""),
+            shown.replace('-', " "),
+            shown.replace('0', "O").replace('1', "l"),
+        ] {
+            assert!(typed.parse::<RecoveryCode>().unwrap() == code);
+        }
+        for wrong in [&shown[1..], &format!("{}A", *shown), "", "12345", &"U".repeat(24), &"é".repeat(12)] {
+            assert!(wrong.parse::<RecoveryCode>().is_err());
+        }
+    }
+
+    #[test]
+    fn a_hash_is_of_one_user_and_one_key() {
+        let key = |byte| hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32]);
+        let (code, user) = (RecoveryCode::generate().unwrap(), UserId::generate().unwrap());
+        assert!(code.mac(&key(1), user) == code.mac(&key(1), user));
+        assert!(code.mac(&key(1), user) != code.mac(&key(2), user));
+        assert!(code.mac(&key(1), user) != code.mac(&key(1), UserId::generate().unwrap()));
+        assert!(code.mac(&key(1), user) != RecoveryCode::generate().unwrap().mac(&key(1), user));
+        let stored = code.mac(&key(1), user);
+        assert!(code.is_right(&key(1), user, stored.as_str()));
+        assert!(!code.is_right(&key(2), user, stored.as_str()));
+        assert!(!code.is_right(&key(1), UserId::generate().unwrap(), stored.as_str()));
+        assert!(!RecoveryCode::generate().unwrap().is_right(&key(1), user, stored.as_str()));
+        assert!(!code.is_right(&key(1), user, "not base64!"));
+    }
+
+    #[test]
+    fn nothing_prints_a_code() {
+        assert_eq!(format!("{:?}", RecoveryCode::generate().unwrap()), "RecoveryCode");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_but_never_panics(typed in any::<String>()) {
+            let _ = typed.parse::<RecoveryCode>();
+        }
+    }
+}

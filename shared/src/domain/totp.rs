@@ -1,0 +1,244 @@
+//! The second factor: time-based one-time passwords (RFC 6238), as every authenticator app makes them: a secret of 160
+//! bits, SHA-1, six digits, 30 seconds.
+
+use std::fmt;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use ring::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
+use totp_rs::{Algorithm, Builder, Secret, Totp};
+use zeroize::Zeroizing;
+
+use crate::{
+    base::{
+        id::UserId,
+        random::{self, RandomError},
+        time::Timestamp,
+    },
+    domain::{
+        otp::{DIGITS, OtpCode},
+        phone::Phone,
+    },
+};
+
+/// How long a step is, in seconds (RFC 6238 section 5.2).
+const STEP: u64 = 30;
+
+/// How long a secret is, in bytes: as long as what it is used with (RFC 4226 section 4, R6).
+const SECRET_LENGTH: usize = 20;
+
+const VERSION: u8 = 1;
+
+/// What authenticator and account share. Never printed, and stored sealed only.
+pub struct TotpSecret(Zeroizing<[u8; SECRET_LENGTH]>);
+
+impl TotpSecret {
+    /// A new one.
+    pub fn generate() -> Result<Self, RandomError> {
+        random::bytes().map(|bytes| Self(Zeroizing::new(bytes)))
+    }
+
+    /// The step that a code is of: the one that `now` is in, or the one before, for clocks that are late and people who are
+    /// slow (RFC 6238 section 5.2); and only one after `last`, the step that was accepted last.
+    pub fn step_of(&self, code: &OtpCode, last: Option<u64>, now: Timestamp) -> Option<u64> {
+        let totp = self.totp();
+        let current = now.unix_seconds() / STEP;
+        let steps = [current, current.saturating_sub(1)];
+        // Each of the two is computed and compared, so that the time does not tell which it was.
+        let matching = steps.map(|step| totp.check(code.reveal(), step * STEP));
+        matching.into_iter().flatten().find(|step| last.is_none_or(|last| *step > last))
+    }
+
+    /// The secret as people type it into an authenticator: base 32 (RFC 4648 section 6), without padding.
+    pub fn to_base32(&self) -> Zeroizing<String> {
+        Zeroizing::new(Secret::new_stack(*self.0).to_base32())
+    }
+
+    /// The secret as authenticators read it from a QR code.
+    pub fn to_uri(&self, service: &str, phone: &Phone) -> Zeroizing<String> {
+        let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+        let (issuer, account, secret) = (encoded(service), encoded(phone.as_e164()), self.to_base32());
+        Zeroizing::new(format!(
+            "otpauth://totp/{issuer}:{account}?secret={}&issuer={issuer}&algorithm=SHA1&digits={DIGITS}&period={STEP}",
+            *secret
+        ))
+    }
+
+    /// Encrypts it for the table with AES-256-GCM, bound to its user: in another user's item it is worth nothing.
+    pub fn seal(&self, key: &LessSafeKey, user: UserId) -> Result<SealedTotpSecret, SealError> {
+        let nonce = random::bytes::<NONCE_LEN>()?;
+        let mut text = self.0.to_vec();
+        let bound = Aad::from(associated(user));
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound, &mut text)
+            .map_err(|_| SealError::Cipher)?;
+        Ok(SealedTotpSecret([&[VERSION][..], &nonce, &text].concat()))
+    }
+
+    fn totp(&self) -> Totp {
+        Builder::new()
+            .with_algorithm(Algorithm::SHA1)
+            .with_digits(6)
+            .with_step_duration(STEP)
+            .with_skew(0)
+            .with_secret(Secret::new_stack(*self.0))
+            .build_noncompliant()
+    }
+}
+
+impl fmt::Debug for TotpSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TotpSecret")
+    }
+}
+
+/// A secret as it is stored: encrypted under a key that is not in the table.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedTotpSecret(Vec<u8>);
+
+impl SealedTotpSecret {
+    /// One as we stored it.
+    pub fn from_stored(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Decrypts it.
+    pub fn open(&self, key: &LessSafeKey, user: UserId) -> Result<TotpSecret, UnreadableSecret> {
+        let (version, rest) = self.0.split_first().ok_or(UnreadableSecret)?;
+        let (nonce, text) = rest.split_first_chunk::<NONCE_LEN>().ok_or(UnreadableSecret)?;
+        if *version != VERSION {
+            return Err(UnreadableSecret);
+        }
+        let mut text = Zeroizing::new(text.to_vec());
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let secret = key.open_in_place(nonce, Aad::from(associated(user)), &mut text).map_err(|_| UnreadableSecret)?;
+        let secret = <[u8; SECRET_LENGTH]>::try_from(&*secret).map_err(|_| UnreadableSecret)?;
+        Ok(TotpSecret(Zeroizing::new(secret)))
+    }
+}
+
+impl fmt::Debug for SealedTotpSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealedTotpSecret")
+    }
+}
+
+/// What a sealed secret is bound to.
+fn associated(user: UserId) -> Vec<u8> {
+    [b"latchkey totp v1", user.as_bytes().as_slice()].concat()
+}
+
+/// A secret could not be sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// No randomness for the nonce.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// The cipher refused.
+    #[error("the secret of the second factor could not be encrypted")]
+    Cipher,
+}
+
+/// The secret of a second factor was sealed under another key, for another user, or was altered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the secret of the second factor cannot be read: was SECRET_KEY changed?")]
+pub struct UnreadableSecret;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{domain::phone::PhoneRules, tokens::keys::Secret as Keys};
+
+    /// The secret of the RFCs' test vectors.
+    fn vectors() -> TotpSecret {
+        TotpSecret(Zeroizing::new(*b"12345678901234567890"))
+    }
+
+    fn keys() -> Keys {
+        Keys::from_base64(&Keys::generate_base64().unwrap()).unwrap()
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_unix_seconds(seconds)
+    }
+
+    #[test]
+    fn the_vectors_of_rfc_6238_appendix_b_hold() {
+        // Its codes have eight digits; ours are the last six of them.
+        for (seconds, code) in [
+            (59, "94287082"),
+            (1_111_111_109, "07081804"),
+            (1_111_111_111, "14050471"),
+            (1_234_567_890, "89005924"),
+            (2_000_000_000, "69279037"),
+            (20_000_000_000, "65353130"),
+        ] {
+            let code = code[2..].parse().unwrap();
+            assert_eq!(vectors().step_of(&code, None, at(seconds)), Some(seconds / 30), "{seconds}");
+        }
+    }
+
+    #[test]
+    fn the_vectors_of_rfc_4226_appendix_d_hold() {
+        let codes =
+            ["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"];
+        for (counter, code) in (0..).zip(codes) {
+            assert_eq!(vectors().step_of(&code.parse().unwrap(), None, at(counter * 30)), Some(counter), "{counter}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_taken_in_its_step_and_the_next_and_never_again() {
+        // RFC 4226's code of counter 5: from 150 s to 179 s, and one step longer.
+        let code = "254676".parse().unwrap();
+        for (seconds, last, expected) in [
+            (149, None, None),
+            (150, None, Some(5)),
+            (179, None, Some(5)),
+            (209, None, Some(5)),
+            (210, None, None),
+            (150, Some(4), Some(5)),
+            (150, Some(5), None),
+            (180, Some(5), None),
+            (180, Some(6), None),
+        ] {
+            assert_eq!(vectors().step_of(&code, last, at(seconds)), expected, "{seconds} after {last:?}");
+        }
+    }
+
+    #[test]
+    fn a_sealed_secret_opens_with_its_key_for_its_user_and_unaltered() {
+        let (keys, user) = (keys(), UserId::generate().unwrap());
+        let sealed = vectors().seal(&keys.totp, user).unwrap();
+        assert!(*sealed.open(&keys.totp, user).unwrap().0 == *vectors().0);
+        assert!(sealed != vectors().seal(&keys.totp, user).unwrap(), "each time with another nonce");
+        assert!(!sealed.as_bytes().windows(8).any(|part| part == b"12345678"));
+
+        assert!(sealed.open(&self::keys().totp, user).is_err());
+        assert!(sealed.open(&keys.totp, UserId::generate().unwrap()).is_err());
+        for at in 0..sealed.as_bytes().len() {
+            let mut altered = sealed.as_bytes().to_vec();
+            altered[at] ^= 1;
+            assert!(SealedTotpSecret::from_stored(altered).open(&keys.totp, user).is_err(), "{at}");
+            let cut = SealedTotpSecret::from_stored(sealed.as_bytes()[..at].to_vec());
+            assert!(cut.open(&keys.totp, user).is_err(), "{at}");
+        }
+    }
+
+    #[test]
+    fn authenticators_are_told_whose_secret_it_is() {
+        let phone = PhoneRules::new("EG".parse().unwrap(), None).parse("01012345678").unwrap();
+        assert_eq!(vectors().to_base32().as_str(), "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+        let uri = "otpauth://totp/My%20Shop%3F:%2B201012345678?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\
+                   &issuer=My%20Shop%3F&algorithm=SHA1&digits=6&period=30";
+        assert_eq!(vectors().to_uri("My Shop?", &phone).as_str(), uri);
+    }
+
+    #[test]
+    fn nothing_prints_a_secret() {
+        assert_eq!(format!("{:?}", vectors()), "TotpSecret");
+    }
+}

@@ -1,0 +1,43 @@
+//! The one way to a comparison of a secret: the try is counted for the address and for what is tried, before anything is
+//! compared.
+
+use std::time::Duration;
+
+use crate::{
+    app::App,
+    error::ApiError,
+    http::context::Context,
+    store::{Attempt, Bucket, Limit, LimitReached, StoreError},
+};
+
+/// Counts a try for the caller's address and, by `attempt`, for what is tried. Returns what to compare it with; none when there
+/// is nothing to try.
+///
+/// A try from an address that is over its limit is not judged, so it is given back: it uses up no tries of the account's.
+pub async fn admit<T>(
+    app: &App,
+    ctx: &Context,
+    attempt: impl Future<Output = Result<Attempt<T>, StoreError>>,
+) -> Result<Option<T>, ApiError> {
+    match tokio::try_join!(charge_address(app, ctx), attempt)? {
+        (Ok(()), Attempt::Admitted { with, .. }) => Ok(Some(with)),
+        (Ok(()), Attempt::Nothing) => Ok(None),
+        (Ok(()), Attempt::LimitReached(reached)) => Err(reached.into()),
+        (Err(reached), Attempt::Admitted { receipt, .. }) => {
+            app.store.take_back(receipt).await?;
+            Err(reached.into())
+        }
+        (Err(reached), Attempt::Nothing | Attempt::LimitReached(_)) => Err(reached.into()),
+    }
+}
+
+/// Counts a try of a password or a code from the caller's address.
+async fn charge_address(app: &App, ctx: &Context) -> Result<Result<(), LimitReached>, StoreError> {
+    let limit = Limit {
+        bucket: Bucket::LoginAddress,
+        subject: &ctx.source.subject(),
+        allowed: app.config.limits.login_per_address,
+        window: Duration::from_mins(5),
+    };
+    app.store.charge(limit, ctx.now).await
+}

@@ -1,0 +1,56 @@
+//! What a message is charged to before it is sent.
+
+use std::time::Duration;
+
+use crate::{
+    app::App,
+    base::time::Timestamp,
+    domain::phone::Phone,
+    error::ApiError,
+    http::context::Context,
+    log::metrics::Metric,
+    store::{Bucket, Limit, LimitReached},
+};
+
+/// Who is counted when a message is sent.
+#[derive(Clone, Debug)]
+pub struct MessageSubjects {
+    pub(super) phone: String,
+    pub(super) address: String,
+    country: String,
+}
+
+impl MessageSubjects {
+    /// Whom it goes to, and who asked for it.
+    pub fn new(phone: &Phone, ctx: &Context) -> Self {
+        Self { phone: phone.as_e164().to_owned(), address: ctx.source.subject(), country: phone.country_code() }
+    }
+}
+
+impl App {
+    /// What a message to this phone is charged to, all or nothing.
+    pub fn message_budgets<'a>(&self, subjects: &'a MessageSubjects) -> [Limit<'a>; 4] {
+        let limits = self.config.limits;
+        let (hour, day) = (Duration::from_hours(1), Duration::from_hours(24));
+        [
+            (Bucket::MessagesPhone, subjects.phone.as_str(), limits.messages_per_phone, day),
+            (Bucket::MessagesAddress, &subjects.address, limits.messages_per_address, hour),
+            (Bucket::MessagesCountry, &subjects.country, limits.messages_per_country, hour),
+            (Bucket::MessagesTotal, "all", limits.messages_total, hour),
+        ]
+        .map(|(bucket, subject, allowed, window)| Limit { bucket, subject, allowed, window })
+    }
+
+    /// The answer when one of them is used up. The breakers, which are about many people, are counted for the alarm.
+    pub fn message_limit_reached(&self, reached: LimitReached, now: Timestamp) -> ApiError {
+        self.count_if_shared(reached.bucket, now);
+        reached.into()
+    }
+
+    /// Counts that a budget is used up that all share, for the alarm.
+    pub(super) fn count_if_shared(&self, bucket: Bucket, now: Timestamp) {
+        if bucket.is_shared() {
+            self.metrics.count(Metric::MessagesBudgetReached, bucket.as_str(), now);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Registrations that wait for a code (`REQUIRE_ACTIVATION`). No account exists before the code, so a stranger who
+//! registers somebody else's phone gets nothing of it, not even in the way (SECURITY decision 6).
+
+use std::fmt;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use ring::hmac;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    app::App,
+    base::{
+        id::{RegistrationId, UserId},
+        random::RandomError,
+    },
+    domain::{otp::Purpose, password::PasswordHash, phone::Phone},
+    error::ApiError,
+    flows::codes::{DrawnCode, IssuedCode},
+    http::context::Context,
+    messages::Notice,
+    store::{ActivationIssue, CodeIssue, Limit},
+};
+
+const VERSION: u8 = 1;
+/// The length of an HMAC-SHA-256.
+const SEAL_LENGTH: usize = 32;
+
+/// The new account.
+#[derive(Serialize, ToSchema)]
+pub struct RegisterResponse {
+    /// The account's identifier.
+    #[schema(value_type = String, example = "5c0c7a0e-6a55-4c40-9e44-0f7a7d3c8a3b")]
+    pub id: UserId,
+    /// The phone, in E.164.
+    #[schema(example = "+201012345678")]
+    pub phone: String,
+}
+
+/// A registration that waits for its code: which, and of which phone. Clients know it as `activation_id`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PendingRegistration {
+    id: RegistrationId,
+    /// The phone that the account is to have.
+    pub phone: Phone,
+}
+
+impl PendingRegistration {
+    /// A new one.
+    pub fn of(phone: Phone) -> Result<Self, RandomError> {
+        Ok(Self { id: RegistrationId::generate()?, phone })
+    }
+
+    /// Reads an `activation_id` that we sealed; everything else is refused before anything is looked up. One registration
+    /// has one spelling.
+    pub fn open(key: &hmac::Key, text: &str) -> Result<Self, NotARegistration> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NotARegistration)?;
+        let (seal, public) = bytes.split_first_chunk::<SEAL_LENGTH>().ok_or(NotARegistration)?;
+        hmac::verify(key, public, seal).map_err(|_| NotARegistration)?;
+
+        let (version, rest) = public.split_first().ok_or(NotARegistration)?;
+        let (id, phone) = rest.split_first_chunk::<16>().ok_or(NotARegistration)?;
+        let phone = str::from_utf8(phone).ok().and_then(|e164| Phone::from_stored(e164).ok());
+        match (*version, phone) {
+            (VERSION, Some(phone)) => Ok(Self { id: RegistrationId::from_bytes(*id), phone }),
+            _ => Err(NotARegistration),
+        }
+    }
+
+    /// Its `activation_id`: a seal that our key alone can make, the identifier, and the phone, in base64url.
+    pub fn seal(&self, key: &hmac::Key) -> String {
+        let public = [&[VERSION][..], self.id.as_bytes(), self.phone.as_e164().as_bytes()].concat();
+        BASE64_URL_SAFE_NO_PAD.encode([hmac::sign(key, &public).as_ref(), &public].concat())
+    }
+
+    /// What its codes are for.
+    pub fn purpose(&self) -> Purpose {
+        Purpose::Activation(self.id)
+    }
+
+    /// Sends the phone a code for this registration; or tells its owner that there is an account, if there is. Both are one
+    /// message after the same calls, and fail alike, so that the answer tells nobody which it was.
+    ///
+    /// The first code comes with the hash of the password, which waits with the registration. `limits` are charged
+    /// besides the budgets of messages. None when the registration does not wait any more.
+    pub async fn send_code(
+        &self,
+        app: &App,
+        ctx: &Context,
+        first: Option<&PasswordHash>,
+        limits: &[Limit<'_>],
+    ) -> Result<Option<IssuedCode>, ApiError> {
+        let has_account = app.store.has_account(&self.phone).await?;
+        let user = UserId::generate()?;
+        // For a phone that has an account the code is bound to nobody: it is never right.
+        let code = DrawnCode::draw(app, ctx, self.purpose(), &self.phone, (!has_account).then_some(user)).await?;
+        let charged = [limits, &code.budgets()].concat();
+        match app.store.issue_activation(code.new_code(), user, first, &charged).await? {
+            ActivationIssue::Code(CodeIssue::Issued) => {}
+            ActivationIssue::Code(CodeIssue::LimitReached(reached)) => {
+                return Err(app.message_limit_reached(reached, ctx.now));
+            }
+            ActivationIssue::NotWaiting => return Ok(None),
+        }
+        Ok(Some(if has_account { code.send_instead(Notice::AlreadyRegistered).await } else { code.send(None).await }))
+    }
+}
+
+impl fmt::Debug for PendingRegistration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PendingRegistration({})", self.id)
+    }
+}
+
+/// The text is not an `activation_id` that we made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a registration of ours")]
+pub struct NotARegistration;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::phone::PhoneRules;
+
+    fn key(byte: u8) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32])
+    }
+
+    fn registration() -> PendingRegistration {
+        let phone = PhoneRules::new("EG".parse().unwrap(), None).parse("01012345678").unwrap();
+        PendingRegistration { id: RegistrationId::from_bytes([1; 16]), phone }
+    }
+
+    #[test]
+    fn an_activation_id_reads_back_with_its_key_alone() {
+        let text = registration().seal(&key(1));
+        assert_eq!(PendingRegistration::open(&key(1), &text), Ok(registration()));
+        assert_eq!(PendingRegistration::open(&key(2), &text), Err(NotARegistration));
+        for other in [format!("{text}="), format!("{text}A"), text.to_lowercase(), format!(" {text}"), String::new()] {
+            assert_eq!(PendingRegistration::open(&key(1), &other), Err(NotARegistration));
+        }
+    }
+
+    #[test]
+    fn nothing_prints_the_phone() {
+        assert_eq!(format!("{:?}", registration()), "PendingRegistration(01010101-0101-0101-0101-010101010101)");
+    }
+
+    proptest! {
+        #[test]
+        fn an_activation_id_with_any_byte_changed_is_none(at in 0_usize..62, with in 1_u8..) {
+            let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(registration().seal(&key(1))).unwrap();
+            prop_assert_eq!(bytes.len(), 62);
+            bytes[at] ^= with;
+            prop_assert!(PendingRegistration::open(&key(1), &BASE64_URL_SAFE_NO_PAD.encode(bytes)).is_err());
+        }
+
+        #[test]
+        fn any_text_is_refused_and_never_panics(text in any::<String>()) {
+            prop_assert!(PendingRegistration::open(&key(1), &text).is_err());
+        }
+    }
+}

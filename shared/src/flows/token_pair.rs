@@ -1,0 +1,112 @@
+//! The pair of tokens that a login and a refresh hand out.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    app::App,
+    base::id::{SessionId, UserId},
+    error::ApiError,
+    http::context::Context,
+    store::{NewSession, TokenSession},
+    tokens::{
+        access::{AccessToken, Grant},
+        keys::{Secret, SigningKey},
+        refresh::{RefreshToken, SessionSalt},
+    },
+};
+
+/// What tokens are made with.
+#[derive(Clone, Debug)]
+pub struct TokenKeys {
+    /// Signs access tokens.
+    pub signing: SigningKey,
+    /// Authenticates refresh tokens.
+    pub secret: Arc<Secret>,
+}
+
+impl TokenKeys {
+    /// Asked for before anything else is done: without them there could be no answer.
+    pub async fn of(app: &App, ctx: &Context) -> Result<Self, ApiError> {
+        let (signing, secret) = tokio::try_join!(app.keyring.signing_key(ctx.now), app.keyring.secret(ctx.now))?;
+        Ok(Self { signing, secret })
+    }
+}
+
+/// The tokens of a session.
+#[derive(Serialize, ToSchema)]
+pub struct TokenResponse {
+    /// Goes into `Authorization: Bearer …`.
+    #[schema(example = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiIsImtpZCI6I…")]
+    access_token: String,
+    /// Always `bearer`.
+    #[schema(example = "bearer")]
+    token_type: &'static str,
+    /// How long the access token lives, in seconds.
+    #[schema(example = 900)]
+    expires_in: u64,
+    /// Goes to `POST /auth/refresh`, once, when the access token has expired. Keep it as safe as a password.
+    #[schema(example = "AVwMeg5qVUxAnkQPen08ijs…")]
+    refresh_token: String,
+}
+
+/// A session that is about to be started, and its tokens. Made first: a session that nobody can be told of must not be
+/// started.
+pub fn new_session(
+    app: &App,
+    ctx: &Context,
+    keys: &TokenKeys,
+    user: UserId,
+    epoch: u64,
+    second_factor: bool,
+) -> Result<(NewSession, TokenResponse), ApiError> {
+    let session = NewSession {
+        user,
+        id: SessionId::generate()?,
+        salt: SessionSalt::generate()?,
+        epoch,
+        device: ctx.user_agent.clone(),
+        address: ctx.source.to_string(),
+        second_factor,
+        now: ctx.now,
+        lifetime: app.config.tokens.session_ttl,
+    };
+    let tokens = TokenSession {
+        user,
+        id: session.id,
+        generation: 0,
+        salt: session.salt,
+        epoch,
+        authenticated_at: ctx.now,
+        second_factor,
+    };
+    let answer = TokenResponse::issue(app, ctx, keys, &tokens)?;
+    Ok((session, answer))
+}
+
+impl TokenResponse {
+    /// Signs the access token and makes the refresh token.
+    pub fn issue(app: &App, ctx: &Context, keys: &TokenKeys, session: &TokenSession) -> Result<Self, ApiError> {
+        let settings = &app.config.tokens;
+        let grant = Grant {
+            issuer: app.issuer(&ctx.origin),
+            audience: &settings.audience,
+            user: session.user,
+            session: session.id,
+            epoch: session.epoch,
+            authenticated_at: session.authenticated_at,
+            second_factor: session.second_factor,
+            lifetime: settings.access_ttl,
+        };
+        let key = &keys.secret.refresh_token;
+        let refresh_token = RefreshToken::new(key, session.user, session.id, session.generation, &session.salt);
+        Ok(Self {
+            access_token: AccessToken::issue(&keys.signing, grant, ctx.now)?.reveal().to_owned(),
+            token_type: "bearer",
+            expires_in: settings.access_ttl.as_secs(),
+            refresh_token: refresh_token.reveal(key),
+        })
+    }
+}

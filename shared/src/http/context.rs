@@ -1,0 +1,77 @@
+//! What is read once per request and then handed on: the time, who asks, and from where.
+
+use std::{fmt, net::IpAddr};
+
+use crate::{base::time::Timestamp, log::audit::Audit, messages::Language};
+
+/// A request's circumstances.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// When the request came in; frozen, so that retries of one operation repeat the same bytes (SECURITY 2.1, rule 2).
+    pub now: Timestamp,
+    /// API Gateway's identifier of the request.
+    pub request_id: String,
+    /// Where it came from, as API Gateway saw it; no header changes it.
+    pub source: SourceAddress,
+    /// The client's `User-Agent`, for the list of sessions.
+    pub user_agent: Option<String>,
+    /// The language that the client likes best, of those that messages are written in.
+    pub language: Option<Language>,
+    /// The address of the API that the request was sent to, without a trailing slash: the issuer, unless configured.
+    pub origin: String,
+    /// What is found out for the request's audit event.
+    pub audit: Audit,
+}
+
+/// The network address that a request came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceAddress(Option<IpAddr>);
+
+impl SourceAddress {
+    /// Reads API Gateway's `sourceIp`. What cannot be read is one common address: it shares its limits with all others
+    /// like it rather than having none.
+    pub fn parse(text: &str) -> Self {
+        Self(text.parse().ok().map(|address: IpAddr| address.to_canonical()))
+    }
+
+    /// Whom limits per address count: an IPv4 address, or an IPv6 network of 64 bits, which is what one customer has.
+    pub fn subject(&self) -> String {
+        match self.0 {
+            None => "unknown".to_owned(),
+            Some(IpAddr::V4(address)) => address.to_string(),
+            Some(IpAddr::V6(address)) => {
+                let [a, b, c, d, ..] = address.segments();
+                format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+            }
+        }
+    }
+}
+
+impl fmt::Display for SourceAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("unknown"),
+            Some(address) => address.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, subject: &str) {
+        assert_eq!(SourceAddress::parse(text).subject(), subject, "{text}");
+    }
+
+    #[test]
+    fn limits_count_ipv4_addresses_and_ipv6_networks() {
+        check("203.0.113.9", "203.0.113.9");
+        check("::ffff:203.0.113.9", "203.0.113.9");
+        check("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64");
+        check("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64");
+        check("2001:db8:1:3::1", "2001:db8:1:3::/64");
+        check("garbage", "unknown");
+        check("", "unknown");
+    }
+}

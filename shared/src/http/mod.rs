@@ -1,0 +1,14 @@
+//! The edge between API Gateway's JSON and the domain: requests in, responses out, and how both are described.
+
+pub mod context;
+mod fields;
+pub mod openapi;
+pub mod problem;
+mod request;
+mod response;
+
+pub use http::{StatusCode, header};
+
+pub use fields::{Fields, FromFields};
+pub use request::{MAX_BODY, Request, bearer_token};
+pub use response::Response;

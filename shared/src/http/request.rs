@@ -1,0 +1,261 @@
+//! A request, as handlers see it.
+
+use std::{collections::HashMap, fmt, net::IpAddr};
+
+use http::{HeaderMap, HeaderName, Method, header, uri::Authority};
+use lambda_http::{Body, RequestExt, request::RequestContext};
+use serde::{
+    Deserialize,
+    de::{self, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::{Map, Value};
+
+use super::{
+    context::{Context, SourceAddress},
+    fields::{Fields, FromFields},
+};
+use crate::{
+    base::time::Timestamp,
+    config::Config,
+    error::{ApiError, TokenProblem},
+    log::audit::Audit,
+    messages::Language,
+};
+
+/// The largest body that is read, in bytes.
+pub const MAX_BODY: usize = 16 * 1024;
+
+/// A request, as far as handlers look at one. Has no `Debug`: it carries passwords and tokens.
+pub struct Request {
+    method: Method,
+    headers: HeaderMap,
+    path: String,
+    path_parameters: HashMap<String, String>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    /// Takes a request as `lambda_http` read it from API Gateway's event, and its circumstances.
+    pub fn from_lambda(request: lambda_http::Request, now: Timestamp) -> (Self, Context) {
+        let path_parameters =
+            request.path_parameters().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let path = request.raw_http_path().to_owned();
+        let (request_id, source, domain) = match request.request_context_ref() {
+            Some(RequestContext::ApiGatewayV2(context)) => (
+                context.request_id.clone().unwrap_or_default(),
+                context.http.source_ip.clone().unwrap_or_default(),
+                context.domain_name.clone().unwrap_or_default(),
+            ),
+            _ => Default::default(),
+        };
+        let (parts, body) = request.into_parts();
+        let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let language = parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let context = Context {
+            now,
+            request_id,
+            source: SourceAddress::parse(&source),
+            user_agent,
+            language: language.and_then(Language::preferred),
+            origin: origin(&domain),
+            audit: Audit::default(),
+        };
+        let body = match body {
+            Body::Text(text) => text.into_bytes(),
+            Body::Binary(bytes) => bytes,
+            _ => Vec::new(),
+        };
+        (Self { method: parts.method, headers: parts.headers, path, path_parameters, body }, context)
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The path, without the query.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// A parameter of the route's path, such as `id` in `/auth/sessions/{id}`.
+    pub fn path_parameter(&self, name: &str) -> Option<&str> {
+        self.path_parameters.get(name).map(String::as_str)
+    }
+
+    /// A header's value, when it is text.
+    pub fn header(&self, name: HeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The bearer token (RFC 6750 section 2.1); the scheme in any case. Tokens anywhere else are not looked for.
+    pub fn bearer_token(&self) -> Result<&str, ApiError> {
+        bearer_token(self.header(header::AUTHORIZATION))
+    }
+
+    /// Reads the body into a type that is valid when it exists.
+    pub fn read<T: FromFields>(&self, config: &Config) -> Result<T, ApiError> {
+        Fields::new(self.json_object()?, config).read().map_err(ApiError::InvalidRequest)
+    }
+
+    fn json_object(&self) -> Result<Map<String, Value>, ApiError> {
+        if self.body.len() > MAX_BODY {
+            return Err(ApiError::BodyTooLarge);
+        }
+        let content_type = self.header(header::CONTENT_TYPE).unwrap_or_default();
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        // A body that is packed would only look broken.
+        let is_packed = self.headers.contains_key(header::CONTENT_ENCODING);
+        if is_packed || !media_type.eq_ignore_ascii_case("application/json") {
+            return Err(ApiError::UnsupportedMediaType);
+        }
+        // What serde_json says of a value may repeat it; only where it stopped is told.
+        let malformed = |error: serde_json::Error| {
+            ApiError::MalformedRequest(match error.classify() {
+                serde_json::error::Category::Data => "no member may occur twice".to_owned(),
+                _ if self.body.trim_ascii().is_empty() => "the body is empty".to_owned(),
+                _ => format!("it cannot be read from line {} column {} on", error.line(), error.column()),
+            })
+        };
+        if self.body.trim_ascii_start().first() == Some(&b'{') {
+            let UniqueMembers(members) = serde_json::from_slice(&self.body).map_err(malformed)?;
+            Ok(members)
+        } else {
+            serde_json::from_slice::<IgnoredAny>(&self.body).map_err(malformed)?;
+            Err(ApiError::invalid_field("", &"must be a JSON object"))
+        }
+    }
+}
+
+/// The bearer token in the value of an `Authorization` header.
+pub fn bearer_token(authorization: Option<&str>) -> Result<&str, ApiError> {
+    match authorization.and_then(|value| value.split_once(' ')) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim_matches(' ')),
+        _ => Err(ApiError::InvalidToken(TokenProblem::Missing)),
+    }
+}
+
+/// The address of an API by its domain name. API Gateway serves HTTPS only, and has a name; what has a bare address
+/// instead, or is this machine, is the dev server or SAM's, which serve HTTP.
+fn origin(domain: &str) -> String {
+    let host = domain.parse::<Authority>().map(|authority| authority.host().to_owned()).unwrap_or_default();
+    let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let scheme = if is_address || host == "localhost" { "http" } else { "https" };
+    format!("{scheme}://{domain}")
+}
+
+/// A JSON object no member of which occurs twice: which of two counts would be a guess.
+struct UniqueMembers(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for UniqueMembers {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = UniqueMembers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<UniqueMembers, A::Error> {
+                let mut members = Map::new();
+                while let Some((name, value)) = access.next_entry::<String, Value>()? {
+                    if members.insert(name, value).is_some() {
+                        return Err(de::Error::custom("a member occurs twice"));
+                    }
+                }
+                Ok(UniqueMembers(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn request(content_type: &str, body: &[u8]) -> Request {
+        let headers = [(header::CONTENT_TYPE, content_type.parse().unwrap())].into_iter().collect();
+        Request {
+            method: Method::POST,
+            headers,
+            path: "/".to_owned(),
+            path_parameters: HashMap::new(),
+            body: body.to_vec(),
+        }
+    }
+
+    fn check(body: &[u8], expected: Result<(), &str>) {
+        let read = request("application/json", body).json_object();
+        assert_eq!(read.map(|_| ()).map_err(|error| error.code()), expected, "{}", String::from_utf8_lossy(body));
+    }
+
+    #[test]
+    fn only_one_json_object_of_bounded_size_is_read() {
+        check(br#"{"a": 1}"#, Ok(()));
+        check(b"", Err("malformed-request"));
+        check(b" \n", Err("malformed-request"));
+        check(b"{", Err("malformed-request"));
+        check(b"{} {}", Err("malformed-request"));
+        check(br#"{"a": 1, "a": 2}"#, Err("malformed-request"));
+        check(b"\xff\xfe", Err("malformed-request"));
+        check(br#"{"a": "\xff"}"#, Err("malformed-request"));
+        check("[".repeat(5000).as_bytes(), Err("malformed-request"));
+        check(format!("{{\"a\": {}", "[".repeat(5000)).as_bytes(), Err("malformed-request"));
+        check(b"[]", Err("invalid-request"));
+        check(b"\"text\"", Err("invalid-request"));
+        check(b"null", Err("invalid-request"));
+        check(" ".repeat(MAX_BODY + 1).as_bytes(), Err("body-too-large"));
+    }
+
+    #[test]
+    fn only_json_is_read_with_whatever_parameters() {
+        for (content_type, expected) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/jsonp", false),
+            ("text/plain", false),
+            ("application/x-www-form-urlencoded", false),
+        ] {
+            assert_eq!(request(content_type, b"{}").json_object().is_ok(), expected, "{content_type}");
+        }
+    }
+
+    #[test]
+    fn the_bearer_scheme_is_read_in_any_case_and_nothing_else_is() {
+        let with = |value: &str| {
+            let mut request = request("application/json", b"");
+            request.headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+            request.bearer_token().ok().map(str::to_owned)
+        };
+        assert_eq!(with("Bearer abc").as_deref(), Some("abc"));
+        assert_eq!(with("bEARER abc").as_deref(), Some("abc"));
+        assert_eq!(with("abc"), None);
+        assert_eq!(with("Basic abc"), None);
+    }
+
+    #[test]
+    fn an_api_is_on_https_unless_it_is_on_this_machine() {
+        assert_eq!(
+            origin("abc.execute-api.eu-west-1.amazonaws.com"),
+            "https://abc.execute-api.eu-west-1.amazonaws.com"
+        );
+        assert_eq!(origin("127.0.0.1:8000"), "http://127.0.0.1:8000");
+        assert_eq!(origin("localhost"), "http://localhost");
+        assert_eq!(origin("[::1]:8000"), "http://[::1]:8000");
+        assert_eq!(origin("192.168.0.7:8000"), "http://192.168.0.7:8000");
+        assert_eq!(origin("localhost.example.com"), "https://localhost.example.com");
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_read_or_refused_but_never_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = request("application/json", &body).json_object();
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The ways out for messages: SMS by several providers. The outside world is an enum, not a mocked trait.
+
+mod post;
+mod sns;
+mod twilio;
+mod vonage;
+mod webhook;
+
+use serde::de::DeserializeOwned;
+
+use self::post::HttpsPoster;
+use super::{
+    message::{Delivery, Message},
+    outbox::{Outbox, SentMessage},
+    settings::{Provider, SmsSettings},
+};
+use crate::{base::fault::Source, keyring::Keyring};
+
+/// A way out for messages.
+#[derive(Clone, Debug)]
+pub enum Channel {
+    /// Into the log.
+    Log,
+    /// Nowhere: the messages are kept in memory, for the dev server's `/dev/messages` and the tests.
+    Outbox(Outbox),
+    /// SMS by Amazon SNS.
+    Sns(Box<aws_sdk_sns::Client>),
+    /// SMS by Twilio, with credentials from Secrets Manager.
+    Twilio(HttpsPoster),
+    /// SMS by Vonage, with credentials from Secrets Manager.
+    Vonage(HttpsPoster),
+    /// SMS by the operator's signed webhook, whose key is in Secrets Manager.
+    Webhook(HttpsPoster),
+}
+
+impl Channel {
+    /// Returns the channel that the settings ask for. An outbox, where there is one, takes what would only be logged.
+    pub fn new(settings: &SmsSettings, sns: aws_sdk_sns::Client, outbox: Option<Outbox>) -> Result<Self, Source> {
+        Ok(match settings.provider {
+            Provider::Log => outbox.map_or(Self::Log, Self::Outbox),
+            Provider::Sns => Self::Sns(Box::new(sns)),
+            Provider::Twilio => Self::Twilio(HttpsPoster::new()?),
+            Provider::Vonage => Self::Vonage(HttpsPoster::new()?),
+            Provider::Http => Self::Webhook(HttpsPoster::new()?),
+        })
+    }
+
+    /// Sends one message.
+    pub async fn send(&self, settings: &SmsSettings, keyring: &Keyring, message: &Message) -> Delivery {
+        let text = settings.text.write(&message.content, message.language);
+        self.send_sms(settings, keyring, message, &text).await.unwrap_or_else(Delivery::NotSent)
+    }
+
+    /// Sends a message as an SMS with this text. The error says why no provider was asked.
+    async fn send_sms(
+        &self,
+        settings: &SmsSettings,
+        keyring: &Keyring,
+        message: &Message,
+        text: &str,
+    ) -> Result<Delivery, String> {
+        let to = message.to.as_e164();
+        let (sender, api) = (settings.senders.of(&message.to), settings.api_url.as_deref());
+        let some_sender = || sender.ok_or("SMS_SENDER_ID names no sender for the country");
+        Ok(match self {
+            // The one place where a code may reach a log, and what `SMS_PROVIDER=log` is for.
+            Self::Log => {
+                tracing::info!(to, text, "SMS not sent, only logged");
+                Delivery::Sent
+            }
+            Self::Outbox(outbox) => {
+                let (to, about, at) = (message.to.clone(), message.content.name(), message.at);
+                outbox.push(SentMessage { to, about, text: text.to_owned(), at });
+                Delivery::Sent
+            }
+            Self::Sns(client) => sns::send(client, sender, settings.max_price.as_deref(), to, text).await,
+            Self::Twilio(poster) => {
+                let credentials = credentials(keyring, message).await?;
+                twilio::send(poster, api, &credentials, some_sender()?, to, text).await
+            }
+            Self::Vonage(poster) => {
+                let credentials = credentials(keyring, message).await?;
+                vonage::send(poster, api, &credentials, some_sender()?, to, text).await
+            }
+            Self::Webhook(poster) => {
+                let credentials = credentials(keyring, message).await?;
+                let url = api.ok_or("SMS_API_URL is not set")?;
+                webhook::send(poster, url, &credentials, sender, message, text).await
+            }
+        })
+    }
+}
+
+async fn credentials<T: DeserializeOwned>(keyring: &Keyring, message: &Message) -> Result<T, String> {
+    let stored = keyring.sms_credentials(message.at).await;
+    read(&stored.map_err(|error| format!("the provider's credentials cannot be read: {error}"))?)
+}
+
+/// Checks that the credentials that a secret holds are those of this provider. The error does not repeat them.
+pub fn check_credentials(provider: Provider, credentials: &str) -> Result<(), String> {
+    match provider {
+        Provider::Log | Provider::Sns => Ok(()),
+        Provider::Twilio => read::<twilio::Credentials>(credentials).map(|_| ()),
+        Provider::Vonage => read::<vonage::Credentials>(credentials).map(|_| ()),
+        Provider::Http => read::<webhook::Credentials>(credentials).map(|_| ()),
+    }
+}
+
+/// Reads credentials. Serde's own error may repeat a value, so it is not passed on.
+fn read<T: DeserializeOwned>(credentials: &str) -> Result<T, String> {
+    serde_json::from_str(credentials)
+        .map_err(|_| "the secret of SMS_CREDENTIALS_ARN is not as docs/sms.md describes it".to_owned())
+}

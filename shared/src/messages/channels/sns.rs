@@ -1,0 +1,63 @@
+//! Amazon SNS: `Publish` to a phone number.
+
+use aws_sdk_sns::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::publish::PublishError,
+    types::MessageAttributeValue,
+};
+
+use super::post::{hand_over, never_arrived};
+use crate::messages::message::Delivery;
+
+pub(super) async fn send(
+    client: &Client,
+    sender: Option<&str>,
+    max_price: Option<&str>,
+    to: &str,
+    text: &str,
+) -> Delivery {
+    let attributes = [
+        ("AWS.SNS.SMS.SMSType", "String", Some("Transactional")),
+        // A number that the account has, long or short; or a name.
+        ("AWS.MM.SMS.OriginationNumber", "String", sender.filter(|sender| is_number(sender))),
+        ("AWS.SNS.SMS.SenderID", "String", sender.filter(|sender| !is_number(sender))),
+        ("AWS.SNS.SMS.MaxPrice", "Number", max_price),
+    ];
+    let mut call = client.publish().phone_number(to).message(text);
+    for (name, data_type, value) in attributes {
+        let Some(value) = value else { continue };
+        match MessageAttributeValue::builder().data_type(data_type).string_value(value).build() {
+            Ok(value) => call = call.message_attributes(name, value),
+            Err(error) => return Delivery::NotSent(error.to_string()),
+        }
+    }
+    hand_over(|| async { call.clone().send().await.map_or_else(|error| judge(&error), |_| Delivery::Sent) }).await
+}
+
+/// Names have a letter in them.
+fn is_number(sender: &str) -> bool {
+    sender.bytes().all(|b| b.is_ascii_digit() || b == b'+')
+}
+
+/// By the error's code; its message may repeat the number.
+fn judge(error: &SdkError<PublishError>) -> Delivery {
+    match error {
+        SdkError::ServiceError(_) => {
+            // Not SNS's own answer: a gateway's before it, say.
+            let Some(code) = error.code() else { return Delivery::Unknown };
+            let about_the_number = error.message().is_some_and(|message| message.contains("PhoneNumber"));
+            match code {
+                "InvalidParameter" | "InvalidParameterValue" if about_the_number => Delivery::Refused(code.to_owned()),
+                "OptedOut" => Delivery::Refused(code.to_owned()),
+                _ => Delivery::NotSent(code.to_owned()),
+            }
+        }
+        SdkError::ConstructionFailure(_) => Delivery::NotSent("the call cannot be made".to_owned()),
+        SdkError::DispatchFailure(failure) if failure.as_connector_error().is_some_and(never_arrived) => {
+            Delivery::NotSent("it cannot be reached".to_owned())
+        }
+        // A connection that broke, or an answer that cannot be read: it may have been sent.
+        _ => Delivery::Unknown,
+    }
+}

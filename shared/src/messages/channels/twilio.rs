@@ -1,0 +1,75 @@
+//! Twilio's Messages API: `POST /2010-04-01/Accounts/{AccountSid}/Messages.json`.
+
+use form_urlencoded::Serializer;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::post::{Answer, HttpsPoster, Post, basic};
+use crate::messages::{message::Delivery, senders::is_messaging_service};
+
+/// Where it is, unless `SMS_API_URL` says otherwise.
+const API: &str = "https://api.twilio.com";
+
+/// Errors that are about the number: no such number, none that gets SMS, a region that the account may not send to, or a
+/// person who has said STOP. What else is wrong is ours to mend, whatever the number.
+const REFUSED: [u32; 13] = [21211, 21214, 21217, 21219, 21265, 21266, 21408, 21610, 21612, 21614, 21635, 30003, 30006];
+
+/// What the secret holds: the account's token, or better an API key's.
+#[derive(Deserialize)]
+pub(super) struct Credentials {
+    account_sid: String,
+    auth_token: Option<Zeroizing<String>>,
+    api_key: Option<String>,
+    api_key_secret: Option<Zeroizing<String>>,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    code: u32,
+}
+
+pub(super) async fn send(
+    poster: &HttpsPoster,
+    api: Option<&str>,
+    credentials: &Credentials,
+    sender: &str,
+    to: &str,
+    text: &str,
+) -> Delivery {
+    let Credentials { account_sid, auth_token, api_key, api_key_secret } = credentials;
+    let (user, password) = match (api_key, api_key_secret, auth_token) {
+        (Some(key), Some(secret), _) => (key, secret),
+        (_, _, Some(token)) => (account_sid, token),
+        _ => return Delivery::NotSent("its credentials are incomplete".into()),
+    };
+    let url = format!("{}/2010-04-01/Accounts/{account_sid}/Messages.json", api.unwrap_or(API));
+    // A messaging service picks the sender itself.
+    let from = if is_messaging_service(sender) { "MessagingServiceSid" } else { "From" };
+    let body = Serializer::new(String::new())
+        .append_pair("To", to)
+        .append_pair(from, sender)
+        .append_pair("Body", text)
+        .finish();
+    let post = Post {
+        url: &url,
+        headers: vec![
+            ("authorization", basic(user, password)),
+            ("content-type", Zeroizing::new("application/x-www-form-urlencoded".to_owned())),
+        ],
+        body: &body,
+    };
+    poster.deliver(&post, judge).await
+}
+
+fn judge(answer: &Answer) -> Delivery {
+    if (200..300).contains(&answer.status) {
+        return Delivery::Sent;
+    }
+    // Its message repeats the number; its code does not.
+    let code = serde_json::from_slice::<Problem>(&answer.body).map(|problem| problem.code).ok();
+    match code {
+        Some(code) if REFUSED.contains(&code) => Delivery::Refused(format!("error {code}")),
+        Some(code) => Delivery::NotSent(format!("status {}, error {code}", answer.status)),
+        None => Delivery::NotSent(format!("status {}", answer.status)),
+    }
+}

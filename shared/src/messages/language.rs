@@ -1,0 +1,115 @@
+//! The languages that messages are written in. Their sentences are in `languages/`, one file per language.
+
+use std::fmt;
+
+mod catalogues {
+    include!(concat!(env!("OUT_DIR"), "/catalogues.rs"));
+}
+
+use super::content::Notice;
+use crate::domain::otp::Purpose;
+use catalogues::{CATALOGUES, Catalogue};
+
+/// A language of the catalogue.
+#[derive(Clone, Copy)]
+pub struct Language(&'static Catalogue);
+
+impl Language {
+    /// The language that a service writes in unless `SMS_LANGUAGE` names another one.
+    pub const ENGLISH: Self = Self(&catalogues::EN);
+
+    /// Returns every language.
+    pub fn all() -> impl Iterator<Item = Self> {
+        CATALOGUES.iter().copied().map(Self)
+    }
+
+    /// Returns the language with this ISO 639-1 code.
+    pub fn find(code: &str) -> Option<Self> {
+        Self::all().find(|language| language.code() == code)
+    }
+
+    /// Returns its ISO 639-1 code.
+    pub fn code(self) -> &'static str {
+        self.0.code
+    }
+
+    /// The one that an `Accept-Language` header likes best (RFC 9110 section 12.5.4), by its primary language; none when
+    /// it names none of the catalogue.
+    pub fn preferred(header: &str) -> Option<Self> {
+        let ranges = header.split(',').filter_map(|range| {
+            let (tag, parameters) = range.split_once(';').unwrap_or((range, ""));
+            let primary = tag.trim().split('-').next().unwrap_or_default().to_ascii_lowercase();
+            let language = Self::find(&primary)?;
+            let weight = parameters.trim().strip_prefix("q=").map_or(Some(1.0), |weight| weight.trim().parse().ok());
+            weight.filter(|weight: &f32| *weight > 0.0).map(|weight| (language, weight))
+        });
+        // Of equals the first.
+        ranges
+            .fold(None, |best: Option<(Self, f32)>, range| match best {
+                Some(best) if best.1 >= range.1 => Some(best),
+                _ => Some(range),
+            })
+            .map(|(language, _)| language)
+    }
+
+    /// Returns the sentence that carries a code for this purpose; `{service}` and `{code}` are still to be filled in.
+    pub(super) fn code_sentence(self, purpose: Purpose) -> &'static str {
+        match purpose {
+            Purpose::Activation(_) => self.0.activation,
+            Purpose::Reset => self.0.reset,
+            Purpose::VerifyPhone => self.0.verify_phone,
+            Purpose::ChangePhone(_) => self.0.change_phone,
+        }
+    }
+
+    /// Returns the sentence of a notice; `{service}` is still to be filled in.
+    pub(super) fn notice_sentence(self, notice: Notice) -> &'static str {
+        match notice {
+            Notice::AlreadyRegistered => self.0.already_registered,
+            Notice::PhoneChanged => self.0.phone_changed,
+            Notice::PasswordChanged => self.0.password_changed,
+            Notice::SecondFactorOn => self.0.second_factor_on,
+            Notice::SecondFactorOff => self.0.second_factor_off,
+            Notice::RecoveryCodesReplaced => self.0.recovery_codes_replaced,
+            Notice::RecoveryCodeUsed => self.0.recovery_code_used,
+        }
+    }
+}
+
+impl PartialEq for Language {
+    fn eq(&self, other: &Self) -> bool {
+        self.code() == other.code()
+    }
+}
+
+impl Eq for Language {}
+
+impl fmt::Debug for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Language({})", self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_language_is_the_one_that_is_liked_best() {
+        for (header, expected) in [
+            ("ru", Some("ru")),
+            ("uz-Latn-UZ, ru;q=0.8, en;q=0.5", Some("uz")),
+            ("fr, ko;q=0.3, es;q=0.9", Some("es")),
+            ("en;q=0, ar", Some("ar")),
+            ("AR-eg", Some("ar")),
+            ("en, ar", Some("en")),
+            ("fr, de", None),
+            ("*", None),
+            ("", None),
+            (";;;,,,=q", None),
+            ("ru;q=x", None),
+        ] {
+            assert_eq!(Language::preferred(header).map(Language::code), expected, "{header}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Messages that are kept in memory instead of being sent, for the dev server's `/dev/messages` and the tests.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{base::time::Timestamp, domain::phone::Phone};
+
+/// A message as an SMS would have said it. Has no `Debug`: it may carry a code.
+#[derive(Clone)]
+pub struct SentMessage {
+    /// Whom it went to.
+    pub to: Phone,
+    /// The purpose of its code, or the name of the notice.
+    pub about: &'static str,
+    /// The text.
+    pub text: String,
+    /// When it was handed over.
+    pub at: Timestamp,
+}
+
+/// The last messages that were "sent", newest first.
+#[derive(Clone, Default)]
+pub struct Outbox(Arc<Mutex<Sent>>);
+
+#[derive(Default)]
+struct Sent {
+    /// Newest first.
+    kept: VecDeque<SentMessage>,
+    /// How many there ever were.
+    total: usize,
+}
+
+impl Outbox {
+    /// How many messages are kept.
+    const KEPT: usize = 200;
+
+    pub(super) fn push(&self, message: SentMessage) {
+        let mut sent = self.sent();
+        sent.kept.push_front(message);
+        sent.kept.truncate(Self::KEPT);
+        sent.total += 1;
+    }
+
+    /// The messages, newest first.
+    pub fn messages(&self) -> Vec<SentMessage> {
+        self.sent().kept.iter().cloned().collect()
+    }
+
+    /// The messages that were sent after the first `seen`, oldest first, and how many there were in all.
+    pub fn messages_after(&self, seen: usize) -> (Vec<SentMessage>, usize) {
+        let sent = self.sent();
+        let mut new: Vec<_> = sent.kept.iter().take(sent.total.saturating_sub(seen)).cloned().collect();
+        new.reverse();
+        (new, sent.total)
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Sent> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Outbox")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::phone::PhoneRules;
+
+    #[test]
+    fn the_outbox_keeps_the_newest_first() {
+        let outbox = Outbox::default();
+        let to = PhoneRules::new("EG".parse().unwrap(), None).parse("01012345678").unwrap();
+        for second in 0..250 {
+            let at = Timestamp::from_unix_seconds(second);
+            outbox.push(SentMessage { to: to.clone(), about: "reset", text: String::new(), at });
+        }
+        let messages = outbox.messages();
+        assert_eq!(messages.len(), Outbox::KEPT);
+        assert_eq!(messages[0].at.unix_seconds(), 249);
+        let (new, total) = outbox.messages_after(248);
+        assert_eq!((new.len(), total), (2, 250));
+        assert_eq!(new[0].at.unix_seconds(), 248);
+    }
+}

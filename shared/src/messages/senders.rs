@@ -1,0 +1,105 @@
+//! From whom an SMS comes, by the country that it goes to.
+
+use std::str::FromStr;
+
+use crate::domain::phone::{Country, Phone};
+
+/// From whom messages come: `SMS_SENDER_ID`, such as `Acme,US=+12025550123,UZ=4546`.
+#[derive(Clone, Debug, Default)]
+pub struct Senders {
+    default: Option<String>,
+    by_country: Vec<(Country, String)>,
+}
+
+/// The list of senders is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidSenders {
+    /// Not what networks take for a sender.
+    #[error(
+        "must be names of at most 11 letters and digits, or numbers, and separated by commas: Acme,US=+12025550123"
+    )]
+    NotASender,
+    /// Two for one country, or two for all others.
+    #[error("names two senders for one country")]
+    Twice,
+    /// No such country.
+    #[error("names a country that is not an ISO 3166-1 code such as EG")]
+    UnknownCountry,
+}
+
+impl FromStr for Senders {
+    type Err = InvalidSenders;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSenders> {
+        let mut senders = Self::default();
+        for item in text.split(',').map(str::trim) {
+            let (country, sender) = match item.split_once('=') {
+                Some((country, sender)) => (Some(country.trim()), sender.trim()),
+                None => (None, item),
+            };
+            let digits = sender.trim_start_matches('+');
+            let is_number = (3..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+            let is_name =
+                (1..=11).contains(&sender.len()) && sender.bytes().all(|b| b.is_ascii_alphanumeric() || b == b' ');
+            if !is_number && !is_name && !is_messaging_service(sender) {
+                return Err(InvalidSenders::NotASender);
+            }
+            let sender = sender.to_owned();
+            match country {
+                None if senders.default.is_some() => return Err(InvalidSenders::Twice),
+                None => senders.default = Some(sender),
+                Some(country) => {
+                    let country: Country = country.parse().map_err(|_| InvalidSenders::UnknownCountry)?;
+                    if senders.by_country.iter().any(|(known, _)| *known == country) {
+                        return Err(InvalidSenders::Twice);
+                    }
+                    senders.by_country.push((country, sender));
+                }
+            }
+        }
+        Ok(senders)
+    }
+}
+
+impl Senders {
+    /// The sender of a message to this phone.
+    pub(super) fn of(&self, to: &Phone) -> Option<&str> {
+        let country = to.country();
+        let own = self.by_country.iter().find(|(known, _)| Some(*known) == country).map(|(_, sender)| sender);
+        own.or(self.default.as_ref()).map(String::as_str)
+    }
+
+    /// Whether there is one for every country.
+    pub fn has_default(&self) -> bool {
+        self.default.is_some()
+    }
+}
+
+/// Whether a sender is one of Twilio's messaging services, which pick the number themselves: `MG` and 32 hexadecimal digits.
+pub(super) fn is_messaging_service(sender: &str) -> bool {
+    sender.strip_prefix("MG").is_some_and(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::phone::PhoneRules;
+
+    fn phone(typed: &str) -> Phone {
+        PhoneRules::new("EG".parse().unwrap(), None).parse(typed).unwrap()
+    }
+
+    #[test]
+    fn senders_are_picked_by_country() {
+        let senders: Senders = "Acme, US=+12025550123,UZ = 4546".parse().unwrap();
+        assert_eq!(senders.of(&phone("01012345678")), Some("Acme"));
+        assert_eq!(senders.of(&phone("+12015550123")), Some("+12025550123"));
+        assert_eq!(senders.of(&phone("+998901234567")), Some("4546"));
+        let one: Senders = "US=+12025550123".parse().unwrap();
+        assert_eq!((one.of(&phone("01012345678")), one.has_default()), (None, false));
+        for wrong in ["", "A name that is too long", "Acme,Other", "US=1234,US=2345", "XX=Acme", "EG=", "+12", "Ac/me"]
+        {
+            assert!(wrong.parse::<Senders>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What an SMS says: a sentence per content and language that names the service and the purpose, says not to share the code,
+//! and has no link (SECURITY O13).
+
+use super::{content::Content, language::Language};
+use crate::{base::variables::Variables, domain::otp::Purpose};
+
+/// How messages are written here: `SERVICE_NAME` and `SMS_*`.
+#[derive(Clone, Debug)]
+pub struct TextSettings {
+    /// `SERVICE_NAME`: who writes.
+    pub service_name: String,
+    /// `SMS_LANGUAGE`: for whoever asks for none of the catalogue.
+    pub language: Language,
+    /// `SMS_TEMPLATE_ACTIVATION`: instead of the catalogue.
+    pub activation_template: Option<String>,
+    /// `SMS_TEMPLATE_RESET`: instead of the catalogue.
+    pub reset_template: Option<String>,
+    /// `SMS_TEMPLATE_VERIFY_PHONE`: instead of the catalogue.
+    pub verify_phone_template: Option<String>,
+    /// `SMS_TEMPLATE_CHANGE_PHONE`: instead of the catalogue.
+    pub change_phone_template: Option<String>,
+    /// `SMS_WEBOTP_DOMAIN`: the site whose pages may read the code.
+    pub webotp_domain: Option<String>,
+    /// `SMS_ANDROID_APP_HASH`: the app that may read the code.
+    pub android_app_hash: Option<String>,
+}
+
+impl TextSettings {
+    /// Reads `SERVICE_NAME` and those of `SMS_*` that say what messages say.
+    pub(super) fn read(read: &mut Variables<'_>) -> Self {
+        // English first: it is the default.
+        let mut languages: Vec<_> = Language::all().map(|language| (language.code(), language)).collect();
+        languages.sort_by_key(|(code, _)| *code != "en");
+        let language = read.one_of("SMS_LANGUAGE", &languages).unwrap_or(Language::ENGLISH);
+        Self {
+            service_name: read.with("SERVICE_NAME", service_name).unwrap_or_else(|| "Latchkey".to_owned()),
+            language,
+            activation_template: read.with("SMS_TEMPLATE_ACTIVATION", template),
+            reset_template: read.with("SMS_TEMPLATE_RESET", template),
+            verify_phone_template: read.with("SMS_TEMPLATE_VERIFY_PHONE", template),
+            change_phone_template: read.with("SMS_TEMPLATE_CHANGE_PHONE", template),
+            webotp_domain: read.with("SMS_WEBOTP_DOMAIN", |value| {
+                let is_domain =
+                    value.contains('.') && value.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
+                if is_domain { Ok(value.to_owned()) } else { Err("must be a domain such as example.com") }
+            }),
+            android_app_hash: read.with("SMS_ANDROID_APP_HASH", |value| {
+                let is_hash =
+                    value.len() == 11 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b));
+                if is_hash { Ok(value.to_owned()) } else { Err("must be the 11 characters of an app's hash") }
+            }),
+        }
+    }
+
+    /// Returns the text of a message, as an SMS says it.
+    ///
+    /// After a code come, on lines of their own, the hash of the app (SMS Retriever API), and at last the site and the code
+    /// (WICG, "Origin-bound one-time codes delivered via SMS"). With a hash a message may have 140 bytes, so the catalogue
+    /// then says only what the code is for and that nobody else may have it.
+    pub fn write(&self, content: &Content, language: Option<Language>) -> String {
+        let language = language.unwrap_or(self.language);
+        match content {
+            Content::Notice(notice) => language.notice_sentence(*notice).replace("{service}", &self.service_name),
+            Content::Code { purpose, code } => self.write_code(*purpose, language, code.reveal()),
+        }
+    }
+
+    fn write_code(&self, purpose: Purpose, language: Language, code: &str) -> String {
+        let own = match purpose {
+            Purpose::Activation(_) => self.activation_template.as_deref(),
+            Purpose::Reset => self.reset_template.as_deref(),
+            Purpose::VerifyPhone => self.verify_phone_template.as_deref(),
+            Purpose::ChangePhone(_) => self.change_phone_template.as_deref(),
+        };
+        let sentence = language.code_sentence(purpose);
+        let is_short = own.is_none() && self.android_app_hash.is_some();
+        let template = own.unwrap_or(if is_short { first_two_sentences(sentence) } else { sentence });
+        let mut text = template.replace("{service}", &self.service_name).replace("{code}", code);
+        if let Some(hash) = &self.android_app_hash {
+            text.extend(["\n", hash]);
+        }
+        if let Some(domain) = &self.webotp_domain {
+            text.extend(["\n\n@", domain, " #", code]);
+        }
+        text
+    }
+}
+
+/// Short, and in characters that count once in GSM-7, so that it and any sentence of the catalogue are one message.
+fn service_name(value: &str) -> Result<String, &'static str> {
+    let is_plain = value.bytes().all(|b| b.is_ascii_graphic() || b == b' ') && !value.contains(DEAR);
+    if value.len() <= 20 && is_plain {
+        Ok(value.to_owned())
+    } else {
+        Err("must be at most 20 ASCII characters, without any of []{}^~|\\`")
+    }
+}
+
+/// ASCII that GSM-7 lacks, or that counts twice in it; braces are our placeholders, too.
+const DEAR: [char; 9] = ['[', ']', '{', '}', '^', '~', '|', '\\', '`'];
+
+fn template(value: &str) -> Result<String, &'static str> {
+    if value.matches("{code}").count() == 1 && value.chars().count() <= 300 {
+        Ok(value.to_owned())
+    } else {
+        Err("must have {code} in it, once, and at most 300 characters")
+    }
+}
+
+fn first_two_sentences(text: &str) -> &str {
+    let mut ends = text.match_indices(". ").map(|(at, _)| at + 1);
+    ends.nth(1).and_then(|end| text.get(..end)).unwrap_or(text)
+}
+
+/// How many segments a text is sent and paid as (3GPP TS 23.038 and 23.040): 160 characters of GSM-7, or 70 of UCS-2 when
+/// one character is not in GSM-7's alphabet; less in each of several.
+pub fn segments(text: &str) -> usize {
+    const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿\
+                         abcdefghijklmnopqrstuvwxyzäöñüà";
+    const EXTENDED: &str = "^{}\\[~]|€";
+    let septets = text.chars().try_fold(0, |sum, c| match (BASIC.contains(c), EXTENDED.contains(c)) {
+        (true, _) => Some(sum + 1),
+        (_, true) => Some(sum + 2),
+        _ => None,
+    });
+    let (length, one, of_many) = match septets {
+        Some(septets) => (septets, 160, 153),
+        None => (text.encode_utf16().count(), 70, 67),
+    };
+    if length <= one { 1 } else { usize::div_ceil(length, of_many) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::id::{RegistrationId, UserId};
+    use crate::messages::Notice;
+
+    fn settings() -> TextSettings {
+        TextSettings {
+            service_name: "Latchkey".to_owned(),
+            language: language("en"),
+            activation_template: None,
+            reset_template: None,
+            verify_phone_template: None,
+            change_phone_template: None,
+            webotp_domain: None,
+            android_app_hash: None,
+        }
+    }
+
+    fn language(code: &str) -> Language {
+        Language::find(code).unwrap()
+    }
+
+    fn code_for(purpose: Purpose) -> Content {
+        Content::Code { purpose, code: "042424".parse().unwrap() }
+    }
+
+    fn purposes() -> [Purpose; 4] {
+        let activation = Purpose::Activation(RegistrationId::from_bytes([0; 16]));
+        let change_phone = Purpose::ChangePhone(UserId::from_bytes([0; 16]));
+        [activation, Purpose::Reset, Purpose::VerifyPhone, change_phone]
+    }
+
+    #[test]
+    fn every_message_is_one_segment_and_names_service_and_code() {
+        // The longest name that SERVICE_NAME may be.
+        let name = "A name of 20 letters";
+        let settings = TextSettings { service_name: name.to_owned(), ..settings() };
+        for language in Language::all() {
+            let code = language.code();
+            for purpose in purposes() {
+                let text = settings.write(&code_for(purpose), Some(language));
+                assert_eq!(segments(&text), 1, "{code}: {} characters for {purpose:?}", text.chars().count());
+                assert!(text.contains(name) && text.contains("042424") && !text.contains('{'), "{code}");
+                assert!(!text.contains("http") && !text.contains('/'), "{code}");
+            }
+            for notice in Notice::ALL {
+                let text = settings.write(&Content::Notice(notice), Some(language));
+                assert_eq!(segments(&text), 1, "{code}: {} characters in {notice:?}", text.chars().count());
+                assert!(text.contains(name) && !text.contains('{'), "{code}");
+            }
+        }
+    }
+
+    /// Google's SMS Retriever wants at most 140 bytes, which is one segment.
+    #[test]
+    fn a_message_with_an_apps_hash_is_short_enough_for_android() {
+        let settings = TextSettings { android_app_hash: Some("FA+9qCX9VSu".to_owned()), ..settings() };
+        for language in Language::all() {
+            let code = language.code();
+            for purpose in purposes() {
+                let text = settings.write(&code_for(purpose), Some(language));
+                assert!(text.ends_with("\nFA+9qCX9VSu"), "{code}");
+                assert_eq!(segments(&text), 1, "{code}: {} characters for {purpose:?}", text.chars().count());
+                let is_ascii_alone = text.is_ascii();
+                assert!(!is_ascii_alone || text.len() <= 140, "{code}: {} bytes for {purpose:?}", text.len());
+            }
+        }
+        let text = settings.write(&code_for(Purpose::Reset), Some(language("en")));
+        assert_eq!(text, "Latchkey: 042424 is your code to set a new password. Do not share it.\nFA+9qCX9VSu");
+    }
+
+    #[test]
+    fn segments_are_counted_as_they_are_paid() {
+        for (text, expected) in [
+            ("a".repeat(160), 1),
+            ("a".repeat(161), 2),
+            ("a".repeat(306), 2),
+            ("a".repeat(307), 3),
+            ("€".repeat(80), 1),
+            ("€".repeat(81), 2),
+            ("я".repeat(70), 1),
+            ("я".repeat(71), 2),
+            ("ñ".repeat(160), 1),
+            ("ó".repeat(71), 2),
+        ] {
+            assert_eq!(segments(&text), expected, "{} × {:?}", text.chars().count(), text.chars().next());
+        }
+    }
+
+    #[test]
+    fn a_template_of_the_operators_own_replaces_the_catalogue() {
+        let own = TextSettings { reset_template: Some("{code} for {service}".to_owned()), ..settings() };
+        assert_eq!(own.write(&code_for(Purpose::Reset), Some(language("ko"))), "042424 for Latchkey");
+    }
+
+    #[test]
+    fn phones_that_read_codes_by_themselves_are_told_whose_they_are() {
+        let both = TextSettings {
+            webotp_domain: Some("example.com".to_owned()),
+            android_app_hash: Some("FA+9qCX9VSu".to_owned()),
+            ..settings()
+        };
+        let text = both.write(&code_for(Purpose::Reset), None);
+        assert!(text.ends_with("\nFA+9qCX9VSu\n\n@example.com #042424"), "the site's line is the last one");
+    }
+}

@@ -1,0 +1,147 @@
+//! Attributes in and out.
+
+use std::{collections::HashMap, fmt, str::FromStr};
+
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+
+use super::error::StoreError;
+use crate::{
+    base::time::Timestamp,
+    domain::{
+        otp::OtpMac, password::PasswordHash, phone::Phone, recovery_code::RecoveryCodeMac, totp::SealedTotpSecret,
+    },
+    tokens::refresh::SessionSalt,
+};
+
+pub(in crate::store) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(in crate::store) fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// A number that may be below zero.
+pub(in crate::store) fn integer(value: i64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// A moment that rules compare with now.
+pub(in crate::store) fn moment(value: Timestamp) -> AttributeValue {
+    number(value.unix_millis())
+}
+
+/// A moment for DynamoDB's TTL.
+pub(in crate::store) fn ttl(value: Timestamp) -> AttributeValue {
+    number(value.unix_seconds())
+}
+
+/// A set of hashes; never an empty one, which DynamoDB does not have.
+pub(in crate::store) fn set(macs: &[RecoveryCodeMac]) -> AttributeValue {
+    AttributeValue::Ss(macs.iter().map(|mac| mac.as_str().to_owned()).collect())
+}
+
+// Of the twins only these become attributes: `Password`, `OtpCode`, `RefreshToken`, `TotpSecret` and `RecoveryCode` have no
+// way in.
+
+impl From<&SealedTotpSecret> for AttributeValue {
+    fn from(secret: &SealedTotpSecret) -> Self {
+        Self::B(Blob::new(secret.as_bytes()))
+    }
+}
+
+impl From<&PasswordHash> for AttributeValue {
+    fn from(hash: &PasswordHash) -> Self {
+        text(hash.as_str())
+    }
+}
+
+impl From<&OtpMac> for AttributeValue {
+    fn from(mac: &OtpMac) -> Self {
+        Self::B(Blob::new(mac.as_bytes().as_slice()))
+    }
+}
+
+impl From<&SessionSalt> for AttributeValue {
+    fn from(salt: &SessionSalt) -> Self {
+        Self::B(Blob::new(salt.as_bytes().as_slice()))
+    }
+}
+
+/// An item as DynamoDB gave it. Its `Debug` shows names only: values are hashes, salts and numbers of people.
+#[derive(Clone, Default)]
+pub(in crate::store) struct Item(HashMap<String, AttributeValue>);
+
+impl From<HashMap<String, AttributeValue>> for Item {
+    fn from(attributes: HashMap<String, AttributeValue>) -> Self {
+        Self(attributes)
+    }
+}
+
+impl fmt::Debug for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Item {
+    pub(in crate::store) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    pub(in crate::store) fn text(&self, name: &'static str) -> Result<&str, StoreError> {
+        self.0.get(name).and_then(|value| value.as_s().ok()).map(String::as_str).ok_or(corrupt(name))
+    }
+
+    pub(in crate::store) fn parsed<T: FromStr>(&self, name: &'static str) -> Result<T, StoreError> {
+        self.text(name)?.parse().map_err(|_| corrupt(name))
+    }
+
+    pub(in crate::store) fn number(&self, name: &'static str) -> Result<u64, StoreError> {
+        let number = self.0.get(name).and_then(|value| value.as_n().ok());
+        number.and_then(|digits| digits.parse().ok()).ok_or(corrupt(name))
+    }
+
+    pub(in crate::store) fn optional_integer(&self, name: &'static str) -> Result<Option<i64>, StoreError> {
+        let Some(value) = self.0.get(name) else { return Ok(None) };
+        value.as_n().ok().and_then(|digits| digits.parse().ok()).map(Some).ok_or(corrupt(name))
+    }
+
+    /// A counter that nobody has raised yet is zero.
+    pub(in crate::store) fn count(&self, name: &'static str) -> Result<u64, StoreError> {
+        if self.has(name) { self.number(name) } else { Ok(0) }
+    }
+
+    pub(in crate::store) fn moment(&self, name: &'static str) -> Result<Timestamp, StoreError> {
+        self.number(name).map(Timestamp::from_unix_millis)
+    }
+
+    pub(in crate::store) fn optional_moment(&self, name: &'static str) -> Result<Option<Timestamp>, StoreError> {
+        self.has(name).then(|| self.moment(name)).transpose()
+    }
+
+    pub(in crate::store) fn flag(&self, name: &str) -> bool {
+        self.0.get(name).and_then(|value| value.as_bool().ok()).copied().unwrap_or(false)
+    }
+
+    pub(in crate::store) fn blob(&self, name: &'static str) -> Result<&[u8], StoreError> {
+        self.0.get(name).and_then(|value| value.as_b().ok()).map(AsRef::as_ref).ok_or(corrupt(name))
+    }
+
+    pub(in crate::store) fn bytes(&self, name: &'static str) -> Result<[u8; 32], StoreError> {
+        self.blob(name)?.try_into().map_err(|_| corrupt(name))
+    }
+
+    /// The texts of a set; one that is missing has none.
+    pub(in crate::store) fn set(&self, name: &str) -> &[String] {
+        self.0.get(name).and_then(|value| value.as_ss().ok()).map_or(&[], Vec::as_slice)
+    }
+
+    pub(in crate::store) fn phone(&self, name: &'static str) -> Result<Phone, StoreError> {
+        Phone::from_stored(self.text(name)?).map_err(|_| corrupt(name))
+    }
+}
+
+fn corrupt(attribute: &'static str) -> StoreError {
+    StoreError::Corrupt { attribute }
+}

@@ -1,0 +1,7 @@
+//! The table's grammar: keys, items, expressions, and the calls with what their replies mean.
+
+pub(in crate::store) mod error;
+pub(in crate::store) mod expression;
+pub(in crate::store) mod item;
+pub(in crate::store) mod keys;
+pub(in crate::store) mod wire;

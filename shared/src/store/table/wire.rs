@@ -1,0 +1,328 @@
+//! The calls themselves: what a reply means, what is tried again, and what is an error.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::{
+    error::{ProvideErrorMetadata, SdkError},
+    operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
+    types::{AttributeValue, CancellationReason, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+
+use super::{
+    error::StoreError,
+    expression::{ItemUpdate, NewItem, Write},
+    item::{Item, number, text},
+    keys::{self, Key, OPERATION, PARTITION_KEY, SORT_KEY},
+};
+use crate::{
+    base::{
+        id::{OperationId, UserId},
+        random,
+    },
+    store::Store,
+};
+
+/// What became of a conditional write.
+#[derive(Debug)]
+pub(in crate::store) enum Outcome {
+    /// It happened; the item as it is now.
+    Applied(Item),
+    /// Its condition did not hold; the item as it is, if there is one.
+    Refused(Option<Item>),
+}
+
+/// One count of a counter, so that exactly it can be taken back.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    key: Key,
+    operation: String,
+    give_back: &'static [&'static str],
+    unless_reset: &'static str,
+}
+
+impl Receipt {
+    /// For an update that was applied just now: `give_back` undoes its additions, while `unless_reset` holds.
+    pub(in crate::store) fn of(
+        key: Key,
+        applied: &Item,
+        give_back: &'static [&'static str],
+        unless_reset: &'static str,
+    ) -> Result<Self, StoreError> {
+        Ok(Self { key, operation: applied.text(OPERATION)?.to_owned(), give_back, unless_reset })
+    }
+}
+
+/// What became of a transaction.
+#[derive(Debug)]
+pub(in crate::store) enum Transacted {
+    /// All of it happened.
+    Committed,
+    /// None of it did; per write, whether its condition failed, and on which item.
+    Refused(Vec<Part>),
+}
+
+/// What became of one write of a transaction that was refused.
+#[derive(Debug)]
+pub(in crate::store) enum Part {
+    /// Its condition held.
+    Fine,
+    /// Its condition failed; the item as it is, if there is one.
+    Failed(Option<Item>),
+}
+
+/// How often a write is tried that conflicts with a transaction on one of its items: the SDK does not try again (SECURITY
+/// 2.1, rule 6). Five pauses are half a second on the average, which leaves room in the request's 8 s.
+const TRIES: u32 = 6;
+
+/// Before every sort key that we write.
+const FIRST_SORT: &str = " ";
+
+/// What a write is answered that meets a transaction on its item.
+const CONFLICT: &str = "TransactionConflictException";
+
+impl Store {
+    /// Updates one item under its condition.
+    ///
+    /// Stores this operation's identifier with it, so that a failed condition on a retry after a lost reply is
+    /// recognised as our own success (SECURITY 2.1, rule 4).
+    pub(in crate::store) async fn update(&self, update: ItemUpdate) -> Result<Outcome, StoreError> {
+        let operation = OperationId::generate()?.to_string();
+        let update = update.set("#op = :op").value(":op", text(operation.clone()));
+        let (names, expression) = (update.names(), update.update_expression());
+        let (key, condition, values) = update.into_parts();
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key.into_attributes()))
+            .update_expression(expression)
+            .set_condition_expression(Some(condition).filter(|condition| !condition.is_empty()))
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(Some(values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match retry(|| call.clone().send(), is_conflict).await? {
+            Ok(output) => Ok(Outcome::Applied(output.attributes.unwrap_or_default().into())),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
+                    Ok(ours_or_refused(refusal.item(), &operation))
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Takes one count back that nothing was judged for.
+    ///
+    /// Only while nobody has counted or reset since: under the condition that the item's last operation is still the one
+    /// that counted (a transaction that resets a counter removes the mark). So it can never be taken back twice, and
+    /// counts may stay too high but never come out too low.
+    pub async fn take_back(&self, receipt: Receipt) -> Result<(), StoreError> {
+        let update = ItemUpdate::new(receipt.key)
+            .when(format!("#op = :counted AND {}", receipt.unless_reset))
+            .value(":counted", text(receipt.operation))
+            .value(":one", number(1));
+        let update = receipt.give_back.iter().fold(update, |update, assignment| update.set(assignment));
+        self.update(update).await.map(|_| ())
+    }
+
+    /// Writes an item that must not exist yet.
+    pub(in crate::store) async fn create(&self, mut item: NewItem) -> Result<Outcome, StoreError> {
+        let operation = OperationId::generate()?.to_string();
+        item.attributes.insert(OPERATION.to_owned(), text(operation.clone()));
+        let call = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item.into_attributes()))
+            .condition_expression(NewItem::CONDITION)
+            .set_expression_attribute_names(Some(NewItem::names()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match retry(|| call.clone().send(), is_conflict).await? {
+            Ok(_) => Ok(Outcome::Applied(Item::default())),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
+                    Ok(ours_or_refused(refusal.item(), &operation))
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Removes an item, if it is there.
+    pub(in crate::store) async fn delete(&self, key: Key) -> Result<(), StoreError> {
+        let call = self.client.delete_item().table_name(&self.table).set_key(Some(key.into_attributes()));
+        retry(|| call.clone().send(), is_conflict).await??;
+        Ok(())
+    }
+
+    /// Reads one item by its key, consistently.
+    pub(in crate::store) async fn read(&self, key: Key) -> Result<Option<Item>, StoreError> {
+        let call = self.client.get_item().table_name(&self.table).set_key(Some(key.into_attributes()));
+        let output = call.consistent_read(true).send().await?;
+        Ok(output.item.filter(|item| !item.is_empty()).map(Item::from))
+    }
+
+    /// Reads all items of a user, consistently: each with its sort key.
+    pub(in crate::store) async fn read_user(&self, user: UserId) -> Result<Vec<(String, Item)>, StoreError> {
+        self.read_user_from(user, FIRST_SORT).await
+    }
+
+    /// The same, of those whose sort keys are not before this one.
+    pub(in crate::store) async fn read_user_from(
+        &self,
+        user: UserId,
+        first: &str,
+    ) -> Result<Vec<(String, Item)>, StoreError> {
+        let mut items = Vec::new();
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("#pk = :pk AND #sk >= :first")
+            .expression_attribute_names("#pk", PARTITION_KEY)
+            .expression_attribute_names("#sk", SORT_KEY)
+            .expression_attribute_values(":pk", text(keys::user_partition(user)))
+            .expression_attribute_values(":first", text(first))
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(item) = pages.next().await {
+            let item = Item::from(item?);
+            items.push((item.text(SORT_KEY)?.to_owned(), item));
+        }
+        Ok(items)
+    }
+
+    /// Reads everything, page by page: for operators alone.
+    pub(in crate::store) async fn for_each_item(
+        &self,
+        mut each: impl FnMut(&Item) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut items = self.client.scan().table_name(&self.table).into_paginator().items().send();
+        while let Some(item) = items.next().await {
+            each(&Item::from(item?))?;
+        }
+        Ok(())
+    }
+
+    /// Does all of the writes or none. One `ClientRequestToken` for all tries, so that a lost reply is not a second
+    /// transaction (SECURITY 2.1, rule 3).
+    pub(in crate::store) async fn transact(&self, writes: Vec<Write>) -> Result<Transacted, StoreError> {
+        let token = OperationId::generate()?.to_string();
+        let items =
+            writes.into_iter().map(|write| write.into_transact_item(&self.table)).collect::<Result<Vec<_>, _>>()?;
+        let call = self.client.transact_write_items().client_request_token(&token).set_transact_items(Some(items));
+        let is_conflict = |error: &_| matches!(judge(error), Verdict::TryAgain);
+        let Err(error) = retry(|| call.clone().send(), is_conflict).await? else {
+            return Ok(Transacted::Committed);
+        };
+        match judge(&error) {
+            Verdict::Refused(parts) => Ok(Transacted::Refused(parts)),
+            Verdict::Wrong => Err(StoreError::Bug(error.into())),
+            Verdict::TryAgain | Verdict::Failed => Err(error.into()),
+        }
+    }
+
+    /// Reads items by their keys, in one call and in the order of the keys: each as the last write left it, but not all at
+    /// one moment.
+    pub(in crate::store) async fn read_all<const N: usize>(
+        &self,
+        keys: [Key; N],
+    ) -> Result<[Option<Item>; N], StoreError> {
+        let mut found: Vec<HashMap<String, AttributeValue>> = Vec::with_capacity(N);
+        let mut wanted = KeysAndAttributes::builder().consistent_read(true);
+        for key in &keys {
+            wanted = wanted.keys(key.clone().into_attributes());
+        }
+        let mut wanted = HashMap::from([(self.table.clone(), wanted.build()?)]);
+        // No repetition of one call: each asks for what the one before left out, as DynamoDB does when it is throttled.
+        let mut tried = 0;
+        while !wanted.is_empty() {
+            if tried == TRIES {
+                return Err(StoreError::Unavailable("the batch stayed incomplete".into()));
+            }
+            if tried > 0 {
+                pause(tried).await?;
+            }
+            let output = self.client.batch_get_item().set_request_items(Some(wanted)).send().await?;
+            found.extend(output.responses.into_iter().flat_map(HashMap::into_values).flatten());
+            wanted = output.unprocessed_keys.unwrap_or_default();
+            tried += 1;
+        }
+        Ok(keys.map(|key| found.iter().position(|item| key.is_of(item)).map(|at| found.swap_remove(at).into())))
+    }
+}
+
+/// Makes a call, and makes it again after a pause while it fails for a reason that passes by itself, [`TRIES`] times in all.
+/// Returns how the last try ended; fails when there is no randomness for a pause.
+async fn retry<T, E, F: Future<Output = Result<T, E>>>(
+    call: impl Fn() -> F,
+    is_passing: impl Fn(&E) -> bool,
+) -> Result<Result<T, E>, StoreError> {
+    for tried in 1..TRIES {
+        match call().await {
+            Err(error) if is_passing(&error) => pause(tried).await?,
+            ended => return Ok(ended),
+        }
+    }
+    Ok(call().await)
+}
+
+/// Whether a single write met a transaction on its item.
+fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    error.code() == Some(CONFLICT)
+}
+
+fn ours_or_refused(item: Option<&HashMap<String, AttributeValue>>, operation: &str) -> Outcome {
+    let item = item.filter(|item| !item.is_empty()).map(|item| Item::from(item.clone()));
+    match item {
+        Some(item) if item.text(OPERATION).is_ok_and(|stored| stored == operation) => Outcome::Applied(item),
+        item => Outcome::Refused(item),
+    }
+}
+
+enum Verdict {
+    Refused(Vec<Part>),
+    TryAgain,
+    /// A write that can never be done, such as one that is too large: a fault of ours.
+    Wrong,
+    Failed,
+}
+
+/// A condition that failed is the answer; a conflict or a throttle alone is worth another try.
+fn judge(error: &SdkError<TransactWriteItemsError>) -> Verdict {
+    if error.code() == Some(CONFLICT) {
+        return Verdict::TryAgain;
+    }
+    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
+        return Verdict::Failed;
+    };
+    let reasons = canceled.cancellation_reasons();
+    let any = |codes: &[&str]| reasons.iter().any(|reason| reason.code().is_some_and(|code| codes.contains(&code)));
+    if any(&["ConditionalCheckFailed"]) {
+        Verdict::Refused(reasons.iter().map(part).collect())
+    } else if any(&["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]) {
+        Verdict::TryAgain
+    } else {
+        Verdict::Wrong
+    }
+}
+
+fn part(reason: &CancellationReason) -> Part {
+    if reason.code() == Some("ConditionalCheckFailed") {
+        Part::Failed(reason.item().filter(|item| !item.is_empty()).map(|item| item.clone().into()))
+    } else {
+        Part::Fine
+    }
+}
+
+/// Waits 25 to 200 ms, longer each time and by chance, so that two that collided do not collide again.
+async fn pause(tried: u32) -> Result<(), StoreError> {
+    let longest = 25_u32.saturating_mul(1 << tried.min(3));
+    let millis = 25 + random::below(longest)?;
+    #[expect(clippy::disallowed_methods, reason = "backing off from a conflicting transaction is a real wait")]
+    tokio::time::sleep(Duration::from_millis(millis.into())).await;
+    Ok(())
+}

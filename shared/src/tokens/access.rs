@@ -1,0 +1,272 @@
+//! Access tokens: JWTs by RFC 9068.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    base::{
+        id::{SessionId, TokenId, UserId},
+        time::Timestamp,
+    },
+    tokens::{
+        keys::SigningKey,
+        signed::{self, Envelope, IssueError, SignedClaims},
+    },
+};
+
+/// `client_id` (RFC 9068 section 2.2 requires it): there is one client, the operator's own application.
+const CLIENT_ID: &str = "latchkey";
+
+/// The claims of an access token. No phone number and nothing else that is personal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Who issued it.
+    pub iss: String,
+    /// Whom it is for. One audience, as a string.
+    pub aud: String,
+    /// Whose it is.
+    pub sub: UserId,
+    /// Which client it was issued to.
+    pub client_id: String,
+    /// The session that it belongs to and dies with.
+    pub sid: SessionId,
+    /// When it was issued, in Unix seconds.
+    pub iat: u64,
+    /// When it ends, in Unix seconds.
+    pub exp: u64,
+    /// From when on it counts, in Unix seconds. We set none, but hold to one that is there.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "signed::number")]
+    pub nbf: Option<u64>,
+    /// Its own identifier.
+    pub jti: TokenId,
+    /// When the user last proved who they are, in Unix seconds.
+    pub auth_time: u64,
+    /// How they proved it (RFC 8176).
+    pub amr: Vec<String>,
+    /// The account's session epoch when it was issued.
+    pub ver: u64,
+}
+
+impl SignedClaims for Claims {
+    /// RFC 9068 section 2.1.
+    const TYPE: &'static str = "at+jwt";
+
+    fn envelope(&self) -> Envelope<'_> {
+        let Self { iss, aud, iat, exp, nbf, .. } = self;
+        Envelope { issuer: iss, audience: aud, issued_at: *iat, ends_at: *exp, not_before: *nbf }
+    }
+}
+
+/// What a login or a refresh puts into a token.
+#[derive(Clone, Copy, Debug)]
+pub struct Grant<'a> {
+    /// `iss`.
+    pub issuer: &'a str,
+    /// `aud`.
+    pub audience: &'a str,
+    /// `sub`.
+    pub user: UserId,
+    /// `sid`.
+    pub session: SessionId,
+    /// `ver`.
+    pub epoch: u64,
+    /// `auth_time`.
+    pub authenticated_at: Timestamp,
+    /// `amr`: whether a second factor was shown.
+    pub second_factor: bool,
+    /// How long the token lives.
+    pub lifetime: Duration,
+}
+
+/// A signed access token, ready to be handed out. Its text is a secret of its bearer.
+pub struct AccessToken(String);
+
+impl AccessToken {
+    /// Signs a token.
+    pub fn issue(key: &SigningKey, grant: Grant<'_>, now: Timestamp) -> Result<Self, IssueError> {
+        // RFC 8176 section 2.
+        let amr: &[&str] = if grant.second_factor { &["pwd", "otp", "mfa"] } else { &["pwd"] };
+        let claims = Claims {
+            iss: grant.issuer.to_owned(),
+            aud: grant.audience.to_owned(),
+            sub: grant.user,
+            client_id: CLIENT_ID.to_owned(),
+            sid: grant.session,
+            iat: now.unix_seconds(),
+            exp: now.plus(grant.lifetime).unix_seconds(),
+            nbf: None,
+            jti: TokenId::generate()?,
+            auth_time: grant.authenticated_at.unix_seconds(),
+            amr: amr.iter().map(|method| (*method).to_owned()).collect(),
+            ver: grant.epoch,
+        };
+        signed::sign(key, &claims).map(Self)
+    }
+
+    /// The token's text, to be handed to its bearer and nowhere else.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::tokens::{
+        keys::SigningAlgorithm,
+        signed::{InvalidSignedToken, Unverified},
+    };
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+    fn key() -> SigningKey {
+        SigningKey::from_base64(SigningAlgorithm::Es256, &SigningKey::generate_es256().unwrap()).unwrap()
+    }
+
+    fn issue(key: &SigningKey) -> String {
+        let grant = Grant {
+            issuer: "https://auth.example",
+            audience: "latchkey",
+            user: UserId::generate().unwrap(),
+            session: SessionId::generate().unwrap(),
+            epoch: 1,
+            authenticated_at: NOW,
+            second_factor: false,
+            lifetime: Duration::from_mins(15),
+        };
+        AccessToken::issue(key, grant, NOW).unwrap().reveal().to_owned()
+    }
+
+    fn check(token: &str, key: &SigningKey, now: Timestamp) -> Result<Claims, InvalidSignedToken> {
+        Unverified::read(token)?.verify(key.verifying(), "https://auth.example", "latchkey", now)
+    }
+
+    /// Signs any header and claims with our own key.
+    fn sign(key: &SigningKey, header: &Value, claims: &Value) -> String {
+        let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+        let message = format!("{}.{}", part(header), part(claims));
+        let signature =
+            jsonwebtoken::crypto::sign(message.as_bytes(), key.encoding(), jsonwebtoken::Algorithm::ES256).unwrap();
+        format!("{message}.{signature}")
+    }
+
+    fn parts(token: &str) -> (Value, Value) {
+        let decode = |part| serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+        let mut parts = token.split('.');
+        (decode(parts.next().unwrap()), decode(parts.next().unwrap()))
+    }
+
+    #[test]
+    fn a_token_lives_for_its_lifetime() {
+        let key = key();
+        let token = issue(&key);
+        assert!(check(&token, &key, NOW).is_ok());
+        assert!(check(&token, &key, NOW.plus(Duration::from_secs(899))).is_ok());
+        assert_eq!(check(&token, &key, NOW.plus(Duration::from_mins(15))), Err(InvalidSignedToken::Expired));
+        assert_eq!(check(&token, &key, NOW.minus(Duration::from_secs(31))), Err(InvalidSignedToken::Expired));
+    }
+
+    #[test]
+    fn only_this_issuer_audience_and_key_are_taken() {
+        let key = key();
+        let token = issue(&key);
+        let other = super::tests::key();
+        assert_eq!(check(&token, &other, NOW), Err(InvalidSignedToken::WrongHeader));
+        let elsewhere = |issuer, audience| {
+            Unverified::<Claims>::read(&token).unwrap().verify(key.verifying(), issuer, audience, NOW)
+        };
+        assert_eq!(elsewhere("https://other.example", "latchkey"), Err(InvalidSignedToken::WrongIssuerOrAudience));
+        assert_eq!(elsewhere("https://auth.example", "other"), Err(InvalidSignedToken::WrongIssuerOrAudience));
+    }
+
+    #[test]
+    fn every_claim_is_demanded_in_its_type() {
+        let key = key();
+        let (header, claims) = parts(&issue(&key));
+        assert!(check(&sign(&key, &header, &claims), &key, NOW).is_ok(), "the helper signs as we do");
+        for name in claims.as_object().unwrap().keys() {
+            let mut missing = claims.clone();
+            missing.as_object_mut().unwrap().remove(name);
+            let refused = check(&sign(&key, &header, &missing), &key, NOW);
+            assert_eq!(refused, Err(InvalidSignedToken::WrongSignatureOrClaims), "without {name}");
+        }
+        for (name, value) in [
+            ("exp", json!("9999999999")),
+            ("exp", json!(-1)),
+            ("iat", json!("1800000000")),
+            ("aud", json!(["latchkey"])),
+            ("sub", json!("someone")),
+            ("amr", json!("pwd")),
+        ] {
+            let mut wrong = claims.clone();
+            wrong[name] = value;
+            assert!(check(&sign(&key, &header, &wrong), &key, NOW).is_err(), "{name}: {}", wrong[name]);
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_not_ours_is_refused_even_when_signed_by_us() {
+        let key = key();
+        let (header, claims) = parts(&issue(&key));
+        for (name, value) in [
+            ("alg", json!("none")),
+            ("alg", json!("HS256")),
+            ("alg", json!("ES384")),
+            ("typ", json!("JWT")),
+            ("typ", json!("mfa+jwt")),
+            ("kid", json!("../../etc/passwd")),
+            ("kid", json!("x".repeat(1000))),
+            ("jku", json!("https://attacker.example/keys")),
+            ("jwk", json!({"kty": "EC"})),
+            ("x5u", json!("https://attacker.example/cert")),
+            ("crit", json!(["exp"])),
+        ] {
+            let mut wrong = header.clone();
+            wrong[name] = value;
+            let refused = check(&sign(&key, &wrong, &claims), &key, NOW);
+            assert_eq!(refused, Err(InvalidSignedToken::WrongHeader), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_cut_or_lengthened_token_is_refused() {
+        let key = key();
+        let token = issue(&key);
+        for cut in 1..=8 {
+            assert!(check(&token[..token.len() - cut], &key, NOW).is_err());
+            assert!(check(&format!("{token}{}", "A".repeat(cut)), &key, NOW).is_err());
+        }
+        for other in [format!("{token}."), format!(".{token}"), format!("{token}="), token.replace('.', "..")] {
+            assert!(check(&other, &key, NOW).is_err());
+        }
+        let unsigned = format!("{}.", token.rsplit_once('.').unwrap().0);
+        assert!(check(&unsigned, &key, NOW).is_err());
+        assert!(check(&"x".repeat(10_000), &key, NOW).is_err());
+    }
+
+    #[test]
+    fn no_personal_data_is_in_a_token() {
+        let (_, claims) = parts(&issue(&key()));
+        let mut names: Vec<_> = claims.as_object().unwrap().keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["amr", "aud", "auth_time", "client_id", "exp", "iat", "iss", "jti", "sid", "sub", "ver"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_and_never_panics(text in "[a-zA-Z0-9._=-]{0,200}") {
+            prop_assert!(check(&text, &key(), NOW).is_err());
+        }
+    }
+}

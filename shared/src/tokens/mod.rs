@@ -1,0 +1,10 @@
+//! Tokens and the keys that make them: access tokens, refresh tokens, tokens for the second step of a login.
+
+pub mod access;
+mod jws;
+pub mod key_schedule;
+pub mod keys;
+pub mod mfa;
+pub mod refresh;
+pub mod settings;
+pub mod signed;

@@ -1,0 +1,198 @@
+//! Refresh tokens: opaque to clients, 101 bytes to us. Neither the table alone nor the key alone can make one, and one
+//! that we did not make is refused before anything is read.
+
+use std::fmt;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use ring::hmac;
+
+use crate::base::{
+    id::{SessionId, UserId},
+    random::{self, RandomError},
+};
+
+const VERSION: u8 = 1;
+/// The length of an HMAC-SHA-256.
+const MAC_LENGTH: usize = 32;
+const PUBLIC_LENGTH: usize = 1 + 16 + 16 + 4;
+
+/// 256 random bits of a session, kept in its item and in no token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SessionSalt([u8; 32]);
+
+impl SessionSalt {
+    /// A new one.
+    pub fn generate() -> Result<Self, RandomError> {
+        Ok(Self(random::bytes()?))
+    }
+
+    /// One as we stored it.
+    pub fn from_stored(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionSalt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionSalt")
+    }
+}
+
+/// The right to continue a session once, in base64url: version, user, session and generation; a seal over the whole token,
+/// which our key alone can judge; and an HMAC-SHA-256 over the first four and the session's salt.
+pub struct RefreshToken {
+    /// Whose session.
+    pub user: UserId,
+    /// Which session.
+    pub session: SessionId,
+    /// Which of the session's tokens: each use raises it.
+    pub generation: u32,
+    mac: [u8; MAC_LENGTH],
+}
+
+impl RefreshToken {
+    /// The token of this generation of a session. The same arguments give the same token.
+    pub fn new(key: &hmac::Key, user: UserId, session: SessionId, generation: u32, salt: &SessionSalt) -> Self {
+        let tag = hmac::sign(key, &salted(&public_part(user, session, generation), salt));
+        let mut mac = [0; MAC_LENGTH];
+        mac.copy_from_slice(tag.as_ref());
+        Self { user, session, generation, mac }
+    }
+
+    /// Reads a token that we sealed; everything else is refused. One token has one spelling.
+    ///
+    /// User and session are in every access token, so whoever has seen one could ask for a next generation. The seal
+    /// keeps them from ever touching the session.
+    pub fn open(key: &hmac::Key, text: &str) -> Result<Self, NotARefreshToken> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NotARefreshToken)?;
+        let (public, rest) = bytes.split_first_chunk::<PUBLIC_LENGTH>().ok_or(NotARefreshToken)?;
+        let (seal, mac) = rest.split_first_chunk::<MAC_LENGTH>().ok_or(NotARefreshToken)?;
+        let mac: &[u8; MAC_LENGTH] = mac.try_into().map_err(|_| NotARefreshToken)?;
+        hmac::verify(key, &sealed(public, mac), seal).map_err(|_| NotARefreshToken)?;
+
+        let (version, rest) = public.split_first_chunk::<1>().ok_or(NotARefreshToken)?;
+        let (user, rest) = rest.split_first_chunk::<16>().ok_or(NotARefreshToken)?;
+        let (session, generation) = rest.split_first_chunk::<16>().ok_or(NotARefreshToken)?;
+        let generation = generation.try_into().map_err(|_| NotARefreshToken)?;
+        if *version != [VERSION] {
+            return Err(NotARefreshToken);
+        }
+        Ok(Self {
+            user: UserId::from_bytes(*user),
+            session: SessionId::from_bytes(*session),
+            generation: u32::from_be_bytes(generation),
+            mac: *mac,
+        })
+    }
+
+    /// Whether it was made for the session with this salt; in constant time.
+    pub fn is_of(&self, key: &hmac::Key, salt: &SessionSalt) -> bool {
+        let public = public_part(self.user, self.session, self.generation);
+        hmac::verify(key, &salted(&public, salt), &self.mac).is_ok()
+    }
+
+    /// The token's text, to be handed to its bearer and nowhere else.
+    pub fn reveal(&self, key: &hmac::Key) -> String {
+        let mut bytes = public_part(self.user, self.session, self.generation);
+        let seal = hmac::sign(key, &sealed(&bytes, &self.mac));
+        bytes.extend_from_slice(seal.as_ref());
+        bytes.extend_from_slice(&self.mac);
+        BASE64_URL_SAFE_NO_PAD.encode(bytes)
+    }
+}
+
+fn public_part(user: UserId, session: SessionId, generation: u32) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(PUBLIC_LENGTH + 2 * MAC_LENGTH);
+    bytes.push(VERSION);
+    bytes.extend_from_slice(user.as_bytes());
+    bytes.extend_from_slice(session.as_bytes());
+    bytes.extend_from_slice(&generation.to_be_bytes());
+    bytes
+}
+
+/// What the MAC is over. Begins otherwise than what the seal is over, so that one is never the other.
+fn salted(public: &[u8], salt: &SessionSalt) -> Vec<u8> {
+    [b"mac", public, salt.as_bytes()].concat()
+}
+
+/// What the seal is over: every other byte of the token.
+fn sealed(public: &[u8], mac: &[u8; MAC_LENGTH]) -> Vec<u8> {
+    [b"seal", public, mac].concat()
+}
+
+impl fmt::Debug for RefreshToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RefreshToken({}, generation {})", self.session, self.generation)
+    }
+}
+
+/// The text is not a refresh token that we made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a refresh token of ours")]
+pub struct NotARefreshToken;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(byte: u8) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32])
+    }
+
+    fn text(salt: &SessionSalt) -> String {
+        RefreshToken::new(&key(1), UserId::from_bytes([1; 16]), SessionId::from_bytes([2; 16]), 7, salt).reveal(&key(1))
+    }
+
+    #[test]
+    fn a_token_reads_back_and_holds_only_with_its_key_and_salt() {
+        let salt = SessionSalt::generate().unwrap();
+        let read = RefreshToken::open(&key(1), &text(&salt)).unwrap();
+        assert_eq!((read.user.as_bytes(), read.session.as_bytes(), read.generation), (&[1; 16], &[2; 16], 7));
+        assert!(read.is_of(&key(1), &salt));
+        assert!(!read.is_of(&key(1), &SessionSalt::generate().unwrap()));
+        assert!(RefreshToken::open(&key(2), &text(&salt)).is_err());
+    }
+
+    #[test]
+    fn cut_lengthened_padded_and_recased_tokens_fail() {
+        let salt = SessionSalt::from_stored([9; 32]);
+        let text = text(&salt);
+        for cut in 1..=8 {
+            assert!(RefreshToken::open(&key(1), &text[..text.len() - cut]).is_err());
+            assert!(RefreshToken::open(&key(1), &format!("{text}{}", "A".repeat(cut))).is_err());
+        }
+        for other in [format!("{text}="), text.to_lowercase(), text.to_uppercase(), format!(" {text}"), String::new()] {
+            assert!(RefreshToken::open(&key(1), &other).is_err());
+        }
+    }
+
+    #[test]
+    fn nothing_prints_a_token() {
+        let token =
+            RefreshToken::open(&key(1), &text(&SessionSalt::from_stored([9; 32]))).map(|token| format!("{token:?}"));
+        assert_eq!(token.unwrap(), "RefreshToken(02020202-0202-0202-0202-020202020202, generation 7)");
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_with_any_byte_changed_does_not_hold(at in 0_usize..101, with in 1_u8..) {
+            let salt = SessionSalt::from_stored([9; 32]);
+            let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(text(&salt)).unwrap();
+            bytes[at] ^= with;
+            let read = RefreshToken::open(&key(1), &BASE64_URL_SAFE_NO_PAD.encode(bytes));
+            prop_assert!(read.is_err(), "before anything is read");
+        }
+
+        #[test]
+        fn any_text_is_refused_and_never_panics(text in any::<String>()) {
+            prop_assert!(RefreshToken::open(&key(1), &text).is_err());
+        }
+    }
+}

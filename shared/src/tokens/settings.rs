@@ -1,0 +1,46 @@
+//! How long tokens live, who issues them and whom they are for.
+
+use std::time::Duration;
+
+use crate::base::variables::Variables;
+
+/// Access and refresh tokens.
+#[derive(Clone, Debug)]
+pub struct TokenSettings {
+    /// `ACCESS_TOKEN_TTL_SECONDS`; at most 900 (RFC 9700 section 2.2 asks for short ones).
+    pub access_ttl: Duration,
+    /// `REFRESH_TOKEN_TTL_SECONDS`: the absolute life of a session; at most 30 days (NIST SP 800-63B section 2.1.3).
+    pub session_ttl: Duration,
+    /// `REFRESH_GRACE_SECONDS`: how long the last spent refresh token still gets its successor.
+    pub refresh_grace: Duration,
+    /// `JWT_ISSUER`; unset, the address that the request was sent to.
+    pub issuer: Option<String>,
+    /// `API_URL`: the issuer in place of that address, for a function that no request is sent to.
+    pub api_url: Option<String>,
+    /// `JWT_AUDIENCE`.
+    pub audience: String,
+}
+
+impl TokenSettings {
+    /// Reads the lifetimes, `JWT_*` and `API_URL`.
+    pub fn read(read: &mut Variables<'_>) -> Self {
+        Self {
+            access_ttl: Duration::from_secs(read.number("ACCESS_TOKEN_TTL_SECONDS", 900, 60..=900)),
+            session_ttl: Duration::from_secs(read.number("REFRESH_TOKEN_TTL_SECONDS", 2_592_000, 900..=2_592_000)),
+            refresh_grace: Duration::from_secs(read.number("REFRESH_GRACE_SECONDS", 10, 0..=60)),
+            issuer: read.with("JWT_ISSUER", issuer),
+            api_url: read.optional("API_URL").map(str::to_owned),
+            audience: read.optional("JWT_AUDIENCE").unwrap_or("latchkey").to_owned(),
+        }
+    }
+}
+
+/// Verifiers compare issuers byte by byte, so one that could be spelled in two ways is refused.
+fn issuer(value: &str) -> Result<String, &'static str> {
+    match value.strip_prefix("https://") {
+        Some(rest) if !rest.is_empty() && !rest.ends_with('/') && !rest.contains(['?', '#', ' ']) => {
+            Ok(value.to_owned())
+        }
+        _ => Err("must be an https URL without a trailing slash, query or fragment"),
+    }
+}
