@@ -34,11 +34,13 @@ pub struct Function {
     pub routes: Vec<Route>,
     /// Its environment, the common one included.
     pub environment: BTreeMap<String, String>,
-    /// What its role allows.
+    /// What its role allows, by its own policies and by the managed policies that it refers to.
     pub permissions: BTreeSet<Permission>,
+    /// What its role denies, whatever is allowed. Resources that are not ours are written as in the template.
+    pub denials: BTreeSet<Permission>,
 }
 
-/// Something that a role allows.
+/// Something that a role allows or denies.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Permission {
     /// Such as `dynamodb:UpdateItem`.
@@ -223,21 +225,50 @@ impl Function {
             }
         }
 
-        let policies = value_at(resource, &["Properties", "Policies"]).and_then(Value::as_sequence);
-        let statements = policies.into_iter().flatten().filter_map(|policy| member(policy, "Statement")?.as_sequence());
-        let mut permissions = BTreeSet::new();
-        let statements =
-            statements.flatten().filter(|statement| text_at(statement, &["Effect"]).as_deref() == Some("Allow"));
-        for statement in statements {
-            for resource in one_or_more(member(statement, "Resource")) {
-                let resource = target(resource).ok_or_else(|| wrong(id, "has a policy for something unknown"))?;
-                for action in one_or_more(member(statement, "Action")).filter_map(Value::as_str) {
-                    permissions.insert(Permission { action: action.to_owned(), resource: resource.clone() });
-                }
+        let mut role = Role::default();
+        for policy in one_or_more(value_at(resource, &["Properties", "Policies"])) {
+            let document = references.policy_document(policy);
+            let document = document.ok_or_else(|| wrong(id, "has a policy that is not in the template"))?;
+            for statement in one_or_more(member(document, "Statement")) {
+                role.add(statement).map_err(|problem| wrong(id, problem))?;
             }
         }
+        let Role { permissions, denials } = role;
 
-        Ok(Self { name, logical_id: id.to_owned(), routes, environment, permissions })
+        Ok(Self { name, logical_id: id.to_owned(), routes, environment, permissions, denials })
+    }
+}
+
+/// What the policies of a function come to.
+#[derive(Default)]
+struct Role {
+    permissions: BTreeSet<Permission>,
+    denials: BTreeSet<Permission>,
+}
+
+impl Role {
+    /// Adds a statement of a policy. Fails with what is wrong with it when it says more than is read here.
+    fn add(&mut self, statement: &Value) -> Result<(), &'static str> {
+        let parts = statement.as_mapping().into_iter().flat_map(|parts| parts.keys().filter_map(Value::as_str));
+        if !parts.collect::<BTreeSet<_>>().iter().eq(&["Action", "Effect", "Resource"]) {
+            return Err("has a policy that is not of effect, action and resource alone");
+        }
+        let effect = text_at(statement, &["Effect"]);
+        let is_denial = effect.as_deref() == Some("Deny");
+        if !is_denial && effect.as_deref() != Some("Allow") {
+            return Err("has a policy that neither allows nor denies");
+        }
+        let granted = if is_denial { &mut self.denials } else { &mut self.permissions };
+        for resource in one_or_more(member(statement, "Resource")) {
+            // What belongs to others may be denied, and never allowed.
+            let resource = target(resource).or_else(|| scalar(resource).filter(|_| is_denial));
+            let resource = resource.ok_or("has a policy for something unknown")?;
+            for action in one_or_more(member(statement, "Action")) {
+                let action = scalar(action).ok_or("has a policy for an action without a name")?;
+                granted.insert(Permission { action, resource: resource.clone() });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -318,6 +349,19 @@ impl References<'_> {
         }
     }
 
+    /// The document of a policy: its own, or that of the managed policy of the template that `!Ref` names.
+    fn policy_document<'v>(&'v self, policy: &'v Value) -> Option<&'v Value> {
+        let document = match policy {
+            Value::Tagged(tagged) if tagged.tag == "Ref" => {
+                let managed = value_at(self.source, &["Resources", tagged.value.as_str()?])?;
+                let is_managed = text_at(managed, &["Type"]).as_deref() == Some("AWS::IAM::ManagedPolicy");
+                value_at(managed, &["Properties", "PolicyDocument"]).filter(|_| is_managed)?
+            }
+            own => own,
+        };
+        member(document, "Statement").map(|_| document)
+    }
+
     fn named(&self, name: &str) -> Option<String> {
         if name == "AWS::StackName" {
             return Some("local".to_owned());
@@ -360,18 +404,76 @@ mod tests {
         assert!(error.contains(expected), "{error}");
     }
 
+    const TABLE: &str = "{Type: AWS::DynamoDB::Table, Properties: {KeySchema: [{AttributeName: pk}], \
+                         AttributeDefinitions: [{AttributeName: pk, AttributeType: S}], \
+                         TimeToLiveSpecification: {AttributeName: e}}}";
+
+    /// A template with one function, which has these policies, and with a managed policy to refer to.
+    fn with_policies(policies: &str) -> String {
+        format!(
+            "Resources: {{T: {TABLE}, F: {{Type: AWS::Serverless::Function, Metadata: {{BuildProperties: {{Binary: f}}}}, \
+             Properties: {{Policies: {policies}}}}}, P: {{Type: AWS::IAM::ManagedPolicy, Properties: {{PolicyDocument: \
+             {{Statement: [{{Effect: Allow, Action: a:One, Resource: \"*\"}}, \
+             {{Effect: Deny, Action: a:One, Resource: \"arn:aws:a:*\"}}]}}}}}}}}"
+        )
+    }
+
     #[test]
     fn a_broken_template_says_where() {
         check("Resources: [", "not YAML");
         check("Resources: {}", "has no table");
         check("{}", "Resources is missing");
-        let table = "{Type: AWS::DynamoDB::Table, Properties: {KeySchema: [{AttributeName: pk}], \
-                     AttributeDefinitions: [{AttributeName: pk, AttributeType: S}], \
-                     TimeToLiveSpecification: {AttributeName: e}}}";
-        check(&format!("Resources: {{T: {table}}}"), "has no function");
+        check(&format!("Resources: {{T: {TABLE}}}"), "has no function");
         check(
-            &format!("Resources: {{T: {table}, F: {{Type: AWS::Serverless::Function}}}}"),
+            &format!("Resources: {{T: {TABLE}, F: {{Type: AWS::Serverless::Function}}}}"),
             "F.Metadata.BuildProperties.Binary is missing",
+        );
+    }
+
+    #[test]
+    fn a_managed_policy_grants_and_denies_as_one_of_the_functions_own() {
+        let permission = |action: &str, resource: &str| Permission { action: action.into(), resource: resource.into() };
+        let own = "{Statement: [{Effect: Allow, Action: [a:Two, a:Three], Resource: !GetAtt T.Arn}]}";
+        let (two, three) = (permission("a:Two", "T"), permission("a:Three", "T"));
+        let (one, not_one) = (permission("a:One", "*"), permission("a:One", "arn:aws:a:*"));
+        for (policies, permissions, denials) in [
+            ("[]".to_owned(), vec![], vec![]),
+            (own.to_owned(), vec![two.clone(), three.clone()], vec![]),
+            ("!Ref P".to_owned(), vec![one.clone()], vec![not_one.clone()]),
+            (format!("[!Ref P, {own}]"), vec![one, two, three], vec![not_one]),
+        ] {
+            let template = Template::parse(&with_policies(&policies)).unwrap();
+            let function = template.function("f").unwrap();
+            assert_eq!(function.permissions, BTreeSet::from_iter(permissions), "{policies}");
+            assert_eq!(function.denials, BTreeSet::from_iter(denials), "{policies}");
+        }
+    }
+
+    /// What is not understood may grant something, and so it is an error.
+    #[test]
+    fn a_policy_that_cannot_be_read_is_an_error() {
+        let statement = |text: &str| with_policies(&format!("[{{Statement: {{{text}}}}}]"));
+        for policies in ["[AmazonS3FullAccess]", "[!Ref T]", "[!Ref Nowhere]", "[{DynamoDBCrudPolicy: {TableName: t}}]"]
+        {
+            check(&with_policies(policies), "F has a policy that is not in the template");
+        }
+        for text in [
+            "Effect: Allow, NotAction: a:One, Resource: '*'",
+            "Effect: Allow, Action: a:One, Resource: '*', Condition: {}",
+        ] {
+            check(&statement(text), "F has a policy that is not of effect, action and resource alone");
+        }
+        check(
+            &statement("Effect: Maybe, Action: a:One, Resource: '*'"),
+            "F has a policy that neither allows nor denies",
+        );
+        check(
+            &statement("Effect: Allow, Action: a:One, Resource: arn:aws:a:b"),
+            "F has a policy for something unknown",
+        );
+        check(
+            &statement("Effect: Allow, Action: [[a:One]], Resource: '*'"),
+            "F has a policy for an action without a name",
         );
     }
 }

@@ -8,6 +8,7 @@ use local::{
     template::{Function, Route},
 };
 use serde_json::Value;
+use serde_norway::Value as Yaml;
 
 use crate::harness::{TEMPLATE, World, file, root};
 
@@ -173,10 +174,22 @@ fn operators_have_the_settings_of_the_functions() {
     let (_, lines) = output.split_once("Value: !Sub |\n").unwrap();
     let lines: Vec<_> = lines.lines().take_while(|line| line.starts_with("      ")).collect();
     assert!(lines.len() > 5);
+    let functions = TEMPLATE.functions.iter().map(|function| &TEMPLATE.source["Resources"][&function.logical_id]);
+    let environments = functions.map(|function| &function["Properties"]["Environment"]);
+    let environments = environments.chain([&TEMPLATE.source["Globals"]["Function"]["Environment"]]);
+    let variables = environments.filter_map(|environment| environment["Variables"].as_mapping()).flatten();
+    // `NAME: !Ref Source`, as `NAME Source`.
+    let references: Names = variables
+        .filter_map(|(name, value)| {
+            let Yaml::Tagged(reference) = value else { return None };
+            (reference.tag == "Ref")
+                .then(|| format!("{} {}", name.as_str().unwrap(), reference.value.as_str().unwrap()))
+        })
+        .collect();
     for line in lines {
         let setting = line.trim().strip_suffix("}\"").and_then(|line| line.split_once("=\"${"));
         let (name, source) = setting.unwrap_or_else(|| panic!("{line} is not as a shell reads it"));
-        assert!(template.contains(&format!("{name}: !Ref {source}\n")), "no function has this {name}");
+        assert!(references.contains(&format!("{name} {source}")), "no function has this {name}");
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::Method;
 use local::template::{Function, Permission};
 use serde_json::json;
+use serde_norway::Value;
 
 use crate::{
     harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, TEMPLATE, World, another_code},
@@ -289,14 +290,60 @@ fn policies_name_exact_actions_on_our_own_resources_alone() {
 
 #[test]
 fn whoever_sends_messages_sends_to_phones_alone() {
+    let publish = |resource: &str| Permission { action: "sns:Publish".to_owned(), resource: resource.to_owned() };
     for function in &TEMPLATE.functions {
-        let policies = &TEMPLATE.source["Resources"][function.logical_id.as_str()]["Properties"]["Policies"];
-        let statements =
-            policies.as_sequence().into_iter().flatten().filter_map(|policy| policy["Statement"].as_sequence());
-        let of_sns: Vec<_> = statements.flatten().filter(|statement| statement["Action"] == "sns:Publish").collect();
-        if !of_sns.is_empty() {
-            let denied = of_sns.iter().any(|s| s["Effect"] == "Deny" && s["Resource"] == "arn:aws:sns:*:*:*");
-            assert!(denied && of_sns.len() == 2, "{}: topics have ARNs, phones have none", function.name);
+        let sends = function.permissions.contains(&publish("*"));
+        let denied = if sends { BTreeSet::from([publish("arn:aws:sns:*:*:*")]) } else { BTreeSet::new() };
+        assert_eq!(function.denials, denied, "{}: topics have ARNs, phones have none", function.name);
+    }
+}
+
+/// A function that knows the provider sets up an HTTP client for it when it starts, which others need not wait for.
+#[test]
+fn the_provider_of_messages_is_told_to_those_that_send_and_to_no_other() {
+    for function in &TEMPLATE.functions {
+        let sends = function.permissions.iter().any(|permission| permission.action == "sns:Publish");
+        assert_eq!(function.environment.contains_key("SMS_PROVIDER"), sends, "{}", function.name);
+    }
+}
+
+#[test]
+fn every_function_is_told_of_the_secrets_that_it_may_read_and_of_no_other() {
+    for function in &TEMPLATE.functions {
+        let secrets = |name: &&String| TEMPLATE.secrets.iter().any(|secret| secret.name == **name);
+        let told: BTreeSet<_> = function.environment.values().filter(secrets).collect();
+        let read =
+            function.permissions.iter().filter(|permission| permission.action == "secretsmanager:GetSecretValue");
+        let read: BTreeSet<_> = read.map(|permission| &permission.resource).collect();
+        assert_eq!(told, read, "told of (left) and may read (right): {}", function.name);
+    }
+}
+
+/// `Function::permissions` is all that a function may do: nothing else in the template gives its role anything.
+#[test]
+fn nothing_is_granted_but_by_the_functions_policies() {
+    let resources = TEMPLATE.source["Resources"].as_mapping().unwrap();
+    let is_function = |resource: &Value| resource["Type"] == "AWS::Serverless::Function";
+    for (name, resource) in resources {
+        let (name, properties) = (name.as_str().unwrap(), &resource["Properties"]);
+        let type_ = resource["Type"].as_str().unwrap();
+        assert!(!type_.starts_with("AWS::IAM::") || type_ == "AWS::IAM::ManagedPolicy", "{name} is {type_}");
+        assert_ne!(type_, "AWS::Serverless::Connector", "{name}");
+        if is_function(resource) {
+            assert!(resource.get("Connectors").is_none() && properties.get("Role").is_none(), "{name}");
+        }
+        if type_ == "AWS::IAM::ManagedPolicy" {
+            for attached in ["Roles", "Users", "Groups"] {
+                assert!(properties.get(attached).is_none(), "{name} is attached where functions do not say so");
+            }
+            let refers = |policy: &Value| matches!(policy, Value::Tagged(tagged) if tagged.value == name);
+            let mut policies = resources
+                .values()
+                .filter(|resource| is_function(resource))
+                .flat_map(|function| function["Properties"]["Policies"].as_sequence().into_iter().flatten());
+            assert!(policies.any(refers), "no function has {name}");
         }
     }
+    let globals = TEMPLATE.source["Globals"]["Function"].as_mapping().unwrap();
+    assert!(!globals.contains_key("Role") && !globals.contains_key("Policies"));
 }
