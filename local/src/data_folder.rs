@@ -1,7 +1,8 @@
-//! Where the dev server keeps everything: the database, its keys, and the environment for the real binaries.
+//! Where the dev server keeps everything: the database, its keys, and the environment and the routes for the real binaries.
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt::Write,
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
@@ -11,7 +12,7 @@ use crate::{
     emulator::{Emulator, EmulatorError},
     secrets::{self, Secrets, SecretsError},
     server,
-    template::Template,
+    template::{Function, Route, Template},
 };
 
 /// A folder that is ours as long as this lives.
@@ -106,9 +107,33 @@ impl DataFolder {
             // In quotes, for the shell and for cargo-lambda alike; no value of ours has a quote in it.
             lines.extend([name, "=\"", value, "\"\n"]);
         }
-        secrets::write_private(&self.path.join("lambda.env"), lines.as_bytes())
+        self.write("lambda.env", &lines)
+    }
+
+    /// Writes the template's routes as cargo-lambda reads them: for `cargo lambda watch --global`.
+    pub fn write_watch_routes(&self, template: &Template) -> Result<(), DataFolderError> {
+        self.write("lambda.toml", &watch_routes(template))
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), DataFolderError> {
+        secrets::write_private(&self.path.join(name), text.as_bytes())
             .map_err(|source| DataFolderError::Unusable { path: self.path.display().to_string(), source })
     }
+}
+
+/// The template's routes, in the words of cargo-lambda's configuration: by path, the function of each method.
+pub fn watch_routes(template: &Template) -> String {
+    let mut paths: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for Function { name, routes, .. } in &template.functions {
+        for Route { method, path } in routes {
+            paths.entry(path).or_default().push(format!("{{ method = {method:?}, function = {name:?} }}"));
+        }
+    }
+    let mut text = "[watch.router]\n".to_owned();
+    for (path, functions) in paths {
+        let _ = writeln!(text, "{path:?} = [{}]", functions.join(", "));
+    }
+    text
 }
 
 /// Makes a folder that only its owner can look into; one that is there stays as it is.

@@ -14,7 +14,7 @@ use latchkey::{
     base::fault::Source,
     config::{Config, ConfigErrors},
     domain::password::{HashError, Hasher},
-    runtime::{Invocation, answer, respond, respond_stateless},
+    runtime::{Code, Invocation, answer, respond, respond_stateless},
 };
 use matchit::Router;
 use serde_json::Value;
@@ -24,7 +24,7 @@ use crate::{
     clock::Clock,
     emulator::Emulator,
     event::{self, Arrival},
-    registry::{self, Code},
+    registry,
     template::{Function, Template},
 };
 
@@ -48,7 +48,7 @@ pub struct Setup<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The template names a function that is not in the registry.
-    #[error("template.yaml: {0} has no handler in local/src/registry.rs")]
+    #[error("template.yaml: {0} has no handler; functions/docs/src/endpoints.rs lists them")]
     NoHandler(String),
     /// Two functions have one route, or a route is malformed.
     #[error("template.yaml: the route {0} cannot be served: {1}")]

@@ -152,6 +152,7 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
         None => "in memory only".to_owned(),
         Some((folder, path)) => {
             folder.write_function_environment(&template, &overrides, &url, &access_key).map_err(sentence)?;
+            folder.write_watch_routes(&template).map_err(sentence)?;
             format!("in {}", path.display())
         }
     };

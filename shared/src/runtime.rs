@@ -49,6 +49,64 @@ pub type EventHandler = for<'a> fn(&'a App, &'a Invocation, Value) -> EventFutur
 /// What a handler of events returns.
 pub type EventFuture<'a> = BoxFuture<'a, Result<Value, ApiError>>;
 
+/// A function's code. [`code!`](crate::code) makes it of a handler.
+#[derive(Clone, Copy)]
+pub enum Code {
+    /// With table, keys and configuration.
+    Stateful(Handler),
+    /// With the same, for events that are no HTTP requests.
+    Event(EventHandler),
+    /// With nothing but the request.
+    Stateless(StatelessHandler),
+}
+
+/// Makes the [`Code`](crate::runtime::Code) of a handler: `code!(login::handle)`, `code!(stateless health::handle)`,
+/// `code!(events rotate_keys::handle)`.
+#[macro_export]
+macro_rules! code {
+    (stateless $handler:path) => {
+        $crate::runtime::Code::Stateless($handler)
+    };
+    (events $handler:path) => {
+        $crate::runtime::Code::Event(|app, invocation, event| ::std::boxed::Box::pin($handler(app, invocation, event)))
+    };
+    ($handler:path) => {
+        $crate::runtime::Code::Stateful(|app, ctx, request| ::std::boxed::Box::pin($handler(app, ctx, request)))
+    };
+}
+
+/// Writes the `main` of a function's binary, which serves the handler on Lambda: `lambda!(logout::handle)`. Then, what is
+/// made ready while the sandbox starts: `lambda!(change_password::handle, hashing, verifying)`, see [`Function`]. Handlers
+/// of other kinds are named as in [`code!`].
+///
+/// [`Function`]: crate::runtime::Function
+#[macro_export]
+macro_rules! lambda {
+    (stateless $handler:path) => {
+        fn main() -> ::std::result::Result<(), $crate::runtime::Error> {
+            $crate::runtime::run_stateless($handler)
+        }
+    };
+    (events $handler:path $(, $ready:ident)*) => {
+        fn main() -> ::std::result::Result<(), $crate::runtime::Error> {
+            $crate::runtime::Function::of_events(|app, invocation, event| {
+                ::std::boxed::Box::pin($handler(app, invocation, event))
+            })
+            $(.$ready())*
+            .run()
+        }
+    };
+    ($handler:path $(, $ready:ident)*) => {
+        fn main() -> ::std::result::Result<(), $crate::runtime::Error> {
+            $crate::runtime::Function::of_requests(env!("CARGO_PKG_NAME"), |app, ctx, request| {
+                ::std::boxed::Box::pin($handler(app, ctx, request))
+            })
+            $(.$ready())*
+            .run()
+        }
+    };
+}
+
 /// The circumstances of an event.
 #[derive(Clone, Debug)]
 pub struct Invocation {

@@ -1,6 +1,8 @@
 //! `GET /docs`, `GET /openapi.json`: Swagger UI, from files of our own, and the OpenAPI description that the handlers' types
 //! give. Everything comes from this binary: no page of ours asks another host for anything.
 
+mod endpoints;
+
 use std::sync::{Arc, LazyLock};
 
 use latchkey::{ApiError, Context, Request, Response, http::header};
@@ -13,7 +15,10 @@ use utoipa::{
 };
 use utoipa_swagger_ui::Config;
 
-/// Every endpoint.
+pub use endpoints::ENDPOINTS;
+use endpoints::Paths;
+
+/// What the description says besides the endpoints.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -21,35 +26,6 @@ use utoipa_swagger_ui::Config;
         description = "Phone and password sign-in with one-time codes by SMS.\n\n\
             Errors are RFC 9457 problems; `code` is stable and for programs, `detail` is for people.",
         license(name = "MIT OR Apache-2.0"),
-    ),
-    paths(
-        register::handle,
-        activate::handle,
-        resend_activation::handle,
-        login::handle,
-        login_mfa::handle,
-        refresh::handle,
-        logout::handle,
-        logout_all::handle,
-        sessions::handle,
-        sessions_delete::handle,
-        me::handle,
-        me_export::handle,
-        me_delete::handle,
-        change_password::handle,
-        change_phone::handle,
-        change_phone_verify::handle,
-        verify_phone::handle,
-        verify_phone_confirm::handle,
-        mfa_enroll::handle,
-        mfa_confirm::handle,
-        mfa_disable::handle,
-        mfa_recovery_codes::handle,
-        request_reset::handle,
-        verify_reset::handle,
-        jwks::handle,
-        openid_configuration::handle,
-        health::handle,
     ),
     components(schemas(latchkey::http::problem::Problem)),
     modifiers(&Bearer),
@@ -85,8 +61,14 @@ pub fn description() -> &'static str {
     &DESCRIPTION
 }
 
+fn described() -> utoipa::openapi::OpenApi {
+    let mut description = Description::openapi();
+    description.merge(Paths::openapi());
+    description
+}
+
 static DESCRIPTION: LazyLock<String> =
-    LazyLock::new(|| Description::openapi().to_json().unwrap_or_else(|error| error.to_string()));
+    LazyLock::new(|| described().to_json().unwrap_or_else(|error| error.to_string()));
 
 /// The page. Its links are relative, so that it works below a base path as well.
 const PAGE: &str = r#"<!DOCTYPE html>

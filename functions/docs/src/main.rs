@@ -1,5 +1,3 @@
 //! The Lambda binary of `docs`.
 
-fn main() -> Result<(), latchkey::runtime::Error> {
-    latchkey::runtime::run_stateless(docs::handle)
-}
+latchkey::lambda!(stateless docs::handle);

@@ -1,5 +1,3 @@
 //! The Lambda binary of `health`.
 
-fn main() -> Result<(), latchkey::runtime::Error> {
-    latchkey::runtime::run_stateless(health::handle)
-}
+latchkey::lambda!(stateless health::handle);

@@ -1,7 +1,3 @@
 //! The Lambda binary of `rotate-keys`.
 
-use latchkey::runtime::{Error, Function};
-
-fn main() -> Result<(), Error> {
-    Function::of_events(|app, invocation, event| Box::pin(rotate_keys::handle(app, invocation, event))).run()
-}
+latchkey::lambda!(events rotate_keys::handle);

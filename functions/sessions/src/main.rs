@@ -1,9 +1,3 @@
 //! The Lambda binary of `sessions`.
 
-use latchkey::runtime::{Error, Function};
-
-fn main() -> Result<(), Error> {
-    Function::of_requests(env!("CARGO_PKG_NAME"), |app, ctx, request| Box::pin(sessions::handle(app, ctx, request)))
-        .verifying()
-        .run()
-}
+latchkey::lambda!(sessions::handle, verifying);

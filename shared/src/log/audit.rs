@@ -12,8 +12,7 @@ use crate::{
         id::{SessionId, UserId},
         time::Timestamp,
     },
-    domain::phone::Phone,
-    domain::proof::Factor,
+    domain::{phone::Phone, proof::Factor},
 };
 
 /// The version of the schema. Members may be added to it; when one changes its meaning, it is raised.

@@ -1,0 +1,46 @@
+//! The list of endpoints: a line here puts one into the description, and behind its route in the dev server.
+
+use latchkey::runtime::Code;
+use utoipa::OpenApi;
+
+macro_rules! endpoints {
+    ($($name:ident $(: $kind:ident)?,)+) => {
+        /// The endpoints of the description, in its order.
+        #[derive(OpenApi)]
+        #[openapi(paths($($name::handle,)+))]
+        pub(crate) struct Paths;
+
+        /// Every endpoint: its crate's name, and its code.
+        pub const ENDPOINTS: &[(&str, Code)] = &[$((stringify!($name), latchkey::code!($($kind)? $name::handle)),)+];
+    };
+}
+
+endpoints! {
+    register,
+    activate,
+    resend_activation,
+    login,
+    login_mfa,
+    refresh,
+    logout,
+    logout_all,
+    sessions,
+    sessions_delete,
+    me,
+    me_export,
+    me_delete,
+    change_password,
+    change_phone,
+    change_phone_verify,
+    verify_phone,
+    verify_phone_confirm,
+    mfa_enroll,
+    mfa_confirm,
+    mfa_disable,
+    mfa_recovery_codes,
+    request_reset,
+    verify_reset,
+    jwks,
+    openid_configuration,
+    health: stateless,
+}

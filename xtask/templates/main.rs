@@ -1,0 +1,3 @@
+//! The Lambda binary of `__NAME__`.
+
+latchkey::lambda!(__IDENT__::handle, verifying);
