@@ -4,7 +4,7 @@ medians and how far they are apart.
 
     python3 bench/timing.py [SAMPLES]
 
-Needs nothing but Python. SECURITY L8 and 2.6 ask for less than 5 % between the medians.
+Needs nothing but Python. docs/threats.md#l7 and docs/threats.md#l8 ask for less than 5 % between the medians.
 """
 
 import http.server

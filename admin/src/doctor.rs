@@ -29,7 +29,7 @@ use operator::{Connection, in_one_line};
 /// How old a signing key may be before somebody should look why it was not rotated: the template's 90 days, and a month.
 const KEY_AGE: Duration = Duration::from_hours(24 * 120);
 
-/// How far clocks may be apart before it matters: tokens of others have a leeway of 30 s (SECURITY J5).
+/// How far clocks may be apart before it matters: tokens of others have a leeway of 30 s (docs/threats.md#j5).
 const SKEW: Duration = Duration::from_secs(15);
 
 /// What a look at something showed.

@@ -86,7 +86,7 @@ pub fn sns_client(environment: &AwsEnvironment, http: SharedHttpClient) -> aws_s
 
 /// What every client has.
 ///
-/// Three tries within 3 s and 1 s each (SECURITY 5.2): the request's own deadline is 8 s, the function's 10 s.
+/// Three tries within 3 s and 1 s each (docs/threats.md#f1): the request's own deadline is 8 s, the function's 10 s.
 fn sdk_config(environment: &AwsEnvironment, http: SharedHttpClient) -> SdkConfig {
     let retry = RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50));
     let timeout = TimeoutConfig::builder()

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// How long signing keys and credentials are kept before they are read again (SECURITY 4.1).
+/// How long signing keys and credentials are kept before they are read again (docs/threats.md#i4).
 const SECRETS_FRESH: Duration = Duration::from_mins(5);
 
 /// How long the public keys are kept: also how long a key that was removed in an emergency is still taken.

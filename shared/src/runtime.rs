@@ -31,7 +31,7 @@ use crate::{
 
 pub use lambda_http::Error;
 
-/// A request's whole time: under Lambda's 10 s, so that the client gets an answer (SECURITY 5.2).
+/// A request's whole time: under Lambda's 10 s, so that the client gets an answer (docs/threats.md#f2).
 const DEADLINE: Duration = Duration::from_secs(8);
 
 /// A handler as the runtime calls it.

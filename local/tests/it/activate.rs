@@ -87,7 +87,7 @@ async fn no_code_of_a_taken_phone_is_right_not_even_when_codes_are_exposed() {
 
 #[tokio::test]
 async fn a_stranger_who_was_first_gets_nothing_of_the_owners_account() {
-    // SECURITY 3.2, 25.
+    // See docs/threats.md#a25.
     let world = world();
     let (strangers, strangers_code) = registered(&world, PHONE, "password of a stranger").await;
     world.advance(2);

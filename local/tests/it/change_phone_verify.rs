@@ -84,7 +84,7 @@ async fn a_phone_that_was_taken_meanwhile_is_told_to_its_owner() {
 
 #[tokio::test]
 async fn two_who_want_one_number_do_not_stand_in_each_others_way() {
-    // SECURITY 3.2, 43: an unverified claim must not keep the number's owner out.
+    // docs/threats.md#a43: an unverified claim must not keep the number's owner out.
     let world = World::new().with_account().await;
     let stranger = world.token(PASSWORD).await;
     world.register("01212345678", PASSWORD).await.expect(201);

@@ -1,4 +1,4 @@
-//! What must say the same in several places, held to `template.yaml` (DESIGN section 2).
+//! What must say the same in several places, held to `template.yaml` (docs/design.md#layout-and-names).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -146,15 +146,16 @@ fn every_variable_is_read_set_and_documented() {
     let mut set: Names = variables.collect();
     assert!(set.remove("RUST_LOG"), "the runtime reads it, not `Config`");
     assert_eq!(set, read);
-    let documented: Names = table("README.md", "## Configuration").into_iter().map(|row| row[0].clone()).collect();
+    let documented: Names =
+        table("docs/configuration.md", "## Variables").into_iter().map(|row| row[0].clone()).collect();
     set.insert("RUST_LOG".to_owned());
     assert_eq!(documented, set);
 }
 
 #[test]
-fn the_readmes_defaults_are_the_templates() {
+fn the_documented_defaults_are_the_templates() {
     let environment: BTreeMap<_, _> = TEMPLATE.functions.iter().flat_map(|function| &function.environment).collect();
-    for row in table("README.md", "## Configuration") {
+    for row in table("docs/configuration.md", "## Variables") {
         let (name, default) = (&row[0], &row[1]);
         // What the stack itself makes has no value before there is one.
         let is_made = ["TABLE_NAME", "API_URL", "METRICS_NAMESPACE"].contains(&name.as_str()) || name.ends_with("_ARN");
@@ -162,6 +163,15 @@ fn the_readmes_defaults_are_the_templates() {
             assert_eq!(default, *value, "{name}");
         }
     }
+}
+
+#[test]
+fn every_parameter_of_the_template_is_documented() {
+    let text = file("docs/configuration.md");
+    let (_, section) = text.split_once("## Parameters of the template").unwrap();
+    let documented: Names = section.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    let parameters = TEMPLATE.source["Parameters"].as_mapping().unwrap().keys();
+    assert_eq!(documented, parameters.map(|name| name.as_str().unwrap().to_owned()).collect());
 }
 
 /// What operators' commands are told by the stack is what its functions are told.

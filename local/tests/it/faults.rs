@@ -1,4 +1,4 @@
-//! What goes wrong between a function and its table (SECURITY section 5.4). Time is paused: whatever waits, waits for
+//! What goes wrong between a function and its table (docs/threats.md#f3). Time is paused: whatever waits, waits for
 //! nothing.
 
 use std::sync::Mutex;

@@ -58,12 +58,10 @@ async fn collecting_garbage_changes_nothing_for_users() {
     world.login(PHONE, PASSWORD).await.expect(200);
 }
 
-/// Sends every `curl` of the README's walk and compares the answer with the documented one; `…` stands for anything.
+/// Sends every `curl` of the walkthrough and compares the answer with the documented one; `…` stands for anything.
 #[tokio::test]
-async fn the_readmes_walk_is_true() {
-    let readme = file("README.md").replace(" \\\n", " ");
-    let (_, walk) = readme.split_once("## A walk").unwrap();
-    let walk = walk.split("\n## ").next().unwrap();
+async fn the_walkthrough_is_true() {
+    let walk = file("docs/walkthrough.md").replace(" \\\n", " ");
     // Each console with what is said before it, which may ask for another server.
     let parts: Vec<_> = walk.split("```").collect();
     let consoles = parts.chunks_exact(2).map(|part| (part[0].contains("--env REQUIRE_ACTIVATION=true"), part[1]));

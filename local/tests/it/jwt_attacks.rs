@@ -1,5 +1,6 @@
-//! Forged access tokens (SECURITY 1.6 and 3.2, 31 to 36), by somebody who knows a token of their own and the public keys,
-//! and nothing else. Each is tried on our own endpoint and on the authorizer of other APIs.
+//! Forged access tokens (docs/threats.md#access-tokens-and-keys, and from docs/threats.md#a31 to docs/threats.md#a36),
+//! by somebody who knows a token of their own and the public keys, and nothing else. Each is tried on our own endpoint
+//! and on the authorizer of other APIs.
 
 use base64::{
     Engine,

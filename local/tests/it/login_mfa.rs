@@ -46,7 +46,7 @@ async fn a_wrong_password_is_told_as_ever_and_nothing_of_the_factor() {
 
 #[tokio::test]
 async fn a_code_works_once_wherever_it_is_shown() {
-    // SECURITY 3.2, 11.
+    // See docs/threats.md#a11.
     let world = World::new().with_account().await;
     let token = world.token(PASSWORD).await;
     let secret = world.enroll_verified(&token, PASSWORD).await.expect(200).text("secret").to_owned();
@@ -90,7 +90,7 @@ async fn a_code_counts_in_its_step_and_the_next_and_an_older_step_never_after_a_
 
 #[tokio::test]
 async fn the_token_of_the_first_step_opens_nothing_else() {
-    // SECURITY 3.2, 16, 17 and 34.
+    // See docs/threats.md#a16, docs/threats.md#a17, docs/threats.md#a34.
     let (world, factor) = with_factor().await;
     let before = world.bearer(Method::GET, "/auth/sessions", &factor.token).await.expect(200).body;
     let mfa_token = world.mfa_token(PASSWORD).await;
@@ -198,7 +198,7 @@ async fn after_a_hundred_wrong_codes_only_a_recovery_code_helps() {
 
 #[tokio::test]
 async fn a_recovery_code_works_once_in_any_usual_spelling() {
-    // SECURITY 3.2, 13.
+    // See docs/threats.md#a13.
     let (world, factor) = with_factor().await;
     let sign_in = async |code: &str| {
         let mfa_token = world.mfa_token(PASSWORD).await;
@@ -219,7 +219,7 @@ async fn a_recovery_code_works_once_in_any_usual_spelling() {
 
 #[tokio::test]
 async fn a_recovery_code_is_its_owners_alone() {
-    // SECURITY 3.2, 14.
+    // See docs/threats.md#a14.
     let (world, factor) = with_factor().await;
     world.register(OTHER_PHONE, NEW_PASSWORD).await.expect(201);
     let token = world.login(OTHER_PHONE, NEW_PASSWORD).await.expect(200).tokens().0;
@@ -237,7 +237,7 @@ async fn a_recovery_code_is_its_owners_alone() {
 
 #[tokio::test]
 async fn a_reset_leaves_the_factor_on_and_asks_for_it() {
-    // SECURITY 3.2, 16 and 18.
+    // See docs/threats.md#a16, docs/threats.md#a18.
     let (world, factor) = with_factor().await;
     let code = world.code(PHONE).await;
     let verify = async |proof: Option<(&str, &str)>| {
@@ -291,7 +291,7 @@ async fn a_change_of_phone_asks_for_the_factor_and_takes_it_along() {
 
 #[tokio::test]
 async fn guesses_at_everything_that_asks_for_the_factor_are_counted_together() {
-    // SECURITY 3.2, 19.
+    // See docs/threats.md#a19.
     let (world, factor) = with_factor().await;
     let wrong = another_code(&factor.code(&world));
     let paths = ["/auth/mfa/disable", "/auth/mfa/recovery-codes", "/auth/mfa/enroll"];

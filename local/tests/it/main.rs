@@ -18,6 +18,7 @@ mod change_phone;
 mod change_phone_verify;
 mod contract;
 mod docs;
+mod documents;
 mod events;
 mod faults;
 mod floors;

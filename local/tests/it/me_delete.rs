@@ -74,7 +74,7 @@ async fn everything_that_opened_the_account_is_dead_at_once() {
     }
     world.verify_reset(PHONE, &code, NEW_PASSWORD).await.expect_problem(400, "invalid-otp");
     let gone = world.login(PHONE, PASSWORD).await.expect_problem(401, "invalid-credentials");
-    // As a phone that never had an account (SECURITY L6).
+    // As a phone that never had an account (docs/threats.md#l6).
     assert!(gone.fingerprint() == world.login(OTHER_PHONE, PASSWORD).await.fingerprint());
 }
 
@@ -92,7 +92,7 @@ async fn the_phone_registers_anew_and_is_somebody_else() {
     world.me(&token).await.expect_problem(401, "invalid-token");
 }
 
-/// A lost answer: whoever asks again is not told that something is wrong (SECURITY 2.9).
+/// A lost answer: whoever asks again is not told that something is wrong (docs/threats.md#e11).
 #[tokio::test]
 async fn the_same_request_again_is_a_success_and_touches_no_new_account() {
     let world = World::new().with_account().await;

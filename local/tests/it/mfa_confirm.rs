@@ -62,7 +62,7 @@ async fn an_enrolment_waits_for_ten_minutes_and_the_last_one_counts() {
 
 #[tokio::test]
 async fn codes_in_other_spellings_are_refused_and_no_try() {
-    // SECURITY 3.2, 12.
+    // See docs/threats.md#a12.
     let (world, token, authenticator) = enrolled().await;
     let code = authenticator.code(&world);
     let spaced = format!("{} {}", &code[..3], &code[3..]);
@@ -85,7 +85,7 @@ async fn sessions_that_were_ended_meanwhile_cannot_switch_it_on() {
 
 #[tokio::test]
 async fn five_codes_are_judged_and_the_next_enrolment_takes_the_password_again() {
-    // Somebody with a token and no password must not guess for ten minutes (SECURITY T5; 3.2, 19).
+    // Somebody with a token and no password must not guess for ten minutes (docs/threats.md#t5, docs/threats.md#a19).
     let (world, token, authenticator) = enrolled().await;
     let code = authenticator.code(&world);
     for _ in 0..5 {

@@ -15,7 +15,7 @@ async fn password_and_code_switch_it_off_and_leave_nothing_of_it() {
     assert_eq!(world.me(&factor.token).await.expect(200).body["mfa_enabled"], false);
     world.login(PHONE, PASSWORD).await.expect(200);
     assert!(world.items("USER#").iter().all(|item| item["sk"]["S"] != "MFA"));
-    // A login that waited is over, recovery codes are worth nothing (SECURITY 3.2, 15), and off is off.
+    // A login that waited is over, recovery codes are worth nothing (docs/threats.md#a15), and off is off.
     let recovery_code = ("recovery_code", factor.recovery_codes[0].as_str());
     world.login_mfa(&mfa_token, recovery_code).await.expect_problem(401, "invalid-token");
     world.with_factor(PATH, &factor.token, PASSWORD, recovery_code).await.expect_problem(404, "not-found");

@@ -28,7 +28,7 @@ async fn nothing_is_on_before_a_right_code() {
 }
 
 /// Somebody who registered a number that is not theirs must not be able to keep its owner out: a reset by SMS would ask for a
-/// factor that its owner never had (SECURITY 3.2, 25 and 43).
+/// factor that its owner never had (docs/threats.md#a25, docs/threats.md#a43).
 #[tokio::test]
 async fn a_phone_that_nobody_has_confirmed_gets_no_second_factor() {
     let world = World::new().with_account().await;

@@ -24,7 +24,7 @@ async fn new_codes_are_shown_once_and_the_old_ones_die() {
 
 #[tokio::test]
 async fn there_are_none_without_a_second_factor() {
-    // SECURITY 3.2, 15.
+    // See docs/threats.md#a15.
     let world = World::new().with_account().await;
     let token = world.token(PASSWORD).await;
     let request = Request::post(PATH, json!({"password": PASSWORD})).bearer(&token);
@@ -62,7 +62,7 @@ async fn every_other_session_ends_and_this_one_stays() {
 
 #[tokio::test]
 async fn after_disabling_there_are_none_to_be_had_and_the_old_ones_stay_dead() {
-    // SECURITY 3.2, 15.
+    // See docs/threats.md#a15.
     let world = World::new().with_account().await;
     let factor = world.switch_factor_on(PASSWORD).await;
     let disable = "/auth/mfa/disable";

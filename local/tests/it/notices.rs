@@ -1,4 +1,4 @@
-//! What the owner of a phone is told without having asked (SECURITY R7 and T12).
+//! What the owner of a phone is told without having asked (docs/threats.md#r7, docs/threats.md#t12).
 
 use http::Method;
 use local::emulator::Fault;

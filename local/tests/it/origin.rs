@@ -1,4 +1,5 @@
-//! The nine things that the origin does wrong when it is run (ORIGIN.md), each as a test that we do it right.
+//! The nine things that the origin does wrong when it is run (docs/design.md#the-origin), each as a test that we do it
+//! right.
 
 use crate::harness::{E164, NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, World, another_code};
 

@@ -270,7 +270,7 @@ async fn of_16_refreshes_with_one_token_all_get_one_successor() {
     world.refresh(successors[0]).await.expect(200);
 }
 
-/// SECURITY T4: at endpoints that ask for the factor in a write of its own.
+/// docs/threats.md#t4: at endpoints that ask for the factor in a write of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_32_uses_of_one_code_one_counts_wherever_they_are() {
     let world = world_with_account().await;

@@ -1,4 +1,5 @@
-//! How many steps a request waits for the table: the budget of DESIGN section 5. Calls made at once are one step.
+//! How many steps a request waits for the table: the budget of docs/ARCHITECTURE.md#round-trips. Calls made at once are
+//! one step.
 
 use http::Method;
 use local::emulator::Call;

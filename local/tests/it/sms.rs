@@ -463,7 +463,7 @@ async fn an_unknown_phone_is_sent_nothing() {
     assert!(provider.seen().is_empty());
 }
 
-/// Neither bytes nor time tell whether there is an account, whatever the provider does (SECURITY L8; 2.3).
+/// Neither bytes nor time tell whether there is an account, whatever the provider does (docs/threats.md#l8).
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_fails_or_is_slow_tells_nobody_who_is_registered() {
     for fault in [Fault::Hang, Fault::LostReply, Fault::LostRequest, Fault::Error("InternalServerError")] {

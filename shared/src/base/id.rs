@@ -87,7 +87,8 @@ identifier! {
     /// One logical write.
     ///
     /// It is the `ClientRequestToken` of a transaction, or is stored with a single conditional write, so that a reply
-    /// lost on the way is recognised as our own write and not taken for a stranger's (SECURITY 2.1, rules 3 and 4).
+    /// lost on the way is recognised as our own write and not taken for a stranger's (docs/threats.md#w3,
+    /// docs/threats.md#w4).
     OperationId
 }
 

@@ -61,7 +61,7 @@ pub struct InvalidOtpCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Making the account of this registration. Each registration has a code and a password of its own, so that nobody's
-    /// code makes an account with somebody else's password (SECURITY 2.4).
+    /// code makes an account with somebody else's password (docs/threats.md#r3).
     Activation(RegistrationId),
     /// Setting a new password without the old one.
     Reset,

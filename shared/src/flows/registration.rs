@@ -1,5 +1,5 @@
 //! Registrations that wait for a code (`REQUIRE_ACTIVATION`). No account exists before the code, so a stranger who
-//! registers somebody else's phone gets nothing of it, not even in the way (SECURITY decision 6).
+//! registers somebody else's phone gets nothing of it, not even in the way (docs/threats.md#r3).
 
 use std::fmt;
 

@@ -14,7 +14,7 @@ use crate::{
 /// Asks for the second factor of an account that has one, and uses what is shown up: no code works twice, wherever it is
 /// shown. 403 `mfa-required` when nothing is.
 ///
-/// The owner of the phone is told when it is a recovery code (SECURITY T12).
+/// The owner of the phone is told when it is a recovery code (docs/threats.md#t12).
 pub async fn require(
     app: &App,
     ctx: &Context,

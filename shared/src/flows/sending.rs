@@ -30,7 +30,8 @@ pub(super) async fn send(app: &App, ctx: &Context, to: &Phone, content: Content)
 }
 
 /// Returns how long a request for a code takes from when the code is stored until it is answered, so that the time of the answer
-/// tells nobody whether a message was sent (SECURITY 2.3). None where nothing is sent, or where `SMS_FLOOR_MS` is 0.
+/// tells nobody whether a message was sent (docs/threats.md#l8). None where nothing is sent, or where `SMS_FLOOR_MS` is
+/// 0.
 pub fn floor(app: &App) -> Option<Duration> {
     let SmsSettings { provider, floor, .. } = &app.config.sms;
     (*provider != Provider::Log && !floor.is_zero()).then_some(*floor)

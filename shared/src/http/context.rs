@@ -7,7 +7,7 @@ use crate::{base::time::Timestamp, log::audit::Audit, messages::Language};
 /// A request's circumstances.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// When the request came in; frozen, so that retries of one operation repeat the same bytes (SECURITY 2.1, rule 2).
+    /// When the request came in; frozen, so that retries of one operation repeat the same bytes (docs/threats.md#w2).
     pub now: Timestamp,
     /// API Gateway's identifier of the request.
     pub request_id: String,

@@ -71,7 +71,7 @@ impl ProblemKind {
     }
 }
 
-/// How long a client waits before it tries again after a 503 (SECURITY 5.4).
+/// How long a client waits before it tries again after a 503 (docs/threats.md#f3).
 const UNAVAILABLE_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// An error answer (RFC 9457).

@@ -1,5 +1,5 @@
 //! Audit events: who asked for what, by which proof, and what came of it. One line of JSON for each request about an account
-//! (SECURITY E7, OWASP ASVS 16.3.1); `docs/audit.md` is its schema.
+//! (docs/threats.md#e7, OWASP ASVS 16.3.1); `docs/audit.md` is its schema.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,5 +1,5 @@
 //! What an SMS says: a sentence per content and language that names the service and the purpose, says not to share the code,
-//! and has no link (SECURITY O13).
+//! and has no link (docs/threats.md#o13).
 
 use super::{content::Content, language::Language};
 use crate::{base::variables::Variables, domain::otp::Purpose};

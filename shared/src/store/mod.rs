@@ -1,6 +1,6 @@
 //! The table, by use case: each method is one DynamoDB call or one transaction, with the condition that makes it atomic.
 //!
-//! Keys, items and the reasons behind them: DESIGN section 5, `docs/ARCHITECTURE.md`.
+//! Keys, items and the reasons behind them: `docs/ARCHITECTURE.md#the-table`.
 
 mod accounts;
 mod activations;

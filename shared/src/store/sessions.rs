@@ -28,10 +28,10 @@ use crate::{
     tokens::refresh::{RefreshToken, SessionSalt},
 };
 
-/// How long a session lives that is not used (SECURITY S6).
+/// How long a session lives that is not used (docs/threats.md#s6).
 pub(crate) const IDLE_LIFETIME: Duration = Duration::from_hours(14 * 24);
 
-/// How many sessions a user has at the most (SECURITY S10).
+/// How many sessions a user has at the most (docs/threats.md#s10).
 const MAX_SESSIONS: usize = 20;
 
 /// How long an ended session is kept before it is collected.

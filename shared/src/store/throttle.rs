@@ -12,9 +12,9 @@ use super::table::{
 };
 use crate::base::time::Timestamp;
 
-/// How many attempts are free before each costs a wait (SECURITY L2).
+/// How many attempts are free before each costs a wait (docs/threats.md#l2).
 const FREE_FAILURES: u64 = 5;
-/// The longest wait between two attempts (SECURITY L2).
+/// The longest wait between two attempts (docs/threats.md#l2).
 const LONGEST_DELAY: Duration = Duration::from_mins(15);
 /// How many failures in a row are ever judged (NIST SP 800-63B section 3.2.2); then only a reset helps.
 const MAX_FAILURES: u64 = 100;

@@ -16,7 +16,7 @@ use crate::{
     tokens::keys::{InvalidKey, SigningAlgorithm, SigningKey, VerifyingKey},
 };
 
-/// How long others may keep a copy of the key set, by our own `Cache-Control` (SECURITY J8).
+/// How long others may keep a copy of the key set, by our own `Cache-Control` (docs/threats.md#j8).
 pub const JWKS_MAX_AGE: Duration = Duration::from_mins(5);
 
 /// How long API Gateway's JWT authorizer may keep a copy, whatever we say (AWS, "Control access to HTTP APIs with JWT
@@ -26,7 +26,7 @@ const FOREIGN_CACHE: Duration = Duration::from_hours(2);
 /// For our own copies of the table's item, copies of copies, clocks that do not agree, and the steps of a rotation.
 const MARGIN: Duration = Duration::from_mins(10);
 
-/// How long a new key is published before it signs (SECURITY J10).
+/// How long a new key is published before it signs (docs/threats.md#j10).
 pub const PUBLISHED_BEFORE: Duration = FOREIGN_CACHE.saturating_add(JWKS_MAX_AGE).saturating_add(MARGIN);
 
 /// What of that must be left when it is published: the rest is for the steps before.
@@ -37,7 +37,7 @@ const LEFT_WHEN_PUBLISHED: Duration = PUBLISHED_BEFORE.saturating_sub(Duration::
 const LEFT_WHEN_FINISHED: Duration = Duration::from_hours(1);
 
 /// How long a key stays published after its last signature: what its last token lives at the longest (RFC 9700 section
-/// 2.2, and the bound of `ACCESS_TOKEN_TTL_SECONDS`), and as much as others may be late (SECURITY J10).
+/// 2.2, and the bound of `ACCESS_TOKEN_TTL_SECONDS`), and as much as others may be late (docs/threats.md#j10).
 pub const PUBLISHED_AFTER: Duration = FOREIGN_CACHE.saturating_add(Duration::from_mins(15)).saturating_add(MARGIN);
 
 /// A key as everybody may know it.

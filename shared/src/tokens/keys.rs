@@ -294,7 +294,7 @@ impl VerifyingKey {
         self.algorithm
     }
 
-    /// As others read it: public members only (SECURITY J8).
+    /// As others read it: public members only (docs/threats.md#j8).
     pub fn jwk(&self) -> &Jwk {
         &self.jwk
     }

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// How long the second step may take (SECURITY T8).
+/// How long the second step may take (docs/threats.md#t8).
 pub const LIFETIME: Duration = Duration::from_mins(5);
 
 /// The claims of such a token.

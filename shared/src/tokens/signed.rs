@@ -15,10 +15,10 @@ use crate::{
     },
 };
 
-/// Longer than any token of ours; longer ones are refused unread (SECURITY J7).
+/// Longer than any token of ours; longer ones are refused unread (docs/threats.md#j7).
 const MAX_LENGTH: usize = 4096;
 
-/// How far another machine's clock may be ahead of ours (SECURITY J5).
+/// How far another machine's clock may be ahead of ours (docs/threats.md#j5).
 const CLOCK_SKEW: Duration = Duration::from_secs(30);
 
 /// What every kind of token says of itself.

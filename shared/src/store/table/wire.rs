@@ -70,8 +70,8 @@ pub(in crate::store) enum Part {
     Failed(Option<Item>),
 }
 
-/// How often a write is tried that conflicts with a transaction on one of its items: the SDK does not try again (SECURITY
-/// 2.1, rule 6). Five pauses are half a second on the average, which leaves room in the request's 8 s.
+/// How often a write is tried that conflicts with a transaction on one of its items: the SDK does not try again
+/// (docs/threats.md#w6). Five pauses are half a second on the average, which leaves room in the request's 8 s.
 const TRIES: u32 = 6;
 
 /// Before every sort key that we write.
@@ -84,7 +84,7 @@ impl Store {
     /// Updates one item under its condition.
     ///
     /// Stores this operation's identifier with it, so that a failed condition on a retry after a lost reply is
-    /// recognised as our own success (SECURITY 2.1, rule 4).
+    /// recognised as our own success (docs/threats.md#w4).
     pub(in crate::store) async fn update(&self, update: ItemUpdate) -> Result<Outcome, StoreError> {
         let operation = OperationId::generate()?.to_string();
         let update = update.set("#op = :op").value(":op", text(operation.clone()));
@@ -208,7 +208,7 @@ impl Store {
     }
 
     /// Does all of the writes or none. One `ClientRequestToken` for all tries, so that a lost reply is not a second
-    /// transaction (SECURITY 2.1, rule 3).
+    /// transaction (docs/threats.md#w3).
     pub(in crate::store) async fn transact(&self, writes: Vec<Write>) -> Result<Transacted, StoreError> {
         let token = OperationId::generate()?.to_string();
         let items =
