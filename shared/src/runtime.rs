@@ -8,7 +8,8 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
-use lambda_http::{Body, LambdaEvent, service_fn};
+use lambda_http::Body;
+use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use tracing::Level;
 use tracing_subscriber::{
@@ -29,7 +30,7 @@ use crate::{
     log::audit::{Circumstances, Outcome},
 };
 
-pub use lambda_http::Error;
+pub use lambda_runtime::Error;
 
 /// A request's whole time: under Lambda's 10 s, so that the client gets an answer (docs/threats.md#f2).
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -190,7 +191,7 @@ impl Function<EventHandler> {
             let (app, handler) = (&app, self.handler);
             async move { answer(&invocation, handler(app, &invocation, event.payload)).await }
         };
-        runtime.block_on(lambda_http::lambda_runtime::run(service_fn(serve)))
+        runtime.block_on(lambda_runtime::run(service_fn(serve)))
     }
 }
 
