@@ -2,9 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{
-    E164, NEW_PASSWORD, OTHER_PHONE, PHONE, Person, RESET_PASSWORD, World, another_code,
-};
+use crate::harness::{E164, NEW_PASSWORD, OTHER_PHONE, PHONE, Person, RESET_PASSWORD, World, another_code};
 
 /// A world in which no account is made without a code.
 fn world() -> World {

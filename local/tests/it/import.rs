@@ -1,10 +1,7 @@
 //! `cargo run -p import`, as far as it works on the table: the users of the origin, and what they find here.
 
 use import::{LeftOut, Plan, Summary, read_users, rehearse, write};
-use latchkey::{
-    phone::PhoneRules,
-    store::ImportedAccount,
-};
+use latchkey::{phone::PhoneRules, store::ImportedAccount};
 use local::emulator::Fault;
 use sqlx::{AnyConnection, Connection};
 

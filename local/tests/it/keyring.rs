@@ -115,11 +115,9 @@ async fn a_cold_function_says_503_when_secrets_manager_is_down_and_judges_nothin
         let person = world.person().await;
         world.emulator.faults().inject(SECRET, fault, ALWAYS);
         world.calls();
-        for reply in [
-            person.login().await,
-            person.request_reset().await,
-            person.verify_reset("123456", NEW_PASSWORD).await,
-        ] {
+        for reply in
+            [person.login().await, person.request_reset().await, person.verify_reset("123456", NEW_PASSWORD).await]
+        {
             reply.expect_problem(503, "temporarily-unavailable");
         }
         assert_eq!(count(&world.calls(), "dynamodb:UpdateItem"), 0, "no attempt was counted");

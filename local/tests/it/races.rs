@@ -187,8 +187,7 @@ async fn of_8_changes_of_one_password_one_counts() {
     let world = World::new();
     let person = world.signed_in_person().await;
     let people = vec![person.typing(PASSWORD); 8];
-    let replies =
-        at_once(&people, async |person: Person, at| person.change_password(&password_of(at)).await).await;
+    let replies = at_once(&people, async |person: Person, at| person.change_password(&password_of(at)).await).await;
     assert!(replies.iter().all(|reply| matches!(reply.status, 204 | 403 | 429)), "nobody is told to sign in again");
     let winner = only(&replies, 204);
     world.advance(900);
@@ -201,9 +200,12 @@ async fn of_6_deletions_all_succeed_and_the_logins_among_them_are_dead() {
     let person = world.signed_in_person().await;
     let others = (0..3).map(|_| person.on_another_device());
     let people: Vec<_> = vec![person.clone(); 6].into_iter().chain(others).collect();
-    let replies = at_once(&people, async |person: Person, at| {
-        if at < 6 { person.delete_account().await } else { person.login().await }
-    })
+    let replies = at_once(
+        &people,
+        async |person: Person, at| {
+            if at < 6 { person.delete_account().await } else { person.login().await }
+        },
+    )
     .await;
     // The logins may use up the tries of a password before the deletions have theirs.
     let (deletions, logins) = replies.split_at(6);

@@ -152,7 +152,7 @@ fn setting(name: &str, provider: &Provider) -> (Vec<(&'static str, String)>, Val
 }
 
 /// Somebody with an account, in a world with this provider.
-async fn world(name: &str, provider: &Provider) -> (World, Person) {
+async fn with_provider(name: &str, provider: &Provider) -> (World, Person) {
     let (variables, credentials) = setting(name, provider);
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let world = World::with(&variables);
@@ -176,7 +176,7 @@ fn form(body: &str) -> Vec<(String, String)> {
 #[tokio::test]
 async fn twilio_is_sent_what_its_api_documents() {
     let provider = Provider::answering(201, TWILIO_SENT);
-    let (_, person) = world("twilio", &provider).await;
+    let (_, person) = with_provider("twilio", &provider).await;
     assert_eq!(person.request_reset().await.expect(202).body, json!({}), "no code in the answer");
     let [seen] = &provider.seen()[..] else { panic!("one request") };
     assert_eq!(seen.line, "POST /2010-04-01/Accounts/AC42/Messages.json HTTP/1.1");
@@ -208,7 +208,7 @@ async fn twilio_takes_an_api_key_and_a_messaging_service() {
 #[tokio::test]
 async fn vonage_is_sent_what_its_api_documents() {
     let provider = Provider::answering(202, VONAGE_SENT);
-    let (_, person) = world("vonage", &provider).await;
+    let (_, person) = with_provider("vonage", &provider).await;
     person.request_reset().await.expect(202);
     let [seen] = &provider.seen()[..] else { panic!("one request") };
     assert_eq!(seen.line, "POST /v1/messages HTTP/1.1");
@@ -224,7 +224,7 @@ async fn vonage_is_sent_what_its_api_documents() {
 #[tokio::test]
 async fn a_webhook_is_signed_as_standard_webhooks_say() {
     let provider = Provider::answering(204, "");
-    let (_, person) = world("http", &provider).await;
+    let (_, person) = with_provider("http", &provider).await;
     person.request_reset().await.expect(202);
     let [seen] = &provider.seen()[..] else { panic!("one request") };
     assert_eq!(seen.line, "POST / HTTP/1.1");
@@ -290,7 +290,7 @@ async fn what_certainly_was_not_sent_is_no_code_and_the_next_may_be_asked_for_at
         ("http", 500, json!("x".repeat(100_000)), 2),
     ] {
         let provider = Provider::answering(status, &body.to_string());
-        let (world, person) = world(name, &provider).await;
+        let (world, person) = with_provider(name, &provider).await;
         let known = person.request_reset().await.expect(202);
         let unknown = world.visitor(OTHER_PHONE).request_reset().await.expect(202);
         assert!(known.fingerprint() == unknown.fingerprint(), "{name}: the answer tells nothing");
@@ -349,7 +349,7 @@ async fn one_failure_is_tried_again_and_nobody_notices() {
     for (name, status, answer) in PROVIDERS {
         let sent = Act::Answer(status, answer.to_owned());
         let provider = Provider::new(&[Act::Answer(503, String::new()), sent]);
-        let (world, person) = world(name, &provider).await;
+        let (world, person) = with_provider(name, &provider).await;
         person.request_reset().await.expect(202);
         assert_eq!(provider.seen().len(), 2, "{name}");
         assert!(has_code(&world), "{name}");
@@ -362,7 +362,7 @@ async fn one_failure_is_tried_again_and_nobody_notices() {
 async fn what_may_have_been_sent_stays_a_code_and_is_not_sent_twice() {
     for (name, ..) in PROVIDERS {
         let provider = Provider::new(&[Act::Break]);
-        let (world, person) = world(name, &provider).await;
+        let (world, person) = with_provider(name, &provider).await;
         person.request_reset().await.expect(202);
         assert_eq!(provider.seen().len(), 1, "{name}");
         assert!(has_code(&world), "{name}");
@@ -373,7 +373,7 @@ async fn what_may_have_been_sent_stays_a_code_and_is_not_sent_twice() {
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_hangs_costs_three_seconds_and_no_code() {
     let provider = Provider::new(&[Act::Hang]);
-    let (world, person) = world("twilio", &provider).await;
+    let (world, person) = with_provider("twilio", &provider).await;
     let started = tokio::time::Instant::now();
     person.request_reset().await.expect(202);
     assert_eq!(started.elapsed().as_secs(), 3);
@@ -387,7 +387,7 @@ async fn a_provider_that_cannot_be_reached_is_tried_twice_and_given_up() {
     let without_tls = Provider::answering(204, "").url.replace("http:", "https:");
     for url in [format!("http://127.0.0.1:{port}"), without_tls] {
         let nobody = Provider { url: url.clone(), acts: Arc::default(), seen: Arc::default() };
-        let (world, person) = world("http", &nobody).await;
+        let (world, person) = with_provider("http", &nobody).await;
         person.request_reset().await.expect(202);
         assert!(!has_code(&world), "{url}");
         let counts = world.metrics.take();
@@ -450,7 +450,7 @@ async fn credentials_that_are_not_there_are_our_fault_and_nobody_elses() {
         ("http", r#"{"secret": "whsec_!"}"#),
     ] {
         let provider = Provider::answering(201, TWILIO_SENT);
-        let (world, person) = world(name, &provider).await;
+        let (world, person) = with_provider(name, &provider).await;
         world.emulator.secrets().lend("SmsCredentials", credentials.to_owned());
         person.request_reset().await.expect(202);
         assert!(provider.seen().is_empty() && !has_code(&world));
@@ -460,7 +460,7 @@ async fn credentials_that_are_not_there_are_our_fault_and_nobody_elses() {
 #[tokio::test]
 async fn an_unknown_phone_is_sent_nothing() {
     let provider = Provider::answering(201, TWILIO_SENT);
-    let (world, _) = world("twilio", &provider).await;
+    let (world, _) = with_provider("twilio", &provider).await;
     world.visitor(OTHER_PHONE).request_reset().await.expect(202);
     assert!(provider.seen().is_empty());
 }

@@ -107,17 +107,17 @@ impl Person {
     pub(crate) async fn change_phone(&self, new: &str) -> Reply {
         let reply = self.post("/auth/change-phone", self.reauthenticated(json!({"phone": new}))).await;
         if reply.status == 202 {
-            self.known().wanted_phone = Some(new.to_owned());
+            self.learn(|known| known.wanted_phone = Some(new.to_owned()));
         }
         reply
     }
 
     /// `POST /auth/change-phone/verify`, for the phone that was asked for last.
     pub(crate) async fn change_phone_verify(&self, otp: &str) -> Reply {
-        let wanted = self.known().wanted_phone.clone().expect("another phone was asked for");
+        let wanted = self.known().wanted_phone.expect("another phone was asked for");
         let reply = self.post("/auth/change-phone/verify", json!({"phone": wanted, "otp": otp})).await;
         if reply.status == 204 {
-            self.known().phone = wanted;
+            self.learn(|known| known.phone = wanted);
         }
         reply
     }
@@ -131,8 +131,7 @@ impl Person {
     pub(crate) async fn mfa_confirm(&self, code: &str) -> Reply {
         let reply = self.post("/auth/mfa/confirm", json!({"code": code})).await;
         if reply.status == 200 {
-            let confirmed = self.new_authenticator();
-            self.known().authenticator = Some(confirmed);
+            self.learn(|known| known.authenticator.clone_from(&known.new_authenticator));
         }
         reply
     }
@@ -168,7 +167,7 @@ impl Person {
 
     fn learn_password(&self, new: &str, reply: &Reply) {
         if reply.status == 204 {
-            new.clone_into(&mut self.known().password);
+            self.learn(|known| new.clone_into(&mut known.password));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex},
 };
 
 use http::Method;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Authenticator, PASSWORD, Reply, Request, WRONG_PASSWORD, World, another_code, request::HOME};
 
-/// What people call with, and what `on_another_device` has.
+/// What people call with: a phone, and on another device a computer.
 const ANDROID: &str = "Mozilla/5.0 (Linux; Android 15) Chrome/131.0 Mobile Safari/537.36";
 const MAC: &str = "Mozilla/5.0 (Macintosh; Intel Mac OS X 14.7; rv:132.0) Gecko/20100101 Firefox/132.0";
 
@@ -42,8 +42,7 @@ pub(super) struct Known {
     pub(super) recovery_codes: Vec<String>,
 }
 
-/// What a device keeps of the answers that it got: tokens, and the identifier of a registration that waits, by the members
-/// that brought them.
+/// What a device keeps of the answers that it got, by member: tokens, and the identifier of a registration.
 type Device = HashMap<&'static str, String>;
 
 /// The members that a device keeps.
@@ -76,10 +75,9 @@ impl Person {
         Self { device: Arc::default(), ..self.clone() }.with_header("user-agent", MAC)
     }
 
-    /// A device with the tokens that this one has now: a thief's, or a client's that missed what came since.
+    /// A device with a copy of this one's tokens: a thief's, or that of a client that misses every answer from now on.
     pub(crate) fn with_copied_tokens(&self) -> Self {
-        let device = self.device().clone();
-        Self { device: Arc::new(Mutex::new(device)), ..self.clone() }
+        Self { device: Arc::new(Mutex::new(self.device())), ..self.clone() }
     }
 
     /// A device that sends this access token, and has no other.
@@ -93,7 +91,7 @@ impl Person {
         Self { address: address.to_owned(), ..self.clone() }
     }
 
-    /// The same device, which sends this header with every request.
+    /// The same device, sending this header with every request.
     pub(crate) fn with_header(&self, name: &'static str, value: &str) -> Self {
         let mut person = self.clone();
         person.headers.retain(|(known, _)| *known != name);
@@ -121,7 +119,7 @@ impl Person {
         self.with_proof("code", &self.authenticator().code())
     }
 
-    /// Somebody who shows another code than their authenticator does.
+    /// Somebody who shows a wrong code.
     pub(crate) fn with_wrong_code(&self) -> Self {
         self.with_proof("code", &another_code(&self.authenticator().code()))
     }
@@ -133,27 +131,27 @@ impl Person {
 
     /// Their phone, as they type it.
     pub(super) fn phone(&self) -> String {
-        self.known().phone.clone()
+        self.known().phone
     }
 
     /// What they type as their password.
     pub(super) fn password(&self) -> String {
-        self.typed.clone().unwrap_or_else(|| self.known().password.clone())
+        self.typed.clone().unwrap_or_else(|| self.known().password)
     }
 
     /// Their authenticator's entry that is switched on.
     pub(crate) fn authenticator(&self) -> Authenticator {
-        self.known().authenticator.clone().expect("a second factor is on")
+        self.known().authenticator.expect("a second factor is on")
     }
 
     /// Their authenticator's entry that waits to be confirmed.
     pub(crate) fn new_authenticator(&self) -> Authenticator {
-        self.known().new_authenticator.clone().expect("a second factor was asked for")
+        self.known().new_authenticator.expect("a second factor was asked for")
     }
 
     /// Their newest recovery codes, used or not.
     pub(crate) fn recovery_codes(&self) -> Vec<String> {
-        self.known().recovery_codes.clone()
+        self.known().recovery_codes
     }
 
     /// The device's newest access token.
@@ -182,36 +180,35 @@ impl Person {
 
     #[track_caller]
     fn kept(&self, member: &str) -> String {
-        self.device().get(member).cloned().unwrap_or_else(|| panic!("the device was given no `{member}`"))
+        self.device().remove(member).unwrap_or_else(|| panic!("the device was given no `{member}`"))
     }
 
-    /// The code in the newest message to the person's phone, or to the one that they asked to change to.
+    /// Returns the code in the newest message to their phone, or to the one that they asked to change to.
     #[track_caller]
     pub(crate) fn code(&self) -> String {
-        let phones = [Some(self.known().phone.clone()), self.known().wanted_phone.clone()];
-        // Without what is dialed before the number, every spelling of it is the end of E.164.
+        let Known { phone, wanted_phone, .. } = self.known();
+        // Without leading zeros, every spelling of a number is how E.164 ends.
         let digits = |phone: &String| phone.chars().filter(char::is_ascii_digit).collect::<String>();
-        let numbers = phones.iter().flatten().map(|phone| digits(phone).trim_start_matches('0').to_owned());
-        let numbers: Vec<_> = numbers.collect();
-        let messages = self.world.outbox.messages();
-        let theirs = |to: &str| numbers.iter().any(|number| to.ends_with(number));
-        let newest = messages.iter().find(|message| theirs(message.to.as_e164())).expect("a message was sent");
+        let numbers = [Some(phone), wanted_phone].map(|phone| phone.as_ref().map(digits));
+        let is_theirs = |to: &str| numbers.iter().flatten().any(|digits| to.ends_with(digits.trim_start_matches('0')));
+        let mut messages = self.world.outbox.messages().into_iter();
+        let newest = messages.find(|message| is_theirs(message.to.as_e164())).expect("a message was sent");
         code_in(&newest.text).expect("the message has a code").to_owned()
     }
 
-    /// Posts this, as this device.
+    /// Posts JSON, with the device's access token where it has one.
     pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
         self.send(Request::post(path, body)).await
     }
 
-    /// A request without a body.
+    /// Sends a request without a body.
     pub(super) async fn ask(&self, method: Method, path: &str) -> Reply {
         self.send(Request::new(method, path)).await
     }
 
-    /// Sends a request as this device, with its access token where it has one.
+    /// Sends a request, with the device's access token where it has one.
     pub(crate) async fn send(&self, request: Request) -> Reply {
-        let token = self.device().get("access_token").cloned();
+        let token = self.device().remove("access_token");
         let request = token.into_iter().fold(request, |request, token| request.bearer(&token));
         self.send_without_token(request).await
     }
@@ -225,29 +222,38 @@ impl Person {
         reply
     }
 
-    /// Keeps what an answer brings.
+    /// Keeps the tokens of an answer, and learns the secrets that it shows once.
     fn keep(&self, reply: &Reply) {
         let text = |member: &str| reply.body[member].as_str().map(str::to_owned);
-        self.device().extend(KEPT.into_iter().filter_map(|member| Some((member, text(member)?))));
-        let mut known = self.known();
+        let kept = KEPT.into_iter().filter_map(|member| Some((member, text(member)?)));
+        self.device.lock().unwrap().extend(kept);
         if let Some(secret) = text("secret") {
-            known.new_authenticator = Some(Authenticator::new(&secret, self.world.clock.clone()));
+            let told = Authenticator::new(&secret, self.world.clock.clone());
+            self.learn(|known| known.new_authenticator = Some(told));
         }
         if let Some(codes) = reply.body["recovery_codes"].as_array() {
-            known.recovery_codes = codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect();
+            let told = codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect();
+            self.learn(|known| known.recovery_codes = told);
         }
     }
 
-    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap()
+    /// What they know now.
+    pub(super) fn known(&self) -> Known {
+        self.known.lock().unwrap().clone()
     }
 
-    fn device(&self) -> MutexGuard<'_, Device> {
-        self.device.lock().unwrap()
+    /// Changes what they know.
+    pub(super) fn learn(&self, change: impl FnOnce(&mut Known)) {
+        change(&mut self.known.lock().unwrap());
+    }
+
+    /// What the device keeps now.
+    fn device(&self) -> Device {
+        self.device.lock().unwrap().clone()
     }
 }
 
-/// The six digits in a message.
+/// Finds the code in a message: six digits.
 pub(crate) fn code_in(text: &str) -> Option<&str> {
     text.split(|c: char| !c.is_ascii_digit()).find(|run| run.len() == 6)
 }

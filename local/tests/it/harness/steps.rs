@@ -1,14 +1,15 @@
-//! What people do on the way to what a test is about: each step succeeds, or fails the test.
+//! What people do on the way to what a test is about: each step succeeds or fails the test. Two of them let time pass,
+//! and say so.
 
 use super::{Person, Reply};
 
 impl Person {
-    /// Gets an account; where phones have to be activated, with the code in the message.
+    /// Gets an account. Where phones have to be activated, uses the code in the message, and two seconds pass, so that
+    /// the next message may follow at once.
     pub(crate) async fn registered(self) -> Self {
         let reply = self.register().await;
         if reply.status == 202 {
             self.activate(&self.code()).await.expect(201);
-            // So that the next message may follow at once.
             self.world.advance(2);
         } else {
             reply.expect(201);
@@ -16,24 +17,25 @@ impl Person {
         self
     }
 
-    /// Signs in, with the second factor where one is on. Returns the answer.
-    pub(crate) async fn sign_in(&self) -> Reply {
+    /// Signs in, with the second factor where one is on.
+    pub(crate) async fn sign_in(&self) {
         let reply = self.login().await;
-        if reply.code() == "mfa-required" { self.login_mfa().await.expect(200) } else { reply.expect(200) }
+        let reply = if reply.code() == "mfa-required" { self.login_mfa().await } else { reply };
+        reply.expect(200);
     }
 
-    /// The same, for a device that has just been made.
+    /// Signs in at a device that has just been made.
     pub(crate) async fn signed_in(self) -> Self {
         self.sign_in().await;
         self
     }
 
     /// Takes the first of a login's two steps.
-    pub(crate) async fn first_step(&self) -> Reply {
-        self.login().await.expect_problem(403, "mfa-required")
+    pub(crate) async fn first_step(&self) {
+        self.login().await.expect_problem(403, "mfa-required");
     }
 
-    /// The identifier of a session that another device has.
+    /// Returns the identifier of a session of another device.
     pub(crate) async fn other_session(&self) -> String {
         let list = self.sessions().await.expect(200);
         let sessions = list.body["sessions"].as_array().unwrap();
@@ -54,9 +56,9 @@ impl Person {
 
     /// Confirms the phone, if that is still to be done.
     pub(crate) async fn verify_own_phone(&self) {
-        if self.verify_phone().await.status == 202 {
-            self.confirm_phone(&self.code()).await.expect(204);
-        }
+        let reply = self.verify_phone().await;
+        let reply = if reply.status == 202 { self.confirm_phone(&self.code()).await } else { reply };
+        reply.expect(204);
     }
 
     /// Asks for a code to another phone, and reads it.
@@ -76,7 +78,7 @@ impl Person {
         self.mfa_enroll().await.expect(200)
     }
 
-    /// Switches a second factor on. The code that confirmed it is used up, so time passes until the next one.
+    /// Switches a second factor on. The code that confirmed it is used up, so half a minute passes until the next one.
     pub(crate) async fn switch_factor_on(&self) {
         self.enroll().await;
         self.mfa_confirm(&self.new_authenticator().code()).await.expect(200);

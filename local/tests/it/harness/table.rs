@@ -31,8 +31,8 @@ impl World {
         self.emulator.put_item(&TEMPLATE.table.name, item).unwrap();
     }
 
-    /// Collects what DynamoDB's TTL would have collected by now, at its latest: the embedded database looks at the machine's
-    /// clock, and time here is the test's own. Returns how much it was.
+    /// Deletes what DynamoDB's TTL deletes by now at the latest, and returns how many items that were. The embedded
+    /// database does not: it goes by the machine's clock, and time here is the test's own.
     pub(crate) fn collect_garbage(&self) -> usize {
         let (table, now) = (&TEMPLATE.table, self.clock.now().unix_seconds());
         let is_due = |item: &Value| {
@@ -59,7 +59,7 @@ impl World {
         self.emulator.calls().take()
     }
 
-    /// The same, as the permissions that each call needed: equal for two requests that nobody can tell apart by their work.
+    /// The same as the permissions of each call: equal for two requests that cannot be told apart by their work.
     pub(crate) fn permissions_used(&self) -> Vec<BTreeSet<Permission>> {
         self.calls().into_iter().map(|call| call.permissions).collect()
     }
