@@ -1,4 +1,4 @@
-"""Uses operators' commands on the running dev server as a person at a terminal does: looks at an account, says no, says yes.
+"""Uses the operators' commands on the running dev server as an operator at a terminal does: shows an account, declines, confirms.
 
     admin.py FOLDER-OF-BINARIES
 """
@@ -20,7 +20,7 @@ def main(folder):
     with tempfile.TemporaryDirectory() as data, dev_server("--data", data) as url:
 
         def run(*arguments, answer=None, code=0):
-            """What it prints; `answer` is typed where it asks."""
+            """Runs a command, types `answer` when it asks for confirmation, and returns what it prints."""
             command = [binary, "--data", data, *arguments]
             keyboard, terminal = pty.openpty()
             if answer is not None:
@@ -33,7 +33,7 @@ def main(folder):
             os.close(terminal)
             said = done.stdout + done.stderr
             assert done.returncode == code, f"{arguments}: {done.returncode}\n{said}"
-            assert "argon2id" not in said, "a hash is shown"
+            assert "argon2id" not in said, "the output contains a hash"
             return said
 
         def sign_in(status=200):
@@ -45,7 +45,7 @@ def main(folder):
         assert "no account has this phone" in run("user", "show", "01112345678", code=1)
         assert "the phone is not a number" in run("user", "show", "12", code=1)
 
-        # Nobody to ask, a no, and a yes.
+        # No terminal to ask on, a refusal, and a confirmation.
         assert "say --yes" in run("user", "disable", ACCOUNT["phone"], code=1)
         assert "Nothing was done" in run("user", "disable", ACCOUNT["phone"], answer="n", code=1)
         call(f"{url}/auth/me", token=token)
@@ -70,7 +70,7 @@ def main(folder):
         run("user", "delete", ACCOUNT["phone"], answer="yes")
         sign_in(status=401)
         call(f"{url}/auth/register", ACCOUNT, status=201)
-        print("operators' commands do what they say, and ask first")
+        print("the operators' commands work, and ask for confirmation")
 
 
 main(*sys.argv[1:])

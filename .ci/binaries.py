@@ -3,7 +3,7 @@ ships) and sends it its event from events/, against the dev server's table.
 
     binaries.py FOLDER-OF-BINARIES
 
-`rotate-keys` is sent what an operator sends it: Secrets Manager's own steps need a rotation that Secrets Manager began.
+`rotate-keys` gets an operator's event, because Secrets Manager's own steps need a rotation that Secrets Manager began.
 
 A binary is FOLDER/NAME (cargo) or FOLDER/NAME/bootstrap (cargo lambda).
 """
@@ -22,19 +22,19 @@ import samcli
 from dev_server import ROOT, dev_server
 
 EMULATOR = pathlib.Path(samcli.__file__).parent / "local/rapid/aws-lambda-rie-x86_64"
-# The events in their order, each with its answer; local/tests/it/events.rs says what its members mean.
+# The events in their order, each with its expected response; local/tests/it/events.rs explains their members.
 STEPS = json.loads((ROOT / "events/answers.json").read_text())
-# What a table cannot say of answers that have no status.
+# Further checks of responses that have no status.
 MORE = {
     "authorizer": lambda answer: set(answer["context"]) == {"sub", "sid"},
     "rotate-keys": lambda answer: answer["signs"] not in (answer["removed"], None),
 }
-# A text of events that does not stand for a secret.
+# The only placeholder in the events that does not stand for a secret.
 KEY_ID = "put-a-key-id-here"
 
 
 def replaced(value, texts):
-    """An event or an answer, with other texts in it."""
+    """Returns an event or a response with these texts replaced."""
     text = json.dumps(value)
     for old, new in texts.items():
         text = text.replace(old, new)
@@ -42,7 +42,7 @@ def replaced(value, texts):
 
 
 def body_of(answer):
-    """The body of an HTTP answer, or the answer of another event; empty when it is not JSON."""
+    """Returns the body of an HTTP response, or the response to another event. Empty if it is not JSON."""
     try:
         return json.loads(answer["body"] or "{}") if "statusCode" in answer else answer
     except ValueError:
@@ -50,14 +50,14 @@ def body_of(answer):
 
 
 def found(value, pointer):
-    """What is at a JSON pointer."""
+    """Returns the value at a JSON pointer."""
     for part in pointer.split("/")[1:]:
         value = value[int(part) if isinstance(value, list) else part]
     return value
 
 
 def invoke(url, event):
-    """Sends one event, as soon as the emulator listens."""
+    """Sends one event as soon as the emulator listens, and returns the response."""
     request = urllib.request.Request(url, data=json.dumps(event).encode())
     for _ in range(100):
         try:
@@ -73,7 +73,7 @@ def invoke(url, event):
 
 
 def run(binary, event, environment, port):
-    """One invocation in a fresh sandbox: the answer, and what the sandbox said of itself."""
+    """Invokes a function once in a fresh sandbox. Returns the response and the sandbox's log."""
     listen = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
     listen += ["--runtime-api-address", f"127.0.0.1:{port + 1000}"]
     command = [str(EMULATOR), "--log-level", "info", *listen, str(binary)]
@@ -89,7 +89,7 @@ def run(binary, event, environment, port):
 
 
 def kept_secrets(data):
-    """The secrets of the dev server that no log may have: each value, and each private key in one."""
+    """Yields the dev server's secrets, which no log may contain: each value, and each private key in one."""
     secrets = json.loads((pathlib.Path(data) / "secrets.json").read_text())
     for version in (version for secret in secrets.values() for version in secret["versions"].values()):
         yield version["value"]
@@ -105,7 +105,7 @@ def main(folder):
         pairs = [line.split("=", 1) for line in lines]
         environment = dict(os.environ) | {name: value.strip('"') for name, value in pairs}
         environment["RUST_LOG"] = "trace"
-        # Where the events say that they were sent.
+        # The URL that the events say they were sent to.
         environment["API_URL"] = "https://latchkey.execute-api.eu-west-1.amazonaws.com"
         for at, step in enumerate(STEPS):
             name = step["event"]
@@ -127,16 +127,16 @@ def main(folder):
                 assert len(audited) == 1, f"{name} wrote {len(audited)} audit events"
             secrets = [value for text, value in kept.items() if text != KEY_ID]
             secrets += ["mypassword", "newPass", "01012345678", "201012345678", *kept_secrets(data)]
-            # What SMS_PROVIDER=log is for, and the only line that may have a code or a phone.
+            # SMS_PROVIDER=log exists to write this line, the only one that may contain a code or a phone.
             log = "\n".join(line for line in log.split("\n") if "SMS not sent, only logged" not in line)
             if any(secret in log for secret in secrets):
-                failed.append(f"{name} (its log has a secret)")
-            # A body may be a secret: only the code of a problem is printed.
+                failed.append(f"{name} (its log contains a secret)")
+            # A body may contain a secret, so only the code of a problem is printed.
             print(f"{name}: {answer.get('statusCode', '')} {body.get('code', '')} (init {init} ms)")
             if not is_expected or not MORE.get(name, bool)(answer):
                 failed.append(name)
     if failed:
-        sys.exit(f"not answered as expected: {', '.join(failed)}")
+        sys.exit(f"these functions did not respond as expected: {', '.join(failed)}")
 
 
 main(sys.argv[1])

@@ -1,4 +1,4 @@
-"""The dev server, as the other scripts here use it."""
+"""Runs the dev server for the other scripts here."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 @contextlib.contextmanager
 def dev_server(*options):
-    """`cargo run` on a free port, until the block ends: its address."""
+    """Runs `cargo run` on a free port until the block ends, and yields its URL."""
     command = ["cargo", "run", "--quiet", "--", "--port", "0", *options]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
@@ -28,7 +28,7 @@ def dev_server(*options):
 
 
 def call(url, body=None, token=None, status=None):
-    """The answer's body, of a success or of this status."""
+    """Sends a request and returns the body of the response, which must be a success or have this status."""
     data = json.dumps(body).encode() if body is not None else None
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     request = urllib.request.Request(url, data=data, headers=headers)

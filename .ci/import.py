@@ -1,5 +1,5 @@
 """Moves 10,000 users of the origin's schema to the running dev server with `import`, from SQLite, from PostgreSQL and from MariaDB,
-and signs one of each in with the password that they had.
+and signs one user of each in with the old password.
 
     import.py FOLDER-OF-BINARIES
 """
@@ -17,15 +17,15 @@ import time
 from dev_server import ROOT, call, dev_server
 
 USERS = 10_000
-# What a user cannot be moved for: no phone at all, and three whose phones are two numbers.
+# Users that cannot be moved: two without a valid phone, and two who share a number.
 WRONG = [(20_001, "not a phone"), (20_002, "01012000000"), (20_003, "+20 10-1200-0000"), (20_004, None)]
-# Of "mypassword", by passlib with bcrypt 4.0, as the origin calls it.
+# The hash of "mypassword", by passlib with bcrypt 4.0, as the origin calls it.
 BCRYPT = "$2b$12$KRFoFAaF5xtxT3yJoHFp7uWKt63swkb/nIv7Tt2fF6BCZxN4LsW7K"
 COLUMNS = "id INTEGER NOT NULL, phone VARCHAR, hashed_password VARCHAR, otp_hash VARCHAR, PRIMARY KEY (id)"
 
 
 def users(prefix):
-    """As the origin has them: phones in whichever form they were typed in."""
+    """Yields users as the origin has them, with phones in any form in which they were entered."""
     for number in range(USERS):
         national = f"0{prefix}{13_000_000 + number}"
         yield number + 1, (national, f"+2{national}", f"+20 {prefix}-{13_000_000 + number}")[number % 3], BCRYPT
@@ -59,7 +59,7 @@ class SQLite:
 
 
 class PostgreSQL:
-    """Debian's, with a folder and a port of its own."""
+    """Debian's PostgreSQL, with a folder and a port of its own."""
 
     prefix = "11"
 
@@ -72,7 +72,7 @@ class PostgreSQL:
         self.port = free_port()
 
     def run(self, program, *arguments, **options):
-        # It refuses to run as root.
+        # PostgreSQL refuses to run as root.
         user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         command = [*user, self.binaries / program, *arguments]
         return subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", text=True, **options)
@@ -80,7 +80,7 @@ class PostgreSQL:
     def __enter__(self):
         self.folder.mkdir()
         if os.geteuid() == 0:
-            # So that it gets through to its folder, and to nothing else there.
+            # PostgreSQL's user must reach its folder, and nothing else there.
             self.folder.parent.chmod(0o711)
             shutil.chown(self.folder, "postgres")
         data = self.folder / "data"
@@ -100,7 +100,7 @@ class PostgreSQL:
 
 
 class MariaDB:
-    """Debian's, for the MySQL URLs, with a folder and a port of its own."""
+    """Debian's MariaDB, for the MySQL URLs, with a folder and a port of its own."""
 
     prefix = "12"
 
@@ -126,7 +126,7 @@ class MariaDB:
             if subprocess.run([*self.client("mariadb-admin"), "ping"], capture_output=True).returncode == 0:
                 break
             time.sleep(0.1)
-        # As SQLAlchemy makes it there: a text has a length, and the old MySQL has none longer than this for a key.
+        # A text has a length here, as SQLAlchemy requires for MySQL. Old versions of MySQL allow no longer one in a key.
         columns = COLUMNS.replace("VARCHAR", "VARCHAR(191)")
         values = ",".join("({}, '{}', '{}')".format(*row) for row in users(self.prefix))
         script = f"CREATE DATABASE origin; USE origin; CREATE TABLE users ({columns});\n"
@@ -163,10 +163,10 @@ def main(folder):
                     number = 4_321
                     old = {"phone": f"0{database.prefix}{13_000_000 + number - 1}", "password": "mypassword"}
                     token = call(f"{url}/auth/login", old)["access_token"]
-                    assert call(f"{url}/auth/me", token=token)["legacy_id"] == number, "the old id is not kept"
+                    assert call(f"{url}/auth/me", token=token)["legacy_id"] == number, "the old identifier is lost"
                     print(f"{type(database).__name__}: {USERS} users in {took:.1f} s, and one signs in", flush=True)
                     if isinstance(database, SQLite):
-                        # Nothing is written while there are users that cannot be moved, unless it is said so.
+                        # If some users cannot be moved, nothing is written without --leave-out.
                         database.add([*WRONG, (20_005, "01012000005")])
                         code, said, errors, _ = run(source)
                         assert code == 1 and "Nothing was written" in said, said + errors

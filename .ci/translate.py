@@ -1,7 +1,7 @@
 """Translates a SAM template to plain CloudFormation, as SAM does when it deploys.
 
-cfn-lint finds nothing in a SAM template that it would find in its translation (docs/adr/0007-checks.md), so the
-translation is what it is given.
+cfn-lint misses faults in a SAM template that it finds in its translation (docs/adr/0007-checks.md), so it checks the
+translation.
 """
 
 import json

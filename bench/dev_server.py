@@ -1,4 +1,4 @@
-"""The dev server, as the measurements here use it: `cargo run`, with nothing but Python."""
+"""Runs the dev server for the measurements here by `cargo run`, with nothing but Python."""
 
 import contextlib
 import http.client
@@ -14,8 +14,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 @contextlib.contextmanager
 def dev_server(*variables, each_line=lambda line: None, environment=None):
-    """One in memory, on a free port, with these variables (`NAME=VALUE`), until the block ends: its host and port. Each line
-    that it prints from then on is handed to `each_line`."""
+    """Runs a dev server until the block ends, in memory, on a free port, with these variables (`NAME=VALUE`). Yields its host and
+    port, and passes each line that it prints from then on to `each_line`."""
     command = ["cargo", "run", "--quiet", "--", "--memory", "--port", "0"]
     for variable in variables:
         command += ["--env", variable]
@@ -40,7 +40,7 @@ def dev_server(*variables, each_line=lambda line: None, environment=None):
 
 
 def send(connection, method, path, body=None, token=None, language=None):
-    """The status, and the answer's body."""
+    """Sends a request. Returns the status and the body of the response."""
     headers = {"Content-Type": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
@@ -53,5 +53,5 @@ def send(connection, method, path, body=None, token=None, language=None):
 
 
 def connect(address, source=None):
-    """A connection to `host:port`, from this address of the machine's own."""
+    """Returns a connection to `host:port`, from this address of the machine."""
     return http.client.HTTPConnection(address, source_address=(source, 0) if source else None, timeout=30)

@@ -1,9 +1,9 @@
-"""Has every kind of message sent in three languages, and checks that `/dev/messages` shows each: codes of four purposes, and everything
-that owners are told without having asked. Prints them.
+"""Makes Latchkey send every kind of message in three languages, and checks that `/dev/messages` shows each: codes for four purposes,
+and every notice. Prints the messages.
 
     python3 bench/messages.py [FOLDER]
 
-With FOLDER, the pages are kept there as HTML files, to be looked at. Needs nothing but Python.
+With FOLDER, stores the pages there as HTML files, to view them. Needs nothing but Python.
 """
 
 import base64
@@ -23,7 +23,7 @@ PASSWORD, OTHER = "mypassword", "newPass123"
 
 
 def totp(secret):
-    """RFC 6238, with nothing but the standard library."""
+    """Returns the TOTP code of this moment (RFC 6238), with nothing but the standard library."""
     mac = hmac.digest(base64.b32decode(secret), struct.pack(">Q", int(time.time()) // 30), hashlib.sha1)
     at = mac[-1] & 0xF
     return f"{(struct.unpack('>I', mac[at:at + 4])[0] & 0x7FFFFFFF) % 1_000_000:06}"
@@ -50,7 +50,7 @@ class Client:
 
 
 def with_activation(client):
-    """A new account, and somebody who wants to register its phone again."""
+    """Activates a new account, and registers its phone again."""
     waiting = client.post("/auth/register", 202, phone=client.phone, password=PASSWORD)
     client.post("/auth/activate", 201, activation_id=waiting["activation_id"], otp=waiting["otp"])
     time.sleep(1.1)  # the cooldown
@@ -59,7 +59,7 @@ def with_activation(client):
 
 
 def without_activation(client):
-    """Everything else, in the life of one account."""
+    """Causes all other messages, in the life of one account."""
     client.post("/auth/register", 201, phone=client.phone, password=PASSWORD)
     client.sign_in(PASSWORD)
     otp = client.post("/auth/verify-phone", 202)["otp"]
@@ -93,7 +93,7 @@ def main(folder=None):
         texts = [html.unescape(text) for text in re.findall(r'<p dir="auto">(.*?)</p>', page, re.DOTALL)]
         assert len(texts) == expected, f"{len(texts)} messages, and not {expected}"
         assert all("Acme" in text for text in texts)
-        # Each is written in its language, and in each language each is another (a recovery code is used three times).
+        # Each message is in its language, and within a language all differ (a recovery code is used three times).
         each = expected // len(LANGUAGES)
         for at, (language, letters) in enumerate([("en", r"\byour?\b"), ("ar", "[\u0621-\u064a]"), ("uz", r"\b(hisob|kod|parol)")]):
             own = texts[::-1][at * each : (at + 1) * each]
@@ -105,7 +105,7 @@ def main(folder=None):
             print(f"  {text}")
         if folder:
             pathlib.Path(folder).mkdir(exist_ok=True)
-            # As it was at that moment: it loads itself anew from a server that is gone.
+            # Without its reload, because the server will have stopped.
             page = re.sub(r'<meta http-equiv="refresh"[^>]*>', "", page)
             (pathlib.Path(folder) / f"{name}.html").write_text(page)
 

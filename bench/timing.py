@@ -1,6 +1,6 @@
-"""Whether the time of an answer tells who is registered: `request-reset`, and `register` where phones have to be activated, for
-known and unknown phones, interleaved, against the dev server with a provider that takes its time, fails, or is too slow. Prints the
-medians and how far they are apart.
+"""Measures whether the time of a response reveals who is registered: for `request-reset`, and for `register` if phones have to be
+activated, with known and unknown phones, interleaved, on the dev server, with a provider that takes its time, fails, or is too slow.
+Prints the medians and the difference between them.
 
     python3 bench/timing.py [SAMPLES]
 
@@ -18,12 +18,12 @@ import time
 
 from dev_server import connect, dev_server, send
 
-# What a provider needs, in seconds. Where a floor hides it, never the same twice; where a message is sent in either case, always
-# the same, so that what is ours does not drown in what is not.
+# The time that a provider takes, in seconds. It varies where a floor hides it. It is steady where a message is sent in either case, so
+# that it does not hide a difference of our own.
 VARYING, STEADY, SLOW = (0.02, 0.15), (0.05, 0.05), (0.4, 0.5)
 FLOOR_MS = 300
 PHONES = 20
-# What the provider was sent last, how long it takes, and what it answers.
+# The last text that the provider received, the time that it takes, and the status that it returns.
 PROVIDER = {"text": "", "takes": VARYING, "status": 204}
 
 
@@ -51,7 +51,7 @@ VARIABLES = [
     "LIMIT_MESSAGES_PER_COUNTRY=100000",
     "LIMIT_MESSAGES_TOTAL=100000",
 ]
-# The key that signs what the provider is sent, which it does not look at. What fails here on purpose need not be logged.
+# The key that signs requests to the provider, which ignores the signature. Failures are on purpose, so they are not logged.
 ENVIRONMENT = {"RUST_LOG": "off", "SMS_CREDENTIALS": json.dumps({"secret": "whsec_YSBzZWNyZXQga2V5IG9mIGEgdGVzdCdzIHdlYmhvb2s="})}
 
 
@@ -69,7 +69,7 @@ def compare(connection, path, extra, known, unknown, samples):
             status, _ = send(connection, "POST", path, {"phone": phones[at % len(phones)]} | extra)
             seconds = time.perf_counter() - started
             if status != 202:
-                sys.exit(f"{path} answered {status}")
+                sys.exit(f"{path} returned status {status}, and not 202")
             times[kind].append(seconds * 1000)
     medians = {kind: statistics.median(values) for kind, values in times.items()}
     apart = abs(medians["known"] - medians["unknown"]) / medians["unknown"] * 100

@@ -1,5 +1,6 @@
-//! Turns the sentences in `languages/*.toml` into the Rust code that `messages::language` includes, so that nothing is parsed
-//! while a function starts. English says which sentences there are; a language that lacks one, or has one more, is an error.
+//! Turns the sentences in `languages/*.toml` into the Rust code that `messages::language` includes, so that a function
+//! parses nothing when it starts. English defines the sentences; a language that lacks one or has an extra one fails
+//! the build.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The sections of a file, each with its sentences by name.
+/// The sections of a file by name, each with its sentences by name.
 type Sentences = BTreeMap<String, BTreeMap<String, String>>;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -21,11 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     files.sort();
     let english = read(Path::new("languages/en.toml"))?;
 
-    let mut code =
-        String::from("/// The sentences of one language.\n#[derive(Debug)]\npub(super) struct Catalogue {\n");
-    writeln!(code, "    /// ISO 639-1.\n    pub(super) code: &'static str,")?;
+    let mut code = String::from("/// The sentences of one language.\n#[derive(Debug)]\npub(super) struct Catalog {\n");
+    writeln!(code, "    /// The language's ISO 639-1 code.\n    pub(super) code: &'static str,")?;
     for (section, name) in names(&english) {
-        writeln!(code, "    /// `{name}` of `[{section}]`.\n    pub(super) {name}: &'static str,")?;
+        writeln!(code, "    /// The sentence `{name}` in `[{section}]`.\n    pub(super) {name}: &'static str,")?;
     }
     writeln!(code, "}}\n")?;
     let mut names_of_all = Vec::new();
@@ -38,11 +38,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         if let Some((section, name)) = found.iter().find(|name| !wanted.contains(name)) {
             return Err(format!("{}: [{section}] has {name}, which en.toml lacks", file.display()).into());
         }
-        let language = file.file_stem().and_then(|stem| stem.to_str()).ok_or("a file of languages/ has no name")?;
+        let language = file.file_stem().and_then(|stem| stem.to_str()).ok_or("a file in languages/ has no name")?;
         let name_in_code = language.to_uppercase();
         writeln!(
             code,
-            "/// `{language}.toml`.\npub(super) static {name_in_code}: Catalogue = Catalogue {{\n    code: {language:?},"
+            "/// `{language}.toml`.\npub(super) static {name_in_code}: Catalog = Catalog {{\n    code: {language:?},"
         )?;
         for (name, sentence) in sentences.values().flatten() {
             writeln!(code, "    {name}: {sentence:?},")?;
@@ -51,10 +51,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         names_of_all.push(format!("&{name_in_code}"));
     }
     let all = names_of_all.join(", ");
-    writeln!(code, "/// Every language, by its code.\npub(super) static CATALOGUES: &[&Catalogue] = &[{all}];")?;
+    writeln!(code, "/// Every language, sorted by its code.\npub(super) static CATALOGS: &[&Catalog] = &[{all}];")?;
     #[expect(clippy::disallowed_methods, reason = "Cargo tells build scripts by environment variables where to write")]
     let folder = env::var("OUT_DIR")?;
-    fs::write(Path::new(&folder).join("catalogues.rs"), code)?;
+    fs::write(Path::new(&folder).join("catalogs.rs"), code)?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Whether everything is in order: table, keys, secrets, text messages, clock.
+//! Checks a deployment: table, keys, secrets, text messages and clock.
 
 use std::{
     str::FromStr,
@@ -26,28 +26,28 @@ use latchkey::{
 };
 use operator::{Connection, in_one_line};
 
-/// How old a signing key may be before somebody should look why it was not rotated: the template's 90 days, and a month.
+/// The age from which a signing key should have been rotated: the template's 90 days, and a month.
 const KEY_AGE: Duration = Duration::from_hours(24 * 120);
 
-/// How far clocks may be apart before it matters: tokens of others have a leeway of 30 s (docs/threats.md#j5).
+/// The largest acceptable difference between clocks: tokens of others have a leeway of 30 s (docs/threats.md#j5).
 const SKEW: Duration = Duration::from_secs(15);
 
-/// What a look at something showed.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// It is in order.
+    /// It is in order, and why.
     Fine(String),
-    /// It works, and somebody should look at it.
+    /// It works, but the operator should check it.
     Doubtful(String),
-    /// It is not in order.
+    /// It does not work, and why.
     Wrong(String),
-    /// It was not looked at, and why.
+    /// It was not checked, and why.
     Skipped(String),
 }
 
 use Finding::{Doubtful, Fine, Skipped, Wrong};
 
-/// Looks at everything: what it is, and what was found.
+/// Runs every check. Returns the name and the finding of each.
 pub async fn examine(connection: &Connection, now: Timestamp) -> Vec<(&'static str, Finding)> {
     let keyring = Keyring::new(connection.store.clone(), connection.clients.secrets.clone(), &connection.config.keys);
     let (table, clock) = table(connection, now).await;
@@ -65,7 +65,8 @@ pub async fn examine(connection: &Connection, now: Timestamp) -> Vec<(&'static s
     ]
 }
 
-/// Whether the table is as the template makes it; and, from the answer's date, whether this machine's clock is right.
+/// Checks whether the table is as the template creates it and, by the response's date, whether this machine's clock is
+/// right.
 async fn table(connection: &Connection, now: Timestamp) -> (Finding, Finding) {
     let date = AnswerDate::default();
     let call = connection.clients.dynamodb.describe_table().table_name(&connection.config.table_name);
@@ -74,18 +75,18 @@ async fn table(connection: &Connection, now: Timestamp) -> (Finding, Finding) {
             described.table.unwrap_or_else(|| aws_sdk_dynamodb::types::TableDescription::builder().build())
         }
         Err(error) => {
-            return (Wrong(in_one_line(&error.into_service_error())), Skipped("the table did not answer".to_owned()));
+            return (Wrong(in_one_line(&error.into_service_error())), Skipped("the table did not respond".to_owned()));
         }
     };
     let mut keys: Vec<_> =
         described.key_schema().iter().map(|key| (key.attribute_name(), key.key_type() == &KeyType::Hash)).collect();
     keys.sort_by_key(|(_, is_partition)| !is_partition);
     let table = if keys != [(PARTITION_KEY, true), (SORT_KEY, false)] {
-        Wrong(format!("its key is not {PARTITION_KEY}, {SORT_KEY}"))
+        Wrong(format!("its key is not {PARTITION_KEY}, {SORT_KEY}: name the stack's own table"))
     } else if described.table_status() != Some(&TableStatus::Active) {
-        Wrong(format!("it is {:?}", described.table_status()))
+        Wrong(format!("its status is {:?}, and not active", described.table_status()))
     } else if !connection.is_local && described.deletion_protection_enabled() != Some(true) {
-        Doubtful("it can be deleted: its deletion protection is off".to_owned())
+        Doubtful("its deletion protection is off: switch it on".to_owned())
     } else {
         Fine(format!(
             "{}, {} items at the last count",
@@ -97,17 +98,17 @@ async fn table(connection: &Connection, now: Timestamp) -> (Finding, Finding) {
 }
 
 fn clock(date: &AnswerDate, now: Timestamp) -> Finding {
-    let Some(theirs) = date.read() else { return Skipped("the answer had no date".to_owned()) };
-    // It has whole seconds.
+    let Some(theirs) = date.read() else { return Skipped("the response had no date".to_owned()) };
+    // The date has whole seconds.
     let apart = theirs.since(now).max(now.since(theirs));
     if apart > SKEW {
-        Wrong(format!("this machine's is {} s off the table's", apart.as_secs()))
+        Wrong(format!("this machine's differs by {} s from the table's: synchronize it", apart.as_secs()))
     } else {
         Fine(format!("within {} s of the table's", SKEW.as_secs()))
     }
 }
 
-/// Reads the `Date` of an answer.
+/// An interceptor that keeps the `Date` of a response.
 #[derive(Clone, Debug, Default)]
 struct AnswerDate(Arc<Mutex<Option<Timestamp>>>);
 
@@ -145,9 +146,9 @@ async fn time_to_live(connection: &Connection) -> Finding {
             let found = described.time_to_live_description();
             let is_on = found.and_then(|ttl| ttl.time_to_live_status()) == Some(&TimeToLiveStatus::Enabled);
             if is_on && found.and_then(|ttl| ttl.attribute_name()) == Some(TTL_ATTRIBUTE) {
-                Fine(format!("on, by {TTL_ATTRIBUTE}"))
+                Fine(format!("on, for {TTL_ATTRIBUTE}"))
             } else {
-                Doubtful(format!("it is not on by {TTL_ATTRIBUTE}: nothing is collected, and the table grows"))
+                Doubtful(format!("it is not on for {TTL_ATTRIBUTE}: expired items stay, and the table grows"))
             }
         }
     }
@@ -169,7 +170,7 @@ async fn backups(connection: &Connection) -> Finding {
             if are_on && status == Some(&PointInTimeRecoveryStatus::Enabled) {
                 Fine("point-in-time recovery is on".to_owned())
             } else {
-                Doubtful("point-in-time recovery is off: what is lost is lost".to_owned())
+                Doubtful("point-in-time recovery is off: lost data cannot be restored".to_owned())
             }
         }
     }
@@ -178,16 +179,16 @@ async fn backups(connection: &Connection) -> Finding {
 async fn public_keys(connection: &Connection, now: Timestamp) -> Finding {
     let keys = match connection.store.key_set().await {
         Err(error) => return Wrong(in_one_line(&error)),
-        Ok(None) => return Wrong("there are none: rotate-keys has not run, or failed; its log says why".to_owned()),
+        Ok(None) => return Wrong("there are none: rotate-keys did not run, or failed; its log says why".to_owned()),
         Ok(Some(keys)) => keys,
     };
     let signing = keys.keys.iter().filter(|key| key.verifies(now) && key.signs_from <= now.unix_seconds());
     let Some(newest) = signing.map(|key| Timestamp::from_unix_seconds(key.signs_from)).max() else {
-        return Wrong("none signs: nobody can sign in".to_owned());
+        return Wrong("none of them signs, so that nobody can sign in: see docs/OPERATIONS.md".to_owned());
     };
     let count = keys.verifying(now).count();
-    let told = format!("{count} verify, the newest signs since {}", newest.to_rfc3339());
-    if now.since(newest) > KEY_AGE { Doubtful(format!("{told}: is it rotated?")) } else { Fine(told) }
+    let told = format!("{count} verify, and the newest signs since {}", newest.to_rfc3339());
+    if now.since(newest) > KEY_AGE { Doubtful(format!("{told}: check that keys are rotated")) } else { Fine(told) }
 }
 
 async fn signing_key(connection: &Connection, keyring: &Keyring, now: Timestamp) -> Finding {
@@ -199,9 +200,9 @@ async fn signing_key(connection: &Connection, keyring: &Keyring, now: Timestamp)
         Err(error) => return Wrong(in_one_line(&error)),
     };
     match keyring.verifying_key(key.verifying().kid(), now).await {
-        Ok(Some(_)) => Fine(format!("{} signs, and is public", key.verifying().kid())),
+        Ok(Some(_)) => Fine(format!("{} signs and is published", key.verifying().kid())),
         Ok(None) => {
-            Wrong(format!("{} signs, and is not public: its tokens are refused everywhere", key.verifying().kid()))
+            Wrong(format!("{} signs but is not published: its tokens are refused everywhere", key.verifying().kid()))
         }
         Err(error) => Wrong(in_one_line(&error)),
     }
@@ -212,7 +213,7 @@ async fn secret_key(connection: &Connection, keyring: &Keyring, now: Timestamp) 
         return Skipped("SECRET_KEY_ARN is not set for this command".to_owned());
     }
     match keyring.secret(now).await {
-        Ok(_) => Fine("can be read, and is a secret".to_owned()),
+        Ok(_) => Fine("can be read, and is well-formed".to_owned()),
         Err(error) => Wrong(in_one_line(&error)),
     }
 }
@@ -221,8 +222,8 @@ async fn text_messages(connection: &Connection, keyring: &Keyring, now: Timestam
     let provider = connection.config.sms.provider;
     let name = format!("{provider:?}").to_lowercase();
     match provider {
-        Provider::Log if connection.is_local => Fine("log: shown at /dev/messages, and sent to nobody".to_owned()),
-        Provider::Log => Doubtful("SMS_PROVIDER is log for this command: is it for the functions?".to_owned()),
+        Provider::Log if connection.is_local => Fine("log: shown at /dev/messages and not sent".to_owned()),
+        Provider::Log => Doubtful("SMS_PROVIDER is log for this command: check it for the functions".to_owned()),
         Provider::Sns => Fine(name),
         Provider::Twilio | Provider::Vonage | Provider::Http => {
             if connection.config.keys.sms_credentials_arn.is_none() {
@@ -239,7 +240,7 @@ async fn text_messages(connection: &Connection, keyring: &Keyring, now: Timestam
     }
 }
 
-/// Whether SNS sends to numbers that were registered with it alone.
+/// Checks whether SNS sends to all numbers, or only to those that were registered in its sandbox.
 async fn sns_sandbox(connection: &Connection) -> Finding {
     if let Some(skipped) = not_sns(connection) {
         return skipped;
@@ -247,9 +248,9 @@ async fn sns_sandbox(connection: &Connection) -> Finding {
     match connection.clients.sns.get_sms_sandbox_account_status().send().await {
         Err(error) => Skipped(in_one_line(&error.into_service_error())),
         Ok(status) if status.is_in_sandbox() => {
-            Wrong("the account is in SNS's sandbox: only numbers that were registered there get messages".to_owned())
+            Wrong("the account is in SNS's sandbox: only numbers that are registered there get messages".to_owned())
         }
-        Ok(_) => Fine("the account is out of it".to_owned()),
+        Ok(_) => Fine("the account is not in it".to_owned()),
     }
 }
 
@@ -262,17 +263,17 @@ async fn sns_spend_limit(connection: &Connection) -> Finding {
         Err(error) => Skipped(in_one_line(&error.into_service_error())),
         Ok(found) => match found.attributes().and_then(|attributes| attributes.get(LIMIT)) {
             Some(limit) if f64::from_str(limit).is_ok_and(|dollars| dollars <= 1.0) => {
-                Doubtful(format!("{limit} US dollars a month: SNS stops sending when it is used up"))
+                Doubtful(format!("{limit} US dollars a month: SNS stops sending once they are spent"))
             }
             Some(limit) => Fine(format!("{limit} US dollars a month")),
-            None => Doubtful("none is told: new accounts have 1 US dollar a month".to_owned()),
+            None => Doubtful("SNS reports none: new accounts have 1 US dollar a month".to_owned()),
         },
     }
 }
 
 fn not_sns(connection: &Connection) -> Option<Finding> {
     if connection.is_local {
-        Some(Skipped("the dev server sends nothing by SNS".to_owned()))
+        Some(Skipped("the dev server does not use SNS".to_owned()))
     } else if connection.config.sms.provider != Provider::Sns {
         Some(Skipped("SMS_PROVIDER is not sns".to_owned()))
     } else {
@@ -292,9 +293,9 @@ mod tests {
             assert!(matches!(clock(&date, theirs.plus(apart)), Fine(_)));
         }
         let ahead = clock(&date, theirs.plus(Duration::from_secs(16)));
-        assert_eq!(ahead, Wrong("this machine's is 16 s off the table's".to_owned()));
+        assert_eq!(ahead, Wrong("this machine's differs by 16 s from the table's: synchronize it".to_owned()));
         let behind = clock(&date, Timestamp::from_unix_seconds(1_799_996_400));
-        assert_eq!(behind, Wrong("this machine's is 3600 s off the table's".to_owned()));
+        assert_eq!(behind, Wrong("this machine's differs by 3600 s from the table's: synchronize it".to_owned()));
         assert!(matches!(clock(&AnswerDate::default(), theirs), Skipped(_)));
     }
 }

@@ -1,4 +1,4 @@
-//! What operators do with accounts ([`users`]), and whether everything is in order ([`doctor`]).
+//! Operators' commands: they manage accounts ([`users`]) and check the deployment ([`doctor`]).
 
 pub mod doctor;
 pub mod users;

@@ -1,4 +1,4 @@
-//! `cargo run -p admin`: operators' commands.
+//! `cargo run -p admin`: runs operators' commands.
 
 use std::{
     io::{self, BufRead, IsTerminal, Write},
@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 use latchkey::{domain::phone::Phone, keyring::Keyring};
 use operator::{Connection, Place, in_one_line, now};
 
-/// What operators do with Latchkey: by default with the data of the dev server that runs here; with --table on AWS.
+/// Manage accounts and check the deployment: of the dev server that runs here, or on AWS with --table.
 #[derive(Parser)]
 #[command(name = "admin", version)]
 struct Arguments {
@@ -25,23 +25,23 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// An account, by its phone.
+    /// Show or change an account, by its phone.
     User {
-        /// What is to be done with it.
+        /// What to do with the account.
         action: Action,
-        /// Its phone, in any spelling.
+        /// Phone of the account, in any spelling.
         phone: String,
-        /// Do not ask first.
+        /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
     },
     /// Count accounts, sessions and more, by reading the whole table.
     Stats,
-    /// Look whether table, keys, secrets, text messages and clock are in order.
+    /// Check table, keys, secrets, text messages and clock.
     Doctor,
 }
 
-/// One sentence for whoever started it.
+/// An error message for the terminal, in one sentence.
 type Sentence = String;
 
 fn sentence(error: impl std::error::Error) -> Sentence {
@@ -66,7 +66,7 @@ async fn main() -> ExitCode {
 }
 
 fn say(line: &str) {
-    // Whoever closed the pipe does not want to know.
+    // Ignores errors, because the reader has closed the pipe.
     let _ = writeln!(io::stdout(), "{line}");
 }
 
@@ -83,7 +83,7 @@ async fn user(connection: &Connection, action: Action, typed: &str, yes: bool) -
     let secret = match keyring.secret(now()).await {
         Ok(secret) => Some(secret),
         Err(error) => {
-            eprintln!("admin: the audit event will not name the phone: {}", in_one_line(&error));
+            eprintln!("admin: the audit event will not contain the phone's hash: {}", in_one_line(&error));
             None
         }
     };
@@ -99,12 +99,12 @@ async fn user(connection: &Connection, action: Action, typed: &str, yes: bool) -
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks whoever sits at the terminal.
+/// Asks the operator at the terminal for confirmation.
 fn confirmed(phone: &Phone, warning: &str) -> Result<bool, Sentence> {
     if !io::stdin().is_terminal() {
-        return Err("there is nobody to ask; say --yes if it is to be done without".to_owned());
+        return Err("this needs confirmation, but there is no terminal; say --yes to go on without it".to_owned());
     }
-    eprint!("The account of {}. {warning} Go on? [y/N] ", phone.as_e164());
+    eprint!("Account of {}: {warning} Continue? [y/N] ", phone.as_e164());
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(sentence)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -133,7 +133,7 @@ async fn doctor(connection: &Connection) -> ExitCode {
     for (what, finding) in doctor::examine(connection, now()).await {
         let (mark, why) = match finding {
             Finding::Fine(why) => ("ok", why),
-            Finding::Doubtful(why) => ("look", why),
+            Finding::Doubtful(why) => ("check", why),
             Finding::Skipped(why) => ("-", why),
             Finding::Wrong(why) => {
                 code = ExitCode::FAILURE;

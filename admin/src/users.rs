@@ -1,4 +1,4 @@
-//! Accounts, by their phones. Whatever is done to one leaves an audit event in the table, and on standard error.
+//! Shows and changes accounts, by their phones. Every action leaves an audit event in the table and on standard error.
 
 use std::fmt::Write;
 
@@ -11,25 +11,25 @@ use latchkey::{
     tokens::keys::Secret,
 };
 
-/// What is to be done with an account.
+/// An action on an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Action {
-    /// Show it.
+    /// Show the account.
     Show,
-    /// Let nobody sign in to it, and end every session.
+    /// Make every sign-in fail, and end every session.
     Disable,
-    /// Let its owner sign in again.
+    /// Let the owner sign in again.
     Enable,
     /// End every session.
     EndSessions,
-    /// Take its second factor off, and end every session.
+    /// Switch the second factor off, and end every session.
     ResetMfa,
-    /// Delete it.
+    /// Delete the account.
     Delete,
 }
 
 impl Action {
-    /// Its name in the audit log.
+    /// Returns the action's name in the audit log.
     pub const fn event(self) -> &'static str {
         match self {
             Self::Show => "operator-show",
@@ -41,52 +41,52 @@ impl Action {
         }
     }
 
-    /// What its owner loses; none when nothing.
+    /// Returns what the owner loses by the action, or `None` if nothing.
     pub const fn warning(self) -> Option<&'static str> {
         match self {
             Self::Show | Self::Enable => None,
-            Self::Disable => Some("Nobody can sign in to it any more, and every session ends."),
+            Self::Disable => Some("Every sign-in will fail, and every session ends."),
             Self::EndSessions => Some("Every session ends."),
-            Self::ResetMfa => Some("From now on the password alone, or a code by SMS, opens it. Every session ends."),
-            Self::Delete => Some("It is gone for good, and its phone is free."),
+            Self::ResetMfa => Some("The password alone, or a code by SMS, will give access. Every session ends."),
+            Self::Delete => Some("It is deleted permanently, and its phone becomes free."),
         }
     }
 }
 
-/// Who works on what.
+/// The context of an action: who performs it, when, and on which table.
 #[derive(Clone, Copy, Debug)]
 pub struct Desk<'a> {
     /// The table.
     pub store: &'a Store,
     /// The settings.
     pub config: &'a Config,
-    /// What hashes phones for the audit log, if it is at hand.
+    /// The secret that hashes phones for the audit log, if it could be read.
     pub secret: Option<&'a Secret>,
-    /// Who does it.
+    /// The operator's name, for the audit log.
     pub operator: &'a str,
-    /// When.
+    /// The time of the action.
     pub now: Timestamp,
 }
 
-/// Why something was not done.
+/// A reason for which an action was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum UserError {
     /// No account has this phone.
     #[error("no account has this phone")]
     NoAccount,
-    /// There is nothing to take off.
+    /// The account has no second factor to switch off.
     #[error("the account has no second factor")]
     NoFactor,
     /// The account changed at the same moment.
-    #[error("the account changed at the same moment, and nothing was done: start again")]
+    #[error("the account changed at the same moment, and nothing was done: run the command again")]
     Outrun,
-    /// The table did not answer as it should.
+    /// The table returned an error.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl UserError {
-    /// Its name in the audit log.
+    /// Returns the error's name in the audit log.
     const fn result(&self) -> &'static str {
         match self {
             Self::NoAccount | Self::NoFactor => "not-found",
@@ -96,10 +96,10 @@ impl UserError {
     }
 }
 
-/// Does something with an account: what to tell whoever gave the command.
+/// Performs an action on an account. Returns the text to show to the operator.
 ///
-/// What changes an account leaves an audit event before it is done, with the result `begun`, and one after: so that none is
-/// done unrecorded, whatever breaks in between. `each` is given every event, as it is kept.
+/// An action that changes an account leaves an audit event before, with the result `begun`, and one after, so that no
+/// change is unrecorded, whatever breaks in between. `each` gets every event as it is stored.
 pub async fn act(
     desk: Desk<'_>,
     action: Action,
@@ -136,8 +136,8 @@ pub async fn act(
     let outcome = done.as_ref().map_or_else(|error| Outcome::refused(error.result(), None), |_| Outcome::SUCCESS);
     match (keep(outcome).await, done) {
         (Ok(()), done) | (Err(_), done @ Err(_)) => done,
-        // It is done, and that it was begun is on record.
-        (Err(error), Ok(said)) => Ok(format!("{said}\nThat it succeeded could not be recorded: {error}.")),
+        // The action is done, and its event `begun` is stored.
+        (Err(error), Ok(said)) => Ok(format!("{said}\nThe audit event of this success could not be stored: {error}.")),
     }
 }
 
@@ -153,11 +153,11 @@ async fn act_on(
         Action::Show => show(desk, profile, credential).await,
         Action::Disable => {
             raised(store.disable_account(profile, now).await?)?;
-            Ok("Disabled: nobody signs in to it, and every session has ended.".to_owned())
+            Ok("Disabled: every sign-in fails, and every session has ended.".to_owned())
         }
         Action::Enable => {
             raised(store.enable_account(profile).await?)?;
-            Ok("Enabled: its owner signs in with the password as before.".to_owned())
+            Ok("Enabled: the owner can sign in with the password as before.".to_owned())
         }
         Action::EndSessions => {
             raised(store.end_all_sessions(profile).await?)?;
@@ -200,7 +200,7 @@ async fn show(desk: Desk<'_>, profile: &Profile, credential: &Credential) -> Res
     lines.push(("sessions", sessions.len().to_string()));
     let mut text = String::new();
     for (name, value) in lines {
-        // Writing to a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(text, "{name:16}{value}");
     }
     for session in sessions {

@@ -1,7 +1,8 @@
-//! Moves the users of the origin to Latchkey: `users(id, phone, hashed_password)` of a SQLite, PostgreSQL or MySQL database,
-//! with the passwords that they have.
+//! Moves the users of the origin, with their passwords, to Latchkey: `users(id, phone, hashed_password)` of a SQLite,
+//! PostgreSQL or MySQL database.
 //!
-//! In three steps, so that nothing is written before everything was looked at: [`read_users`], [`Plan::of`], [`write()`].
+//! It takes three steps, so that nothing is written before everything is checked: [`read_users`], [`Plan::of`],
+//! [`write()`].
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,76 +20,76 @@ use latchkey::{
 };
 use sqlx::{AnyConnection, Connection, Row, any::AnyRow};
 
-/// How many accounts are written at once.
+/// The number of accounts that are written at once.
 const AT_ONCE: usize = 32;
 
-/// What is read of the origin.
+/// The query that reads the origin's users.
 const QUERY: &str = "SELECT id, phone, hashed_password FROM users ORDER BY id";
 
-/// The origin's database cannot be read.
+/// An error of the origin's database, which cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("the users of {database} cannot be read: {source}")]
 pub struct ReadError {
-    /// Which, without its password.
+    /// The database's URL, without its password.
     database: String,
     source: sqlx::Error,
 }
 
-/// An account cannot be written. Those before it are.
+/// A reason for which an account cannot be written. Others may have been written before it.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// The table did not answer as it should.
+    /// The table returned an error.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// No randomness for an identifier.
+    /// The system provided no random bytes for an identifier.
     #[error(transparent)]
     Random(#[from] RandomError),
 }
 
-/// A user as the origin has it. Has no `Debug`: there is a hash in it.
+/// A user as the origin has it. It has no `Debug`, because it contains a hash.
 #[derive(Clone)]
 pub struct OriginUser {
-    /// Its identifier.
+    /// The user's identifier.
     pub id: i64,
-    /// Whatever was taken for a phone.
+    /// The text that the origin accepted as a phone.
     pub phone: Option<String>,
-    /// The bcrypt hash of its password.
+    /// The bcrypt hash of the user's password.
     pub hashed_password: Option<String>,
 }
 
 /// A user that cannot be moved, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Its identifier.
+    /// The user's identifier in the origin.
     pub id: i64,
-    /// Its phone, as it is there.
+    /// The user's phone, as the origin has it.
     pub phone: String,
-    /// Why: a sentence without a subject.
+    /// The reason, as a clause without a full stop.
     pub reason: String,
 }
 
-/// What is to be done.
+/// The plan of an import.
 #[derive(Default)]
 pub struct Plan {
-    /// Accounts to be made.
+    /// The accounts to create.
     pub accounts: Vec<ImportedAccount>,
-    /// Users that cannot be moved.
+    /// The users that cannot be moved.
     pub left_out: Vec<LeftOut>,
 }
 
-/// What was done.
+/// The result of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// How many accounts were made.
+    /// The number of accounts created.
     pub created: usize,
-    /// How many were there from an import before.
+    /// The number of accounts that exist from an earlier import.
     pub already_there: usize,
-    /// Whose phones have other accounts.
+    /// The users whose phones already have other accounts.
     pub left_out: Vec<LeftOut>,
 }
 
-/// Reads every user of the origin's database, by its URL: as the origin was configured with it (SQLAlchemy), or as others
-/// write it.
+/// Reads every user of the origin's database. The URL may have SQLAlchemy's form, which the origin uses, or the usual
+/// one.
 pub async fn read_users(url: &str) -> Result<Vec<OriginUser>, ReadError> {
     sqlx::any::install_default_drivers();
     let url = as_driver_url(url, |path| Path::new(path).exists());
@@ -108,9 +109,9 @@ pub async fn read_users(url: &str) -> Result<Vec<OriginUser>, ReadError> {
     read.await.map_err(|source| ReadError { database: without_password(&url), source })
 }
 
-/// The URL as the driver wants it: SQLAlchemy names its own driver (`postgresql+psycopg2://`), and after three slashes it
-/// has a relative path (`sqlite:///test.db`), where others have an absolute one: that is taken when there is such a file. A
-/// SQLite file is only read, and not made when it is not there.
+/// Returns the URL as the driver reads it. SQLAlchemy names its own driver (`postgresql+psycopg2://`), and after three
+/// slashes it has a relative path (`sqlite:///test.db`) where others have an absolute one, which is used if that file
+/// exists. A SQLite file is opened for reading only, and not created if it does not exist.
 fn as_driver_url(url: &str, exists: impl Fn(&str) -> bool) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
     let scheme = scheme.split('+').next().unwrap_or(scheme);
@@ -126,9 +127,9 @@ fn as_driver_url(url: &str, exists: impl Fn(&str) -> bool) -> String {
     format!("sqlite://{path}{mode}")
 }
 
-/// The URL for people to read: nothing of it that may be a password.
+/// Returns the URL for messages, without any part that may be a password.
 fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return "a URL that is none".to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else { return "an invalid URL".to_owned() };
     let without_query = |text: &str| text.split('?').next().unwrap_or_default().to_owned();
     match rest.rsplit_once('@') {
         Some((_, host)) => format!("{scheme}://…@{}", without_query(host)),
@@ -138,8 +139,8 @@ fn without_password(url: &str) -> String {
 }
 
 impl Plan {
-    /// Reads phones and hashes. Users whose phones turn out to be one number are all left out: nobody here can know which
-    /// of them it belongs to.
+    /// Reads phones and hashes. Leaves out all users whose phones are the same number, because it is unknown which of
+    /// them owns it.
     pub fn of(users: Vec<OriginUser>, rules: &PhoneRules) -> Self {
         let mut plan = Self::default();
         let mut by_phone: HashMap<Phone, Vec<(i64, String, PasswordHash)>> = HashMap::new();
@@ -169,7 +170,7 @@ impl Plan {
                 }
                 Err(users) => {
                     let ids: Vec<_> = users.iter().map(|(id, ..)| id.to_string()).collect();
-                    let reason = format!("the phone is that of the users {}", ids.join(", "));
+                    let reason = format!("the phone belongs to the users {}", ids.join(", "));
                     let left_out =
                         users.into_iter().map(|(id, phone, _)| LeftOut { id, phone, reason: reason.clone() });
                     plan.left_out.extend(left_out);
@@ -180,20 +181,20 @@ impl Plan {
         plan
     }
 
-    /// How many users are left out for each reason; those whose phones are one number count as one reason.
+    /// Returns the number of users left out for each reason. All users who share a number count under one reason.
     pub fn reasons(&self) -> BTreeMap<&str, usize> {
         let mut reasons = BTreeMap::new();
         for user in &self.left_out {
-            let collides = user.reason.starts_with("the phone is that of");
-            let reason = if collides { "the phone is that of several users" } else { user.reason.as_str() };
+            let collides = user.reason.starts_with("the phone belongs to");
+            let reason = if collides { "the phone belongs to several users" } else { user.reason.as_str() };
             *reasons.entry(reason).or_default() += 1;
         }
         reasons
     }
 }
 
-/// Makes the accounts; calls `each` after every one. What was imported before stays as it is, so that a run that was cut
-/// off goes on when it is started again.
+/// Creates the accounts, and calls `each` after every one. Accounts from an earlier import stay unchanged, so that an
+/// interrupted run continues when it is started again.
 pub async fn write(
     accounts: &[ImportedAccount],
     store: &Store,
@@ -203,7 +204,7 @@ pub async fn write(
     run(accounts, each, async |account| Ok(store.import_account(UserId::generate()?, account, now).await?)).await
 }
 
-/// What [`write()`] would do, by reading alone.
+/// Returns what [`write()`] would do. Only reads.
 pub async fn rehearse(accounts: &[ImportedAccount], store: &Store, each: impl Fn()) -> Result<Summary, WriteError> {
     run(accounts, each, async |account| Ok(store.imported(account).await?.unwrap_or(Import::Created))).await
 }
@@ -257,7 +258,7 @@ mod tests {
             ("sqlite://test.db?cache=shared", "sqlite://test.db?cache=shared"),
             ("postgresql+psycopg2://me:pw@host/db", "postgresql://me:pw@host/db"),
             ("mysql+pymysql://me:pw@host/db", "mysql://me:pw@host/db"),
-            // SQLAlchemy's own meaning, of a file that is here.
+            // SQLAlchemy's meaning, for a file that exists.
             ("sqlite:///here.db", "sqlite://here.db?mode=ro"),
             ("sqlite:///here.db?cache=shared", "sqlite://here.db?cache=shared"),
         ] {
@@ -285,7 +286,7 @@ mod tests {
         let left_out: Vec<_> = plan.left_out.iter().map(|user| (user.id, user.reason.as_str())).collect();
         assert!(left_out[0].1.starts_with("the phone must be") && left_out[1].1.starts_with("the password is not"));
         assert_eq!(left_out.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [2, 4, 5]);
-        assert!(!format!("{:?}", plan.left_out).contains("plain text"), "no hash is told");
+        assert!(!format!("{:?}", plan.left_out).contains("plain text"), "no hash is shown");
     }
 
     #[test]
@@ -297,8 +298,8 @@ mod tests {
         ]);
         assert_eq!(plan.accounts.len(), 1);
         let reasons: Vec<_> = plan.left_out.iter().map(|user| (user.id, user.reason.as_str())).collect();
-        let reason = "the phone is that of the users 7, 9";
+        let reason = "the phone belongs to the users 7, 9";
         assert_eq!(reasons, [(7, reason), (9, reason)]);
-        assert_eq!(plan.reasons(), [("the phone is that of several users", 2)].into());
+        assert_eq!(plan.reasons(), [("the phone belongs to several users", 2)].into());
     }
 }

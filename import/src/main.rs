@@ -12,31 +12,34 @@ use import::{LeftOut, Plan, Summary, read_users, rehearse, write};
 use indicatif::{ProgressBar, ProgressStyle};
 use operator::{Place, in_one_line, now};
 
-/// Moves the users of another system, and their passwords, to Latchkey: `users(id, phone, hashed_password)` with bcrypt
-/// hashes, each of which is replaced by a stronger one when its user first signs in.
+/// Move the users of another system, with their passwords, to Latchkey.
 ///
-/// Everything is looked at before anything is written. It can be stopped and started again, and started again when it is
-/// done: who is there stays as they are.
+/// Their table is `users(id, phone, hashed_password)`, with bcrypt hashes. A stronger hash replaces each when its user
+/// first signs in.
+///
+/// The command reads and checks all users before it writes any. You can stop it and run it again at any time: accounts
+/// that exist already stay unchanged.
 #[derive(Parser)]
 #[command(name = "import", version)]
 struct Arguments {
-    /// The database: `sqlite:///path/test.db`, `postgresql://user:password@host/name`, `mysql://user:password@host/name`.
+    /// Database to read: `sqlite:///path/test.db`, `postgresql://user:password@host/name`,
+    /// `mysql://user:password@host/name`.
     #[arg(long, value_name = "URL")]
     from: String,
     #[command(flatten)]
     to: Place,
-    /// Write nothing; say what would be done.
+    /// Write nothing; print what would be done.
     #[arg(long)]
     dry_run: bool,
     /// Leave out users that cannot be moved, and move the others.
     #[arg(long)]
     leave_out: bool,
-    /// Where those that are left out are listed, with the reason (CSV). It has phone numbers in it.
+    /// File that lists the users that are left out, with the reason (CSV). It contains phone numbers.
     #[arg(long, value_name = "FILE", default_value = "import-left-out.csv")]
     report: PathBuf,
 }
 
-/// One sentence for whoever started it.
+/// An error message for the terminal, in one sentence.
 type Sentence = String;
 
 #[tokio::main]
@@ -60,7 +63,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Sentence> {
     let users = read_users(&from).await.map_err(sentence)?;
     let found = users.len();
     let mut plan = Plan::of(users, &connection.config.phones);
-    say(&format!("Users found: {found}, of which {} can be moved.", plan.accounts.len()));
+    say(&format!("Users found: {found}. Of these, {} can be moved.", plan.accounts.len()));
     for (reason, count) in plan.reasons() {
         say(&format!("  {count} cannot: {reason}"));
     }
@@ -68,7 +71,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Sentence> {
         write_report(&report, &plan.left_out)?;
         say(&format!("They are listed in {}.", report.display()));
         if !leave_out && !dry_run {
-            say("Nothing was written. Mend them there, or start again with --leave-out to move the others.");
+            say("Nothing was written. Correct them in the database, or run this with --leave-out to move the others.");
             return Ok(ExitCode::FAILURE);
         }
     }
@@ -84,7 +87,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Sentence> {
     let took = bar.elapsed();
     bar.finish_and_clear();
     let Summary { created, already_there, left_out } = done.map_err(|error| {
-        let advice = "start the same command again, and it goes on";
+        let advice = "run the same command again to continue";
         format!("stopped after {written} users ({advice}): {}", sentence(error))
     })?;
 
@@ -92,7 +95,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Sentence> {
         say("Without --leave-out nothing would be written. With it:");
     }
     let moved = if dry_run { "Would be moved" } else { "Moved" };
-    say(&format!("{moved}: {created}, in {:.1} s. There from before: {already_there}.", took.as_secs_f64()));
+    say(&format!("{moved}: {created}, in {:.1} s. Unchanged from before: {already_there}.", took.as_secs_f64()));
     if !left_out.is_empty() {
         say(&format!("  {} cannot: the phone has another account already", left_out.len()));
         plan.left_out.extend(left_out);
@@ -107,17 +110,17 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Sentence> {
 }
 
 fn say(line: &str) {
-    // Whoever closed the pipe does not want to know.
+    // Ignores errors, because the reader has closed the pipe.
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// On a terminal alone.
+/// Returns a progress bar, which shows on a terminal only.
 fn progress_bar(length: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos} of {len}, {per_sec}, {eta} left");
     ProgressBar::new(length as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// For its owner alone.
+/// Writes the list of users that are left out, as a file that only its owner can read.
 fn write_report(path: &Path, left_out: &[LeftOut]) -> Result<(), Sentence> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);

@@ -1,4 +1,4 @@
-//! The clock behind the dev server and the tests.
+//! The clock of the dev server and the tests.
 
 use std::{
     sync::{
@@ -10,22 +10,22 @@ use std::{
 
 use latchkey::base::time::Timestamp;
 
-/// Where the time comes from.
+/// A source of the time.
 #[derive(Clone, Debug)]
 pub enum Clock {
-    /// The machine's.
+    /// The machine's clock.
     Wall,
-    /// A test's, which moves it by hand.
+    /// A test's clock, which the test moves by hand.
     Manual(Arc<AtomicU64>),
 }
 
 impl Clock {
-    /// A clock that stands still until it is moved.
+    /// Returns a clock that stands still until it is moved.
     pub fn manual(start: Timestamp) -> Self {
         Self::Manual(Arc::new(AtomicU64::new(start.unix_millis())))
     }
 
-    /// The time.
+    /// Returns the current time.
     pub fn now(&self) -> Timestamp {
         match self {
             Self::Wall => {
@@ -40,7 +40,7 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock forward. The machine's cannot be moved.
+    /// Moves a manual clock forward. Does nothing to the machine's clock.
     pub fn advance(&self, by: Duration) {
         if let Self::Manual(millis) = self {
             millis.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);

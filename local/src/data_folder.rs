@@ -1,4 +1,4 @@
-//! Where the dev server keeps everything: the database, its keys, and the environment and the routes for the real binaries.
+//! The folder of the dev server's data: the database, its keys, and the environment and routes for the real binaries.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,47 +15,48 @@ use crate::{
     template::{Function, Route, Template},
 };
 
-/// A folder that is ours as long as this lives.
+/// A folder that this process has locked, until this value is dropped.
 pub struct DataFolder {
     path: PathBuf,
-    // Unlocked when it is closed, however the process ends.
+    // Closing the file unlocks it, however the process ends.
     _lock: File,
 }
 
-/// The folder cannot be used. Each is one sentence that says what to do.
+/// A reason for which the folder cannot be used. Each message is one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum DataFolderError {
-    /// It cannot be made or written.
+    /// The folder cannot be created or written.
     #[error("cannot keep data in {path}: {source}; choose another folder with --data, or --memory")]
     Unusable {
-        /// Which folder.
+        /// The folder.
         path: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Another dev server has it.
-    #[error("{0} is in use by another `cargo run`; stop that, or choose another folder with --data, or --memory")]
+    /// Another dev server uses the folder.
+    #[error("{0} is in use by another `cargo run`; stop it, or choose another folder with --data, or --memory")]
     InUse(String),
-    /// Its secrets cannot be used.
+    /// The secrets in the folder cannot be used.
     #[error("cannot use {path}: {source}")]
     Secrets {
-        /// Which file.
+        /// The file.
         path: String,
-        /// Why.
+        /// The cause.
         source: SecretsError,
     },
-    /// Its database cannot be used. What the library says names its own features, which are not ours.
+    /// The database in the folder cannot be used. The message leaves the cause out, because the library's text names
+    /// features of its own that we do not have.
     #[error("{path} is not a database that can be read here; remove it to start with an empty one")]
     Database {
-        /// Which file.
+        /// The file.
         path: String,
-        /// Why.
+        /// The cause.
         source: EmulatorError,
     },
 }
 
 impl DataFolder {
-    /// Takes the folder, making it if need be.
+    /// Locks the folder, and creates it if needed.
     pub fn open(path: &Path) -> Result<Self, DataFolderError> {
         let name = path.display().to_string();
         let unusable = |source| DataFolderError::Unusable { path: name.clone(), source };
@@ -68,7 +69,7 @@ impl DataFolder {
         }
     }
 
-    /// The table and the secrets that are kept here; an empty one and new ones the first time.
+    /// Returns the table and the secrets of this folder. The first time, creates an empty table and new secrets.
     pub fn emulator(&self, template: &Template) -> Result<Emulator, DataFolderError> {
         let path = self.path.join("secrets.json");
         let secrets = Secrets::in_file(&path, template)
@@ -78,8 +79,8 @@ impl DataFolder {
         emulator.map_err(|source| DataFolderError::Database { path: path.display().to_string(), source })
     }
 
-    /// Writes the environment in which the real binaries share this data: for `cargo lambda watch --env-file`. The access
-    /// key opens the secrets.
+    /// Writes the environment in which the real binaries share this data, for `cargo lambda watch --env-file`. The
+    /// access key gives access to the table and the secrets.
     pub fn write_function_environment(
         &self,
         template: &Template,
@@ -104,13 +105,13 @@ impl DataFolder {
         ]);
         let mut lines = String::new();
         for (name, value) in variables {
-            // In quotes, for the shell and for cargo-lambda alike; no value of ours has a quote in it.
+            // In quotes, for the shell as well as for cargo-lambda. None of our values contains a quote.
             lines.extend([name, "=\"", value, "\"\n"]);
         }
         self.write("lambda.env", &lines)
     }
 
-    /// Writes the template's routes as cargo-lambda reads them: for `cargo lambda watch --global`.
+    /// Writes the template's routes as cargo-lambda reads them, for `cargo lambda watch --global`.
     pub fn write_watch_routes(&self, template: &Template) -> Result<(), DataFolderError> {
         self.write("lambda.toml", &watch_routes(template))
     }
@@ -121,7 +122,7 @@ impl DataFolder {
     }
 }
 
-/// The template's routes, in the words of cargo-lambda's configuration: by path, the function of each method.
+/// Returns the template's routes as cargo-lambda's configuration: for each path, the function of each method.
 pub fn watch_routes(template: &Template) -> String {
     let mut paths: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for Function { name, routes, .. } in &template.functions {
@@ -136,7 +137,7 @@ pub fn watch_routes(template: &Template) -> String {
     text
 }
 
-/// Makes a folder that only its owner can look into; one that is there stays as it is.
+/// Creates a folder that only its owner can open. An existing folder stays as it is.
 fn create_private(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);

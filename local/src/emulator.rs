@@ -1,5 +1,5 @@
-//! AWS in this process: the real SDK's wire requests to DynamoDB, answered by `dynoxide`, and to Secrets Manager, for what
-//! the function's role allows.
+//! Emulates AWS in this process. It responds to the real SDK's wire requests: `dynoxide` to those for DynamoDB, and our
+//! own code to those for Secrets Manager and SNS. A function may call only what its role allows.
 
 use std::{
     collections::BTreeSet,
@@ -27,7 +27,7 @@ use crate::{
     template::{self, Permission},
 };
 
-/// The database, with the template's table in it, and the secrets.
+/// An emulator of the AWS services: the database with the template's table, the secrets, and SNS.
 #[derive(Clone)]
 pub struct Emulator {
     database: Database,
@@ -37,42 +37,42 @@ pub struct Emulator {
     faults: Faults,
 }
 
-/// The database cannot be opened or has another shape.
+/// An error of the embedded database: it cannot be opened, or it has another structure.
 #[derive(Debug, thiserror::Error)]
 #[error("the embedded database cannot be used: {0}")]
 pub struct EmulatorError(#[from] DynoxideError);
 
-/// One call to a service.
+/// A call to a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Which function made it.
+    /// The function that made the call.
     pub function: String,
-    /// What IAM would have asked permission for: the operation, or those inside a transaction.
+    /// The permissions that IAM would have required: for the operation, or for those inside a transaction.
     pub permissions: BTreeSet<Permission>,
-    /// Where in the order of starts and ends it started.
+    /// The position of its start in the order of all starts and ends.
     pub started: usize,
-    /// Where it ended.
+    /// The position of its end in the same order.
     pub ended: usize,
 }
 
-/// What goes wrong with a call, for tests: no emulator throttles, conflicts or loses a reply by itself.
+/// A fault of a call, for tests, because an emulator never throttles, conflicts or loses a reply by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// DynamoDB answers this error and does nothing.
+    /// DynamoDB returns this error and does nothing.
     Error(&'static str),
     /// The connection breaks before DynamoDB does anything.
     LostRequest,
-    /// DynamoDB does it, and the connection breaks before the answer.
+    /// DynamoDB completes the call, and the connection breaks before the response.
     LostReply,
-    /// A transaction is canceled for this reason.
+    /// DynamoDB cancels the transaction for this reason.
     Canceled(&'static str),
-    /// DynamoDB leaves every key of a batch for later.
+    /// DynamoDB returns every key of a batch as unprocessed.
     Unprocessed,
-    /// No answer ever comes.
+    /// DynamoDB never responds.
     Hang,
 }
 
-/// Faults to come: each waits for calls of its operation, and then happens so many times.
+/// The faults to come. Each waits for calls of its operation, and then happens a given number of times.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Mutex<Vec<Pending>>>);
 
@@ -84,12 +84,12 @@ struct Pending {
 }
 
 impl Faults {
-    /// The next `times` calls of this operation go wrong so.
+    /// Makes the next `times` calls of this operation fail with this fault.
     pub fn inject(&self, operation: &'static str, fault: Fault, times: usize) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Pending { operation, fault, times });
     }
 
-    /// From now on all calls are well.
+    /// Removes all faults, so that calls succeed from now on.
     pub fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -102,7 +102,7 @@ impl Faults {
     }
 }
 
-/// Every call since it was last cleared, for tests of permissions and round trips.
+/// A log of every call since it was last taken, for tests of permissions and round trips.
 #[derive(Clone, Default)]
 pub struct CallLog(Arc<Mutex<Calls>>);
 
@@ -121,25 +121,25 @@ impl CallLog {
 
     fn push(&self, call: Call) {
         let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A development server runs for days; nobody there asks for its calls.
+        // A dev server runs for days and never takes its calls.
         if calls.ended.len() < 100_000 {
             calls.ended.push(call);
         }
     }
 
-    /// The calls so far; forgets them.
+    /// Returns the calls so far, and empties the log.
     pub fn take(&self) -> Vec<Call> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).ended)
     }
 }
 
 impl Emulator {
-    /// A database that is gone with the process.
+    /// Opens a database in memory, which is lost when the process ends.
     pub fn in_memory(table: &template::Table, secrets: Secrets) -> Result<Self, EmulatorError> {
         Self::with(Database::memory()?, table, secrets)
     }
 
-    /// A database in a file.
+    /// Opens a database in a file.
     pub fn in_file(path: &Path, table: &template::Table, secrets: Secrets) -> Result<Self, EmulatorError> {
         Self::with(Database::new(&path.display().to_string())?, table, secrets)
     }
@@ -170,12 +170,12 @@ impl Emulator {
         Ok(emulator)
     }
 
-    /// Clients with a function's role: they may do what it allows and nothing else.
+    /// Returns clients with a function's role, which may do only what the role allows.
     pub fn clients_for(&self, function: &template::Function) -> Clients {
         self.clients(Role { name: function.name.clone(), allowed: Some(function.permissions.clone()) })
     }
 
-    /// Clients of an operator, who may do everything.
+    /// Returns clients of an operator, who may do everything.
     pub fn clients_of_operator(&self) -> Clients {
         self.clients(Role { name: "operator".to_owned(), allowed: None })
     }
@@ -192,45 +192,46 @@ impl Emulator {
         Clients::new(&environment, HttpsClients::one(http_client_fn(move |_, _| connector.clone())))
     }
 
-    /// The calls that functions made.
+    /// Returns the log of the calls that functions made.
     pub fn calls(&self) -> &CallLog {
         &self.calls
     }
 
-    /// The secrets.
+    /// Returns the secrets.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
     }
 
-    /// The text messages that SNS was asked to send.
+    /// Returns the emulated SNS, with the text messages that it was asked to send.
     pub fn sns(&self) -> &Sns {
         &self.sns
     }
 
-    /// What is to go wrong.
+    /// Returns the faults to come.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// Every item, as DynamoDB's JSON, for tests that look into the table and for operators' tools.
+    /// Returns every item as DynamoDB's JSON, for tests that read the table and for operators' tools.
     pub fn items(&self, table: &str) -> Result<Vec<Value>, EmulatorError> {
         let answer = self.call("Scan", &json!({ "TableName": table }).to_string())?;
         let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
         Ok(answer.get("Items").and_then(Value::as_array).cloned().unwrap_or_default())
     }
 
-    /// Writes an item as it is, for tests that need one that no endpoint writes.
+    /// Writes an item unchanged, for tests that need one that no endpoint writes.
     pub fn put_item(&self, table: &str, item: &Value) -> Result<(), EmulatorError> {
         self.call("PutItem", &json!({ "TableName": table, "Item": item }).to_string())?;
         Ok(())
     }
 
-    /// Collects what TTL would have collected by now.
+    /// Deletes the items that TTL would have collected by now, and returns their number.
     pub fn collect_garbage(&self) -> Result<usize, EmulatorError> {
         Ok(self.database.sweep_ttl()?)
     }
 
-    /// Answers one request of either service's JSON protocol, whoever asks: the status and the body.
+    /// Responds to one request in a service's own protocol without checking permissions. Returns the status and the
+    /// body.
     pub fn answer(&self, target: &Target<'_>, body: &str) -> (u16, String) {
         match target.service {
             Service::SecretsManager => self.secrets.answer(target.operation, body),
@@ -242,7 +243,7 @@ impl Emulator {
         }
     }
 
-    /// Answers one operation of DynamoDB's JSON protocol.
+    /// Runs one operation of DynamoDB's JSON protocol.
     fn call(&self, operation: &str, body: &str) -> Result<String, DynoxideError> {
         fn run<Q: DeserializeOwned, A: Serialize>(
             body: &str,
@@ -272,14 +273,14 @@ impl Emulator {
     }
 }
 
-/// Who calls.
+/// A caller's role.
 struct Role {
     name: String,
-    /// What it allows; none: everything.
+    /// The permissions that it allows; `None` allows everything.
     allowed: Option<BTreeSet<Permission>>,
 }
 
-/// The end of the SDK's wire.
+/// An HTTP connector that passes the SDK's requests to the emulator.
 #[derive(Clone)]
 struct Connector {
     emulator: Emulator,
@@ -321,7 +322,7 @@ impl Connector {
         }
 
         let started = self.emulator.calls.next_moment();
-        // A real call would let others run meanwhile: so that calls made at once are seen to overlap.
+        // A real call lets others run meanwhile. This yields too, so that concurrent calls overlap in the log.
         tokio::task::yield_now().await;
         let (status, answer) = self.emulator.answer(&target, body);
         let ended = self.emulator.calls.next_moment();
@@ -333,7 +334,7 @@ impl Connector {
     }
 }
 
-/// What a fault answers instead of the database.
+/// Returns the response that a fault gives instead of the database's, if it prevents the call.
 async fn before(fault: Option<Fault>, body: &str) -> Option<Result<HttpResponse, ConnectorError>> {
     let error = |code: &str, more: Value| {
         let mut error = json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "a fault"});
@@ -364,7 +365,7 @@ fn lost() -> ConnectorError {
     ConnectorError::io("the connection broke".into())
 }
 
-/// SNS: what it was asked to send, what it answers, and how its account is set.
+/// An emulator of SNS: the messages that it was asked to send, its responses, and the settings of its account.
 #[derive(Clone, Default)]
 pub struct Sns(Arc<Mutex<SnsState>>);
 
@@ -373,23 +374,24 @@ struct SnsState {
     requests: Vec<String>,
     error: Option<(u16, String)>,
     is_in_sandbox: bool,
-    /// In US dollars.
+    /// The limit in US dollars.
     monthly_spend_limit: Option<u32>,
 }
 
 impl Sns {
-    /// The bodies of all requests so far: forms.
+    /// Returns the bodies of all requests to send a message so far, which are forms.
     pub fn requests(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).requests.clone()
     }
 
-    /// From now on it answers this status and this error, by code and message; none: that it has sent.
+    /// Makes every request from now on fail with this status and this error, given by code and message. `None` lets
+    /// requests succeed.
     pub fn fail_with(&self, error: Option<(u16, &str, &str)>) {
         let error = error.map(|(status, code, message)| (status, sns_error(code, message)));
         self.0.lock().unwrap_or_else(PoisonError::into_inner).error = error;
     }
 
-    /// How its account is set: whether it is in the sandbox, and how many US dollars a month it may spend.
+    /// Sets whether the account is in the sandbox, and how many US dollars a month it may spend.
     pub fn set_account(&self, is_in_sandbox: bool, monthly_spend_limit: Option<u32>) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (state.is_in_sandbox, state.monthly_spend_limit) = (is_in_sandbox, monthly_spend_limit);
@@ -422,29 +424,29 @@ fn sns_error(code: &str, message: &str) -> String {
     format!("<ErrorResponse>{error}<RequestId>r</RequestId></ErrorResponse>")
 }
 
-/// A service that is emulated.
+/// An emulated service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
-    /// The table.
+    /// DynamoDB, for the table.
     DynamoDb,
-    /// The secrets.
+    /// Secrets Manager, for the secrets.
     SecretsManager,
-    /// The text messages.
+    /// SNS, for text messages.
     Sns,
 }
 
-/// What stands for the target of SNS's requests: its protocol has the operation in the body, a form.
+/// Returns a target for a request to SNS, whose protocol names the operation in the body, a form.
 fn sns_target(body: &str) -> String {
     let operation = body.split('&').find_map(|member| member.strip_prefix("Action="));
     format!("sns.{}", operation.unwrap_or_default())
 }
 
-/// What a request asks for: its `x-amz-target`.
+/// The target of a request: its `x-amz-target`.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
-    /// Which service.
+    /// The service.
     pub service: Service,
-    /// Such as `GetItem`.
+    /// The operation, such as `GetItem`.
     pub operation: &'a str,
 }
 
@@ -460,7 +462,7 @@ impl<'a> Target<'a> {
         Self { service, operation }
     }
 
-    /// What IAM asks permission for: a transaction has no action of its own, but those of its parts.
+    /// Returns the permissions that IAM requires. A transaction has no action of its own, only those of its parts.
     fn permissions(&self, body: &str) -> BTreeSet<Permission> {
         let body: Value = serde_json::from_str(body).unwrap_or_default();
         let text = |value: &Value, member: &str| {

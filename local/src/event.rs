@@ -1,4 +1,4 @@
-//! HTTP requests as API Gateway hands them to a function: payload format 2.0.
+//! HTTP requests as API Gateway passes them to a function: payload format 2.0.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use http::{header, request::Parts};
 use latchkey::base::time::Timestamp;
 use serde_json::{Value, json};
 
-/// What API Gateway knows beside the request itself.
+/// The facts that API Gateway adds to a request.
 pub(crate) struct Arrival<'a> {
     pub(crate) route_key: &'a str,
     pub(crate) path_parameters: BTreeMap<&'a str, &'a str>,
@@ -17,9 +17,9 @@ pub(crate) struct Arrival<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// The event of a request. A body that is not text arrives in base64.
+/// Returns the event of a request. A body that is not text is encoded in base64.
 pub(crate) fn of(parts: &Parts, body: &[u8], arrival: &Arrival<'_>) -> Value {
-    // Header names in lower case, several values joined by commas; cookies apart.
+    // API Gateway writes header names in lower case, joins several values by commas, and lists cookies separately.
     let mut headers: BTreeMap<&str, String> = BTreeMap::new();
     let mut cookies = Vec::new();
     for (name, value) in &parts.headers {

@@ -1,5 +1,5 @@
-//! API Gateway and Lambda in one: a request finds its function by the template's routes, becomes a real event, and goes
-//! through `lambda_http`'s own deserialiser to the handler. Functions without a route are invoked by name.
+//! Emulates API Gateway and Lambda. A request finds its function by the template's routes, becomes a real event, and
+//! reaches the handler through `lambda_http`'s own deserializer. Functions without a route are invoked by name.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -28,49 +28,49 @@ use crate::{
     template::{Function, Template},
 };
 
-/// What a gateway is made of.
+/// The parts of a gateway.
 pub struct Setup<'a> {
-    /// Routes, environment, permissions.
+    /// The template: routes, environment and permissions.
     pub template: &'a Template,
-    /// The table.
+    /// The emulated AWS services.
     pub emulator: &'a Emulator,
     /// Variables that override the template's, for every function that has them.
     pub overrides: &'a HashMap<String, String>,
-    /// Where messages go that would only be logged, and counts.
+    /// The receiver of counts, and of messages that would only be logged.
     pub witness: Witness,
-    /// The time.
+    /// The source of the time.
     pub clock: Clock,
-    /// The host and port that requests are sent to: what API Gateway calls the domain name.
+    /// The host and port that requests are sent to, which API Gateway calls the domain name.
     pub domain_name: String,
 }
 
-/// A gateway cannot be set up.
+/// A reason for which a gateway cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The template names a function that is not in the registry.
     #[error("template.yaml: {0} has no handler; functions/docs/src/endpoints.rs lists them")]
     NoHandler(String),
-    /// Two functions have one route, or a route is malformed.
+    /// Two functions have the same route, or a route is malformed.
     #[error("template.yaml: the route {0} cannot be served: {1}")]
     BadRoute(String, String),
-    /// The table's name is not ours to choose.
+    /// The table's name was overridden.
     #[error("TABLE_NAME cannot be overridden: the embedded table has the template's name")]
     TableName,
-    /// A variable that no function has.
+    /// No function has the overridden variable.
     #[error("no function has the variable {0}; template.yaml lists them")]
     UnknownVariable(String),
     /// A function's environment is wrong.
     #[error("the configuration is wrong (function {0}): {1}")]
     Config(String, #[source] ConfigErrors),
-    /// A function's parts cannot be made.
+    /// A function's parts cannot be created.
     #[error("{0} cannot start: {1}")]
     App(String, Source),
-    /// argon2 did not get its memory.
+    /// Memory for argon2 could not be allocated.
     #[error(transparent)]
     Hasher(#[from] HashError),
 }
 
-/// The template's API.
+/// The template's API and functions, ready to serve.
 pub struct Gateway {
     hasher: Arc<Hasher>,
     functions: BTreeMap<String, Arc<RunningFunction>>,
@@ -79,7 +79,7 @@ pub struct Gateway {
     domain_name: String,
 }
 
-/// One method of one path.
+/// A method of a path, and its function.
 struct Endpoint {
     method: String,
     route_key: String,
@@ -97,16 +97,16 @@ enum Run {
     Stateless(latchkey::runtime::StatelessHandler),
 }
 
-/// An answer, and who gave it.
+/// A response, and the function that gave it.
 pub struct Answer {
     /// The HTTP response.
     pub response: http::Response<Vec<u8>>,
-    /// The function that gave it; none when the gateway did.
+    /// The function that gave the response; `None` if it was the gateway itself.
     pub function: Option<String>,
 }
 
 impl Gateway {
-    /// Sets the functions up, each with its own environment and its own rights.
+    /// Sets the functions up, each with its own environment and permissions.
     pub fn new(setup: Setup<'_>) -> Result<Self, SetupError> {
         let functions = &setup.template.functions;
         if setup.overrides.contains_key("TABLE_NAME") {
@@ -116,7 +116,7 @@ impl Gateway {
         if let Some(unknown) = setup.overrides.keys().find(|name| !known(name)) {
             return Err(SetupError::UnknownVariable(unknown.clone()));
         }
-        // One for all: its 19 MiB are the dev server's largest piece of memory.
+        // All functions share one, because its 19 MiB are the dev server's largest piece of memory.
         let hasher = Arc::new(Hasher::new()?);
         let mut endpoints: BTreeMap<&str, Vec<Endpoint>> = BTreeMap::new();
         let mut all = BTreeMap::new();
@@ -138,12 +138,12 @@ impl Gateway {
         Ok(Self { hasher, functions: all, routes, clock: setup.clock, domain_name: setup.domain_name })
     }
 
-    /// What hashes passwords, for all functions.
+    /// Returns the password hasher that all functions share.
     pub fn hasher(&self) -> &Hasher {
         &self.hasher
     }
 
-    /// Reads the keys that functions need, as they do while their sandboxes start.
+    /// Reads the keys that functions need, as functions do while their sandboxes start.
     pub async fn warm(&self) {
         for function in self.functions.values() {
             if let Run::Stateful(_, app) | Run::Event(_, app) = &function.run {
@@ -152,7 +152,7 @@ impl Gateway {
         }
     }
 
-    /// Invokes a function as `lambda:InvokeFunction` does; says why when it fails.
+    /// Invokes a function as `lambda:InvokeFunction` does. If it fails, returns the reason.
     pub async fn invoke(&self, name: &str, event: Value) -> Result<Value, String> {
         let function = self.functions.get(name).map(|function| &function.run);
         let Some(Run::Event(handler, app)) = function else {
@@ -163,7 +163,7 @@ impl Gateway {
         answer.map_err(|error| error.to_string())
     }
 
-    /// Answers a request that came from this address.
+    /// Responds to a request from this address.
     pub async fn handle(&self, request: http::Request<Vec<u8>>, source: IpAddr) -> Answer {
         let (parts, body) = request.into_parts();
         let now = self.clock.now();
@@ -235,13 +235,13 @@ impl RunningFunction {
         match &self.run {
             Run::Stateful(handler, app) => respond(app, &self.name, context, handler(app, context, request)).await,
             Run::Stateless(handler) => respond_stateless(context, *handler, &request).await,
-            // The template gives it no route.
+            // The template gives functions that take events no route.
             Run::Event(..) => ApiError::NotFound.into_response(&context.request_id).into_lambda(),
         }
     }
 }
 
-/// The response with its body as bytes.
+/// Returns the response with its body as bytes.
 fn plain(response: http::Response<Body>) -> http::Response<Vec<u8>> {
     response.map(|body| body.to_vec())
 }

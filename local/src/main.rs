@@ -1,4 +1,4 @@
-//! `cargo run`: the whole of Latchkey on this machine.
+//! `cargo run`: runs the whole of Latchkey on this machine.
 
 use std::{collections::HashMap, fmt::Display, path::PathBuf, process::ExitCode};
 
@@ -18,23 +18,24 @@ use tokio::net::TcpListener;
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 use uuid::Uuid;
 
-/// Latchkey on this machine: every endpoint, an embedded DynamoDB, a message inbox at /dev/messages and Swagger UI at /docs.
+/// Run Latchkey on this machine: every endpoint, an embedded DynamoDB, a message inbox at /dev/messages, Swagger UI at
+/// /docs.
 #[derive(Parser)]
 #[command(name = "latchkey", version)]
 struct Arguments {
-    /// Where to listen; 0 takes a free port.
+    /// Port to listen on; 0 takes a free one.
     #[arg(long, env = "PORT", default_value_t = 8000)]
     port: u16,
-    /// Which address to listen on.
+    /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
-    /// Keep nothing: accounts, sessions and keys are gone when it stops.
+    /// Keep all data in memory: accounts, sessions and keys are lost when the server stops.
     #[arg(long, conflicts_with = "data")]
     memory: bool,
-    /// Where to keep everything [default: .latchkey beside template.yaml].
+    /// Folder to keep all data in [default: .latchkey beside template.yaml].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Override one of the template's environment variables; repeatable.
+    /// Override an environment variable of the template; repeatable.
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = name_and_value)]
     env: Vec<(String, String)>,
 }
@@ -46,7 +47,7 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// One sentence for whoever started it.
+/// An error message for the terminal, in one sentence.
 type Sentence = String;
 
 fn sentence(error: impl Display) -> Sentence {
@@ -66,7 +67,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Errors of ours on standard error; `RUST_LOG` asks for more.
+/// Logs our own errors to standard error; `RUST_LOG` selects more.
 fn start_logging() {
     #[expect(clippy::disallowed_methods, reason = "the dev server's edge: where its configuration is read")]
     let rust_log = std::env::var("RUST_LOG").ok();
@@ -110,20 +111,20 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
         }
         Some((folder, _)) => folder.emulator(&template).map_err(sentence)?,
     };
-    // What was due while nobody was running.
+    // Deletes the items that expired while no server ran.
     emulator.collect_garbage().map_err(sentence)?;
 
     let mut overrides = from_process(&template);
     overrides.extend(arguments.env);
     match overrides.get("SMS_PROVIDER").map(String::as_str) {
-        // Nobody else gets the codes.
+        // No message is sent, so that responses may contain the codes.
         None | Some("log") => {
             overrides.entry("OTP_EXPOSE".to_owned()).or_insert_with(|| "true".to_owned());
         }
         Some("sns") => {
             return Err(
-                "SMS_PROVIDER=sns sends through AWS, which `cargo run` does not use; try log, http, twilio or \
-                        vonage here"
+                "SMS_PROVIDER=sns sends through AWS, which `cargo run` does not use; set log, http, twilio or \
+                        vonage"
                     .to_owned(),
             );
         }
@@ -144,7 +145,7 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
         domain_name: domain_name.clone(),
     };
     let gateway = Gateway::new(setup).map_err(sentence)?;
-    // As CloudFormation does when the stack is made: the first signing key.
+    // Creates the first signing key, as CloudFormation does when it creates the stack.
     rotation::rotate_those_due(&gateway, emulator.secrets(), &template.rotations, &clock).await?;
 
     let access_key = Uuid::new_v4().simple().to_string();
@@ -164,14 +165,17 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
     Ok(())
 }
 
-/// `template.yaml` in this folder or one above it, as cargo looks for its manifest.
+/// Finds `template.yaml` in this folder or one above it, as cargo finds its manifest.
 fn find_template() -> Result<PathBuf, Sentence> {
     let here = std::env::current_dir().map_err(sentence)?;
     let found = here.ancestors().map(|folder| folder.join("template.yaml")).find(|path| path.is_file());
-    found.ok_or_else(|| format!("there is no template.yaml in {} or above it", here.display()))
+    found.ok_or_else(|| {
+        format!("there is no template.yaml in {} or above it; run this in the repository", here.display())
+    })
 }
 
-/// What this process's own environment says about the template's variables. The table has the template's name here.
+/// Returns the template's variables that this process's environment sets. Leaves `RUST_LOG` out, and the table's name,
+/// because the embedded table has the template's name.
 fn from_process(template: &Template) -> HashMap<String, String> {
     let names = template.functions.iter().flat_map(|function| function.environment.keys());
     let names = names.filter(|name| !matches!(name.as_str(), "TABLE_NAME" | "RUST_LOG"));
@@ -179,13 +183,13 @@ fn from_process(template: &Template) -> HashMap<String, String> {
     names.filter_map(|name| Some((name.clone(), std::env::var(name).ok()?))).collect()
 }
 
-/// What the provider of text messages knows us by; on AWS it is in Secrets Manager.
+/// Returns the credentials for the provider of text messages, which are in Secrets Manager on AWS.
 fn sms_credentials() -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "the dev server's edge: where its configuration is read")]
     std::env::var("SMS_CREDENTIALS").ok()
 }
 
-/// The host as a browser on this machine reaches it.
+/// Returns the host by which a browser on this machine reaches the server.
 fn reachable(host: &str) -> String {
     match host {
         "0.0.0.0" | "::" | "[::]" => "127.0.0.1".to_owned(),
@@ -194,14 +198,14 @@ fn reachable(host: &str) -> String {
     }
 }
 
-/// For whoever listens on more than this machine.
+/// A warning for servers that listen on more than this machine.
 const OPEN_TO_THE_NETWORK: &str =
-    "\n  Whoever reaches this port can read every message at /dev/messages and the table at /dev/dynamodb.\n";
+    "\n  Anyone who reaches this port can read every message at /dev/messages and the table at /dev/dynamodb.\n";
 
 fn banner(url: &str, kept: &str, is_loopback: bool) -> String {
     let warning = if is_loopback { "" } else { OPEN_TO_THE_NETWORK };
     format!(
-        r#"Latchkey {version}, kept {kept}
+        r#"Latchkey {version}, data kept {kept}
 {warning}
   API documentation  {url}/docs
   Message inbox      {url}/dev/messages
@@ -214,7 +218,7 @@ Latchkey is ready on {url}"#,
     )
 }
 
-/// Ctrl-C, or a polite request to end; a second Ctrl-C ends at once.
+/// Resolves on Ctrl-C or SIGTERM. A second Ctrl-C ends the process at once.
 async fn interrupted() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]

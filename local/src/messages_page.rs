@@ -1,13 +1,13 @@
-//! `/dev/messages`: the messages that would have been sent, newest first. Only the dev server has it.
+//! `/dev/messages`: shows the messages that would have been sent, newest first. Only the dev server has this page.
 
 use std::fmt::Write;
 
 use latchkey::{base::time::Timestamp, messages::SentMessage};
 
-/// How often the page loads itself again, in seconds.
+/// The interval at which the page reloads itself, in seconds.
 const REFRESH: u32 = 2;
 
-/// The page.
+/// Returns the page with these messages as HTML.
 pub(crate) fn render(messages: &[SentMessage], now: Timestamp) -> String {
     let mut list = String::new();
     for message in messages {
@@ -66,7 +66,7 @@ const PAGE: &str = r#"<!DOCTYPE html>
 </head>
 <body>
 <h1>Messages</h1>
-<p class="about">What <code>SMS_PROVIDER=log</code> would have sent, newest first. Nothing leaves this machine.</p>
+<p class="about">Messages that <code>SMS_PROVIDER=log</code> kept, newest first. Nothing leaves this machine.</p>
 <ol>{list}</ol>
 </body>
 </html>

@@ -1,4 +1,4 @@
-//! Rotations of secrets, as Secrets Manager runs them: the four steps, one after the other.
+//! Rotates secrets as Secrets Manager does, by four steps in order.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::{clock::Clock, gateway::Gateway, secrets::Secrets, template::Rotation
 
 const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
-/// Rotates a secret now.
+/// Rotates a secret now, whether or not its rotation is due.
 pub async fn rotate(gateway: &Gateway, secrets: &Secrets, rotation: &Rotation, clock: &Clock) -> Result<(), String> {
     let token = secrets.begin_rotation(&rotation.secret).map_err(|error| error.to_string())?;
     for step in STEPS {
@@ -18,7 +18,7 @@ pub async fn rotate(gateway: &Gateway, secrets: &Secrets, rotation: &Rotation, c
     secrets.end_rotation(&rotation.secret, clock.now()).map_err(|error| error.to_string())
 }
 
-/// Rotates every secret whose time has come: those that never were, for a start.
+/// Rotates every secret whose rotation is due, including those that were never rotated.
 pub async fn rotate_those_due(
     gateway: &Gateway,
     secrets: &Secrets,

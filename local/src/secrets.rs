@@ -1,5 +1,5 @@
-//! Secrets Manager in this process: secrets with versions and labels, kept in a file that only its owner can read, or in
-//! memory. What rotation needs of it, as its API reference describes it.
+//! Emulates Secrets Manager in this process: secrets with versions and labels, kept in a file that only its owner can
+//! read, or in memory. It covers the operations that rotation needs, as the API reference describes them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +24,7 @@ const CURRENT: &str = "AWSCURRENT";
 const PENDING: &str = "AWSPENDING";
 const PREVIOUS: &str = "AWSPREVIOUS";
 
-/// The secrets of the template.
+/// The template's secrets.
 #[derive(Clone)]
 pub struct Secrets {
     secrets: Arc<Mutex<BTreeMap<String, Secret>>>,
@@ -34,45 +34,45 @@ pub struct Secrets {
 #[derive(Serialize, Deserialize)]
 struct Secret {
     versions: BTreeMap<String, Version>,
-    /// When the last rotation was finished, in Unix seconds.
+    /// The time when the last rotation was finished, in Unix seconds.
     #[serde(default)]
     rotated_at: Option<u64>,
-    /// What is read instead as long as the process runs: never kept.
+    /// A value that is read instead while the process runs, and that is never stored.
     #[serde(skip)]
     lent: Option<String>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
 struct Version {
-    /// None while a rotation has only announced it.
+    /// The value; `None` while a rotation has only announced the version.
     value: Option<String>,
     labels: BTreeSet<String>,
 }
 
-/// The secrets cannot be made, read or kept.
+/// A reason for which the secrets cannot be created, read or stored.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
     /// The file cannot be read or written.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The file is not as we write it. What is in it is not repeated.
-    #[error("it is not as the dev server writes it (line {0}); remove it to get new keys")]
+    /// The file is not in our format. The message does not repeat its contents.
+    #[error("it is not in the dev server's format (line {0}); remove it to get new keys")]
     Malformed(usize),
-    /// No randomness.
+    /// The system provided no random bytes.
     #[error(transparent)]
     Random(#[from] RandomError),
 }
 
-/// What Secrets Manager answers when it does not do something: its code, and a sentence.
+/// An error of Secrets Manager: its code and its message.
 type Refusal = (&'static str, String);
 
 impl Secrets {
-    /// New ones, gone with the process.
+    /// Creates new secrets, which are lost when the process ends.
     pub fn in_memory(template: &Template) -> Result<Self, SecretsError> {
         Self::with(BTreeMap::new(), None, template)
     }
 
-    /// Those in the file; new ones, kept there, when there is none.
+    /// Reads the secrets from the file. If it does not exist, creates new secrets and stores them there.
     pub fn in_file(path: &Path, template: &Template) -> Result<Self, SecretsError> {
         let secrets = match fs::read(path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| SecretsError::Malformed(error.line()))?,
@@ -99,33 +99,33 @@ impl Secrets {
         Ok(secrets)
     }
 
-    /// Lets functions read this value of a secret, as long as the process runs.
+    /// Makes functions read this value of a secret while the process runs.
     pub fn lend(&self, name: &str, value: String) {
         if let Some(secret) = self.lock().get_mut(name) {
             secret.lent = Some(value);
         }
     }
 
-    /// The value that functions read.
+    /// Returns the current value that is stored, without a lent one.
     pub fn current_value(&self, name: &str) -> Option<String> {
         let secrets = self.lock();
         let versions = secrets.get(name)?.versions.values();
         versions.into_iter().find(|version| version.labels.contains(CURRENT))?.value.clone()
     }
 
-    /// When the last rotation was finished.
+    /// Returns the time when the last rotation was finished.
     pub fn rotated_at(&self, name: &str) -> Option<Timestamp> {
         self.lock().get(name)?.rotated_at.map(Timestamp::from_unix_seconds)
     }
 
-    /// Announces a rotation, as `RotateSecret` does, and names its token; one that has not ended goes on.
+    /// Announces a rotation, as `RotateSecret` does, and returns its token. An unfinished rotation continues instead.
     pub fn begin_rotation(&self, name: &str) -> Result<String, SecretsError> {
         let mut secrets = self.lock();
         let Some(secret) = secrets.get_mut(name) else { return Ok(String::new()) };
         if let Some(token) = secret.pending() {
             return Ok(token);
         }
-        // The last rotation left its label where it was.
+        // The last rotation left its label on its version.
         if let Some(done) = secret.holder(PENDING).and_then(|id| secret.versions.get_mut(&id)) {
             done.labels.remove(PENDING);
         }
@@ -135,7 +135,7 @@ impl Secrets {
         Ok(token)
     }
 
-    /// Writes down that a rotation was finished.
+    /// Stores the time when a rotation was finished.
     pub fn end_rotation(&self, name: &str, now: Timestamp) -> Result<(), SecretsError> {
         let mut secrets = self.lock();
         if let Some(secret) = secrets.get_mut(name) {
@@ -144,7 +144,7 @@ impl Secrets {
         self.keep(&secrets)
     }
 
-    /// Answers one operation of Secrets Manager's JSON protocol: the status and the body.
+    /// Runs one operation of Secrets Manager's JSON protocol. Returns the status and the body.
     pub fn answer(&self, operation: &str, body: &str) -> (u16, String) {
         let request: Value = serde_json::from_str(body).unwrap_or_default();
         match self.call(operation, &request) {
@@ -257,13 +257,13 @@ impl Secret {
                 version.labels.insert(PREVIOUS.to_owned());
             }
         }
-        // A version without a label is as good as deleted.
+        // A version without a label counts as deleted.
         self.versions.retain(|_, version| !version.labels.is_empty());
         Ok(())
     }
 }
 
-/// What `GenerateSecretString` makes: letters and digits, alone or as a member of a JSON object.
+/// Generates a secret as `GenerateSecretString` does: letters and digits, alone or as a member of a JSON object.
 fn generate(secret: &GeneratedSecret) -> Result<String, RandomError> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut text = String::with_capacity(secret.length);
@@ -277,7 +277,7 @@ fn generate(secret: &GeneratedSecret) -> Result<String, RandomError> {
     })
 }
 
-/// Writes a file that only its owner can read, whole or not at all.
+/// Writes a file that only its owner can read, completely or not at all.
 pub fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     let mut options = fs::OpenOptions::new();
@@ -298,7 +298,7 @@ mod tests {
         Template::load(&Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("template.yaml")).unwrap()
     }
 
-    /// Whether the operation succeeds; what it refuses with.
+    /// Returns the response of the operation, or the code of its error.
     fn call(secrets: &Secrets, operation: &str, request: &Value) -> Result<Value, String> {
         let (status, answer) = secrets.answer(operation, &request.to_string());
         let answer: Value = serde_json::from_str(&answer).unwrap();

@@ -1,4 +1,4 @@
-//! The gateway behind a socket, the outbox page, and one line per request.
+//! Serves the gateway and the outbox page on a socket, and prints one line per request.
 
 use std::{
     io::{self, Write},
@@ -31,44 +31,44 @@ use crate::{
     template::Rotation,
 };
 
-/// The longest body that is taken from a socket. API Gateway takes 10 MB; the functions read 16 KiB.
+/// The largest body that the server accepts, in bytes. API Gateway accepts 10 MB; the functions read 16 KiB.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// Where the table answers in DynamoDB's own protocol.
+/// The path of the table, in DynamoDB's own protocol.
 pub const DYNAMODB_PATH: &str = "/dev/dynamodb";
 
-/// Where the secrets answer in Secrets Manager's own protocol, to whoever has the access key.
+/// The path of the secrets, in Secrets Manager's own protocol, for clients that have the access key.
 pub const SECRETS_MANAGER_PATH: &str = "/dev/secretsmanager";
 
-/// How often it looks whether a secret is to be rotated.
+/// The interval at which the server checks whether a rotation is due.
 const ROTATION_INTERVAL: Duration = Duration::from_hours(1);
 
-/// How long requests that are running may take when it is asked to end.
+/// The time that running requests have to finish when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);
 
-/// How long a body may take to arrive.
+/// The time in which a body must arrive.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
-/// What the dev server serves.
+/// The parts of the dev server.
 pub struct Server {
     /// The API.
     pub gateway: Gateway,
     /// The table and the secrets, for other processes: the real binaries, `aws dynamodb --endpoint-url`.
     pub emulator: Emulator,
-    /// Which access key opens the secrets; it is in `lambda.env`, for their owner alone.
+    /// The access key for the table and the secrets. It is in `lambda.env`, which only its owner can read.
     pub access_key: String,
-    /// Which secrets are rotated while it runs.
+    /// The secrets to rotate while the server runs.
     pub rotations: Vec<Rotation>,
     /// The messages that were "sent".
     pub outbox: Outbox,
-    /// The time.
+    /// The source of the time.
     pub clock: Clock,
-    /// Whether it listens on this machine alone. Then a page of another site, whose name was made to lead here (DNS
-    /// rebinding), is kept from `/dev/…` by the name that it asked for.
+    /// Whether the server listens on this machine only. If so, it refuses `/dev/…` to requests for another host name,
+    /// because another site's name may have been made to resolve to this machine (DNS rebinding).
     pub only_for_this_machine: bool,
 }
 
-/// Serves until `stop` resolves; lets running requests finish.
+/// Serves until `stop` resolves, and then lets running requests finish.
 pub async fn serve(
     server: Server,
     listener: TcpListener,
@@ -107,7 +107,7 @@ pub async fn serve(
 
 struct Serving {
     server: Server,
-    /// How many messages were printed so far.
+    /// The number of messages printed so far.
     printed: AtomicUsize,
 }
 
@@ -119,22 +119,23 @@ async fn outbox_page(State(serving): State<Arc<Serving>>, headers: HeaderMap) ->
     Html(messages_page::render(&outbox.messages(), clock.now())).into_response()
 }
 
-/// DynamoDB's wire protocol, for whoever has this server's access key: what another server on this port left in its folder must
-/// not lead here.
+/// Serves DynamoDB's wire protocol to clients that have this server's access key. A `lambda.env` left by another server
+/// on this port must not give access to this one.
 async fn dynamodb(State(serving): State<Arc<Serving>>, headers: HeaderMap, body: String) -> http::Response<Body> {
     if serving.has_access_key(&headers) {
         return serving.aws(Service::DynamoDb, &headers, &body);
     }
     let refusal = json!({
         "__type": "com.amazon.coral.service#UnrecognizedClientException",
-        "message": "another dev server answers here: this access key is not in its lambda.env",
+        "message": "this access key is of another dev server; use the lambda.env of the one that runs on this port",
     });
     let mut response = http::Response::new(Body::from(refusal.to_string()));
     *response.status_mut() = StatusCode::BAD_REQUEST;
     response
 }
 
-/// Secrets Manager's wire protocol, for the user who runs the server: others on this machine do not know the access key.
+/// Serves Secrets Manager's wire protocol to the user who runs the server; others on this machine do not know the
+/// access key.
 async fn secrets_manager(
     State(serving): State<Arc<Serving>>,
     headers: HeaderMap,
@@ -152,7 +153,7 @@ async fn api(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: http::Request<Body>,
 ) -> http::Response<Body> {
-    #[expect(clippy::disallowed_methods, reason = "how long a request took, for its line")]
+    #[expect(clippy::disallowed_methods, reason = "the duration of a request, for its line")]
     let started = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let (response, function) = serving.answer(request, peer.ip()).await;
@@ -167,14 +168,14 @@ async fn api(
 }
 
 impl Serving {
-    /// Whether a request to one of AWS's services was signed with this server's own access key.
+    /// Returns whether a request to an AWS service names this server's own access key.
     fn has_access_key(&self, headers: &HeaderMap) -> bool {
         let credential = format!("Credential={}/", self.server.access_key);
         let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         authorization.is_some_and(|authorization| authorization.contains(&credential))
     }
 
-    /// Rotates secrets when their time comes. Never ends.
+    /// Rotates secrets when their rotation is due. Never returns.
     async fn rotate(&self) {
         let Server { gateway, emulator, rotations, clock, .. } = &self.server;
         loop {
@@ -187,7 +188,7 @@ impl Serving {
         }
     }
 
-    /// Answers a request to one of AWS's services.
+    /// Responds to a request to an AWS service.
     fn aws(&self, service: Service, headers: &HeaderMap, body: &str) -> http::Response<Body> {
         let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
         let target = Target::parse(target);
@@ -201,7 +202,8 @@ impl Serving {
         response
     }
 
-    /// Whether the request was sent to a name that is not this machine's own.
+    /// Returns whether the request was sent to a host name that is not this machine's own, while only this machine is
+    /// served.
     fn is_rebound(&self, headers: &HeaderMap) -> bool {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let is_ours = host.parse::<Authority>().is_ok_and(|authority| {
@@ -217,7 +219,7 @@ impl Serving {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(error)) if error.is::<LengthLimitError>() => return (problem(ApiError::BodyTooLarge), None),
             Ok(Err(_)) | Err(_) => {
-                let error = ApiError::MalformedRequest("the body did not arrive whole".to_owned());
+                let error = ApiError::MalformedRequest("the body did not arrive completely".to_owned());
                 return (problem(error), None);
             }
         };
@@ -225,7 +227,7 @@ impl Serving {
         (answer.response.map(Body::from), answer.function)
     }
 
-    /// What the origin's stub did: the message on the console.
+    /// Prints new messages to the console, as the origin's stub did.
     fn print_messages(&self) {
         let (new, total) = self.server.outbox.messages_after(self.printed.load(Ordering::SeqCst));
         if self.printed.swap(total, Ordering::SeqCst) < total {
@@ -236,12 +238,12 @@ impl Serving {
     }
 }
 
-/// A line on standard output. That nobody reads it any more is no reason to stop serving.
+/// Prints a line to standard output. Ignores errors, because a closed pipe is no reason to stop serving.
 pub fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// A problem of the server itself, before there is a request that has an identifier.
+/// Returns a problem of the server itself, for a request that has no identifier yet.
 fn problem(error: ApiError) -> http::Response<Body> {
     let id = Uuid::new_v4().to_string();
     error.into_response(&id).into_lambda().map(|body| Body::from(body.to_vec()))

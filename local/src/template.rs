@@ -1,5 +1,5 @@
-//! `template.yaml` as the dev server and the contract tests read it: functions with their routes, environment and rights,
-//! and the table.
+//! Reads `template.yaml` for the dev server and the contract tests: functions with their routes, environment and
+//! permissions, the table, and the secrets.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,109 +8,110 @@ use std::{
 
 use serde_norway::Value;
 
-/// What the template describes.
+/// The resources that the template describes.
 #[derive(Debug)]
 pub struct Template {
     /// Every Lambda function.
     pub functions: Vec<Function>,
-    /// The one table.
+    /// The only table.
     pub table: Table,
-    /// Every secret that CloudFormation makes.
+    /// Every secret that CloudFormation creates.
     pub secrets: Vec<GeneratedSecret>,
-    /// Every secret that a function rotates.
+    /// Every rotation of a secret by a function.
     pub rotations: Vec<Rotation>,
-    /// The template as it is written, for tests that look at what is not read here.
+    /// The template as it is written, for tests that check parts that are not read here.
     pub source: Value,
 }
 
-/// One Lambda function.
+/// A Lambda function.
 #[derive(Clone, Debug)]
 pub struct Function {
-    /// Its binary: `BuildProperties.Binary`.
+    /// The name of its binary: `BuildProperties.Binary`.
     pub name: String,
-    /// Its name in the template.
+    /// The function's name in the template.
     pub logical_id: String,
-    /// What it is called for.
+    /// The routes that call it.
     pub routes: Vec<Route>,
-    /// Its environment, the common one included.
+    /// Its environment, including the common one.
     pub environment: BTreeMap<String, String>,
-    /// What its role allows, by its own policies and by the managed policies that it refers to.
+    /// The permissions that its role allows, by its own policies and by the managed policies that it refers to.
     pub permissions: BTreeSet<Permission>,
-    /// What its role denies, whatever is allowed. Resources that are not ours are written as in the template.
+    /// The permissions that its role denies, even if they are allowed. Resources that are not ours are written as in
+    /// the template.
     pub denials: BTreeSet<Permission>,
 }
 
-/// Something that a role allows or denies.
+/// A permission that a role allows or denies.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Permission {
-    /// Such as `dynamodb:UpdateItem`.
+    /// The action, such as `dynamodb:UpdateItem`.
     pub action: String,
-    /// To what, by its name in the template.
+    /// The resource, by its name in the template.
     pub resource: String,
 }
 
-/// A secret that CloudFormation makes (`GenerateSecretString`).
+/// A secret that CloudFormation creates (`GenerateSecretString`).
 #[derive(Clone, Debug)]
 pub struct GeneratedSecret {
-    /// What `Ref` gives here: its name in the template.
+    /// The value of `Ref` here: the name in the template.
     pub name: String,
-    /// How long the text is.
+    /// The length of the text in characters.
     pub length: usize,
-    /// Under which member of a JSON object it is; none when it is alone.
+    /// The member of a JSON object that holds the text; `None` if the text is the whole secret.
     pub key: Option<String>,
 }
 
-/// A secret that a function rotates.
+/// A rotation of a secret by a function.
 #[derive(Clone, Debug)]
 pub struct Rotation {
-    /// Which secret.
+    /// The secret, by its name in the template.
     pub secret: String,
-    /// Which function.
+    /// The function that rotates it, by the name of its binary.
     pub function: String,
-    /// How often.
+    /// The number of days between rotations.
     pub after_days: u32,
 }
 
 /// A method and a path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Route {
-    /// Such as `POST`.
+    /// The method, such as `POST`.
     pub method: String,
-    /// Such as `/auth/sessions/{id}`.
+    /// The path, such as `/auth/sessions/{id}`.
     pub path: String,
 }
 
-/// The table.
+/// The table and its keys.
 #[derive(Clone, Debug)]
 pub struct Table {
-    /// What `Ref` gives here: its name in the template.
+    /// The value of `Ref` here: the name in the template.
     pub name: String,
-    /// Names and types of the key's attributes: partition key first.
+    /// The names and types of the key's attributes, the partition key first.
     pub keys: Vec<(String, String)>,
-    /// The attribute that TTL looks at.
+    /// The attribute that TTL reads.
     pub ttl_attribute: String,
 }
 
-/// The template is not as the dev server can read it.
+/// A reason for which the dev server cannot read the template.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// No such file, or not readable.
+    /// The file does not exist or cannot be read.
     #[error("{path} cannot be read: {source}")]
     Unreadable {
-        /// Which file.
+        /// The file.
         path: String,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// Not YAML.
+    /// The file is not YAML.
     #[error("template.yaml is not YAML: {0}")]
     NotYaml(#[from] serde_norway::Error),
-    /// YAML, but something is missing.
+    /// The file is YAML, but a part is missing or wrong.
     #[error("template.yaml: {at} {problem}")]
     Wrong {
-        /// Where in the template.
+        /// The place in the template.
         at: String,
-        /// What is wrong there.
+        /// The problem there.
         problem: &'static str,
     },
 }
@@ -120,14 +121,14 @@ fn wrong(at: impl Into<String>, problem: &'static str) -> TemplateError {
 }
 
 impl Template {
-    /// Reads the file.
+    /// Reads a template from a file.
     pub fn load(path: &Path) -> Result<Self, TemplateError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| TemplateError::Unreadable { path: path.display().to_string(), source })?;
         Self::parse(&text)
     }
 
-    /// Reads the text.
+    /// Reads a template from its text.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let source: Value = serde_norway::from_str(text)?;
         let resources = member(&source, "Resources").and_then(Value::as_mapping);
@@ -154,7 +155,7 @@ impl Template {
         Ok(Self { functions, table, secrets, rotations, source })
     }
 
-    /// With the address where the API answers, wherever a function is told of it.
+    /// Returns the template with this URL in every variable that holds the API's.
     #[must_use]
     pub fn with_api_url(mut self, url: &str) -> Self {
         for value in self.functions.iter_mut().flat_map(|function| function.environment.values_mut()) {
@@ -165,7 +166,7 @@ impl Template {
         self
     }
 
-    /// The function of this name.
+    /// Returns the function of this name, if there is one.
     pub fn function(&self, name: &str) -> Option<&Function> {
         self.functions.iter().find(|function| function.name == name)
     }
@@ -239,7 +240,7 @@ impl Function {
     }
 }
 
-/// What the policies of a function come to.
+/// The sum of a function's policies.
 #[derive(Default)]
 struct Role {
     permissions: BTreeSet<Permission>,
@@ -247,11 +248,11 @@ struct Role {
 }
 
 impl Role {
-    /// Adds a statement of a policy. Fails with what is wrong with it when it says more than is read here.
+    /// Adds a statement of a policy. If it has parts that are not read here, fails and returns the problem.
     fn add(&mut self, statement: &Value) -> Result<(), &'static str> {
         let parts = statement.as_mapping().into_iter().flat_map(|parts| parts.keys().filter_map(Value::as_str));
         if !parts.collect::<BTreeSet<_>>().iter().eq(&["Action", "Effect", "Resource"]) {
-            return Err("has a policy that is not of effect, action and resource alone");
+            return Err("has a policy that has other members than Effect, Action and Resource");
         }
         let effect = text_at(statement, &["Effect"]);
         let is_denial = effect.as_deref() == Some("Deny");
@@ -260,7 +261,7 @@ impl Role {
         }
         let granted = if is_denial { &mut self.denials } else { &mut self.permissions };
         for resource in one_or_more(member(statement, "Resource")) {
-            // What belongs to others may be denied, and never allowed.
+            // A resource that is not in the template may be denied but never allowed.
             let resource = target(resource).or_else(|| scalar(resource).filter(|_| is_denial));
             let resource = resource.ok_or("has a policy for something unknown")?;
             for action in one_or_more(member(statement, "Action")) {
@@ -296,14 +297,14 @@ impl Rotation {
         let secret = target(part("SecretId")?).ok_or_else(|| wrong(id, "rotates something unknown"))?;
         let logical_id = target(part("RotationLambdaARN")?);
         let function = functions.iter().find(|function| Some(&function.logical_id) == logical_id.as_ref());
-        let function = function.ok_or_else(|| wrong(id, "has no function that rotates"))?.name.clone();
+        let function = function.ok_or_else(|| wrong(id, "has no rotation function"))?.name.clone();
         let days = member(part("RotationRules")?, "AutomaticallyAfterDays").and_then(|days| references.resolve(days));
-        let days = days.and_then(|days| days.parse().ok()).ok_or_else(|| wrong(id, "does not say how often"))?;
+        let days = days.and_then(|days| days.parse().ok()).ok_or_else(|| wrong(id, "has no AutomaticallyAfterDays"))?;
         Ok(Self { secret, function, after_days: days })
     }
 }
 
-/// The resource that `!Ref Name` or `!GetAtt Name.Arn` means, or all of them (`"*"`).
+/// Returns the resource that `!Ref Name` or `!GetAtt Name.Arn` names, or `"*"` for all resources.
 fn target(value: &Value) -> Option<String> {
     let Value::Tagged(tagged) = value else { return scalar(value).filter(|all| all == "*") };
     let name = tagged.value.as_str()?;
@@ -314,23 +315,23 @@ fn target(value: &Value) -> Option<String> {
     }
 }
 
-/// The values of what may be one or a list of them.
+/// Returns the values of a member that holds one value or a list of them.
 fn one_or_more(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     let list = value.and_then(Value::as_sequence);
     list.into_iter().flatten().chain(value.filter(|value| !value.is_sequence()))
 }
 
-/// What stands for the API's address until it is known.
+/// The placeholder for the API's URL until it is known.
 const API_ENDPOINT: &str = "HttpApi.ApiEndpoint";
 
-/// What `Ref` and `Sub` may refer to.
+/// The things that `Ref` and `Sub` may refer to.
 struct References<'a> {
     source: &'a Value,
     table: &'a str,
 }
 
 impl References<'_> {
-    /// A value as the environment sees it; none when it refers to something that is not there.
+    /// Returns a value as the environment sees it, or `None` if it refers to something unknown.
     fn resolve(&self, value: &Value) -> Option<String> {
         match value {
             Value::Tagged(tagged) if tagged.tag == "Ref" => self.named(tagged.value.as_str()?),
@@ -349,7 +350,7 @@ impl References<'_> {
         }
     }
 
-    /// The document of a policy: its own, or that of the managed policy of the template that `!Ref` names.
+    /// Returns the document of a policy: its own, or that of the template's managed policy that `!Ref` names.
     fn policy_document<'v>(&'v self, policy: &'v Value) -> Option<&'v Value> {
         let document = match policy {
             Value::Tagged(tagged) if tagged.tag == "Ref" => {
@@ -408,7 +409,7 @@ mod tests {
                          AttributeDefinitions: [{AttributeName: pk, AttributeType: S}], \
                          TimeToLiveSpecification: {AttributeName: e}}}";
 
-    /// A template with one function, which has these policies, and with a managed policy to refer to.
+    /// Returns a template with one function that has these policies, and with a managed policy to refer to.
     fn with_policies(policies: &str) -> String {
         format!(
             "Resources: {{T: {TABLE}, F: {{Type: AWS::Serverless::Function, Metadata: {{BuildProperties: {{Binary: f}}}}, \
@@ -449,7 +450,7 @@ mod tests {
         }
     }
 
-    /// What is not understood may grant something, and so it is an error.
+    /// A policy that is not understood is an error, because it may grant something.
     #[test]
     fn a_policy_that_cannot_be_read_is_an_error() {
         let statement = |text: &str| with_policies(&format!("[{{Statement: {{{text}}}}}]"));
@@ -461,7 +462,7 @@ mod tests {
             "Effect: Allow, NotAction: a:One, Resource: '*'",
             "Effect: Allow, Action: a:One, Resource: '*', Condition: {}",
         ] {
-            check(&statement(text), "F has a policy that is not of effect, action and resource alone");
+            check(&statement(text), "F has a policy that has other members than Effect, Action and Resource");
         }
         check(
             &statement("Effect: Maybe, Action: a:One, Resource: '*'"),

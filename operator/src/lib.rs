@@ -1,4 +1,4 @@
-//! What the operators' commands share: which table they work on, and how they reach it.
+//! The options and connections that the operators' commands share: which table they work on, and how they reach it.
 
 use std::{collections::HashMap, fs, path::PathBuf, time::SystemTime};
 
@@ -13,55 +13,55 @@ use latchkey::{
     store::Store,
 };
 
-/// Where accounts are.
+/// The place of the accounts: a dev server's data, or a table on AWS.
 #[derive(Args, Clone, Debug)]
 pub struct Place {
-    /// The table on AWS (the stack's output `TableName`), by the credentials and the region that the AWS CLI would use
+    /// Table on AWS (the stack's output `TableName`), with the credentials and the region that the AWS CLI would use
     /// [default: the data of the dev server that runs here].
     #[arg(long, value_name = "NAME")]
     pub table: Option<String>,
-    /// The folder of the dev server's data.
+    /// Folder of the dev server's data.
     #[arg(long, value_name = "DIR", default_value = ".latchkey", conflicts_with = "table")]
     pub data: PathBuf,
 }
 
-/// A place cannot be reached. One sentence for whoever gave the command.
+/// A reason for which a place cannot be reached. Each message is one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
-    /// No dev server has written there how to reach it.
+    /// The folder holds no dev server's environment.
     #[error("no dev server keeps its data in {0}: start one with `cargo run`, or name a table on AWS with --table")]
     NoDevServer(String),
     /// No region is configured.
     #[error("no AWS region is set: set AWS_REGION, or a region in ~/.aws/config")]
     NoRegion,
-    /// Nobody says who we are.
+    /// No AWS credentials are configured.
     #[error("there are no AWS credentials: set them up as for the AWS CLI (`aws configure`, or AWS_PROFILE)")]
     NoCredentials,
-    /// The environment has settings that are wrong.
+    /// The environment has wrong settings.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
-    /// What the dev server wrote cannot be used.
+    /// The dev server's environment cannot be used, or no HTTPS client can be created.
     #[error("{0}")]
     Unusable(Source),
 }
 
-/// A table that can be worked on.
+/// A connection to a table and to the services behind it.
 #[derive(Debug)]
 pub struct Connection {
     /// The table.
     pub store: Store,
-    /// The services behind it.
+    /// The clients of the AWS services.
     pub clients: Clients,
-    /// The settings: the dev server's own, or those of this process's environment.
+    /// The settings: the dev server's, or those of this process's environment.
     pub config: Config,
-    /// Whether it is the dev server's.
+    /// Whether the table is the dev server's.
     pub is_local: bool,
-    /// Who is working on it: the access key on AWS, which CloudTrail knows; else the user of this machine.
+    /// The operator: on AWS the access key, which CloudTrail knows; else the user of this machine.
     pub operator: String,
 }
 
 impl Place {
-    /// Reaches it; nothing is asked of it yet.
+    /// Creates the connection, without sending a request to the table yet.
     pub async fn connect(&self) -> Result<Connection, PlaceError> {
         let (variables, clients, operator) = match &self.table {
             None => {
@@ -85,7 +85,8 @@ impl Place {
     }
 }
 
-/// By the usual chain: environment, profiles, single sign-on, instance roles.
+/// Returns the settings, the clients and the operator for a table on AWS. Credentials come from the usual chain:
+/// environment, profiles, single sign-on, instance roles.
 async fn on_aws(table: &str) -> Result<(HashMap<String, String>, Clients, String), PlaceError> {
     let http = HttpsClients::new().map_err(PlaceError::Unusable)?;
     let settings = aws_config::defaults(BehaviorVersion::latest()).http_client(http.keeping).load().await;
@@ -111,13 +112,13 @@ fn user_of_this_machine() -> String {
     format!("local:{user}")
 }
 
-/// Lines of `NAME="value"`, as the dev server writes them.
+/// Reads lines of `NAME="value"`, as the dev server writes them.
 fn read_variables(text: &str) -> HashMap<String, String> {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     pairs.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect()
 }
 
-/// An error and its sources, in one line.
+/// Returns an error and its sources in one line.
 pub fn in_one_line(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
@@ -133,7 +134,7 @@ pub fn in_one_line(error: &dyn std::error::Error) -> String {
     line
 }
 
-/// The time.
+/// Returns the current time.
 pub fn now() -> Timestamp {
     #[expect(clippy::disallowed_methods, reason = "a command's edge: where the wall clock is read, once")]
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What a function is made of, built once per process.
+//! The parts of a function, built once per process.
 
 use std::sync::Arc;
 
@@ -18,19 +18,19 @@ use crate::{
     store::Store,
 };
 
-/// The AWS services behind a function.
+/// The clients of the AWS services that a function calls.
 #[derive(Clone, Debug)]
 pub struct Clients {
-    /// The table's.
+    /// The client of the table.
     pub dynamodb: aws_sdk_dynamodb::Client,
-    /// The secrets'.
+    /// The client of Secrets Manager.
     pub secrets: aws_sdk_secretsmanager::Client,
-    /// That of text messages.
+    /// The client of text messages by SNS.
     pub sns: aws_sdk_sns::Client,
 }
 
 impl Clients {
-    /// All of them, over these HTTP clients.
+    /// Creates every client, over these HTTP clients.
     pub fn new(environment: &AwsEnvironment, http: HttpsClients) -> Self {
         Self {
             dynamodb: aws::dynamodb_client(environment, http.keeping.clone()),
@@ -43,32 +43,32 @@ impl Clients {
 /// The parts that handlers work with.
 #[derive(Debug)]
 pub struct App {
-    /// What the environment says.
+    /// The configuration.
     pub config: Config,
     /// The table.
     pub store: Store,
     /// Secrets and keys.
     pub keyring: Keyring,
-    /// Secrets Manager, for whoever changes secrets.
+    /// The client of Secrets Manager, for the function that changes secrets.
     pub secrets: aws_sdk_secretsmanager::Client,
     /// Password hashing.
     pub hasher: Arc<Hasher>,
-    /// The way out for messages.
+    /// The channel that carries messages.
     pub channel: Channel,
     /// Counts that operators watch.
     pub metrics: Metrics,
-    /// Audit events.
+    /// The destination of audit events.
     pub audit_log: LineLog,
 }
 
-/// What the dev server and the tests look at, instead of the world outside.
+/// What the dev server and the tests keep in memory and read, instead of letting it leave the process.
 #[derive(Clone, Debug, Default)]
 pub struct Witness {
-    /// Messages that would only be logged.
+    /// The messages that would otherwise only be logged.
     pub outbox: Outbox,
-    /// Counts.
+    /// The counts.
     pub metrics: KeptLines,
-    /// Audit events.
+    /// The audit events.
     pub audit_log: KeptLines,
 }
 
@@ -101,17 +101,17 @@ impl App {
         self.audit_log.write(&audit.line(of, outcome, key));
     }
 
-    /// The one code of a number that is for testing.
+    /// Returns the fixed code of a test number.
     pub fn test_code(&self, phone: &Phone) -> Option<&OtpCode> {
         self.config.test_numbers.iter().find(|(number, _)| number == phone).map(|(_, code)| code)
     }
 
-    /// `iss` of access tokens: as configured, or the address that the request was sent to.
+    /// Returns `iss` of access tokens: `JWT_ISSUER`, or the URL that the request was sent to.
     pub fn issuer<'a>(&'a self, origin: &'a str) -> &'a str {
         self.config.tokens.issuer.as_deref().unwrap_or(origin)
     }
 
-    /// `iss` of access tokens, for a function that no request is sent to.
+    /// Returns `iss` of access tokens, for a function that serves no requests of clients: `JWT_ISSUER`, or `API_URL`.
     pub fn own_issuer(&self) -> Result<&str, ApiError> {
         let tokens = &self.config.tokens;
         let issuer = tokens.issuer.as_deref().or(tokens.api_url.as_deref());

@@ -1,5 +1,6 @@
-//! AWS clients as a Lambda function needs them: configured by hand from the variables that Lambda sets, TLS by rustls on
-//! *ring*, and trust in Amazon's own roots only. The SDK's defaults cost a cold start a hundred times the instructions.
+//! AWS clients for Lambda functions. They are configured by hand from the variables that Lambda sets, use rustls on
+//! *ring* for TLS, and trust only Amazon's own roots. The SDK's defaults cost a cold start a hundred times the
+//! instructions.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -17,29 +18,29 @@ use aws_types::SdkConfig;
 
 use crate::base::fault::Source;
 
-/// The roots that AWS endpoints chain to.
+/// The root certificates that AWS endpoints chain to, in PEM.
 const AMAZON_ROOTS: &str = include_str!("../data/amazon-roots.pem");
 
-/// Where AWS is and who we are to it.
+/// The region, the credentials and the endpoints with which AWS is called.
 #[derive(Clone, Debug)]
 pub struct AwsEnvironment {
-    /// `AWS_REGION`.
+    /// The region: `AWS_REGION`.
     pub region: String,
-    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`.
+    /// The function's credentials: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`.
     pub credentials: Credentials,
-    /// `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL`, for an emulator.
+    /// The URL of a DynamoDB emulator: `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL`.
     pub dynamodb_endpoint: Option<String>,
-    /// `AWS_ENDPOINT_URL_SECRETS_MANAGER` or `AWS_ENDPOINT_URL`, for an emulator.
+    /// The URL of a Secrets Manager emulator: `AWS_ENDPOINT_URL_SECRETS_MANAGER` or `AWS_ENDPOINT_URL`.
     pub secrets_manager_endpoint: Option<String>,
-    /// `AWS_ENDPOINT_URL_SNS` or `AWS_ENDPOINT_URL`, for an emulator.
+    /// The URL of an SNS emulator: `AWS_ENDPOINT_URL_SNS` or `AWS_ENDPOINT_URL`.
     pub sns_endpoint: Option<String>,
 }
 
 impl AwsEnvironment {
-    /// Reads what Lambda sets for every function.
+    /// Reads the variables that Lambda sets for every function.
     pub fn from_variables(variables: &HashMap<String, String>) -> Result<Self, Source> {
         let get = |name: &str| variables.get(name).filter(|value| !value.is_empty()).cloned();
-        let require = |name: &str| get(name).ok_or_else(|| format!("{name} must be set, as Lambda does"));
+        let require = |name: &str| get(name).ok_or_else(|| format!("{name} must be set; Lambda sets it"));
         let credentials = Credentials::new(
             require("AWS_ACCESS_KEY_ID")?,
             require("AWS_SECRET_ACCESS_KEY")?,
@@ -57,22 +58,22 @@ impl AwsEnvironment {
     }
 }
 
-/// A DynamoDB client over this HTTP client.
+/// Returns a DynamoDB client that uses this HTTP client.
 pub fn dynamodb_client(environment: &AwsEnvironment, http: SharedHttpClient) -> aws_sdk_dynamodb::Client {
     let mut config = aws_sdk_dynamodb::config::Builder::from(&sdk_config(environment, http));
     config.set_endpoint_url(environment.dynamodb_endpoint.clone());
     aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
-/// A Secrets Manager client over this HTTP client.
+/// Returns a Secrets Manager client that uses this HTTP client.
 pub fn secrets_manager_client(environment: &AwsEnvironment, http: SharedHttpClient) -> aws_sdk_secretsmanager::Client {
     let mut config = aws_sdk_secretsmanager::config::Builder::from(&sdk_config(environment, http));
     config.set_endpoint_url(environment.secrets_manager_endpoint.clone());
     aws_sdk_secretsmanager::Client::from_conf(config.build())
 }
 
-/// An SNS client over this HTTP client. It tries once, and does not give up before the caller does: SNS cannot be told that
-/// two requests are one, and only the caller knows which may be tried again.
+/// Returns an SNS client that uses this HTTP client. It tries once and has no timeout but that of connecting, because
+/// SNS cannot recognize a repeated request and only the caller knows which requests may be repeated.
 pub fn sns_client(environment: &AwsEnvironment, http: SharedHttpClient) -> aws_sdk_sns::Client {
     let mut config = aws_sdk_sns::config::Builder::from(&sdk_config(environment, http));
     config.set_endpoint_url(environment.sns_endpoint.clone());
@@ -84,9 +85,10 @@ pub fn sns_client(environment: &AwsEnvironment, http: SharedHttpClient) -> aws_s
     aws_sdk_sns::Client::from_conf(config.retry_config(RetryConfig::disabled()).timeout_config(timeout).build())
 }
 
-/// What every client has.
+/// Returns the configuration that every client starts from.
 ///
-/// Three tries within 3 s and 1 s each (docs/threats.md#f1): the request's own deadline is 8 s, the function's 10 s.
+/// A client tries three times within 3 s, for 1 s each (docs/threats.md#f1), because the request's own deadline is 8 s
+/// and the function's is 10 s.
 fn sdk_config(environment: &AwsEnvironment, http: SharedHttpClient) -> SdkConfig {
     let retry = RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50));
     let timeout = TimeoutConfig::builder()
@@ -105,17 +107,17 @@ fn sdk_config(environment: &AwsEnvironment, http: SharedHttpClient) -> SdkConfig
         .build()
 }
 
-/// Why a call to AWS failed, as far as it matters to us.
+/// The reason why a call to AWS failed, as far as the caller needs to know it.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// It cannot be reached, is throttled, or broken: worth another try later.
-    #[error("the service is not available")]
+    /// The service cannot be reached, throttles, or is broken; a later try may succeed.
+    #[error("the AWS service is not available")]
     Unavailable(#[source] Source),
     /// The function's role does not allow the call.
-    #[error("the function may not do this")]
+    #[error("the function's role does not allow the call")]
     Denied(#[source] Source),
-    /// A call that the service does not take: a fault of ours, or of the template.
-    #[error("a call is wrong")]
+    /// The service does not accept the call, because of a mistake in the code or in the template.
+    #[error("the AWS service does not accept the call")]
     Wrong(#[source] Source),
 }
 
@@ -142,7 +144,8 @@ where
     }
 }
 
-/// The SDK's errors say "service error" and keep the rest in their sources; a log line should say which.
+/// An error of the SDK with its code and message in its own text, for the log. The SDK's errors say only "service
+/// error" and keep the rest in their sources.
 #[derive(Debug, thiserror::Error)]
 #[error("{} ({})", code.as_deref().unwrap_or("no error code"), message.as_deref().unwrap_or("no message"))]
 struct DescribedError {
@@ -151,18 +154,19 @@ struct DescribedError {
     source: Source,
 }
 
-/// The HTTP clients of the functions. They speak plain HTTP only to an endpoint that is configured so.
+/// The HTTP clients of the functions. They use plain HTTP only for an endpoint whose configured URL says so.
 #[derive(Clone, Debug)]
 pub struct HttpsClients {
-    /// Keeps connections.
+    /// The client that keeps connections open between calls.
     pub keeping: SharedHttpClient,
-    /// Keeps none. One that was kept while the sandbox slept may be dead: the SDK then tries again, but of what must not be
-    /// done twice nobody knows whether it was done.
+    /// The client that opens a connection for each call. A connection that was kept while the sandbox slept may be
+    /// dead. The SDK then tries again, but a call that must not run twice cannot be repeated: it is unknown whether it
+    /// ran.
     pub fresh: SharedHttpClient,
 }
 
 impl HttpsClients {
-    /// Both, with trust in Amazon's roots.
+    /// Makes both clients; they trust only Amazon's roots.
     pub fn new() -> Result<Self, Source> {
         let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS.as_bytes());
         let tls = TlsContext::builder().with_trust_store(trust).build()?;
@@ -170,7 +174,7 @@ impl HttpsClients {
         Ok(Self { keeping: builder().build_https(), fresh: builder().pool_max_idle_per_host(0).build_https() })
     }
 
-    /// One for both, of which nothing else is asked.
+    /// Uses one client for both purposes.
     pub fn one(http: SharedHttpClient) -> Self {
         Self { keeping: http.clone(), fresh: http }
     }

@@ -1,5 +1,6 @@
-//! Configuration: environment variables, parsed once at start into domain types. Each part reads its own variables; here they
-//! are put together and held against each other. Every mistake is reported at once, by name. `template.yaml` sets each of them.
+//! Configuration: environment variables, parsed once at start into domain types. Each part reads its own variables;
+//! this module puts them together and checks combinations. Every mistake is reported at once, by name. `template.yaml`
+//! sets each variable.
 
 use std::collections::HashMap;
 
@@ -17,38 +18,38 @@ use crate::{
     tokens::settings::TokenSettings,
 };
 
-/// Everything that a function is told from outside. `docs/configuration.md` has each variable.
+/// The configuration of a function. `docs/configuration.md` describes each variable.
 #[derive(Debug)]
 pub struct Config {
-    /// `TABLE_NAME`.
+    /// `TABLE_NAME`: the name of the table.
     pub table_name: String,
-    /// `PHONE_*`.
+    /// `PHONE_*`: the rules of phone numbers.
     pub phones: PhoneRules,
-    /// `PASSWORD_*`.
+    /// `PASSWORD_*`: the rules of new passwords.
     pub passwords: PasswordRules,
-    /// `LEGACY_HASHES`: whether accounts have hashes of another system. Then every login costs the work of those as well.
+    /// `LEGACY_HASHES`: whether accounts may have hashes of another system. If so, every login costs their work, too.
     pub legacy_hashes: bool,
-    /// `REQUIRE_ACTIVATION`: whether an account is made only after a code has shown whose the phone is. The default is true in
-    /// production and false elsewhere.
+    /// `REQUIRE_ACTIVATION`: whether an account is created only after a code has proved who owns the phone. The default
+    /// is true in production and false elsewhere.
     pub require_activation: bool,
-    /// `OTP_*`.
+    /// `OTP_*`: the settings of one-time codes.
     pub otp: OtpSettings,
-    /// `SMS_*`, and `SERVICE_NAME`.
+    /// `SMS_*` and `SERVICE_NAME`: how messages are sent and what they say.
     pub sms: SmsSettings,
-    /// `TEST_NUMBERS`: numbers that get no message, each with the one code that it always has. Never in production.
+    /// `TEST_NUMBERS`: numbers that receive no message, each with its fixed code. Refused in production.
     pub test_numbers: Vec<(Phone, OtpCode)>,
-    /// `METRICS_NAMESPACE`: where CloudWatch files our counts.
+    /// `METRICS_NAMESPACE`: the namespace of our counts in CloudWatch.
     pub metrics_namespace: String,
-    /// Token lifetimes, issuer and audience.
+    /// The lifetimes, issuer and audience of tokens.
     pub tokens: TokenSettings,
-    /// `LIMIT_*`.
+    /// `LIMIT_*`: limits and budgets.
     pub limits: Limits,
-    /// Where the secrets are.
+    /// The places of keys and secrets.
     pub keys: KeySettings,
 }
 
 impl Config {
-    /// Reads the variables. One that is not set has the default of `docs/configuration.md`.
+    /// Reads the variables. A variable that is not set has the default in `docs/configuration.md`.
     pub fn from_variables(variables: &HashMap<String, String>) -> Result<Self, ConfigErrors> {
         let mut read = Variables::new(variables);
         let config = Self::read(&mut read);
@@ -59,12 +60,12 @@ impl Config {
     pub fn variable_names() -> Vec<&'static str> {
         let variables = HashMap::new();
         let mut read = Variables::new(&variables);
-        // An empty environment lacks a variable or two; which ones are read does not depend on it.
+        // An empty environment lacks required variables, but every part still reads all of its own.
         let _ = Self::read(&mut read);
         read.into_names()
     }
 
-    /// Reads every part. None when a part without a default could not be read; the mistakes are in `read`.
+    /// Reads every part. Returns none if a part without a default could not be read; the mistakes are in `read`.
     fn read(read: &mut Variables<'_>) -> Option<Self> {
         let table_name = read.required("TABLE_NAME");
         let phones = PhoneRules::read(read);
@@ -97,7 +98,7 @@ impl Config {
         Some(config)
     }
 
-    /// Refuses what is right by itself and wrong with the rest.
+    /// Refuses values that are valid alone but not together.
     fn check_together(&self, read: &mut Variables<'_>, is_production: bool) {
         if self.otp.expose && self.sms.provider != Provider::Log {
             read.wrong("OTP_EXPOSE", "may be true only with SMS_PROVIDER=log");
@@ -106,19 +107,19 @@ impl Config {
             return;
         }
         if !self.test_numbers.is_empty() {
-            read.wrong("TEST_NUMBERS", "must be empty with ENVIRONMENT=prod: anybody who knows one could sign in");
+            read.wrong("TEST_NUMBERS", "must be empty with ENVIRONMENT=prod: anybody who knows a code could sign in");
         }
         if self.otp.expose {
-            read.wrong("OTP_EXPOSE", "must be false with ENVIRONMENT=prod: anybody could read anybody's codes");
+            read.wrong("OTP_EXPOSE", "must be false with ENVIRONMENT=prod: responses would reveal every code");
         }
-        // Functions that send nothing are not told of a provider.
+        // The template sets SMS_PROVIDER only for functions that send messages, so an absent one is allowed.
         if read.optional("SMS_PROVIDER") == Some("log") {
-            read.wrong("SMS_PROVIDER", "must not be log with ENVIRONMENT=prod: every code would be in the log");
+            read.wrong("SMS_PROVIDER", "must not be log with ENVIRONMENT=prod: it writes every code to the log");
         }
         if self.phones.serves_all_countries() {
             read.wrong(
                 "PHONE_ALLOWED_COUNTRIES",
-                "must name the countries that are served with ENVIRONMENT=prod: messages to all others cost, too",
+                "must name the countries that you serve with ENVIRONMENT=prod: messages to all others cost, too",
             );
         }
     }
@@ -126,7 +127,7 @@ impl Config {
 
 /// Reads `TEST_NUMBERS`, such as `+201000000001=123456,+201000000002=654321`.
 fn test_numbers(read: &mut Variables<'_>, rules: Option<&PhoneRules>) -> Vec<(Phone, OtpCode)> {
-    const WRONG: &str = "must be numbers, each with its code, and separated by commas: +201000000001=123456";
+    const WRONG: &str = "must be numbers, each with its code, separated by commas, for example +201000000001=123456";
     let numbers = read.with("TEST_NUMBERS", |value| {
         let one = |item: &str| {
             let (number, code) = item.split_once('=').ok_or(WRONG)?;
@@ -198,7 +199,7 @@ mod tests {
         }
     }
 
-    /// Whether it may start so; which variable is wrong when not.
+    /// Checks that these variables are accepted, or that the first mistake is in the variable `wrong`.
     fn check(variables: &[(&str, &str)], wrong: Option<&str>) {
         match (read(variables), wrong) {
             (Ok(_), None) => {}

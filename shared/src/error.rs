@@ -1,4 +1,4 @@
-//! What a request can end with when it does not succeed: RFC 9457 problems, one variant per documented code.
+//! The errors that a request can end with: one variant per code of a documented problem (RFC 9457).
 
 use std::{fmt::Display, time::Duration};
 
@@ -18,44 +18,44 @@ use crate::{
     },
 };
 
-/// Why a request is answered with a problem. `docs/problems.md` explains each to users.
+/// An error that becomes a problem in the response. `docs/problems.md` explains each to users.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// The body is not JSON.
-    #[error("the body is not JSON: {0}")]
+    /// The body is empty, not JSON, or has a duplicate member; the text says which.
+    #[error("the body cannot be read: {0}")]
     MalformedRequest(String),
-    /// The code is wrong, expired, used or was never sent; which of them is not said.
-    #[error("the code is not right")]
+    /// The code is wrong, expired, used, or was never sent; the response does not reveal which.
+    #[error("the code is wrong, expired, used, or was never sent")]
     InvalidOtp,
-    /// No account has this phone and this password; which of them is wrong is not said.
-    #[error("phone or password is wrong")]
+    /// No account has this phone with this password; the response does not reveal which is wrong.
+    #[error("the phone or the password is wrong")]
     InvalidCredentials,
-    /// The access token does not hold.
-    #[error("the access token does not hold: {0}")]
+    /// The access token, the refresh token or the token of a login's second step is not valid.
+    #[error("the token is not valid: {0}")]
     InvalidToken(TokenProblem),
-    /// The password is right, and a second factor is on: the token that the login goes on with, when it is one.
-    #[error("a second factor is asked for")]
+    /// The account has a second factor, and the request has no proof of it. At a login, the token continues it.
+    #[error("the second factor is required")]
     MfaRequired(Option<MfaToken>),
-    /// The current password, asked for again, is wrong.
+    /// The current password, which the endpoint requires again, is wrong.
     #[error("the current password is wrong")]
     WrongPassword,
-    /// A code must have come back from the phone first.
+    /// A second factor requires a verified phone.
     #[error("the phone is not verified")]
     PhoneNotVerified,
-    /// There is nothing at this address.
-    #[error("no such resource")]
+    /// No endpoint has this path, or the object is not the caller's.
+    #[error("the path or the object does not exist")]
     NotFound,
-    /// The resource does not know this method; these it knows.
-    #[error("method not allowed")]
+    /// The path has other methods: these, as `Allow` names them.
+    #[error("the path does not allow this method; it allows {0}")]
     MethodNotAllowed(String),
-    /// The phone has an account already.
-    #[error("the phone has an account")]
+    /// The phone already has an account.
+    #[error("the phone already has an account")]
     PhoneTaken,
-    /// The body is longer than we read.
+    /// The body is longer than we accept.
     #[error("the body is too large")]
     BodyTooLarge,
-    /// The body is not said to be JSON.
-    #[error("the content type is not JSON")]
+    /// The content type is not JSON, or the body is compressed.
+    #[error("the content type is not JSON, or the body is compressed")]
     UnsupportedMediaType,
     /// Fields are missing or wrong.
     #[error("{} fields are wrong", .0.len())]
@@ -63,9 +63,9 @@ pub enum ApiError {
     /// A limit was reached.
     #[error("the limit {} was reached", .bucket.as_str())]
     TooManyRequests {
-        /// Which limit.
+        /// The bucket of the limit.
         bucket: Bucket,
-        /// When the next try can succeed.
+        /// The time until the next try can succeed.
         retry_after: Duration,
     },
     /// A dependency is down. No check was skipped.
@@ -76,34 +76,34 @@ pub enum ApiError {
     Internal(#[source] Source),
 }
 
-/// Why an access token does not hold. For the log: the client learns only that it is invalid.
+/// The reason why a token is not valid, for the log. The client learns only what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenProblem {
-    /// No `Authorization: Bearer` header.
-    #[error("there is none")]
+    /// The request has no `Authorization: Bearer`.
+    #[error("the request has no bearer token")]
     Missing,
-    /// The token itself is bad.
+    /// The access token itself is not valid.
     #[error(transparent)]
     Token(#[from] InvalidSignedToken),
-    /// A refresh token that we did not make.
+    /// The text is not a refresh token that we made.
     #[error(transparent)]
     NotARefreshToken(#[from] NotARefreshToken),
-    /// A refresh token that was used before: somebody has a copy. The session was ended.
+    /// A spent refresh token was used again, so somebody has a copy. The session was ended.
     #[error("a spent refresh token was used again")]
     Reused,
-    /// Not a token for the second step of a login.
-    #[error("no token for a second step: {0}")]
+    /// The text is not a token for the second step of a login.
+    #[error("not a token for the second step of a login: {0}")]
     NotAnMfaToken(InvalidSignedToken),
-    /// The login that it continues was completed, is over, or its account has changed since.
-    #[error("its login does not wait any more")]
+    /// The login that the token continues was completed or is over, or its account has changed since.
+    #[error("its login is over")]
     LoginOver,
-    /// Its session has ended, or its account is gone.
+    /// The session of the token has ended, or its account is deleted.
     #[error("its session has ended")]
     SessionEnded,
 }
 
 impl TokenProblem {
-    /// Its name in the audit log.
+    /// Returns the name of the reason in the audit log.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -119,21 +119,21 @@ impl TokenProblem {
 /// One field of a request that is missing or wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// Where: a JSON pointer (RFC 6901) into the body.
+    /// The field, as a JSON pointer (RFC 6901) into the body.
     #[schema(example = "/phone")]
     pub pointer: String,
-    /// How: a sentence.
+    /// The reason, for people. It may change.
     #[schema(example = "must be a number that can receive SMS")]
     pub detail: String,
 }
 
 impl ApiError {
-    /// A field that is wrong for a reason that only a later look showed.
+    /// Returns the error for one field that was found wrong after the body had been read.
     pub fn invalid_field(pointer: &str, detail: &dyn Display) -> Self {
         Self::InvalidRequest(vec![FieldError { pointer: pointer.to_owned(), detail: detail.to_string() }])
     }
 
-    /// Something that the template should have set.
+    /// Returns the error for a variable that `template.yaml` should have set for this function.
     pub fn not_configured(variable: &'static str) -> Self {
         Self::Internal(format!("{variable} is not set for this function").into())
     }

@@ -1,4 +1,5 @@
-//! The keys that a function has at hand: read at run time, kept for minutes, and kept longer when they cannot be read.
+//! The keys that a function holds. It reads them at run time and keeps them for minutes, or longer while they cannot be
+//! read again.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -18,53 +19,56 @@ use crate::{
     },
 };
 
-/// How long signing keys and credentials are kept before they are read again (docs/threats.md#i4).
+/// The time for which signing keys and the provider's credentials are used before they are read again
+/// (docs/threats.md#i4).
 const SECRETS_FRESH: Duration = Duration::from_mins(5);
 
-/// How long the public keys are kept: also how long a key that was removed in an emergency is still taken.
+/// The time for which the public keys are used before they are read again. A key that was removed in an emergency is
+/// accepted for as long.
 const KEY_SET_FRESH: Duration = Duration::from_mins(2);
 
-/// How long a copy is good enough when nothing newer can be read. A key that this copy does not know yet signs only after
-/// that time, and until then the key that it does know is the right one.
+/// The time for which a copy may be used while it cannot be read again. A key that is missing from the copy signs only
+/// after that time; until then a key in the copy is the right one.
 const STALE_BUT_USABLE: Duration = PUBLISHED_BEFORE;
 
-/// How soon a read that failed is tried again while there is a copy; and how often, at the most, tokens of unknown keys
-/// make us read.
+/// The least time between a failed read and the next one while there is a copy, and between two reads that tokens with
+/// an unknown `kid` cause.
 const READ_AGAIN: Duration = Duration::from_secs(30);
 
-/// Why there is no key.
+/// The reason why a key is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
-    /// The template gives the function no such secret.
+    /// The template does not give the function this secret.
     #[error("{0} is not set for this function")]
     NotConfigured(&'static str),
-    /// Secrets Manager did not answer as it should.
+    /// Secrets Manager did not return the secret.
     #[error("the secret of {0} cannot be read")]
     Secret(&'static str, #[source] CallError),
-    /// The secret is not as it was made.
+    /// The secret does not have the format in which it was created.
     #[error("the secret of {0} cannot be used")]
     InvalidSecret(&'static str, #[source] InvalidKey),
-    /// The secret of the signing keys is not as it was made.
+    /// The secret of the signing keys does not have the format that `rotate-keys` writes.
     #[error(transparent)]
     Malformed(#[from] MalformedSchedule),
-    /// The table did not answer as it should.
+    /// The table did not return the key set.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// `rotate-keys` has not run yet.
-    #[error("there is no key yet: `rotate-keys` makes the first one when the stack is made")]
+    #[error("there is no key yet: `rotate-keys` creates the first one when the stack is created; see its log")]
     NoKey,
 }
 
-/// Where the secrets are. Each function is told of those that it may read.
+/// The ARNs of the secrets, and the algorithm of new keys. The template gives each function only the ARNs of the
+/// secrets that it may read.
 #[derive(Clone, Debug)]
 pub struct KeySettings {
     /// `SECRET_KEY_ARN`: the secret whose keys hash codes and authenticate refresh tokens.
     pub secret_key_arn: Option<String>,
     /// `SIGNING_KEYS_ARN`: the secret with the keys that sign access tokens.
     pub signing_keys_arn: Option<String>,
-    /// `SMS_CREDENTIALS_ARN`: the secret with what the provider of text messages knows us by.
+    /// `SMS_CREDENTIALS_ARN`: the secret with our credentials for the SMS provider.
     pub sms_credentials_arn: Option<String>,
-    /// `SIGNING_ALGORITHM`: what the next new key signs with.
+    /// `SIGNING_ALGORITHM`: the algorithm of the next new key.
     pub algorithm: SigningAlgorithm,
 }
 
@@ -80,7 +84,7 @@ impl KeySettings {
     }
 }
 
-/// Where keys come from.
+/// The keys of a function: a cache of the secrets in Secrets Manager and of the key set in the table.
 #[derive(Debug)]
 pub struct Keyring {
     store: Store,
@@ -95,7 +99,7 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// Nothing is read yet.
+    /// Makes an empty keyring; it reads nothing yet.
     pub fn new(store: Store, secrets: aws_sdk_secretsmanager::Client, settings: &KeySettings) -> Self {
         Self {
             store,
@@ -110,39 +114,39 @@ impl Keyring {
         }
     }
 
-    /// The keys of codes and refresh tokens. They never change while a function runs.
+    /// Returns the keys that are derived from the master secret. They never change while a function runs.
     pub async fn secret(&self, now: Timestamp) -> Result<Arc<Secret>, KeyringError> {
         self.secret.get(Duration::MAX, now, || Box::pin(self.read_secret())).await
     }
 
-    /// The same, if it was read before: for what must not wait.
+    /// Returns the keys of [`Self::secret`] if they have been read already, for a caller that must not wait.
     pub fn secret_at_hand(&self) -> Option<Arc<Secret>> {
         self.secret.at_hand()
     }
 
-    /// What the provider of text messages knows us by, as its secret holds it.
+    /// Returns our credentials for the SMS provider, in the format of their secret.
     pub async fn sms_credentials(&self, now: Timestamp) -> Result<Arc<Zeroizing<String>>, KeyringError> {
         self.sms_credentials.get(SECRETS_FRESH, now, || Box::pin(self.read_sms_credentials())).await
     }
 
-    /// The key that signs now.
+    /// Returns the key that signs at `now`.
     pub async fn signing_key(&self, now: Timestamp) -> Result<SigningKey, KeyringError> {
         let keys = self.signing_keys.get(SECRETS_FRESH, now, || Box::pin(self.read_signing_keys())).await?;
         if let Some(key) = keys.at(now) {
             return Ok(key.clone());
         }
-        // A stack that was made a moment ago.
+        // The stack may be new: `rotate-keys` may have written the first key since the last read.
         let keys = self.signing_keys.get(Duration::ZERO, now, || Box::pin(self.read_signing_keys())).await?;
         keys.at(now).cloned().ok_or(KeyringError::NoKey)
     }
 
-    /// The public keys.
+    /// Returns the public keys.
     pub async fn key_set(&self, now: Timestamp) -> Result<Arc<KeySet>, KeyringError> {
         self.key_set.get(KEY_SET_FRESH, now, || Box::pin(self.read_key_set())).await
     }
 
-    /// The public key of a token; none when there is none. A `kid` that is not known makes us look once more, but not
-    /// for everybody who makes one up.
+    /// Returns the public key with this `kid`, or `None` if there is none. An unknown `kid` causes another read, at
+    /// most once in 30 s, so that invented ones do not cost a read each.
     pub async fn verifying_key(&self, kid: &str, now: Timestamp) -> Result<Option<VerifyingKey>, KeyringError> {
         if let Some(key) = self.key_set(now).await?.find(kid, now) {
             return Ok(Some(key.clone()));
@@ -151,7 +155,8 @@ impl Keyring {
         Ok(keys.find(kid, now).cloned())
     }
 
-    /// Reads what the function will need, while the sandbox starts. What fails now is tried again by the first request.
+    /// Reads the keys that the function needs, while the sandbox starts. The first request repeats a read that fails
+    /// here.
     pub async fn warm(&self, verifies: bool, now: Timestamp) {
         let secret = async {
             if self.secret_key_arn.is_some() {
@@ -200,7 +205,7 @@ impl Keyring {
     }
 }
 
-/// Something that is read from elsewhere, of which a copy is held.
+/// A cached copy of a value that is read over the network.
 #[derive(Debug)]
 struct Cached<T>(Mutex<Option<Held<T>>>);
 
@@ -208,7 +213,7 @@ struct Cached<T>(Mutex<Option<Held<T>>>);
 struct Held<T> {
     value: Arc<T>,
     read_at: Timestamp,
-    /// When the last read failed; none when it did not.
+    /// The time of the last read, if it failed.
     failed_at: Option<Timestamp>,
 }
 
@@ -219,12 +224,13 @@ impl<T> Default for Cached<T> {
 }
 
 impl<T> Cached<T> {
-    /// The copy, if there is one.
+    /// Returns the copy if there is one, whatever its age.
     fn at_hand(&self) -> Option<Arc<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|held| held.value.clone())
     }
 
-    /// The copy when it is younger than `fresh`; else what is read now; else, when that fails, an older copy.
+    /// Returns the copy if it is younger than `fresh`. Otherwise reads the value, and returns an older copy if that
+    /// fails.
     async fn get<'a>(
         &self,
         fresh: Duration,
@@ -236,7 +242,7 @@ impl<T> Cached<T> {
             match &*held {
                 Some(held) if now.since(held.read_at) < fresh => return Ok(held.value.clone()),
                 Some(held) if now.since(held.read_at) < STALE_BUT_USABLE => {
-                    // A dependency that is down must not cost every request its deadline.
+                    // A read waits long while the dependency is down; not every request may wait that long.
                     if held.failed_at.is_some_and(|failed_at| now.since(failed_at) < READ_AGAIN) {
                         return Ok(held.value.clone());
                     }

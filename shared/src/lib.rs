@@ -1,21 +1,21 @@
-//! The library of Latchkey: what two endpoints need, and what is domain. Handlers live in `functions/`; nothing here knows of the
-//! dev server in `local/`.
+//! The library of Latchkey: the domain, and everything that more than one endpoint needs. Handlers live in
+//! `functions/`, and nothing here depends on the dev server in `local/`.
 //!
-//! It is a house of floors, listed from the ground up. A floor uses only those below it; a test holds it to that
-//! (`local/tests/it/contract.rs`).
+//! The modules are floors, listed from the ground up. A floor uses only those below it; `local/tests/it/floors.rs`
+//! checks that.
 //!
 //! * [`base`]: time, identifiers, randomness, settings and errors.
-//! * [`domain`]: what people have and type: phones, passwords, codes, and what is proved by them.
+//! * [`domain`]: phones, passwords, codes, and what they prove.
 //! * [`tokens`]: access tokens, refresh tokens, and the keys that make them.
-//! * [`aws`]: clients of AWS, and why a call failed.
-//! * [`store`]: the table, by use case.
+//! * [`aws`]: clients of AWS, and the reasons why calls fail.
+//! * [`store`]: the table, one method per use case.
 //! * [`keyring`]: keys and secrets at run time.
 //! * [`messages`]: messages to phones, and the channels that carry them.
 //! * [`log`]: audit events and counts.
-//! * [`error`]: what a request can end with. Knows no HTTP.
-//! * [`config`]: puts the settings of all floors below together.
-//! * [`http`]: requests, answers, problems, and their description.
-//! * [`app`]: the parts of a function, and how they are put together.
+//! * [`error`]: the errors that a request can end with, independent of HTTP.
+//! * [`config`]: the settings of all floors below, put together.
+//! * [`http`]: requests, responses, problems, and their OpenAPI description.
+//! * [`app`]: the parts of a function, put together.
 //! * [`flows`]: steps that endpoints share.
 //! * [`runtime`]: the process: Lambda, clock, environment.
 

@@ -1,4 +1,5 @@
-//! The edge of the process: the only place that reads the environment and the wall clock and speaks to the Lambda runtime.
+//! The edge of the process: the only place that reads the environment and the wall clock and talks to the Lambda
+//! runtime.
 
 use std::{
     collections::HashMap,
@@ -32,36 +33,36 @@ use crate::{
 
 pub use lambda_runtime::Error;
 
-/// A request's whole time: under Lambda's 10 s, so that the client gets an answer (docs/threats.md#f2).
+/// The time that a whole request has: under Lambda's 10 s, so that the client gets a response (docs/threats.md#f2).
 const DEADLINE: Duration = Duration::from_secs(8);
 
-/// A handler as the runtime calls it.
+/// A handler of HTTP requests.
 pub type Handler = for<'a> fn(&'a App, &'a Context, Request) -> HandlerFuture<'a>;
 
-/// A handler that needs nothing but the request, and so waits for nothing.
+/// A handler that needs only the request, and so waits for nothing.
 pub type StatelessHandler = fn(&Context, &Request) -> Result<Response, ApiError>;
 
-/// What a handler returns.
+/// The future of a response, which a handler returns.
 pub type HandlerFuture<'a> = BoxFuture<'a, Result<Response, ApiError>>;
 
-/// A handler of events that are no HTTP requests.
+/// A handler of events that are not HTTP requests.
 pub type EventHandler = for<'a> fn(&'a App, &'a Invocation, Value) -> EventFuture<'a>;
 
-/// What a handler of events returns.
+/// The future of a result, which a handler of events returns.
 pub type EventFuture<'a> = BoxFuture<'a, Result<Value, ApiError>>;
 
-/// A function's code. [`code!`](crate::code) makes it of a handler.
+/// The code of a function. [`code!`](crate::code) makes it from a handler.
 #[derive(Clone, Copy)]
 pub enum Code {
-    /// With table, keys and configuration.
+    /// A handler with table, keys and configuration.
     Stateful(Handler),
-    /// With the same, for events that are no HTTP requests.
+    /// A handler with the same, for events that are not HTTP requests.
     Event(EventHandler),
-    /// With nothing but the request.
+    /// A handler with nothing but the request.
     Stateless(StatelessHandler),
 }
 
-/// Makes the [`Code`](crate::runtime::Code) of a handler: `code!(login::handle)`, `code!(stateless health::handle)`,
+/// Makes a [`Code`](crate::runtime::Code) from a handler: `code!(login::handle)`, `code!(stateless health::handle)`,
 /// `code!(events rotate_keys::handle)`.
 #[macro_export]
 macro_rules! code {
@@ -76,9 +77,9 @@ macro_rules! code {
     };
 }
 
-/// Writes the `main` of a function's binary, which serves the handler on Lambda: `lambda!(logout::handle)`. Then, what is
-/// made ready while the sandbox starts: `lambda!(change_password::handle, hashing, verifying)`, see [`Function`]. Handlers
-/// of other kinds are named as in [`code!`].
+/// Writes the `main` of a function's binary, which serves the handler on Lambda: `lambda!(logout::handle)`. Names after
+/// the handler are methods of [`Function`] that prepare something while the sandbox starts:
+/// `lambda!(change_password::handle, hashing, verifying)`. Handlers of other kinds are named as in [`code!`].
 ///
 /// [`Function`]: crate::runtime::Function
 #[macro_export]
@@ -111,14 +112,14 @@ macro_rules! lambda {
 /// The circumstances of an event.
 #[derive(Clone, Debug)]
 pub struct Invocation {
-    /// When it came in.
+    /// The time of arrival.
     pub now: Timestamp,
     /// Lambda's identifier of the invocation.
     pub request_id: String,
 }
 
-/// A function of Latchkey, and what is made ready for it while its sandbox starts: that is at full CPU, whatever the
-/// function's size.
+/// A function of Latchkey, and what it prepares while its sandbox starts, because Lambda starts a sandbox at full CPU,
+/// whatever the function's size.
 pub struct Function<H> {
     handler: H,
     hashes: bool,
@@ -130,13 +131,13 @@ impl<H> Function<H> {
         Self { handler, hashes: false, verifies: false }
     }
 
-    /// It hashes passwords: the memory for that is made ready.
+    /// Prepares the memory for hashing, for a function that hashes passwords.
     #[must_use]
     pub fn hashing(self) -> Self {
         Self { hashes: true, ..self }
     }
 
-    /// It verifies access tokens: the public keys are read.
+    /// Reads the public keys, for a function that verifies access tokens.
     #[must_use]
     pub fn verifying(self) -> Self {
         Self { verifies: true, ..self }
@@ -160,7 +161,7 @@ impl<H> Function<H> {
 pub type Endpoint = (&'static str, Handler);
 
 impl Function<Endpoint> {
-    /// One that answers HTTP requests, by its name.
+    /// Returns a function that serves HTTP requests, with its name for audit events.
     pub fn of_requests(name: &'static str, handler: Handler) -> Self {
         Self::new((name, handler))
     }
@@ -178,7 +179,7 @@ impl Function<Endpoint> {
 }
 
 impl Function<EventHandler> {
-    /// One that answers other events.
+    /// Returns a function that serves events that are not HTTP requests.
     pub fn of_events(handler: EventHandler) -> Self {
         Self::new(handler)
     }
@@ -205,11 +206,11 @@ pub fn run_stateless(handler: StatelessHandler) -> Result<(), Error> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(lambda_http::run(service_fn(serve)))
 }
 
-/// Public documents: who reads them is no authentication event.
+/// The functions that serve public documents: reading one is no authentication event.
 const UNAUDITED: [&str; 2] = ["jwks", "openid-configuration"];
 
-/// Answers a request, whatever its handler does: an error becomes a problem, and so do a panic and a missed deadline. What
-/// came of it goes into the audit log.
+/// Responds to a request, whatever its handler does: an error, a panic or a missed deadline becomes a problem. Writes
+/// the outcome into the audit log.
 pub async fn respond(app: &App, function: &str, ctx: &Context, handling: HandlerFuture<'_>) -> http::Response<Body> {
     let result = guard(&ctx.request_id, handling).await;
     if !UNAUDITED.contains(&function) {
@@ -224,39 +225,39 @@ fn into_lambda(ctx: &Context, result: Result<Response, ApiError>) -> http::Respo
     result.unwrap_or_else(|error| error.into_response(&ctx.request_id)).into_lambda()
 }
 
-/// Answers an event. An error is told to whoever invoked the function by its code alone.
+/// Returns the result of an event. The invoker learns only the code of an error, and where it was logged.
 pub async fn answer(invocation: &Invocation, handling: EventFuture<'_>) -> Result<Value, Error> {
     let result = guard(&invocation.request_id, handling).await;
-    result.map_err(|error| format!("{}: see the log of {}", error.code(), invocation.request_id).into())
+    result.map_err(|error| format!("{}: see the log of request {}", error.code(), invocation.request_id).into())
 }
 
-/// Runs a handler to its end, or to its deadline. The one place where errors are logged.
+/// Runs a handler to its end or its deadline. This is the one place that logs errors.
 async fn guard<T>(request_id: &str, handling: BoxFuture<'_, Result<T, ApiError>>) -> Result<T, ApiError> {
     let guarded = tokio::time::timeout(DEADLINE, AssertUnwindSafe(handling).catch_unwind());
     let result = match guarded.await {
         Ok(Ok(result)) => result,
         Ok(Err(_panic)) => Err(ApiError::Internal("the handler panicked".into())),
-        Err(_elapsed) => Err(ApiError::TemporarilyUnavailable("the deadline passed".into())),
+        Err(_elapsed) => Err(ApiError::TemporarilyUnavailable("the handler missed the deadline".into())),
     };
     result.inspect_err(|error| tracing::error_span!("request", id = request_id).in_scope(|| error.log()))
 }
 
-/// [`respond`] for a handler without state.
+/// Responds to a request like [`respond`], by a handler without state. Writes no audit event.
 pub async fn respond_stateless(ctx: &Context, handler: StatelessHandler, request: &Request) -> http::Response<Body> {
     into_lambda(ctx, guard(&ctx.request_id, Box::pin(async move { handler(ctx, request) })).await)
 }
 
-/// JSON lines, as CloudWatch reads them; `RUST_LOG` says how many, `info` when it says nothing.
+/// Starts logging in JSON lines, which CloudWatch can query, at the level of `RUST_LOG` or else `info`.
 fn start_logging() {
     let lines = tracing_subscriber::fmt::layer().json().with_ansi(false).without_time();
     let filter = log_filter(environment().get("RUST_LOG").map(String::as_str), LevelFilter::INFO);
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }
 
-/// What is logged: what `RUST_LOG` asks for, or everything of this level.
+/// Returns the filter of the log: by `RUST_LOG`, or by the level `otherwise` if it is not set.
 ///
-/// Whatever it asks for, the libraries below us log no details: at `debug` and `trace` they write whole events, requests
-/// and answers, with passwords, codes and tokens in them (RUSTSEC-2023-0125 and its like).
+/// Whatever `RUST_LOG` says, the libraries below us log nothing at `debug` and `trace`, because they would write whole
+/// events, requests and responses, with passwords, codes and tokens in them (RUSTSEC-2023-0125 and its like).
 pub fn log_filter<S>(rust_log: Option<&str>, otherwise: LevelFilter) -> impl Filter<S> + use<S> {
     let asked = rust_log.and_then(|text| text.parse().ok()).unwrap_or_else(|| Targets::new().with_default(otherwise));
     let without_details = filter_fn(|metadata| {

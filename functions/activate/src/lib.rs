@@ -1,4 +1,4 @@
-//! `POST /auth/activate`: the account, by the code.
+//! `POST /auth/activate`: creates the account of a registration whose code is entered.
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
@@ -15,13 +15,13 @@ use latchkey::{
 };
 use utoipa::ToSchema;
 
-/// The registration, and the code that was sent for it.
+/// A pending registration and the code that was sent for it.
 #[derive(ToSchema)]
 pub struct ActivateRequest {
-    /// As `POST /auth/register` answered it.
+    /// The `activation_id` from the response of `POST /auth/register`.
     #[schema(example = "9lWmzN0bX…")]
     activation_id: String,
-    /// The six digits.
+    /// The six digits of the code.
     #[schema(value_type = String, example = "123456")]
     otp: OtpCode,
 }
@@ -33,10 +33,10 @@ impl FromFields for ActivateRequest {
     }
 }
 
-/// Makes the account that was registered
+/// Activate an account
 ///
-/// It has the password of this registration, and its phone counts as confirmed. A code has five tries; a wrong, an expired
-/// and a used code, and one of another registration, get the same answer.
+/// Creates the account with the password of this registration and counts its phone as verified. A code allows five
+/// tries. The response is the same for a wrong, expired or used code and for the code of another registration.
 #[utoipa::path(
     post,
     path = "/auth/activate",
@@ -44,7 +44,7 @@ impl FromFields for ActivateRequest {
     tag = "Account",
     request_body = ActivateRequest,
     responses(
-        (status = 201, description = "The account exists now", body = RegisterResponse),
+        (status = 201, description = "The account was created", body = RegisterResponse),
         CodeProblems, PhoneProblems, LimitProblems, ServerProblems,
     )
 )]
@@ -63,7 +63,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             let account = RegisterResponse { id, phone: phone.as_e164().to_owned() };
             Ok(Response::json(StatusCode::CREATED, &account))
         }
-        // Told to somebody who has shown that the phone is theirs.
+        // The caller has proved that they own the phone, so this reveals nothing to a stranger.
         Activation::PhoneTaken => Err(ApiError::PhoneTaken),
         Activation::Outrun => Err(ApiError::InvalidOtp),
     }

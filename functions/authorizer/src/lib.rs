@@ -1,5 +1,6 @@
-//! `authorizer`: a Lambda authorizer that other HTTP APIs attach (payload format 2.0, simple responses). It asks what our
-//! own endpoints ask, whether the session lives included, so that a logout counts there at once too.
+//! `authorizer`: a Lambda authorizer that other HTTP APIs attach (payload format 2.0, simple responses). It makes the
+//! same checks as our own endpoints, including whether the session is alive, so that a logout takes effect there at
+//! once too.
 //!
 //! `docs/protecting-other-apis.md` shows how another stack uses it.
 
@@ -16,7 +17,8 @@ use latchkey::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What API Gateway asks. Where the token is, is not for the other API to choose: `identitySource` is not looked at.
+/// An authorizer event from API Gateway. `identitySource` is ignored, so that the other API cannot choose where the
+/// token is read from.
 #[derive(Deserialize)]
 struct AuthorizerRequest {
     #[serde(default)]
@@ -25,7 +27,7 @@ struct AuthorizerRequest {
     context: RequestContext,
 }
 
-/// Where the request to the other API came from.
+/// The origin of the request to the other API.
 #[derive(Default, Deserialize)]
 struct RequestContext {
     #[serde(default)]
@@ -39,7 +41,7 @@ struct RequestOrigin {
     source_ip: String,
 }
 
-/// What API Gateway is answered.
+/// The authorizer's response to API Gateway.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AuthorizerResponse {
@@ -48,19 +50,22 @@ struct AuthorizerResponse {
     context: Option<AuthorizedCaller>,
 }
 
-/// Who asks: `$context.authorizer.sub` and `.sid`, for the integration behind.
+/// The caller: `$context.authorizer.sub` and `.sid`, for the integration behind the other API.
 #[derive(Serialize)]
 struct AuthorizedCaller {
     sub: UserId,
     sid: SessionId,
 }
 
-/// Judges a request to another API by its bearer token. What cannot be judged is an error, which API Gateway answers with
-/// 500: never a yes, and never a no that would sign people out.
+/// Authorizes a request to another API by its bearer token. A token that cannot be checked is an error, to which API
+/// Gateway responds with 500: it is never authorized, and never refused in a way that would sign users out.
 pub async fn handle(app: &App, invocation: &Invocation, event: Value) -> Result<Value, ApiError> {
-    let request: AuthorizerRequest = serde_json::from_value(event)
-        .map_err(|_| ApiError::Internal("not an event of an HTTP API's authorizer, payload format 2.0".into()))?;
-    // HTTP APIs write header names in lower case; emulators do not always.
+    let request: AuthorizerRequest = serde_json::from_value(event).map_err(|_| {
+        ApiError::Internal(
+            "not an authorizer event of an HTTP API: set the authorizer's payload format version to 2.0".into(),
+        )
+    })?;
+    // HTTP APIs write header names in lower case; some emulators do not.
     let mut headers = request.headers.iter();
     let header = headers.find(|(name, _)| name.eq_ignore_ascii_case("authorization")).map(|(_, value)| value.as_str());
 

@@ -1,4 +1,4 @@
-//! `POST /auth/change-password`: another password, for whoever knows the old one.
+//! `POST /auth/change-password`: changes the password of a caller who knows the current one.
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
@@ -10,13 +10,13 @@ use latchkey::{
 };
 use utoipa::ToSchema;
 
-/// The old password and the new.
+/// The current password and the new one.
 #[derive(ToSchema)]
 pub struct ChangePasswordRequest {
     /// The current password.
     #[schema(value_type = String, format = Password, example = "mypassword")]
     old_password: Password,
-    /// At least 8 characters of any kind, not a common password, not the phone.
+    /// The new password: at least 8 characters of any kind, not a common password, and not the phone.
     #[schema(value_type = String, format = Password, example = "newPass123")]
     new_password: NewPassword,
 }
@@ -28,9 +28,9 @@ impl FromFields for ChangePasswordRequest {
     }
 }
 
-/// Changes the password
+/// Change the password
 ///
-/// Every other session ends; this one stays. Wrong current passwords count like wrong logins.
+/// Every other session ends; this one stays. A wrong current password counts like a wrong password at login.
 #[utoipa::path(
     post,
     path = "/auth/change-password",
@@ -39,7 +39,7 @@ impl FromFields for ChangePasswordRequest {
     security(("bearer" = [])),
     request_body = ChangePasswordRequest,
     responses(
-        (status = 204, description = "Changed; every other session has ended"),
+        (status = 204, description = "The password was changed; every other session has ended"),
         BodyProblems, TokenProblems, PasswordProblems, LimitProblems, ServerProblems,
     )
 )]
@@ -56,7 +56,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let notice = (ctx, profile, Notice::PasswordChanged);
     match app.notify_when(Change::Done, change, notice).await? {
         Change::Done => Ok(Response::no_content()),
-        // Somebody was faster: this session itself, and then the old password is no longer right; or another.
+        // Another request was faster. If it came from this session, the old password is no longer right; else it may
+        // have ended this session.
         Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::WrongPassword).await),
     }
 }

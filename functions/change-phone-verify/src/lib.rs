@@ -1,4 +1,4 @@
-//! `POST /auth/change-phone/verify`: the account has the new phone, by the code.
+//! `POST /auth/change-phone/verify`: completes a change of phone with the code that was sent to the new one.
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
@@ -13,13 +13,13 @@ use latchkey::{
 };
 use utoipa::ToSchema;
 
-/// The new phone, and the code that was sent to it.
+/// The new phone and the code that was sent to it.
 #[derive(ToSchema)]
 pub struct ChangePhoneVerifyRequest {
-    /// The phone that the account is to have, in any spelling.
+    /// The account's new phone, in any spelling.
     #[schema(value_type = String, example = "01112345678")]
     phone: Phone,
-    /// The six digits.
+    /// The six digits of the code.
     #[schema(value_type = String, example = "123456")]
     otp: OtpCode,
 }
@@ -31,10 +31,10 @@ impl FromFields for ChangePhoneVerifyRequest {
     }
 }
 
-/// Gives the account another phone with a code
+/// Complete a change of phone
 ///
-/// From now on the account is signed in to with the new phone, which counts as confirmed; the old one is free, and is told.
-/// Every other session ends.
+/// From now on, the new phone signs in, and it counts as verified. The old phone is free and gets a notice. Every other
+/// session ends.
 #[utoipa::path(
     post,
     path = "/auth/change-phone/verify",
@@ -54,14 +54,14 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
     let code = codes::compare(app, ctx, Purpose::ChangePhone(profile.user), &phone, &otp).await?;
     if code.account.is_none_or(|account| (account.user, account.epoch) != (profile.user, profile.epoch)) {
-        // Sessions were ended since: codes with them.
+        // All sessions were ended after the code was sent, and the code became invalid with them.
         return Err(ApiError::InvalidOtp);
     }
     let change = Box::pin(app.store.change_phone(profile, &phone, &code, caller.session, ctx.now));
     let notice = (ctx, profile, Notice::PhoneChanged);
     match app.notify_when(PhoneChange::Done, change, notice).await? {
         PhoneChange::Done => {}
-        // Told to somebody who has shown that the phone is theirs.
+        // The caller has proved that they own the phone, so this reveals nothing to a stranger.
         PhoneChange::PhoneTaken => return Err(ApiError::PhoneTaken),
         PhoneChange::Overtaken => return Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
     }

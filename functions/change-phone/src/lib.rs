@@ -1,4 +1,4 @@
-//! `POST /auth/change-phone`: a code to the phone that the account is to have.
+//! `POST /auth/change-phone`: sends a code to the account's new phone.
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
@@ -14,16 +14,16 @@ use latchkey::{
 };
 use utoipa::ToSchema;
 
-/// The password again, and the new phone.
+/// The account's password and its new phone.
 #[derive(ToSchema)]
 pub struct ChangePhoneRequest {
     /// The account's password.
     #[schema(value_type = String, format = Password, example = "mypassword")]
     password: Password,
-    /// The phone that the account is to have, in any spelling.
+    /// The account's new phone, in any spelling.
     #[schema(value_type = String, example = "01112345678")]
     phone: Phone,
-    /// The authenticator's code, where a second factor is on: `code`, or `recovery_code` in its place.
+    /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
     #[schema(value_type = Option<String>, example = "654321")]
     code: Option<Proof>,
 }
@@ -35,10 +35,10 @@ impl FromFields for ChangePhoneRequest {
     }
 }
 
-/// Sends a code to the phone that the account is to have
+/// Send a code to a new phone
 ///
-/// Nothing changes until the code comes back to `POST /auth/change-phone/verify`, within five minutes. The answer is the
-/// same when the phone has an account: its owner alone learns of it, by the code.
+/// Nothing changes until the code is sent to `POST /auth/change-phone/verify`, within five minutes. The response is the
+/// same if the new phone has an account; only its owner learns of the request, by the code.
 #[utoipa::path(
     post,
     path = "/auth/change-phone",
@@ -56,7 +56,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let ChangePhoneRequest { password, phone, code: proof } = request.read(&app.config)?;
     ctx.audit.phone(&phone);
     if phone == caller.profile.phone {
-        return Err(ApiError::invalid_field("/phone", &"is the phone of this account already"));
+        return Err(ApiError::invalid_field("/phone", &"is already the phone of this account; choose another one"));
     }
 
     let purpose = Purpose::ChangePhone(caller.profile.user);

@@ -1,16 +1,16 @@
-//! The list of endpoints: a line here puts one into the description, and behind its route in the dev server.
+//! The list of endpoints. Each line adds one to the OpenAPI description and to the dev server.
 
 use latchkey::runtime::Code;
 use utoipa::OpenApi;
 
 macro_rules! endpoints {
     ($($name:ident $(: $kind:ident)?,)+) => {
-        /// The endpoints of the description, in its order.
+        /// The endpoints in the order of the description.
         #[derive(OpenApi)]
         #[openapi(paths($($name::handle,)+))]
         pub(crate) struct Paths;
 
-        /// Every endpoint: its crate's name, and its code.
+        /// Every endpoint: the name of its crate, and its code.
         pub const ENDPOINTS: &[(&str, Code)] = &[$((stringify!($name), latchkey::code!($($kind)? $name::handle)),)+];
     };
 }

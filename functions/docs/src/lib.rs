@@ -1,5 +1,5 @@
-//! `GET /docs`, `GET /openapi.json`: Swagger UI, from files of our own, and the OpenAPI description that the handlers' types
-//! give. Everything comes from this binary: no page of ours asks another host for anything.
+//! `GET /docs`, `GET /openapi.json`: serves Swagger UI and the OpenAPI description, which is generated from the
+//! handlers' types. This binary contains every file, so that no page of ours loads anything from another host.
 
 mod endpoints;
 
@@ -18,28 +18,28 @@ use utoipa_swagger_ui::Config;
 pub use endpoints::ENDPOINTS;
 use endpoints::Paths;
 
-/// What the description says besides the endpoints.
+/// The parts of the description that are not endpoints.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Latchkey",
         description = "Phone and password sign-in with one-time codes by SMS.\n\n\
-            Errors are RFC 9457 problems; `code` is stable and for programs, `detail` is for people.",
+            Errors are RFC 9457 problems. `code` is stable and meant for programs; `detail` is meant for people.",
         license(name = "MIT OR Apache-2.0"),
     ),
     components(schemas(latchkey::http::problem::Problem)),
     modifiers(&Bearer),
     tags(
-        (name = "Sign-in", description = "Tokens for a phone and a password, and the sessions that they belong to"),
-        (name = "Account", description = "The account itself"),
-        (name = "Second factor", description = "Codes of an authenticator, asked for besides the password"),
-        (name = "Password reset", description = "A new password by a code"),
-        (name = "Service", description = "For operators"),
+        (name = "Sign-in", description = "Signing in with phone and password, tokens and sessions"),
+        (name = "Account", description = "Creating, changing, exporting and deleting an account"),
+        (name = "Second factor", description = "TOTP codes of an authenticator app, in addition to the password"),
+        (name = "Password reset", description = "Setting a new password with a code by SMS"),
+        (name = "Service", description = "The health check, and keys and metadata for verifying access tokens"),
     ),
 )]
 struct Description;
 
-/// The bearer scheme, and the address of the API: wherever the description was read from.
+/// A modifier that adds the bearer scheme and the API's URL, which is relative to the description's own.
 struct Bearer;
 
 impl Modify for Bearer {
@@ -47,16 +47,17 @@ impl Modify for Bearer {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
-            .description(Some("The `access_token` of POST /auth/login"))
+            .description(Some("The `access_token` from the response of `POST /auth/login`"))
             .build();
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-        openapi.servers =
-            Some(vec![ServerBuilder::new().url(".").description(Some("Where this description came from")).build()]);
+        openapi.servers = Some(vec![
+            ServerBuilder::new().url(".").description(Some("The host that served this description")).build(),
+        ]);
     }
 }
 
-/// The OpenAPI description, in JSON.
+/// Returns the OpenAPI description as JSON.
 pub fn description() -> &'static str {
     &DESCRIPTION
 }
@@ -70,7 +71,7 @@ fn described() -> utoipa::openapi::OpenApi {
 static DESCRIPTION: LazyLock<String> =
     LazyLock::new(|| described().to_json().unwrap_or_else(|error| error.to_string()));
 
-/// The page. Its links are relative, so that it works below a base path as well.
+/// The page of Swagger UI. Its links are relative, so that it also works below a base path.
 const PAGE: &str = r#"<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -88,7 +89,7 @@ const PAGE: &str = r#"<!DOCTYPE html>
 </html>
 "#;
 
-/// Starts Swagger UI; the token that was typed into "Authorize" stays there when the page is loaded again.
+/// The script that starts Swagger UI. A token entered under "Authorize" survives a reload of the page.
 const START: &str = r##"SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#swagger-ui",
@@ -99,21 +100,22 @@ const START: &str = r##"SwaggerUIBundle({
 });
 "##;
 
-/// The files of Swagger UI that the page loads.
+/// The files of Swagger UI that the page loads: their names and content types.
 const FILES: [(&str, &str); 3] = [
     ("swagger-ui.css", "text/css; charset=utf-8"),
     ("swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
     ("favicon-32x32.png", "image/png"),
 ];
 
-/// Nothing but our own files, whatever a description says (Swagger UI sets styles inline and draws icons as data URLs).
+/// The policy by which the page loads only our own files, whatever a description contains. Swagger UI sets inline
+/// styles and draws icons as data URLs.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// For files that change only with a deployment.
+/// The cache policy of files that change only with a deployment.
 const CACHED: &str = "public, max-age=300";
 
-/// Serves the page, its files and the description, by the request's path.
+/// Serves the page, one of its files or the description, depending on the request's path.
 pub fn handle(_ctx: &Context, request: &Request) -> Result<Response, ApiError> {
     if let Some(name) = request.path_parameter("file") {
         return file(name);

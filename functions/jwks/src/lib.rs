@@ -1,4 +1,4 @@
-//! `GET /.well-known/jwks.json`: the keys that access tokens are verified with, for everybody (RFC 7517).
+//! `GET /.well-known/jwks.json`: returns the public keys that verify access tokens (RFC 7517).
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
@@ -10,16 +10,17 @@ use utoipa::ToSchema;
 
 /// A set of public keys.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the answer; the keys write themselves")]
+#[expect(dead_code, reason = "describes the response; the keys serialize themselves")]
 pub struct JwksResponse {
-    /// JWKs, those included that have not signed yet. Find a token's key by its `kid`, and take the key's `alg`.
+    /// The keys as JWKs, including those that have not signed yet. Find a token's key by its `kid`, and use the `alg`
+    /// of the key.
     #[schema(value_type = Vec<Object>)]
     keys: Vec<Value>,
 }
 
-/// Lists the keys that access tokens are verified with
+/// List the public keys of access tokens
 ///
-/// Keep it for five minutes; look again, once, when a token names a key that you do not know.
+/// Cache the response for five minutes. If a token names a key that you do not know, request the list once more.
 #[utoipa::path(
     get,
     path = "/.well-known/jwks.json",

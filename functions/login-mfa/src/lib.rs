@@ -1,4 +1,4 @@
-//! `POST /auth/login/mfa`: the second step of a login.
+//! `POST /auth/login/mfa`: completes a login with a second factor.
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
@@ -21,13 +21,13 @@ use latchkey::{
 };
 use utoipa::ToSchema;
 
-/// The token of the first step, and the second factor.
+/// The token of the first step and a second factor.
 #[derive(ToSchema)]
 pub struct LoginMfaRequest {
-    /// As `POST /auth/login` answered it, within five minutes.
+    /// The `mfa_token` from the response of `POST /auth/login`, valid for five minutes.
     #[schema(example = "eyJ0eXAiOiJtZmErand0IiwiYWxnIjoiRVMyNTYiLCJraWQiOi…")]
     mfa_token: String,
-    /// The authenticator's code: `code`, or `recovery_code` in its place.
+    /// The TOTP code. `recovery_code` may be sent instead.
     #[schema(value_type = String, example = "654321")]
     code: Proof,
 }
@@ -39,10 +39,10 @@ impl FromFields for LoginMfaRequest {
     }
 }
 
-/// Completes a login with the second factor
+/// Complete a login with a second factor
 ///
-/// A code works once: within its half minute and the next. After five wrong ones in a row each further try costs a wait, up
-/// to 15 minutes; after a hundred only a recovery code helps.
+/// A TOTP code works once, in its half minute and the next. After five wrong codes in a row, each further try requires
+/// a wait of up to 15 minutes; after a hundred, only a recovery code works.
 #[utoipa::path(
     post,
     path = "/auth/login/mfa",
@@ -50,7 +50,7 @@ impl FromFields for LoginMfaRequest {
     tag = "Sign-in",
     request_body = LoginMfaRequest,
     responses(
-        (status = 200, description = "Signed in", body = TokenResponse),
+        (status = 200, description = "The tokens of the new session", body = TokenResponse),
         CodeProblems, TokenProblems, LimitProblems, ServerProblems,
     )
 )]

@@ -1,4 +1,4 @@
-//! `POST /auth/login`: phone and password for tokens.
+//! `POST /auth/login`: signs a user in with phone and password.
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
@@ -21,13 +21,13 @@ use latchkey::{
 };
 use utoipa::ToSchema;
 
-/// Who wants to sign in.
+/// The phone and the password of an account.
 #[derive(ToSchema)]
 pub struct LoginRequest {
-    /// As at registration, in any spelling.
+    /// The account's phone, in any spelling.
     #[schema(value_type = String, example = "01012345678")]
     phone: Phone,
-    /// The password.
+    /// The account's password.
     #[schema(value_type = String, format = Password, example = "mypassword")]
     password: Password,
 }
@@ -39,11 +39,11 @@ impl FromFields for LoginRequest {
     }
 }
 
-/// Signs in
+/// Sign in
 ///
-/// A wrong password and an unknown phone get the same answer in the same time. After five wrong passwords in a row each
-/// further try costs a wait, up to 15 minutes; a password reset works meanwhile. Where a second factor is on, a right
-/// password gets 403 with an `mfa_token`, which goes to `POST /auth/login/mfa`.
+/// A wrong password and an unknown phone get the same response in the same time. After five wrong passwords in a row,
+/// each further try requires a wait of up to 15 minutes; a password reset works meanwhile. If a second factor is on,
+/// the right password gets 403 with an `mfa_token` for `POST /auth/login/mfa`.
 #[utoipa::path(
     post,
     path = "/auth/login",
@@ -51,7 +51,7 @@ impl FromFields for LoginRequest {
     tag = "Sign-in",
     request_body = LoginRequest,
     responses(
-        (status = 200, description = "Signed in", body = TokenResponse),
+        (status = 200, description = "The tokens of the new session", body = TokenResponse),
         BodyProblems, CredentialProblems, MfaProblems, LimitProblems, ServerProblems,
     )
 )]
@@ -59,8 +59,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let LoginRequest { phone, password } = request.read(&app.config)?;
     ctx.audit.phone(&phone);
     let keys = TokenKeys::of(app, ctx).await?;
-    // The attempt is counted before the password is looked at; known and unknown phones cost the same calls and the
-    // same hash.
+    // The attempt is counted before the password is compared. Known and unknown phones cost the same calls and the same
+    // hash.
     let attempt = app.store.spend_login_attempt(&phone, ctx.now);
     let credential = admission::admit(app, ctx, attempt).await?.flatten();
     ctx.audit.factor(Factor::Password);
@@ -71,7 +71,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let rehashed = match verdict {
         Verdict::Wrong => return Err(ApiError::InvalidCredentials),
         _ if credential.disabled_at.is_some() => {
-            // Neither rehashed nor cleared: a stranger could tell it from a wrong one.
+            // Nothing is rehashed or cleared, because that would tell a right password from a wrong one.
             ctx.audit.reason("disabled");
             return Err(ApiError::InvalidCredentials);
         }
@@ -92,13 +92,14 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             Ok(Response::json(StatusCode::OK, &answer))
         }
         LoginCompletion::EpochRaised => {
-            Err(ApiError::TemporarilyUnavailable("every session was ended meanwhile, this one with them".into()))
+            Err(ApiError::TemporarilyUnavailable("every session was ended meanwhile, including this one".into()))
         }
         LoginCompletion::Overtaken => Err(ApiError::InvalidCredentials),
     }
 }
 
-/// Keeps the login until its second step. Returns the token that the client goes on with: the password alone signs nobody in.
+/// Stores the login until its second step and returns the token for that step, because the password alone signs nobody
+/// in.
 async fn begin_second_step(
     app: &App,
     ctx: &Context,
@@ -114,7 +115,7 @@ async fn begin_second_step(
     Ok(token)
 }
 
-/// Compares the password; for a phone without an account the same work is done and the answer is the same.
+/// Compares the password. For a phone without an account, does the same work and returns the error of a wrong password.
 fn compare(app: &App, password: &Password, credential: Option<Credential>) -> Result<(Credential, Verdict), ApiError> {
     let stored = credential.as_ref().map(|credential| &credential.password_hash);
     let verdict = app.hasher.verify_alike(password, stored, app.config.legacy_hashes)?;

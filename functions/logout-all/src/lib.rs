@@ -1,4 +1,4 @@
-//! `POST /auth/logout-all`: the end of every session.
+//! `POST /auth/logout-all`: ends every session of the caller.
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
@@ -7,12 +7,12 @@ use latchkey::{
     store::Change,
 };
 
-/// How often it is tried again when the account changes meanwhile.
+/// The number of tries while other requests change the account.
 const TRIES: usize = 3;
 
-/// Ends every session
+/// End every session
 ///
-/// On every device, this one included: all access tokens and refresh tokens are dead at once.
+/// Signs the caller out on every device, including this one. All access tokens and refresh tokens stop working at once.
 #[utoipa::path(
     post,
     path = "/auth/logout-all",
@@ -23,12 +23,12 @@ const TRIES: usize = 3;
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     for _ in 0..TRIES {
-        // Somebody who ended all sessions meanwhile has ended this one: then the token is dead, and this says so.
+        // If another request ended all sessions meanwhile, it ended this one too, and this returns that error.
         let caller = Caller::authenticate(app, ctx, &request).await?;
         match app.store.end_all_sessions(&caller.profile).await? {
             Change::Done => return Ok(Response::no_content()),
             Change::Overtaken => {}
         }
     }
-    Err(ApiError::TemporarilyUnavailable("the account kept changing".into()))
+    Err(ApiError::TemporarilyUnavailable("other requests changed the account during every try".into()))
 }

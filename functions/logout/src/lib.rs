@@ -1,4 +1,4 @@
-//! `POST /auth/logout`: the end of this session.
+//! `POST /auth/logout`: ends the caller's session.
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
@@ -6,9 +6,10 @@ use latchkey::{
     http::openapi::{ServerProblems, TokenProblems},
 };
 
-/// Ends this session
+/// Sign out
 ///
-/// Its access tokens and its refresh token are dead at once. A session that had ended already is no error.
+/// Ends this session: its access tokens and its refresh token stop working at once. Also succeeds if the session has
+/// already ended.
 #[utoipa::path(
     post,
     path = "/auth/logout",
@@ -18,7 +19,7 @@ use latchkey::{
     responses((status = 204, description = "The session has ended"), TokenProblems, ServerProblems)
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    // Whether the session still holds need not be asked: RFC 7009 section 2.2, the end of a dead one is a success.
+    // Whether the session is alive is not checked, because ending a dead one is a success (RFC 7009 section 2.2).
     let claims = bearer_claims(app, ctx, &request).await?;
     app.store.end_session(claims.sub, claims.sid).await?;
     Ok(Response::no_content())

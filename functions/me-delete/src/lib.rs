@@ -1,4 +1,4 @@
-//! `DELETE /auth/me`: the end of the account.
+//! `DELETE /auth/me`: deletes the caller's account.
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
@@ -10,13 +10,13 @@ use latchkey::{
 };
 use utoipa::ToSchema;
 
-/// The password again, and the second factor where one is on.
+/// The account's password and, if one is on, a second factor.
 #[derive(ToSchema)]
 pub struct MeDeleteRequest {
     /// The account's password.
     #[schema(value_type = String, format = Password, example = "mypassword")]
     password: Password,
-    /// The authenticator's code, where a second factor is on: `code`, or `recovery_code` in its place.
+    /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
     #[schema(value_type = Option<String>, example = "654321")]
     code: Option<Proof>,
 }
@@ -28,10 +28,11 @@ impl FromFields for MeDeleteRequest {
     }
 }
 
-/// Deletes the account
+/// Delete the account
 ///
-/// At once and for good: sessions, tokens, codes and second factor are gone, and the phone is free. Who registers it again
-/// has another account. The same request again is answered alike, for as long as its token would have been good.
+/// Deletes sessions, tokens, codes and the second factor at once and permanently, and frees the phone. Registering the
+/// phone again creates a different account. Repeating the request gets the same response until its access token would
+/// have expired.
 #[utoipa::path(
     delete,
     path = "/auth/me",
@@ -40,13 +41,13 @@ impl FromFields for MeDeleteRequest {
     security(("bearer" = [])),
     request_body = MeDeleteRequest,
     responses(
-        (status = 204, description = "It is gone"),
+        (status = 204, description = "The account was deleted"),
         CodeProblems, TokenProblems, ReauthenticationProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     match delete(app, ctx, &request).await {
-        // Whoever did it did not get the answer.
+        // The client repeats a request that succeeded, because it did not get the response.
         Err(ApiError::InvalidToken(TokenProblem::SessionEnded)) if was_deleted(app, ctx, &request).await? => {
             ctx.audit.reason("already-deleted");
             Ok(Response::no_content())
@@ -63,12 +64,12 @@ async fn delete(app: &App, ctx: &Context, request: &Request) -> Result<Response,
     let longest_token = app.config.tokens.session_ttl;
     match app.store.delete_account(&caller.profile, longest_token, ctx.now).await? {
         AccountDeletion::Done => Ok(Response::no_content()),
-        // The password that was compared is no longer right.
+        // The account changed after the comparison, so that the password may no longer be right.
         AccountDeletion::Outrun => Err(caller.overtaken(app, ctx, ApiError::WrongPassword).await),
     }
 }
 
-/// Whether the account that the token is of was deleted.
+/// Returns whether the account of the request's token was deleted.
 async fn was_deleted(app: &App, ctx: &Context, request: &Request) -> Result<bool, ApiError> {
     let claims = bearer_claims(app, ctx, request).await?;
     Ok(app.store.was_deleted(claims.sub).await?)

@@ -1,4 +1,4 @@
-//! `GET /auth/me/export`: everything that is stored about the caller, but secrets.
+//! `GET /auth/me/export`: returns everything that is stored about the caller, except secrets.
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
@@ -16,61 +16,62 @@ use latchkey::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Everything that is stored about the caller. Times are RFC 3339; what is not there is left out.
+/// Everything that is stored about the caller, except secrets. Times are in RFC 3339; members without a value are
+/// absent.
 #[derive(Serialize, ToSchema)]
 pub struct MeExportResponse {
     account: AccountRecord,
-    /// What was tried with the password since the last success.
+    /// The attempts with the password since the last success.
     sign_in_attempts: AttemptsRecord,
-    /// The second factor, when one is on.
+    /// The second factor, if one is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     second_factor: Option<SecondFactorRecord>,
-    /// Until when a second factor waits to be confirmed.
+    /// The time when a pending enrollment of an authenticator app expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
-    enrolment_ends_at: Option<String>,
-    /// Until when logins wait for their second step.
+    enrollment_ends_at: Option<String>,
+    /// The times when logins that wait for their second step expire.
     second_steps_end_at: Vec<String>,
-    /// Sessions, those that are over and not collected yet included.
+    /// The sessions, including those that have ended and were not collected yet.
     sessions: Vec<SessionRecord>,
-    /// Codes that were sent to the phone, and to one that the account was to have.
+    /// The codes that were sent to the phone, or to a new phone to change to.
     codes: Vec<CodeRecord>,
-    /// How many messages were asked for today (UTC), for the phone.
+    /// The number of messages that were requested for the phone today (UTC).
     #[schema(example = 1)]
     messages_today: u64,
 }
 
-/// The account itself.
+/// The account, as `GET /auth/me` shows it.
 #[derive(Serialize, ToSchema)]
 struct AccountRecord {
-    /// `sub` in access tokens.
+    /// The account's identifier: `sub` in access tokens.
     #[schema(value_type = String, example = "5c0c7a0e-6a55-4c40-9e44-0f7a7d3c8a3b")]
     id: UserId,
-    /// The phone, in E.164.
+    /// The phone in E.164.
     #[schema(example = "+201012345678")]
     phone: String,
-    /// When a code that was sent to the phone came back.
+    /// The time when a code verified the phone. Absent if the phone is not verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     phone_verified_at: Option<String>,
     /// Whether a second factor is on.
     mfa_enabled: bool,
-    /// When the account was made.
+    /// The time when the account was created.
     #[schema(format = DateTime)]
     created_at: String,
-    /// The identifier that it had in the system that it was imported from, if it was.
+    /// The identifier in the system that the account was imported from. Absent if it was not imported.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 42)]
     legacy_id: Option<i64>,
 }
 
-/// Guesses that were counted.
+/// A count of attempts.
 #[derive(Serialize, ToSchema)]
 struct AttemptsRecord {
-    /// How many since the last right one.
+    /// The number of attempts since the last success.
     #[schema(example = 0)]
     failures: u64,
-    /// When the last of them was.
+    /// The time of the last attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     last_at: Option<String>,
@@ -79,40 +80,40 @@ struct AttemptsRecord {
 /// A second factor, without its secret.
 #[derive(Serialize, ToSchema)]
 struct SecondFactorRecord {
-    /// Since when it is on.
+    /// The time when it was switched on.
     #[schema(format = DateTime)]
     created_at: String,
-    /// How many recovery codes are left.
+    /// The number of unused recovery codes.
     #[schema(example = 10)]
     recovery_codes_left: usize,
-    /// What was tried with codes since the last success.
+    /// The attempts with codes since the last success.
     attempts: AttemptsRecord,
 }
 
 /// A session, without its tokens.
 #[derive(Serialize, ToSchema)]
 struct SessionRecord {
-    /// `sid` in access tokens.
+    /// The session's identifier: `sid` in access tokens.
     #[schema(value_type = String, example = "0b6f1c5e-3c1f-4d0a-9d55-3a1c8f7f2f10")]
     id: SessionId,
-    /// The client, as it described itself.
+    /// The client's own description, from its `User-Agent` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<String>,
     /// The network address of the login.
     #[schema(example = "203.0.113.7")]
     address: String,
-    /// Whether it began with a second factor.
+    /// Whether the login used a second factor.
     second_factor: bool,
-    /// When the login was.
+    /// The time of the login.
     #[schema(format = DateTime)]
     created_at: String,
-    /// When it was last refreshed.
+    /// The time of the last refresh.
     #[schema(format = DateTime)]
     last_used_at: String,
-    /// Its end, at the latest.
+    /// The time when the session ends at the latest.
     #[schema(format = DateTime)]
     ends_at: String,
-    /// Its end, unless it is used before.
+    /// The time when the session ends unless it is used before.
     #[schema(format = DateTime)]
     idle_ends_at: String,
 }
@@ -120,37 +121,37 @@ struct SessionRecord {
 /// A code, without its digits.
 #[derive(Serialize, ToSchema)]
 struct CodeRecord {
-    /// What it is for.
+    /// The purpose of the code.
     #[schema(example = "reset")]
     purpose: &'static str,
-    /// Whom it was sent to, in E.164.
+    /// The phone that the code was sent to, in E.164.
     #[schema(example = "+201012345678")]
     phone: String,
-    /// When it dies, unless it was used.
+    /// The time when the code expires. Absent if the code was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     ends_at: Option<String>,
-    /// How often it was tried.
+    /// The number of tries of this code.
     #[schema(example = 0)]
     attempts: u64,
-    /// How many wrong codes there were, over all of this purpose.
+    /// The number of wrong codes, over all codes of this purpose.
     #[schema(example = 0)]
     failures: u64,
-    /// Since when they are counted.
+    /// The time since when `failures` are counted.
     #[schema(format = DateTime)]
     failures_since: String,
 }
 
-/// Shows everything that is stored about the caller
+/// Export everything that is stored about the caller
 ///
-/// Passwords, codes, tokens and secrets are stored as hashes or encrypted, and are not in it.
+/// Leaves out passwords, codes, tokens and secrets, which are stored as hashes or encrypted.
 #[utoipa::path(
     get,
     path = "/auth/me/export",
     operation_id = "me-export",
     tag = "Account",
     security(("bearer" = [])),
-    responses((status = 200, description = "Everything", body = MeExportResponse), TokenProblems, ServerProblems)
+    responses((status = 200, description = "The stored data", body = MeExportResponse), TokenProblems, ServerProblems)
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let Caller { profile, .. } = Caller::authenticate(app, ctx, &request).await?;
@@ -162,7 +163,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         phone_verified_at,
         password,
         second_factor,
-        enrolment_ends_at,
+        enrollment_ends_at,
         second_steps_end_at,
         sessions,
         codes,
@@ -179,7 +180,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         },
         sign_in_attempts: password.into(),
         second_factor: second_factor.map(Into::into),
-        enrolment_ends_at: enrolment_ends_at.map(Timestamp::to_rfc3339),
+        enrollment_ends_at: enrollment_ends_at.map(Timestamp::to_rfc3339),
         second_steps_end_at: second_steps_end_at.into_iter().map(Timestamp::to_rfc3339).collect(),
         sessions: sessions.into_iter().map(Into::into).collect(),
         codes: codes.into_iter().map(Into::into).collect(),

@@ -1,4 +1,4 @@
-//! `GET /auth/me`: the caller's own account.
+//! `GET /auth/me`: returns the caller's account.
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
@@ -12,31 +12,31 @@ use latchkey::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The caller's own account.
+/// The caller's account.
 #[derive(Serialize, ToSchema)]
 pub struct MeResponse {
     /// The account's identifier: `sub` in the access token.
     #[schema(value_type = String, example = "5c0c7a0e-6a55-4c40-9e44-0f7a7d3c8a3b")]
     id: UserId,
-    /// The phone, in E.164.
+    /// The phone in E.164.
     #[schema(example = "+201012345678")]
     phone: String,
-    /// Whether a code that was sent to the phone came back.
+    /// Whether a code has verified the phone.
     #[schema(example = false)]
     phone_verified: bool,
     /// Whether a second factor is on.
     #[schema(example = false)]
     mfa_enabled: bool,
-    /// When the account was made, RFC 3339.
+    /// The time when the account was created, in RFC 3339.
     #[schema(format = DateTime, example = "2026-11-22T20:16:46Z")]
     created_at: String,
-    /// The identifier that it had in the system that it was imported from, if it was.
+    /// The identifier in the system that the account was imported from. Absent if it was not imported.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 42)]
     legacy_id: Option<i64>,
 }
 
-/// Shows the caller's own account
+/// Show the caller's account
 #[utoipa::path(
     get,
     path = "/auth/me",

@@ -1,4 +1,4 @@
-//! `POST /auth/mfa/confirm`: the second factor is on, by its first code.
+//! `POST /auth/mfa/confirm`: switches the second factor on with its first code.
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
@@ -14,10 +14,10 @@ use latchkey::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The first code.
+/// The first code of an authenticator app.
 #[derive(ToSchema)]
 pub struct MfaConfirmRequest {
-    /// The six digits that the authenticator shows.
+    /// The six digits that the authenticator app shows.
     #[schema(value_type = String, example = "654321")]
     code: OtpCode,
 }
@@ -28,18 +28,18 @@ impl FromFields for MfaConfirmRequest {
     }
 }
 
-/// What its user keeps on paper. Shown once.
+/// Recovery codes, for the user to keep on paper. They are shown only once.
 #[derive(Serialize, ToSchema)]
 pub struct MfaConfirmResponse {
-    /// Each signs in once, in place of a code of the authenticator.
+    /// The recovery codes. Each works once, in place of a TOTP code.
     #[schema(example = json!(["9QK2-7H3M-5TZA-0C8W-RJ4E-VX6P"]))]
     recovery_codes: Vec<String>,
 }
 
-/// Switches the second factor on
+/// Switch the second factor on
 ///
-/// From now on a login asks for it, and so does a password reset. Every other session ends; this one stays. The recovery
-/// codes are shown this once.
+/// From now on, logins and password resets require it. Every other session ends; this one stays. The recovery codes are
+/// shown only in this response.
 #[utoipa::path(
     post,
     path = "/auth/mfa/confirm",
@@ -48,7 +48,7 @@ pub struct MfaConfirmResponse {
     security(("bearer" = [])),
     request_body = MfaConfirmRequest,
     responses(
-        (status = 200, description = "It is on; every other session has ended", body = MfaConfirmResponse),
+        (status = 200, description = "Switched on; every other session has ended", body = MfaConfirmResponse),
         CodeProblems, TokenProblems, LimitProblems, ServerProblems,
     )
 )]
@@ -58,7 +58,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let MfaConfirmRequest { code } = request.read(&app.config)?;
 
     let keys = app.keyring.secret(ctx.now).await?;
-    let attempt = app.store.spend_enrolment_attempt(&caller.profile, ctx.now);
+    let attempt = app.store.spend_enrollment_attempt(&caller.profile, ctx.now);
     let sealed = admission::admit(app, ctx, attempt).await?.ok_or(ApiError::InvalidOtp)?;
     let secret = sealed.open(&keys.totp, user).map_err(|error| ApiError::Internal(error.into()))?;
     ctx.audit.factor(Factor::Totp);
@@ -71,7 +71,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let notice = (ctx, &caller.profile, Notice::SecondFactorOn);
     match app.notify_when(Change::Done, change, notice).await? {
         Change::Done => Ok(Response::json(StatusCode::OK, &MfaConfirmResponse { recovery_codes: codes.reveal() })),
-        // Somebody was faster: with the same enrolment, or with something else that ends sessions.
+        // Another request was faster: it confirmed the same enrollment, or did something else that ends sessions.
         Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
     }
 }

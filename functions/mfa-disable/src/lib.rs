@@ -1,4 +1,4 @@
-//! `POST /auth/mfa/disable`: the second factor is off.
+//! `POST /auth/mfa/disable`: switches the second factor off.
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
@@ -12,13 +12,13 @@ use latchkey::{
 };
 use utoipa::ToSchema;
 
-/// The password again, and the second factor a last time.
+/// The account's password and its second factor.
 #[derive(ToSchema)]
 pub struct MfaDisableRequest {
     /// The account's password.
     #[schema(value_type = String, format = Password, example = "mypassword")]
     password: Password,
-    /// The authenticator's code: `code`, or `recovery_code` in its place.
+    /// The TOTP code. `recovery_code` may be sent instead.
     #[schema(value_type = String, example = "654321")]
     code: Option<Proof>,
 }
@@ -30,9 +30,9 @@ impl FromFields for MfaDisableRequest {
     }
 }
 
-/// Switches the second factor off
+/// Switch the second factor off
 ///
-/// Recovery codes die with it. Every other session ends; this one stays.
+/// The recovery codes stop working. Every other session ends; this one stays.
 #[utoipa::path(
     post,
     path = "/auth/mfa/disable",
@@ -41,7 +41,7 @@ impl FromFields for MfaDisableRequest {
     security(("bearer" = [])),
     request_body = MfaDisableRequest,
     responses(
-        (status = 204, description = "It is off; every other session has ended"),
+        (status = 204, description = "Switched off; every other session has ended"),
         CodeProblems, TokenProblems, ReauthenticationProblems, NotFoundProblems, LimitProblems, ServerProblems,
     )
 )]
@@ -56,7 +56,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let notice = (ctx, &caller.profile, Notice::SecondFactorOff);
     match app.notify_when(Change::Done, change, notice).await? {
         Change::Done => Ok(Response::no_content()),
-        // The account changed since it was asked for: another code, for what it is now.
+        // The account changed after the code was compared: the caller needs another code for the account as it is now.
         Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
     }
 }

@@ -1,4 +1,4 @@
-//! `POST /auth/mfa/enroll`: a second factor, to be confirmed with its first code.
+//! `POST /auth/mfa/enroll`: starts enrolling an authenticator app, which `POST /auth/mfa/confirm` completes.
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
@@ -6,24 +6,24 @@ use latchkey::{
     flows::caller::Caller,
     http::{
         StatusCode,
-        openapi::{CodeProblems, EnrolmentProblems, LimitProblems, ServerProblems, TokenProblems},
+        openapi::{CodeProblems, EnrollmentProblems, LimitProblems, ServerProblems, TokenProblems},
     },
 };
 use qrcode::{QrCode, render::svg};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The smallest picture that phones read off a screen, in pixels.
+/// The smallest QR code that phones read from a screen, in pixels.
 const QR_SIZE: u32 = 240;
 
-/// The password again.
+/// The account's password and, to replace an authenticator app, a second factor.
 #[derive(ToSchema)]
 pub struct MfaEnrollRequest {
     /// The account's password.
     #[schema(value_type = String, format = Password, example = "mypassword")]
     password: Password,
-    /// The code of the authenticator that is to be replaced, where a second factor is on: `code`, or `recovery_code` in its
-    /// place.
+    /// The TOTP code of the authenticator app to replace, required if a second factor is on. `recovery_code` may be
+    /// sent instead.
     #[schema(value_type = Option<String>, example = "654321")]
     code: Option<Proof>,
 }
@@ -35,26 +35,27 @@ impl FromFields for MfaEnrollRequest {
     }
 }
 
-/// What an authenticator needs to know. Shown once.
+/// The secret for an authenticator app, in three forms. It is shown only once.
 #[derive(Serialize, ToSchema)]
 pub struct MfaEnrollResponse {
-    /// To be typed in: base 32.
+    /// The secret in base 32, to type in.
     #[schema(example = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")]
     secret: String,
-    /// To be opened on the phone itself.
+    /// The secret as a URI, to open on the phone that has the app.
     #[schema(
         example = "otpauth://totp/Latchkey:%2B201012345678?secret=…&issuer=Latchkey&algorithm=SHA1&digits=6&period=30"
     )]
     otpauth_uri: String,
-    /// The same as a QR code, to be scanned: an SVG image.
+    /// The URI as a QR code, to scan: an SVG image.
     #[schema(example = "<svg …>")]
     qr_svg: String,
 }
 
-/// Begins to switch a second factor on
+/// Start enrolling an authenticator app
 ///
-/// Time-based codes (RFC 6238), for Google Authenticator and the like. Nothing is on before the first code has come to
-/// `POST /auth/mfa/confirm`, within ten minutes and five tries. The phone must be verified.
+/// Works with Google Authenticator and other apps for time-based codes (RFC 6238). The second factor is on only when
+/// its first code has been sent to `POST /auth/mfa/confirm`, within ten minutes and five tries. The phone must be
+/// verified.
 #[utoipa::path(
     post,
     path = "/auth/mfa/enroll",
@@ -63,15 +64,15 @@ pub struct MfaEnrollResponse {
     security(("bearer" = [])),
     request_body = MfaEnrollRequest,
     responses(
-        (status = 200, description = "To be put into an authenticator", body = MfaEnrollResponse),
-        CodeProblems, TokenProblems, EnrolmentProblems, LimitProblems, ServerProblems,
+        (status = 200, description = "The secret for the authenticator app", body = MfaEnrollResponse),
+        CodeProblems, TokenProblems, EnrollmentProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
     let MfaEnrollRequest { password, code } = request.read(&app.config)?;
     if !caller.profile.phone_verified {
-        // Whoever took somebody else's number must not be able to keep its owner out for good.
+        // A caller who registered another person's number must not be able to lock its owner out for good.
         return Err(ApiError::PhoneNotVerified);
     }
     let credential = caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
@@ -81,7 +82,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let sealed = secret.seal(&keys.totp, caller.profile.user).map_err(|error| ApiError::Internal(error.into()))?;
     let uri = secret.to_uri(&app.config.sms.text.service_name, &caller.profile.phone);
     let code = QrCode::new(uri.as_bytes()).map_err(|error| ApiError::Internal(error.into()))?;
-    app.store.enrol(&credential, &sealed, ctx.now).await?;
+    app.store.enroll(&credential, &sealed, ctx.now).await?;
 
     let answer = MfaEnrollResponse {
         secret: secret.to_base32().to_string(),

@@ -1,4 +1,4 @@
-//! `POST /auth/mfa/recovery-codes`: new recovery codes in place of the old ones.
+//! `POST /auth/mfa/recovery-codes`: replaces the recovery codes.
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
@@ -16,13 +16,13 @@ use latchkey::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The password again, and the second factor.
+/// The account's password and its second factor.
 #[derive(ToSchema)]
 pub struct MfaRecoveryCodesRequest {
     /// The account's password.
     #[schema(value_type = String, format = Password, example = "mypassword")]
     password: Password,
-    /// The authenticator's code: `code`, or `recovery_code` in its place.
+    /// The TOTP code. `recovery_code` may be sent instead.
     #[schema(value_type = String, example = "654321")]
     code: Option<Proof>,
 }
@@ -34,18 +34,18 @@ impl FromFields for MfaRecoveryCodesRequest {
     }
 }
 
-/// What its user keeps on paper. Shown once.
+/// Recovery codes, for the user to keep on paper. They are shown only once.
 #[derive(Serialize, ToSchema)]
 pub struct MfaRecoveryCodesResponse {
-    /// Each signs in once, in place of a code of the authenticator.
+    /// The recovery codes. Each works once, in place of a TOTP code.
     #[schema(example = json!(["9QK2-7H3M-5TZA-0C8W-RJ4E-VX6P"]))]
     recovery_codes: Vec<String>,
 }
 
-/// Makes new recovery codes
+/// Replace the recovery codes
 ///
-/// All that were left before are worth nothing, and every other session ends; this one stays. The new ones are shown this
-/// once.
+/// The previous recovery codes stop working. Every other session ends; this one stays. The new codes are shown only in
+/// this response.
 #[utoipa::path(
     post,
     path = "/auth/mfa/recovery-codes",
@@ -54,7 +54,7 @@ pub struct MfaRecoveryCodesResponse {
     security(("bearer" = [])),
     request_body = MfaRecoveryCodesRequest,
     responses(
-        (status = 200, description = "The new ones; every other session has ended", body = MfaRecoveryCodesResponse),
+        (status = 200, description = "The new codes; every other session has ended", body = MfaRecoveryCodesResponse),
         CodeProblems, TokenProblems, ReauthenticationProblems, NotFoundProblems, LimitProblems, ServerProblems,
     )
 )]

@@ -1,6 +1,6 @@
-//! `GET /.well-known/openid-configuration`: what whoever verifies our tokens must know, where such things are looked for
-//! ("`OpenID` Connect Discovery 1.0", section 3; RFC 8414). Metadata alone: Latchkey is no `OpenID` provider, and
-//! names no endpoint that it does not have.
+//! `GET /.well-known/openid-configuration`: returns the metadata for verifying our tokens, at the well-known path
+//! ("`OpenID` Connect Discovery 1.0", section 3; RFC 8414). It is metadata only: Latchkey is not an `OpenID` provider
+//! and names no endpoint that it does not have.
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
@@ -10,26 +10,26 @@ use latchkey::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What whoever verifies access tokens must know.
+/// The metadata for verifying access tokens.
 #[derive(Serialize, ToSchema)]
 pub struct OpenidConfigurationResponse {
-    /// `iss` of every access token, byte for byte.
+    /// The `iss` of every access token, byte for byte.
     #[schema(example = "https://abc123.execute-api.eu-west-1.amazonaws.com")]
     issuer: String,
-    /// Where the keys are.
+    /// The URL of the public keys.
     #[schema(example = "https://abc123.execute-api.eu-west-1.amazonaws.com/.well-known/jwks.json")]
     jwks_uri: String,
-    /// Required by the standard; there is no authorization endpoint that would give any.
+    /// A member that the standard requires. Latchkey has no authorization endpoint that would return such responses.
     response_types_supported: [&'static str; 1],
-    /// `sub` is the same for everybody who asks.
+    /// The kind of `sub`: the same for every client.
     subject_types_supported: [&'static str; 1],
-    /// What keys may sign with.
+    /// The algorithms that keys may sign with.
     id_token_signing_alg_values_supported: [&'static str; SigningAlgorithm::ALL.len()],
     /// The claims of an access token.
     claims_supported: [&'static str; 11],
 }
 
-/// Says how access tokens are verified
+/// Show the metadata for verifying access tokens
 #[utoipa::path(
     get,
     path = "/.well-known/openid-configuration",

@@ -1,4 +1,4 @@
-//! `POST /auth/refresh`: a new pair of tokens for the last refresh token.
+//! `POST /auth/refresh`: exchanges a refresh token for a new pair of tokens.
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 /// The refresh token of the last login or refresh.
 #[derive(ToSchema)]
 pub struct RefreshRequest {
-    /// As it was handed out; each is good for one use.
+    /// The refresh token as it was issued. Each works once.
     #[schema(example = "AVwMeg5qVUxAnkQPen08ijs…")]
     refresh_token: String,
 }
@@ -28,10 +28,10 @@ impl FromFields for RefreshRequest {
     }
 }
 
-/// Continues a session
+/// Continue a session
 ///
-/// The refresh token is spent by this, and the answer has the next one. Within a few seconds the spent one gets the same
-/// successor again, so that two tabs stay signed in; later, it is taken for stolen, and the session ends.
+/// Spends the refresh token and returns the next one. For a few seconds, the spent token gets the same successor again,
+/// so that two tabs stay signed in. After that, its use counts as theft, and the session ends.
 #[utoipa::path(
     post,
     path = "/auth/refresh",
@@ -39,7 +39,7 @@ impl FromFields for RefreshRequest {
     tag = "Sign-in",
     request_body = RefreshRequest,
     responses(
-        (status = 200, description = "The session goes on", body = TokenResponse),
+        (status = 200, description = "The new pair of tokens", body = TokenResponse),
         BodyProblems, TokenProblems, ServerProblems,
     )
 )]
@@ -47,7 +47,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let RefreshRequest { refresh_token } = request.read(&app.config)?;
     let keys = TokenKeys::of(app, ctx).await?;
     let key = &keys.secret.refresh_token;
-    // What we did not make dies here, before anything is read.
+    // A token that we did not issue is refused here, before anything is read.
     let token = RefreshToken::open(key, &refresh_token).map_err(TokenProblem::from).map_err(ApiError::InvalidToken)?;
     ctx.audit.factor(Factor::RefreshToken);
     ctx.audit.session(token.user, token.session);
@@ -58,7 +58,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         }
         Rotation::Next(_) | Rotation::Ended => Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
         Rotation::Reused => {
-            // Logged first, so that it is known even when the end fails.
+            // Logged first, so that the reuse is recorded even if ending the session fails.
             tracing::warn!(
                 target: "latchkey::events", event = "refresh-reuse",
                 user = %token.user, session = %token.session, request = ctx.request_id,

@@ -1,4 +1,4 @@
-//! `POST /auth/register`: a new account.
+//! `POST /auth/register`: creates an account, or sends a code if phones have to be activated first.
 
 use std::time::Duration;
 
@@ -22,13 +22,13 @@ use latchkey::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Who wants an account.
+/// The phone and the password of a new account.
 #[derive(ToSchema)]
 pub struct RegisterRequest {
-    /// International, or national in the default country; spaces, dashes and brackets are ignored.
+    /// The phone, international or national in the default country. Spaces, dashes and brackets are ignored.
     #[schema(value_type = String, example = "01012345678")]
     phone: Phone,
-    /// At least 8 characters of any kind, not a common password, not the phone.
+    /// The password: at least 8 characters of any kind, not a common password, and not the phone.
     #[schema(value_type = String, format = Password, example = "mypassword")]
     password: NewPassword,
 }
@@ -45,23 +45,24 @@ impl FromFields for RegisterRequest {
 /// A registration that waits for the code that was sent to the phone.
 #[derive(Serialize, ToSchema)]
 pub struct PendingRegistrationResponse {
-    /// Names this registration to `POST /auth/activate` and `POST /auth/resend-activation`, for an hour.
+    /// The identifier of this registration for `POST /auth/activate` and `POST /auth/resend-activation`, valid for an
+    /// hour.
     #[schema(example = "9lWmzN0bX…")]
     activation_id: String,
-    /// In how many seconds the code dies.
+    /// The number of seconds until the code expires.
     #[schema(example = 300)]
     expires_in: u64,
-    /// The code, for development: only with `OTP_EXPOSE`. For a phone that has an account it is one that nobody takes.
+    /// The code, only with `OTP_EXPOSE`, for development. If the phone already has an account, no endpoint accepts it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "042424")]
     otp: Option<String>,
 }
 
-/// Makes an account
+/// Create an account
 ///
-/// Sign in with `POST /auth/login` afterwards. Where phones have to be activated first (`REQUIRE_ACTIVATION`), there is no
-/// account yet, and the answer is the same for a phone that has one: its owner alone is told, by SMS. The code that was sent
-/// goes to `POST /auth/activate`.
+/// Sign in with `POST /auth/login` afterwards. If phones have to be activated first (`REQUIRE_ACTIVATION`), no account
+/// is created yet: send the code to `POST /auth/activate`. The response is then the same for a phone that already has
+/// an account; only its owner gets a notice, by SMS.
 #[utoipa::path(
     post,
     path = "/auth/register",
@@ -69,7 +70,7 @@ pub struct PendingRegistrationResponse {
     tag = "Account",
     request_body = RegisterRequest,
     responses(
-        (status = 201, description = "The account exists now", body = RegisterResponse),
+        (status = 201, description = "The account was created", body = RegisterResponse),
         (status = 202, description = "A code is on its way to the phone", body = PendingRegistrationResponse),
         BodyProblems, LimitProblems, PhoneProblems, ServerProblems,
     )
@@ -120,7 +121,7 @@ async fn ask_for_code(
 ) -> Result<Response, ApiError> {
     let registration = PendingRegistration::of(phone)?;
     let code = registration.send_code(app, ctx, Some(password_hash), &[limit]).await?;
-    let code = code.ok_or_else(|| ApiError::Internal("a new registration does not wait".into()))?;
+    let code = code.ok_or_else(|| ApiError::Internal("a new registration was not stored as pending".into()))?;
     let CodeSentResponse { otp } = code.on_its_way_to_field("/phone")?;
 
     let secret = app.keyring.secret(ctx.now).await?;

@@ -1,4 +1,4 @@
-//! `POST /auth/request-reset`: a code by SMS, to set a new password with.
+//! `POST /auth/request-reset`: sends a code to reset the password.
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
@@ -14,10 +14,10 @@ use latchkey::{
 };
 use utoipa::ToSchema;
 
-/// Who has forgotten the password.
+/// The phone of the account whose password is forgotten.
 #[derive(ToSchema)]
 pub struct RequestResetRequest {
-    /// As at registration, in any spelling.
+    /// The account's phone, in any spelling.
     #[schema(value_type = String, example = "01012345678")]
     phone: Phone,
 }
@@ -28,9 +28,9 @@ impl FromFields for RequestResetRequest {
     }
 }
 
-/// Sends a code to set a new password with
+/// Send a code to reset the password
 ///
-/// The answer is the same whether or not the phone has an account. The code goes to `POST /auth/verify-reset` within
+/// The response is the same whether or not the phone has an account. Send the code to `POST /auth/verify-reset` within
 /// five minutes.
 #[utoipa::path(
     post,
@@ -46,9 +46,10 @@ impl FromFields for RequestResetRequest {
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let RequestResetRequest { phone } = request.read(&app.config)?;
 
-    // A phone without an account gets a code as well, bound to no user: the same calls, and nothing that it opens.
+    // A phone without an account gets a code too, bound to no user: it costs the same calls and opens nothing.
     let target = app.store.code_target(&phone, Purpose::Reset).await?;
-    // What came of its message is not told, nor how long it took: it would tell whether there is an account.
+    // Neither the outcome of the message nor its duration is revealed, because it would show whether there is an
+    // account.
     let code = codes::issue(app, ctx, Purpose::Reset, &phone, target, flows::floor(app)).await?;
     Ok(Response::json(StatusCode::ACCEPTED, &CodeSentResponse { otp: code.exposed }))
 }

@@ -1,4 +1,4 @@
-//! `POST /auth/resend-activation`: another code for a registration that waits.
+//! `POST /auth/resend-activation`: sends another code for a pending registration.
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
@@ -10,10 +10,10 @@ use latchkey::{
 };
 use utoipa::ToSchema;
 
-/// The registration.
+/// A pending registration.
 #[derive(ToSchema)]
 pub struct ResendActivationRequest {
-    /// As `POST /auth/register` answered it.
+    /// The `activation_id` from the response of `POST /auth/register`.
     #[schema(example = "9lWmzN0bX…")]
     activation_id: String,
 }
@@ -24,9 +24,9 @@ impl FromFields for ResendActivationRequest {
     }
 }
 
-/// Sends another code for a registration
+/// Send another activation code
 ///
-/// The one before dies with it. A registration waits for an hour.
+/// The previous code stops working. A registration stays pending for an hour.
 #[utoipa::path(
     post,
     path = "/auth/resend-activation",
@@ -41,7 +41,8 @@ impl FromFields for ResendActivationRequest {
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let ResendActivationRequest { activation_id } = request.read(&app.config)?;
     let secret = app.keyring.secret(ctx.now).await?;
-    let over = || ApiError::invalid_field("/activation_id", &"is not of a registration that waits; register again");
+    let over =
+        || ApiError::invalid_field("/activation_id", &"does not belong to a pending registration; register again");
     let registration = PendingRegistration::open(&secret.activation, &activation_id).map_err(|_| over())?;
 
     let code = registration.send_code(app, ctx, None, &[]).await?.ok_or_else(over)?;

@@ -1,4 +1,4 @@
-//! New keys.
+//! Generates signing keys.
 
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der},
@@ -14,17 +14,17 @@ use latchkey::{
 };
 use zeroize::Zeroizing;
 
-/// The size of RSA keys: NIST SP 800-57 part 1, table 2, gives 2048 bits the strength of 112 and 3072 that of 128, which
-/// P-256 has too.
+/// The size of RSA keys in bits. NIST SP 800-57 part 1, table 2, gives 2048 bits a strength of 112 and 3072 bits one of
+/// 128, the same as P-256.
 const RSA_SIZE: KeySize = KeySize::Rsa3072;
 
-/// A new key of this algorithm.
+/// Generates a key for this algorithm.
 pub(crate) fn new_key(algorithm: SigningAlgorithm) -> Result<NewKey, ApiError> {
     let private_key = match algorithm {
         SigningAlgorithm::Es256 => SigningKey::generate_es256()?,
-        // The one place that needs aws-lc: ring makes no RSA keys.
+        // Only this needs aws-lc, because ring generates no RSA keys.
         SigningAlgorithm::Rs256 => {
-            let failed = |_| ApiError::Internal("no RSA key could be made".into());
+            let failed = |_| ApiError::Internal("the RSA key could not be generated".into());
             let der: Pkcs8V1Der<'_> = KeyPair::generate(RSA_SIZE).and_then(|pair| pair.as_der()).map_err(failed)?;
             Zeroizing::new(BASE64_STANDARD.encode(der.as_ref()))
         }

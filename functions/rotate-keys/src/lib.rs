@@ -1,8 +1,8 @@
-//! `rotate-keys`: Secrets Manager's rotation of the signing keys, and the removal of a key that has leaked.
+//! `rotate-keys`: rotates the signing keys for Secrets Manager, and removes a key that has leaked.
 //!
-//! Secrets Manager calls the four steps of a rotation one after the other, each any number of times. The secret holds a
-//! schedule ([`KeySchedule`]): which key signs from when on. So the switch to a new key is no step of the rotation, but a
-//! time, hours after it, at which everybody knows the key.
+//! Secrets Manager calls the four steps of a rotation in order, each any number of times. The secret holds a schedule
+//! ([`KeySchedule`]), which says from when on each key signs. The switch to a new key is therefore not a step of the
+//! rotation but a time, hours after it, at which every verifier knows the key.
 
 mod generate;
 mod secret;
@@ -19,50 +19,50 @@ use serde_json::{Value, json};
 
 use crate::secret::{RotatedSecret, Version};
 
-/// What the function is invoked with.
+/// An event that the function is invoked with.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Event {
-    /// By Secrets Manager.
+    /// A step of a rotation, requested by Secrets Manager.
     #[serde(rename_all = "PascalCase")]
     Rotation { step: Step, secret_id: String, client_request_token: String },
-    /// By an operator, when a key has leaked.
+    /// The removal of a leaked key, requested by an operator.
     Removal { remove_key: String },
 }
 
-/// The steps of a rotation.
+/// A step of a rotation.
 #[derive(Clone, Copy, Deserialize)]
 enum Step {
-    /// Make the next schedule, with a new key in it.
+    /// Create the next schedule, with a new key in it.
     #[serde(rename = "createSecret")]
     Create,
     /// Publish the new key.
     #[serde(rename = "setSecret")]
     Set,
-    /// Sign and verify with every key, as they were published.
+    /// Sign with every key, and verify with the published keys.
     #[serde(rename = "testSecret")]
     Test,
-    /// Let the signers have the schedule.
+    /// Make the schedule the one that the signers read.
     #[serde(rename = "finishSecret")]
     Finish,
 }
 
-/// A step that cannot be done. Each sentence says what to do.
+/// A reason for which a step or a removal fails.
 #[derive(Debug, thiserror::Error)]
 enum RotationError {
-    #[error("not an event of Secrets Manager, and not {{\"remove_key\": \"KID\"}}")]
+    #[error("the event is neither from Secrets Manager nor {{\"remove_key\": \"KID\"}}: send one of these")]
     UnknownEvent,
-    #[error("the secret is not the one that this function rotates")]
+    #[error("this function does not rotate that secret: name the one in SIGNING_KEYS_ARN")]
     OtherSecret,
     #[error("the version is not pending: start a rotation with `aws secretsmanager rotate-secret`")]
     NotPending,
-    #[error("the rotation took too long or was overtaken by another, and was given up: start a new one")]
+    #[error("the rotation was given up, because it took too long or another one overtook it: start a new one")]
     GivenUp,
-    #[error("the key {0} does not verify what it signed, by what is published")]
+    #[error("the published keys do not verify what the key {0} signed")]
     KeyDoesNotVerify(String),
-    #[error("there is no key {0}")]
+    #[error("there is no key {0}: GET /.well-known/jwks.json lists the keys")]
     NoSuchKey(String),
-    #[error("another rotation was faster; look at the keys, and try again")]
+    #[error("another rotation was faster: check the keys, and try again")]
     Outrun,
 }
 
@@ -72,7 +72,7 @@ impl From<RotationError> for ApiError {
     }
 }
 
-/// Does one step, or removes a key.
+/// Runs one step of a rotation, or removes a key.
 pub async fn handle(app: &App, invocation: &Invocation, event: Value) -> Result<Value, ApiError> {
     let arn = app.config.keys.signing_keys_arn.as_deref();
     let arn = arn.ok_or_else(|| ApiError::not_configured("SIGNING_KEYS_ARN"))?;
@@ -85,7 +85,7 @@ pub async fn handle(app: &App, invocation: &Invocation, event: Value) -> Result<
                 (Step::Set, Version::Pending) => rotation.set(&token).await?,
                 (Step::Test, Version::Pending) => rotation.test(&token).await?,
                 (Step::Finish, Version::Pending | Version::Current) => rotation.finish(&token).await?,
-                // Done before: a step that is repeated after the last one.
+                // The rotation is finished already, and Secrets Manager repeats a step.
                 (_, Version::Current) => {}
                 (_, Version::Other) => return Err(RotationError::NotPending.into()),
             }
@@ -111,8 +111,8 @@ impl Rotation<'_> {
         self.secret.put_pending(token, &next).await
     }
 
-    /// Publishes the new key beside those that are published. Nothing is taken away yet: should the rotation end here,
-    /// those that sign go on as if it had not begun.
+    /// Publishes the new key beside the published ones. Removes none yet, so that the signers go on unaffected if the
+    /// rotation ends here.
     async fn set(&self, token: &str) -> Result<(), ApiError> {
         let ((_, current), next) = tokio::try_join!(self.secret.current(), self.next(token))?;
         if !next.is_announced_in_time(&current, self.now) {
@@ -136,11 +136,11 @@ impl Rotation<'_> {
         Ok(())
     }
 
-    /// Hands the schedule to the signers, and only then says when the others retire.
+    /// Makes the schedule the one that the signers read, and only then publishes when the other keys retire.
     async fn finish(&self, token: &str) -> Result<(), ApiError> {
         if let Version::Pending = self.secret.version(token).await? {
             let ((version, current), next) = tokio::try_join!(self.secret.current(), self.next(token))?;
-            // Looked at after that: whoever removes a key publishes first.
+            // Read after the secret, because the removal of a key publishes before it writes the secret.
             let is_announced = self.published().await?.generation == next.generation();
             if !is_announced || !next.is_in_time(&current, self.now) {
                 return self.give_up(token).await;
@@ -160,19 +160,19 @@ impl Rotation<'_> {
                 }
                 Ok(())
             }
-            // What was published later knows this schedule: it is in the secret.
+            // The later publication includes this schedule, because the secret has it.
             Publication::Outrun => Ok(()),
         }
     }
 
-    /// Takes a key out of everything at once. Published first: whatever happens next, its tokens are refused.
+    /// Removes a key everywhere at once. Publishes first, so that the key's tokens are refused whatever happens next.
     async fn remove(&self, kid: &str) -> Result<Value, ApiError> {
         let (_, current) = self.secret.current().await?;
         let generation = self.next_generation(&current).await?;
         let is_published = self.published().await?.keys.iter().any(|key| key.key.kid() == kid);
         let mut left = match current.without(kid, generation, self.now) {
             Some(left) => left,
-            // Of a rotation that was given up.
+            // The key belongs to a rotation that was given up.
             None if is_published => current.renumbered(generation),
             None => return Err(RotationError::NoSuchKey(kid.to_owned()).into()),
         };
@@ -194,7 +194,8 @@ impl Rotation<'_> {
         schedule.with(key, generation, self.now).map_err(|why| ApiError::Internal(why.into()))
     }
 
-    /// An edition later than any that was written down or published: also than one of a rotation that was given up.
+    /// Returns a generation later than any that was written or published, including those of rotations that were given
+    /// up.
     async fn next_generation(&self, current: &KeySchedule) -> Result<u64, ApiError> {
         let published = self.app.store.key_set().await?.map_or(0, |keys| keys.generation);
         Ok(published.max(current.generation()) + 1)
@@ -208,7 +209,7 @@ impl Rotation<'_> {
         Ok(self.app.store.key_set().await?.unwrap_or(KeySet { generation: 0, keys: Vec::new() }))
     }
 
-    /// Takes the pending label away, so that the next rotation can begin: Secrets Manager begins none while it is there.
+    /// Removes the pending label, because Secrets Manager begins no other rotation while a version has it.
     async fn give_up(&self, token: &str) -> Result<(), ApiError> {
         self.secret.abandon(token).await?;
         Err(RotationError::GivenUp.into())

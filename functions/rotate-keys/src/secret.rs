@@ -1,4 +1,4 @@
-//! The secret and its versions, by use case.
+//! The secret of the signing keys and its versions, by use case.
 
 use aws_sdk_secretsmanager::{
     Client,
@@ -11,13 +11,13 @@ use zeroize::Zeroizing;
 const CURRENT: &str = "AWSCURRENT";
 const PENDING: &str = "AWSPENDING";
 
-/// Where a version of the secret stands.
+/// The state of a version of the secret.
 pub(crate) enum Version {
-    /// It is being rotated in.
+    /// The version is being rotated in.
     Pending,
-    /// It is what the functions read.
+    /// The functions read the version.
     Current,
-    /// Neither; or there is no such version.
+    /// Neither, or no such version exists.
     Other,
 }
 
@@ -36,7 +36,7 @@ impl<'a> RotatedSecret<'a> {
         Self { client, arn }
     }
 
-    /// Where the version of this token stands.
+    /// Returns the state of the version that this token names.
     pub(crate) async fn version(&self, token: &str) -> Result<Version, ApiError> {
         let labels = self.labels().await?;
         let has =
@@ -55,14 +55,14 @@ impl<'a> RotatedSecret<'a> {
         Ok(output.version_ids_to_stages.unwrap_or_default().into_iter().collect())
     }
 
-    /// The schedule that the functions read, and which version of the secret that is.
+    /// Returns the version of the secret that the functions read, and its schedule.
     pub(crate) async fn current(&self) -> Result<(String, KeySchedule), ApiError> {
         let call = self.client.get_secret_value().secret_id(self.arn).version_stage(CURRENT);
         let output = call.send().await.map_err(failed)?;
         Ok((output.version_id.unwrap_or_default(), schedule(output.secret_string)?))
     }
 
-    /// The schedule that is being rotated in; none before it is made.
+    /// Returns the schedule that is being rotated in, or `None` before it is created.
     pub(crate) async fn pending(&self, token: &str) -> Result<Option<KeySchedule>, ApiError> {
         let call = self.client.get_secret_value().secret_id(self.arn).version_id(token).version_stage(PENDING);
         match call.send().await {
@@ -81,7 +81,7 @@ impl<'a> RotatedSecret<'a> {
         let call = self.client.put_secret_value().secret_id(self.arn).client_request_token(token);
         match call.secret_string(text.as_str()).version_stages(PENDING).send().await {
             Ok(_) => Ok(()),
-            // The same step ran twice at once, and the other one has made its schedule: that is as good as ours.
+            // The same step ran twice at once, and the other run has stored its schedule, which is as good as ours.
             Err(error) if error.as_service_error().is_some_and(PutSecretValueError::is_resource_exists_exception) => {
                 Ok(())
             }
@@ -97,15 +97,15 @@ impl<'a> RotatedSecret<'a> {
         Ok(())
     }
 
-    /// Makes the pending version the one that the functions read, in place of `current` and of no other: should somebody
-    /// have put another one there meanwhile, nothing happens.
+    /// Makes the pending version the one that the functions read, in place of `current`. Fails and changes nothing if
+    /// the functions read another version by now.
     pub(crate) async fn promote(&self, token: &str, current: &str) -> Result<(), ApiError> {
         let call = self.client.update_secret_version_stage().secret_id(self.arn).version_stage(CURRENT);
         call.move_to_version_id(token).remove_from_version_id(current).send().await.map_err(failed)?;
         Ok(())
     }
 
-    /// Gives the pending version up.
+    /// Removes the pending label from the version.
     pub(crate) async fn abandon(&self, token: &str) -> Result<(), ApiError> {
         let call = self.client.update_secret_version_stage().secret_id(self.arn).version_stage(PENDING);
         call.remove_from_version_id(token).send().await.map_err(failed)?;

@@ -1,4 +1,4 @@
-//! `GET /auth/sessions`: where the caller is signed in.
+//! `GET /auth/sessions`: lists the caller's sessions.
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
@@ -17,40 +17,42 @@ use utoipa::ToSchema;
 /// The caller's sessions.
 #[derive(Serialize, ToSchema)]
 pub struct SessionsResponse {
-    /// Those that live, the last used first.
+    /// The live sessions, the last used one first.
     sessions: Vec<SessionEntry>,
 }
 
-/// A session.
+/// A live session.
 #[derive(Serialize, ToSchema)]
 pub struct SessionEntry {
-    /// Its identifier, for `DELETE /auth/sessions/{id}`.
+    /// The session's identifier, for `DELETE /auth/sessions/{id}`.
     #[schema(value_type = String, example = "0b6f1c5e-3c1f-4d0a-9d55-3a1c8f7f2f10")]
     id: SessionId,
-    /// The client, in words.
+    /// A description of the client, such as its browser and system.
     #[schema(example = "Chrome on Android")]
     device: String,
     /// The network address of the login.
     #[schema(example = "203.0.113.7")]
     address: String,
-    /// When the login was, RFC 3339.
+    /// The time of the login, in RFC 3339.
     #[schema(format = DateTime, example = "2026-11-22T20:16:46Z")]
     created_at: String,
-    /// When it was last refreshed, RFC 3339.
+    /// The time of the last refresh, in RFC 3339.
     #[schema(format = DateTime, example = "2026-11-22T20:31:02Z")]
     last_used_at: String,
-    /// Whether it is the one that asks.
+    /// Whether the request belongs to this session.
     current: bool,
 }
 
-/// Shows where the caller is signed in
+/// List sessions
+///
+/// Shows where the caller is signed in.
 #[utoipa::path(
     get,
     path = "/auth/sessions",
     operation_id = "sessions",
     tag = "Sign-in",
     security(("bearer" = [])),
-    responses((status = 200, description = "The sessions", body = SessionsResponse), TokenProblems, ServerProblems)
+    responses((status = 200, description = "The live sessions", body = SessionsResponse), TokenProblems, ServerProblems)
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let (claims, sessions) = own_sessions(app, ctx, &request).await?;

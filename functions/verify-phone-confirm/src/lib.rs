@@ -1,4 +1,4 @@
-//! `POST /auth/verify-phone/confirm`: the account's phone is confirmed, by the code.
+//! `POST /auth/verify-phone/confirm`: verifies the caller's phone with a code.
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
@@ -9,10 +9,10 @@ use latchkey::{
 };
 use utoipa::ToSchema;
 
-/// The code.
+/// The code that was sent to the phone.
 #[derive(ToSchema)]
 pub struct VerifyPhoneConfirmRequest {
-    /// The six digits.
+    /// The six digits of the code.
     #[schema(value_type = String, example = "123456")]
     otp: OtpCode,
 }
@@ -23,9 +23,9 @@ impl FromFields for VerifyPhoneConfirmRequest {
     }
 }
 
-/// Confirms the caller's phone with a code
+/// Verify the caller's phone
 ///
-/// A code has five tries; a wrong, an expired and a used code get the same answer.
+/// A code allows five tries. The response is the same for a wrong, expired or used code.
 #[utoipa::path(
     post,
     path = "/auth/verify-phone/confirm",
@@ -34,7 +34,7 @@ impl FromFields for VerifyPhoneConfirmRequest {
     security(("bearer" = [])),
     request_body = VerifyPhoneConfirmRequest,
     responses(
-        (status = 204, description = "The phone is confirmed"),
+        (status = 204, description = "The phone is verified"),
         CodeProblems, TokenProblems, LimitProblems, ServerProblems,
     )
 )]

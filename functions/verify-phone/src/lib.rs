@@ -1,4 +1,4 @@
-//! `POST /auth/verify-phone`: a code by SMS, to confirm the account's phone with.
+//! `POST /auth/verify-phone`: sends a code to verify the caller's phone.
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
@@ -14,9 +14,10 @@ use latchkey::{
     },
 };
 
-/// Sends a code to confirm the caller's phone with
+/// Send a code to verify the caller's phone
 ///
-/// It goes to `POST /auth/verify-phone/confirm` within five minutes. A phone that is confirmed already is sent nothing.
+/// Send the code to `POST /auth/verify-phone/confirm` within five minutes. A phone that is already verified gets no
+/// code.
 #[utoipa::path(
     post,
     path = "/auth/verify-phone",
@@ -24,8 +25,8 @@ use latchkey::{
     tag = "Account",
     security(("bearer" = [])),
     responses(
-        (status = 202, description = "A code is on its way", body = CodeSentResponse),
-        (status = 204, description = "The phone is confirmed already"),
+        (status = 202, description = "A code is on its way to the phone", body = CodeSentResponse),
+        (status = 204, description = "The phone is already verified"),
         TokenProblems, LimitProblems, ServerProblems,
     )
 )]
@@ -37,7 +38,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
     let target = app.store.code_target(&profile.phone, Purpose::VerifyPhone).await?;
     if target.account.is_none_or(|account| account.user != profile.user) {
-        // The phone left this account after the token was judged.
+        // The account lost this phone after the token was verified.
         return Err(ApiError::InvalidToken(TokenProblem::SessionEnded));
     }
     let code = codes::issue(app, ctx, Purpose::VerifyPhone, &profile.phone, target, None).await?;

@@ -1,4 +1,4 @@
-//! `POST /auth/verify-reset`: a new password, for whoever has the code.
+//! `POST /auth/verify-reset`: sets a new password for a caller who has the code.
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
@@ -14,19 +14,19 @@ use latchkey::{
 };
 use utoipa::ToSchema;
 
-/// The code and the new password.
+/// The phone, its code, the new password and, if one is on, a second factor.
 #[derive(ToSchema)]
 pub struct VerifyResetRequest {
     /// The phone that the code was sent to, in any spelling.
     #[schema(value_type = String, example = "01012345678")]
     phone: Phone,
-    /// The six digits.
+    /// The six digits of the code.
     #[schema(value_type = String, example = "123456")]
     otp: OtpCode,
-    /// At least 8 characters of any kind, not a common password, not the phone.
+    /// The new password: at least 8 characters of any kind, not a common password, and not the phone.
     #[schema(value_type = String, format = Password, example = "newPass456")]
     new_password: NewPassword,
-    /// The authenticator's code, where a second factor is on: `code`, or `recovery_code` in its place.
+    /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
     #[schema(value_type = Option<String>, example = "654321")]
     code: Option<Proof>,
 }
@@ -43,10 +43,11 @@ impl FromFields for VerifyResetRequest {
     }
 }
 
-/// Sets a new password with a code
+/// Reset the password
 ///
-/// Every session ends, and the phone counts as verified. A code has five tries; a wrong, an expired and a used code get
-/// the same answer. A second factor stays on, and has to be shown as well: a missing one leaves the code as it is.
+/// Every session ends, and the phone counts as verified. A code allows five tries. The response is the same for a
+/// wrong, expired or used code. A second factor stays on and is required as well; if it is missing, the code stays
+/// valid.
 #[utoipa::path(
     post,
     path = "/auth/verify-reset",
@@ -54,21 +55,21 @@ impl FromFields for VerifyResetRequest {
     tag = "Password reset",
     request_body = VerifyResetRequest,
     responses(
-        (status = 204, description = "The password is set; every session has ended"),
+        (status = 204, description = "The password was reset; every session has ended"),
         CodeProblems, MfaProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let VerifyResetRequest { phone, otp, new_password, code: proof } = request.read(&app.config)?;
     let code = codes::compare(app, ctx, Purpose::Reset, &phone, &otp).await?;
-    // A phone without an account: the code that nobody was sent was guessed.
+    // The phone has no account, so that nobody was sent this code: the caller guessed it.
     let account = code.account.ok_or(ApiError::InvalidOtp)?;
     if account.mfa_enabled {
         if !app.store.is_still(&phone, account).await? {
-            // The code died with what the account was: it must not cost a recovery code.
+            // The account has changed, which made the code invalid; it must not cost a recovery code.
             return Err(ApiError::InvalidOtp);
         }
-        // Only now: who has a second factor is for nobody to learn who cannot read the phone's messages.
+        // Checked only now, so that only a caller who can read the phone's messages learns that a second factor is on.
         second_factor::require(app, ctx, account.user, &phone, proof.as_ref()).await?;
     }
 

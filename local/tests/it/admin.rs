@@ -11,7 +11,7 @@ use local::emulator::Fault;
 use operator::Connection;
 use serde_json::{Value, json};
 
-use crate::harness::{E164, NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, TEMPLATE, World};
+use crate::harness::{E164, NEW_PASSWORD, OTHER_PHONE, PHONE, RESET_PASSWORD, TEMPLATE, THIRD_PHONE, World};
 
 /// What an operator of a deployed stack sets, by the stack's output.
 const SETTINGS: [(&str, &str); 4] = [
@@ -56,9 +56,9 @@ async fn done(world: &World, action: Action) -> String {
 
 #[tokio::test]
 async fn an_account_is_shown_with_its_sessions_and_without_secrets() {
-    let world = World::new().with_account().await;
-    let factor = world.switch_factor_on(PASSWORD).await;
-    world.login(PHONE, "wrong password").await.expect(401);
+    let world = World::new();
+    let person = world.person_with_factor().await;
+    person.mistyping().login().await.expect(401);
     let (said, events) = act(&world, Action::Show, "+20 10-1234-5678").await;
     let said = said.unwrap();
     for part in [
@@ -71,8 +71,8 @@ async fn an_account_is_shown_with_its_sessions_and_without_secrets() {
     ] {
         assert!(said.contains(part), "{part} is not in:\n{said}");
     }
-    let credential = world.item("PHONE#", "CREDENTIAL");
-    for secret in [credential["password_hash"]["S"].as_str().unwrap(), &factor.token, &factor.recovery_codes[0]] {
+    let password_hash = world.item("PHONE#", "CREDENTIAL")["password_hash"]["S"].as_str().unwrap().to_owned();
+    for secret in [&password_hash, &person.access_token(), &person.recovery_codes()[0]] {
         assert!(!said.contains(secret));
     }
     assert_eq!(results(&events), ["success"], "looking changes nothing, so there is nothing to announce");
@@ -80,73 +80,71 @@ async fn an_account_is_shown_with_its_sessions_and_without_secrets() {
 
 #[tokio::test]
 async fn a_disabled_account_is_closed_on_every_way_and_nobody_is_told() {
-    let world = World::new().with_account().await;
-    let (token, refresh_token) = world.tokens(PASSWORD).await;
-    let code = world.code(PHONE).await;
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    let code = person.reset_code().await;
     let said = done(&world, Action::Disable).await;
     assert!(said.starts_with("Disabled"), "{said}");
 
-    world.me(&token).await.expect_problem(401, "invalid-token");
-    world.refresh(&refresh_token).await.expect_problem(401, "invalid-token");
+    person.me().await.expect_problem(401, "invalid-token");
+    person.refresh().await.expect_problem(401, "invalid-token");
     // The right password gets what a wrong one gets, and what an unknown phone gets.
-    let refused = world.login(PHONE, PASSWORD).await.expect_problem(401, "invalid-credentials");
-    assert!(refused.fingerprint() == world.login(PHONE, "wrong password").await.fingerprint());
-    assert!(refused.fingerprint() == world.login(OTHER_PHONE, PASSWORD).await.fingerprint());
+    let refused = person.login().await.expect_problem(401, "invalid-credentials");
+    assert!(refused.fingerprint() == person.mistyping().login().await.fingerprint());
+    assert!(refused.fingerprint() == world.visitor(OTHER_PHONE).login().await.fingerprint());
     // A code from before is dead; another is not sent, and the answer is as ever.
-    world.verify_reset(PHONE, &code, RESET_PASSWORD).await.expect_problem(400, "invalid-otp");
+    person.verify_reset(&code, RESET_PASSWORD).await.expect_problem(400, "invalid-otp");
     let sent = world.outbox.messages().len();
     world.advance(60);
-    world.request_reset(PHONE).await.expect(202);
+    person.request_reset().await.expect(202);
     assert_eq!(world.outbox.messages().len(), sent);
     // The phone is not free.
-    world.register(PHONE, NEW_PASSWORD).await.expect_problem(409, "phone-taken");
-    world.register(OTHER_PHONE, PASSWORD).await.expect(201);
-    let other = world.login(OTHER_PHONE, PASSWORD).await.expect(200).text("access_token").to_owned();
-    world.change_phone(&other, PASSWORD, PHONE).await.expect(202);
-    world.change_phone_verify(&other, PHONE, &world.last_code()).await.expect_problem(409, "phone-taken");
+    world.visitor(PHONE).typing(NEW_PASSWORD).register().await.expect_problem(409, "phone-taken");
+    let other = world.person_with_phone(OTHER_PHONE).await.signed_in().await;
+    other.change_phone_verify(&other.code_for(PHONE).await).await.expect_problem(409, "phone-taken");
 }
 
 #[tokio::test]
 async fn the_audit_log_says_why_the_right_password_was_refused_and_of_a_wrong_one_that_it_was_wrong() {
-    let world = World::new().with_account().await;
+    let world = World::new();
+    let person = world.person().await;
     done(&world, Action::Disable).await;
     world.audit_log.take();
-    world.login(PHONE, PASSWORD).await.expect(401);
-    world.login(PHONE, "wrong password").await.expect(401);
+    person.login().await.expect(401);
+    person.mistyping().login().await.expect(401);
     let reasons: Vec<_> = world.audit_log.take().iter().map(|line| line["reason"].clone()).collect();
     assert_eq!(reasons, [json!("disabled"), Value::Null]);
 }
 
 #[tokio::test]
 async fn a_login_that_waits_for_its_second_step_is_over_when_the_account_is_disabled() {
-    let world = World::new().with_account().await;
-    let factor = world.switch_factor_on(PASSWORD).await;
-    let mfa_token = world.mfa_token(PASSWORD).await;
+    let world = World::new();
+    let person = world.person_with_factor().await;
+    person.first_step().await;
     done(&world, Action::Disable).await;
-    world.login_mfa(&mfa_token, ("code", &factor.code(&world))).await.expect_problem(401, "invalid-token");
+    person.login_mfa().await.expect_problem(401, "invalid-token");
     // Nor does it go on when the account is enabled again.
     done(&world, Action::Enable).await;
-    world.login_mfa(&mfa_token, ("code", &factor.code(&world))).await.expect_problem(401, "invalid-token");
-    let mfa_token = world.mfa_token(PASSWORD).await;
-    world.login_mfa(&mfa_token, ("code", &factor.code(&world))).await.expect(200);
+    person.login_mfa().await.expect_problem(401, "invalid-token");
+    person.first_step().await;
+    person.login_mfa().await.expect(200);
 }
 
 #[tokio::test]
 async fn with_activation_the_owner_of_a_disabled_account_is_told_that_there_is_one() {
     let world = World::with(&[("REQUIRE_ACTIVATION", "true")]);
-    let registered = world.register(PHONE, PASSWORD).await.expect(202);
-    world.activate(registered.text("activation_id"), &world.last_code()).await.expect(201);
+    let person = world.person().await;
     done(&world, Action::Disable).await;
     world.advance(60);
-    world.register(PHONE, NEW_PASSWORD).await.expect(202);
+    person.typing(NEW_PASSWORD).register().await.expect(202);
     assert!(world.outbox.messages()[0].text.contains("already"), "no code, but a word");
 }
 
 #[tokio::test]
 async fn an_enabled_account_is_as_it_was_but_for_its_sessions() {
-    let world = World::new().with_account().await;
-    let token = world.token(PASSWORD).await;
-    let before = world.me(&token).await.expect(200).body;
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    let before = person.me().await.expect(200).body;
     done(&world, Action::Disable).await;
     assert!(done(&world, Action::Show).await.contains("disabled since 2027-01-15T08:00:00Z"));
     // Twice is as once.
@@ -154,64 +152,62 @@ async fn an_enabled_account_is_as_it_was_but_for_its_sessions() {
     done(&world, Action::Disable).await;
     assert!(done(&world, Action::Show).await.contains("disabled since 2027-01-15T08:00:00Z"));
     done(&world, Action::Enable).await;
-    world.me(&token).await.expect(401);
-    let token = world.token(PASSWORD).await;
-    assert_eq!(world.me(&token).await.expect(200).body, before);
-    let code = world.code(PHONE).await;
-    world.verify_reset(PHONE, &code, RESET_PASSWORD).await.expect(204);
+    person.me().await.expect(401);
+    person.sign_in().await;
+    assert_eq!(person.me().await.expect(200).body, before);
+    person.reset_password(RESET_PASSWORD).await;
 }
 
 /// A reset, or another change that was under way, must not open what was closed meanwhile.
 #[tokio::test]
 async fn nothing_that_is_under_way_opens_a_disabled_account() {
-    let world = World::new().with_account().await;
-    let token = world.token(PASSWORD).await;
-    world.verify_phone(&token).await.expect(202);
-    let verify = world.last_code();
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    person.verify_phone().await.expect(202);
+    let verify = person.code();
     world.advance(2);
-    world.change_phone(&token, PASSWORD, OTHER_PHONE).await.expect(202);
-    let change = world.last_code();
+    let change = person.code_for(OTHER_PHONE).await;
     done(&world, Action::Disable).await;
-    world.confirm_phone(&token, &verify).await.expect(401);
-    world.change_phone_verify(&token, OTHER_PHONE, &change).await.expect(401);
-    world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(401);
-    world.login(PHONE, PASSWORD).await.expect(401);
+    person.confirm_phone(&verify).await.expect(401);
+    person.change_phone_verify(&change).await.expect(401);
+    person.change_password(NEW_PASSWORD).await.expect(401);
+    person.login().await.expect(401);
     assert!(world.items("PHONE#+201112345678").iter().all(|item| item["sk"]["S"] != "CREDENTIAL"));
 }
 
 #[tokio::test]
 async fn sessions_end_and_the_password_stays() {
-    let world = World::new().with_account().await;
-    let (token, refresh_token) = world.tokens(PASSWORD).await;
+    let world = World::new();
+    let person = world.signed_in_person().await;
     done(&world, Action::EndSessions).await;
-    world.me(&token).await.expect(401);
-    world.refresh(&refresh_token).await.expect(401);
-    world.login(PHONE, PASSWORD).await.expect(200);
+    person.me().await.expect(401);
+    person.refresh().await.expect(401);
+    person.login().await.expect(200);
 }
 
 #[tokio::test]
 async fn who_has_lost_authenticator_and_recovery_codes_gets_in_again() {
-    let world = World::new().with_account().await;
+    let world = World::new();
+    let person = world.signed_in_person().await;
     assert_eq!(act(&world, Action::ResetMfa, PHONE).await.0.unwrap_err(), "the account has no second factor");
-    let factor = world.switch_factor_on(PASSWORD).await;
-    let mfa_token = world.mfa_token(PASSWORD).await;
+    person.switch_factor_on().await;
+    person.first_step().await;
     done(&world, Action::ResetMfa).await;
-    world.me(&factor.token).await.expect(401);
-    world.login_mfa(&mfa_token, ("recovery_code", &factor.recovery_codes[0])).await.expect(401);
-    let token = world.token(PASSWORD).await;
-    assert_eq!(world.me(&token).await.expect(200).body["mfa_enabled"], false);
-    world.switch_factor_on(PASSWORD).await;
+    person.me().await.expect(401);
+    person.with_recovery_code(0).login_mfa().await.expect(401);
+    person.login().await.expect(200);
+    assert_eq!(person.me().await.expect(200).body["mfa_enabled"], false);
+    person.switch_factor_on().await;
 }
 
 #[tokio::test]
 async fn a_deleted_account_is_gone_and_its_phone_is_free() {
-    let world = World::new().with_account().await;
-    let token = world.token(PASSWORD).await;
+    let world = World::new();
+    let person = world.signed_in_person().await;
     done(&world, Action::Delete).await;
-    world.me(&token).await.expect(401);
-    world.login(PHONE, PASSWORD).await.expect(401);
-    world.register(PHONE, NEW_PASSWORD).await.expect(201);
-    world.login(PHONE, NEW_PASSWORD).await.expect(200);
+    person.me().await.expect(401);
+    person.login().await.expect(401);
+    world.visitor(PHONE).typing(NEW_PASSWORD).registered().await.signed_in().await;
 }
 
 #[tokio::test]
@@ -222,13 +218,14 @@ async fn a_phone_without_an_account_is_named_and_the_search_is_on_record() {
         assert_eq!((said.unwrap_err().as_str(), results(&events)), ("no account has this phone", vec!["not-found"]));
     }
     // A ghost is no account.
-    world.login(PHONE, PASSWORD).await.expect(401);
+    world.visitor(PHONE).login().await.expect(401);
     assert!(act(&world, Action::Show, PHONE).await.0.is_err());
 }
 
 #[tokio::test]
 async fn whatever_is_done_is_on_record_before_and_after_it_without_the_phone() {
-    let world = World::new().with_account().await;
+    let world = World::new();
+    let person = world.person().await;
     let user = world.item("PHONE#", "CREDENTIAL")["user_id"]["S"].clone();
     let (_, events) = act(&world, Action::EndSessions, PHONE).await;
     assert_eq!(results(&events), ["begun", "success"]);
@@ -244,7 +241,7 @@ async fn whatever_is_done_is_on_record_before_and_after_it_without_the_phone() {
     }
     // As the functions hash it, so that both logs can be read together.
     world.audit_log.take();
-    world.login(PHONE, PASSWORD).await.expect(200);
+    person.login().await.expect(200);
     assert_eq!(world.audit_log.take()[0]["phone"], events[0]["phone"]);
     // For longer than the log, and not for ever.
     world.advance(399 * 86_400);
@@ -257,19 +254,20 @@ async fn whatever_is_done_is_on_record_before_and_after_it_without_the_phone() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_done_that_cannot_be_recorded() {
-    let world = World::new().with_account().await;
-    let token = world.token(PASSWORD).await;
+    let world = World::new();
+    let person = world.signed_in_person().await;
     world.emulator.faults().inject("PutItem", Fault::LostRequest, 100);
     for action in [Action::Disable, Action::EndSessions, Action::Delete] {
         assert_eq!(act(&world, action, PHONE).await.0.unwrap_err(), "the table is not available");
     }
     world.emulator.faults().clear();
-    world.me(&token).await.expect(200);
+    person.me().await.expect(200);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_begun_and_failed_is_recorded_as_that() {
-    let world = World::new().with_account().await;
+    let world = World::new();
+    let person = world.person().await;
     world.emulator.faults().inject("TransactWriteItems", Fault::LostRequest, 100);
     for action in [Action::Disable, Action::EndSessions, Action::Delete] {
         let (said, events) = act(&world, action, PHONE).await;
@@ -277,21 +275,20 @@ async fn what_was_begun_and_failed_is_recorded_as_that() {
         assert_eq!(results(&events), ["begun", "temporarily-unavailable"]);
     }
     world.emulator.faults().clear();
-    world.login(PHONE, PASSWORD).await.expect(200);
+    person.login().await.expect(200);
 }
 
 #[tokio::test]
 async fn the_table_is_counted() {
-    let world = World::new().with_account().await;
-    world.switch_factor_on(PASSWORD).await;
-    for phone in ["01112345678", "01212345678", "01512345678"] {
-        world.register(phone, PASSWORD).await.expect(201);
-    }
-    act(&world, Action::Disable, "01112345678").await.0.unwrap();
-    act(&world, Action::Delete, "01212345678").await.0.unwrap();
-    world.login("01512345678", PASSWORD).await.expect(200);
+    let world = World::new();
+    world.person_with_factor().await;
+    world.person_with_phone(OTHER_PHONE).await;
+    world.person_with_phone(THIRD_PHONE).await;
+    world.person_with_phone("01512345678").await.signed_in().await;
+    act(&world, Action::Disable, OTHER_PHONE).await.0.unwrap();
+    act(&world, Action::Delete, THIRD_PHONE).await.0.unwrap();
     // A ghost.
-    world.login("01012345679", PASSWORD).await.expect(401);
+    world.visitor("01012345679").login().await.expect(401);
     let stats = connection(&world, &[]).store.stats().await.unwrap();
     assert_eq!((stats.accounts, stats.disabled, stats.tombstones), (3, 1, 1));
     assert_eq!((stats.with_second_factor, stats.imported, stats.with_legacy_hash), (1, 0, 0));

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use admin::users::Action;
-use http::Method;
 use serde_json::{Value, json};
 
 use crate::{
     admin::act,
-    harness::{PASSWORD, PHONE, RESET_PASSWORD, Request, TEMPLATE, World, another_code, file},
+    harness::{PHONE, RESET_PASSWORD, Request, TEMPLATE, World, file},
 };
 
 impl World {
@@ -49,39 +48,41 @@ async fn every_endpoint_about_accounts_writes_one_line_and_no_other_does() {
 
 #[tokio::test]
 async fn a_session_can_be_followed_from_its_login_to_its_end() {
-    let world = World::new().with_account().await;
+    let world = World::new();
+    let person = world.person().await;
     let registered = world.audited();
     check(&registered, "register", "success", None, &[]);
     let user = registered["user"].as_str().unwrap().to_owned();
-    world.login(PHONE, "wrong password").await.expect(401);
+    person.mistyping().login().await.expect(401);
     let wrong = world.audited();
     check(&wrong, "login", "invalid-credentials", None, &["password"]);
     assert_eq!((wrong["user"].as_str(), &wrong["session"]), (Some(user.as_str()), &Value::Null));
 
-    let (token, refresh_token) = world.tokens(PASSWORD).await;
+    person.sign_in().await;
     let login = world.audited();
     check(&login, "login", "success", None, &["password"]);
     assert_eq!((&login["phone"], &login["address"]), (&wrong["phone"], &json!("203.0.113.7")));
     assert_eq!(login["phone"].as_str().unwrap().len(), 22);
     let of_session = |line: &Value| (line["user"].clone(), line["session"].clone());
 
-    world.me(&token).await.expect(200);
+    person.me().await.expect(200);
     let me = world.audited();
     check(&me, "me", "success", None, &[]);
     assert_eq!(of_session(&me), of_session(&login));
-    world.refresh(&refresh_token).await.expect(200);
+    let thief = person.with_copied_tokens();
+    person.refresh().await.expect(200);
     let refreshed = world.audited();
     check(&refreshed, "refresh", "success", None, &["refresh-token"]);
     assert_eq!(of_session(&refreshed), of_session(&login));
     world.advance(60);
-    world.refresh(&refresh_token).await.expect(401);
+    thief.refresh().await.expect(401);
     check(&world.audited(), "refresh", "invalid-token", Some("reused"), &["refresh-token"]);
-    world.me(&token).await.expect(401);
+    thief.me().await.expect(401);
     let dead = world.audited();
     check(&dead, "me", "invalid-token", Some("session-ended"), &[]);
     assert_eq!(of_session(&dead), of_session(&login), "who asked is known");
 
-    world.me("a.b.c").await.expect(401);
+    world.bearer("a.b.c").me().await.expect(401);
     let forged = world.audited();
     check(&forged, "me", "invalid-token", Some("forged"), &[]);
     assert_eq!(of_session(&forged), (Value::Null, Value::Null));
@@ -89,8 +90,8 @@ async fn a_session_can_be_followed_from_its_login_to_its_end() {
 
 #[tokio::test]
 async fn each_proof_is_named() {
-    let world = World::new().with_account().await;
-    let factor = world.switch_factor_on(PASSWORD).await;
+    let world = World::new();
+    let person = world.person_with_factor().await;
     let lines = world.audit_log.take();
     let events: Vec<_> = lines.iter().map(|line| (line["event"].as_str().unwrap(), &line["factors"])).collect();
     let expected = [
@@ -103,32 +104,31 @@ async fn each_proof_is_named() {
     ];
     assert_eq!(events, expected);
 
-    let mfa_token = world.mfa_token(PASSWORD).await;
+    person.first_step().await;
     check(&world.audited(), "login", "mfa-required", None, &["password"]);
-    let code = factor.code(&world);
-    world.login_mfa(&mfa_token, ("code", &another_code(&code))).await.expect(400);
+    person.with_wrong_code().login_mfa().await.expect(400);
     check(&world.audited(), "login-mfa", "invalid-otp", None, &["totp"]);
-    world.login_mfa(&mfa_token, ("recovery_code", &factor.recovery_codes[0])).await.expect(200);
+    person.with_recovery_code(0).login_mfa().await.expect(200);
     check(&world.audited(), "login-mfa", "success", None, &["recovery-code"]);
-    world.login_mfa(&mfa_token, ("code", &code)).await.expect(401);
+    person.login_mfa().await.expect(401);
     check(&world.audited(), "login-mfa", "invalid-token", Some("login-over"), &[]);
-    let otp = world.code(PHONE).await;
+    let otp = person.reset_code().await;
     let asked = world.audited();
     check(&asked, "request-reset", "success", None, &[]);
     assert!(asked["user"].is_string() && asked["phone"].is_string());
-    let body = json!({"phone": PHONE, "otp": otp, "new_password": RESET_PASSWORD, "code": code});
-    world.post("/auth/verify-reset", body).await.expect(204);
+    person.with_code().verify_reset(&otp, RESET_PASSWORD).await.expect(204);
     check(&world.audited(), "verify-reset", "success", None, &["otp", "totp"]);
 }
 
 #[tokio::test]
 async fn a_throttled_guess_names_its_bucket_and_an_unknown_phone_nobody() {
     let world = World::new();
+    let guesser = world.visitor(PHONE).mistyping();
     for _ in 0..6 {
-        world.login(PHONE, "wrong password").await.expect(401);
+        guesser.login().await.expect(401);
     }
     world.audit_log.take();
-    world.login(PHONE, "wrong password").await.expect(429);
+    guesser.login().await.expect(429);
     let line = world.audited();
     check(&line, "login", "too-many-requests", Some("login-phone"), &[]);
     assert_eq!((&line["user"], line["phone"].is_string()), (&Value::Null, true));
@@ -136,31 +136,29 @@ async fn a_throttled_guess_names_its_bucket_and_an_unknown_phone_nobody() {
 
 #[tokio::test]
 async fn the_authorizer_writes_what_it_judges() {
-    let world = World::new().with_account().await;
-    let token = world.token(PASSWORD).await;
+    let world = World::new();
+    let person = world.signed_in_person().await;
     world.audit_log.take();
-    let event = |token: &str| {
-        json!({
-            "headers": {"authorization": format!("Bearer {token}")},
-            "requestContext": {"http": {"sourceIp": "203.0.113.9"}},
-        })
-    };
-    world.invoke("authorizer", event(&token)).await.unwrap();
+    let event = json!({
+        "headers": {"authorization": format!("Bearer {}", person.access_token())},
+        "requestContext": {"http": {"sourceIp": "203.0.113.9"}},
+    });
+    world.invoke("authorizer", event.clone()).await.unwrap();
     let line = world.audited();
     check(&line, "authorizer", "success", None, &[]);
     assert_eq!(line["address"], "203.0.113.9");
-    world.bearer(Method::POST, "/auth/logout", &token).await.expect(204);
+    person.logout().await.expect(204);
     world.audit_log.take();
-    world.invoke("authorizer", event(&token)).await.unwrap();
+    world.invoke("authorizer", event).await.unwrap();
     check(&world.audited(), "authorizer", "invalid-token", Some("session-ended"), &[]);
 }
 
 /// The schema is what is documented: neither more nor less.
 #[tokio::test]
 async fn every_member_is_documented() {
-    let world = World::new().with_account().await;
-    world.switch_factor_on(PASSWORD).await;
-    world.me("none").await.expect(401);
+    let world = World::new();
+    world.person_with_factor().await;
+    world.bearer("none").me().await.expect(401);
     let mut lines = world.audit_log.take();
     lines.extend(act(&world, Action::Show, PHONE).await.1);
     let written: BTreeSet<_> = lines.iter().flat_map(|line| line.as_object().unwrap().keys().cloned()).collect();

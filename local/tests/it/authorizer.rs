@@ -1,10 +1,9 @@
 //! `authorizer`: what other HTTP APIs are told of a request to them.
 
-use http::Method;
 use local::emulator::Fault;
 use serde_json::{Value, json};
 
-use crate::harness::{NEW_PASSWORD, PASSWORD, PHONE, World, file};
+use crate::harness::{NEW_PASSWORD, Person, World, file};
 
 /// The event of a request to another API with this `Authorization`.
 fn event(authorization: Option<&str>) -> Value {
@@ -23,10 +22,16 @@ fn refused() -> Value {
     json!({"isAuthorized": false})
 }
 
+impl Person {
+    fn authorization(&self) -> String {
+        format!("Bearer {}", self.access_token())
+    }
+}
+
 #[tokio::test]
 async fn a_request_of_a_live_session_is_let_through_and_says_whose_it_is() {
-    let world = World::new().with_account().await;
-    let token = world.token(PASSWORD).await;
+    let world = World::new();
+    let token = world.signed_in_person().await.access_token();
     let claims = crate::jwt_attacks::Parts::of(&token).claims;
     let expected = json!({"isAuthorized": true, "context": {"sub": claims["sub"], "sid": claims["sid"]}});
     assert!(ask(&world, Some(&format!("Bearer {token}"))).await == expected);
@@ -39,8 +44,9 @@ async fn a_request_of_a_live_session_is_let_through_and_says_whose_it_is() {
 
 #[tokio::test]
 async fn a_request_without_a_good_token_is_refused() {
-    let world = World::new().with_account().await;
-    let (token, refresh_token) = world.tokens(PASSWORD).await;
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    let (token, refresh_token) = (person.access_token(), person.refresh_token());
     for authorization in [None, Some(""), Some("Bearer"), Some("Bearer x"), Some(token.as_str())] {
         assert!(ask(&world, authorization).await == refused());
     }
@@ -58,32 +64,32 @@ async fn a_request_without_a_good_token_is_refused() {
 
 #[tokio::test]
 async fn a_session_that_ends_is_refused_at_once() {
-    let world = World::new().with_account().await;
-    let bearer = |token: &str| format!("Bearer {token}");
-    let (first, second, third) =
-        (world.token(PASSWORD).await, world.token(PASSWORD).await, world.token(PASSWORD).await);
-    world.bearer(Method::POST, "/auth/logout", &first).await.expect(204);
-    assert!(ask(&world, Some(&bearer(&first))).await == refused());
-    assert!(ask(&world, Some(&bearer(&second))).await["isAuthorized"] == true);
-    world.change_password(&third, PASSWORD, NEW_PASSWORD).await.expect(204);
-    assert!(ask(&world, Some(&bearer(&second))).await == refused());
-    assert!(ask(&world, Some(&bearer(&third))).await["isAuthorized"] == true);
+    let world = World::new();
+    let phone = world.signed_in_person().await;
+    let laptop = phone.on_another_device().signed_in().await;
+    let tablet = phone.on_another_device().signed_in().await;
+    phone.logout().await.expect(204);
+    assert!(ask(&world, Some(&phone.authorization())).await == refused());
+    assert!(ask(&world, Some(&laptop.authorization())).await["isAuthorized"] == true);
+    tablet.change_password(NEW_PASSWORD).await.expect(204);
+    assert!(ask(&world, Some(&laptop.authorization())).await == refused());
+    assert!(ask(&world, Some(&tablet.authorization())).await["isAuthorized"] == true);
     world.advance(900);
-    assert!(ask(&world, Some(&bearer(&third))).await == refused());
+    assert!(ask(&world, Some(&tablet.authorization())).await == refused());
 }
 
 #[tokio::test]
 async fn its_issuer_is_latchkeys_and_not_that_of_the_api_that_asks() {
-    let world = World::with(&[("JWT_ISSUER", "https://auth.example")]).with_account().await;
-    let token = world.login(PHONE, PASSWORD).await.expect(200).text("access_token").to_owned();
-    assert!(ask(&world, Some(&format!("Bearer {token}"))).await["isAuthorized"] == true);
+    let world = World::with(&[("JWT_ISSUER", "https://auth.example")]);
+    let person = world.signed_in_person().await;
+    assert!(ask(&world, Some(&person.authorization())).await["isAuthorized"] == true);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_judged_is_an_error_and_neither_yes_nor_no() {
-    let world = World::new().with_account().await;
-    let token = world.token(PASSWORD).await;
+    let world = World::new();
+    let person = world.signed_in_person().await;
     world.emulator.faults().inject("BatchGetItem", Fault::Error("InternalServerError"), 100);
-    let error = world.invoke("authorizer", event(Some(&format!("Bearer {token}")))).await.unwrap_err();
+    let error = world.invoke("authorizer", event(Some(&person.authorization()))).await.unwrap_err();
     assert!(error.starts_with("temporarily-unavailable") && !error.contains("fault"), "{error}");
 }

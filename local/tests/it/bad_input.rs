@@ -4,7 +4,7 @@ use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::harness::{PASSWORD, PHONE, Request, World};
+use crate::harness::{PHONE, Request, World};
 
 /// Every route that reads a body, by the OpenAPI description.
 fn body_routes() -> Vec<(Method, String)> {
@@ -23,8 +23,7 @@ fn body_routes() -> Vec<(Method, String)> {
 
 #[tokio::test]
 async fn bodies_that_are_no_request_are_refused_everywhere() {
-    let world = World::new().with_account().await;
-    let token = world.token(PASSWORD).await;
+    let person = World::new().signed_in_person().await;
     let deep = format!("{{\"phone\": {}", "[".repeat(10_000));
     let large = json!({"phone": PHONE, "password": "x".repeat(40_000)}).to_string();
     let nested = json!({"phone": {"a": 1}, "password": [[[]]], "otp": {}, "old_password": [], "new_password": {}});
@@ -44,11 +43,10 @@ async fn bodies_that_are_no_request_are_refused_everywhere() {
     ];
     for (method, path) in body_routes() {
         for (content_type, body, status, code) in &cases {
-            let request = Request::new(method.clone(), &path).bearer(&token).body(content_type, body);
-            world.send(request).await.expect_problem(*status, code);
+            let request = Request::new(method.clone(), &path).body(content_type, body);
+            person.send(request).await.expect_problem(*status, code);
         }
-        let request = Request::new(method, &path).bearer(&token);
-        world.send(request).await.expect_problem(415, "unsupported-media-type");
+        person.send(Request::new(method, &path)).await.expect_problem(415, "unsupported-media-type");
     }
 }
 
@@ -67,13 +65,9 @@ async fn unknown_routes_and_methods_are_problems_too() {
 
 #[tokio::test]
 async fn strange_headers_are_harmless() {
-    let world = World::new().with_account().await;
-    let body = json!({"phone": PHONE, "password": PASSWORD});
-    let request = Request::post("/auth/login", body)
-        .header("user-agent", &"long ".repeat(1000))
-        .header("cookie", "a=b; c=d; ;;=")
-        .header("authorization", "Bearer");
-    world.send(request).await.expect(200);
+    let person = World::new().person().await;
+    let strange = person.with_header("user-agent", &"long ".repeat(1000)).with_header("cookie", "a=b; c=d; ;;=");
+    strange.with_header("authorization", "Bearer").login().await.expect(200);
 }
 
 proptest! {
@@ -86,14 +80,13 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
-            let world = World::new().with_account().await;
-            let token = world.token(PASSWORD).await;
+            let person = World::new().signed_in_person().await;
             let body = json!({
                 "phone": phone, "password": other, "otp": other, "old_password": other, "new_password": other,
                 "activation_id": other, "code": other, "recovery_code": other, "mfa_token": other,
             });
             for (method, path) in body_routes() {
-                let status = world.send(Request::post(&path, body.clone()).method(method).bearer(&token)).await.status;
+                let status = person.send(Request::post(&path, body.clone()).method(method)).await.status;
                 assert!((400..500).contains(&status) || status == 202, "{path}: {status}");
             }
         });

@@ -1,13 +1,11 @@
-//! What goes wrong between a function and its table (docs/threats.md#f3). Time is paused: whatever waits, waits for
-//! nothing.
+//! What goes wrong between a function and its table. Time is paused: nothing that waits takes time.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::Method;
 use local::emulator::Fault;
 use serde_json::json;
 
-use crate::harness::{Authenticator, NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, Reply, World};
+use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PHONE, Person, RESET_PASSWORD, Reply, World};
 
 // What endpoints read and write with.
 const BATCH: &str = "BatchGetItem";
@@ -52,88 +50,55 @@ const ENDPOINTS: [(&str, &[&str], u16); 26] = [
     ("verify-reset", &[SECRET, UPDATE, TRANSACT], 204),
 ];
 
-/// A world in which every endpoint has something to do.
+/// Somebody for whom every endpoint has something to do.
 struct Prepared {
     world: World,
-    token: String,
-    refresh_token: String,
+    person: Person,
+    /// In a world where phones have to be activated: somebody whose registration waits.
+    newcomer: Person,
+    /// A code that changes the phone where an endpoint is about that, and one that resets the password elsewhere.
     code: String,
+    /// One that confirms the phone.
     phone_code: String,
-    /// In a world where phones have to be activated: a registration that waits, and its code.
-    registration: (String, String),
-    /// Of a second factor that waits to be confirmed.
-    enrolled: Option<Authenticator>,
-    /// In a world with a second factor: the token of the first step.
-    mfa_token: String,
-    /// And its recovery codes: a request that failed may have used one up.
-    recovery_codes: Mutex<Vec<String>>,
+    /// How many recovery codes were shown: a request that failed may have used one up.
+    shown: AtomicUsize,
 }
 
-/// What only a world with a second factor does.
+/// What only somebody with a second factor does.
 const WITH_FACTOR: [&str; 4] = ["login-mfa", "me-delete, with a second factor", "mfa-recovery-codes", "mfa-disable"];
 
-/// What only a world does where phones have to be activated.
+/// What is done only where phones have to be activated.
 const ACTIVATING: [&str; 3] = ["register, to be activated", "activate", "resend-activation"];
 
 impl Prepared {
-    /// One for this endpoint.
+    /// Prepares for this endpoint.
     async fn new(endpoint: &str) -> Self {
-        let (world, registration) = if ACTIVATING.contains(&endpoint) {
-            let world = World::with(&[("REQUIRE_ACTIVATION", "true")]);
-            let register = async |phone| {
-                let id = world.register(phone, PASSWORD).await.expect(202).text("activation_id").to_owned();
-                (id, world.last_code())
-            };
-            let (id, code) = register(PHONE).await;
-            world.activate(&id, &code).await.expect(201);
-            let registration = register(OTHER_PHONE).await;
-            (world, registration)
-        } else {
-            (World::new().with_account().await, Default::default())
-        };
-        let (mut token, mut refresh_token) = world.tokens(PASSWORD).await;
-        let (mut enrolled, mut mfa_token, mut recovery_codes) = (None, String::new(), Vec::new());
+        let activates = ACTIVATING.contains(&endpoint);
+        let world = if activates { World::with(&[("REQUIRE_ACTIVATION", "true")]) } else { World::new() };
+        let (person, newcomer) = (world.signed_in_person().await, world.visitor(OTHER_PHONE));
+        if activates {
+            newcomer.register().await.expect(202);
+        }
         if WITH_FACTOR.contains(&endpoint) {
-            let factor = world.switch_factor_on(PASSWORD).await;
-            mfa_token = world.mfa_token(PASSWORD).await;
-            (token, refresh_token, recovery_codes) = (factor.token, String::new(), factor.recovery_codes);
+            person.switch_factor_on().await;
+            person.first_step().await;
         }
-        if endpoint == "mfa-confirm" {
-            let reply = world.enroll_verified(&token, PASSWORD).await.expect(200);
-            enrolled = Some(Authenticator::new(reply.text("secret")));
-        } else if endpoint == "mfa-enroll" {
-            world.verify_phone(&token).await.expect(202);
-            world.confirm_phone(&token, &world.last_code()).await.expect(204);
+        match endpoint {
+            "mfa-enroll" => person.verify_own_phone().await,
+            "mfa-confirm" => drop(person.enroll().await),
+            _ => {}
         }
-        if endpoint == "change-phone-verify" {
-            world.change_phone(&token, PASSWORD, OTHER_PHONE).await.expect(202);
-            let code = world.last_code();
-            return Self::of(world, token, code);
-        }
-        let code = world.code(PHONE).await;
-        world.verify_phone(&token).await;
-        let phone_code = world.last_code();
+        let code = match endpoint {
+            "change-phone-verify" => person.code_for(OTHER_PHONE).await,
+            _ => person.reset_code().await,
+        };
+        person.verify_phone().await;
+        let phone_code = person.code();
         world.advance(1);
-        let recovery_codes = Mutex::new(recovery_codes);
-        Self { world, token, refresh_token, code, phone_code, registration, enrolled, mfa_token, recovery_codes }
+        Self { world, person, newcomer, code, phone_code, shown: AtomicUsize::new(0) }
     }
 
-    /// One that has nothing but a session, and a code.
-    fn of(world: World, token: String, code: String) -> Self {
-        Self {
-            world,
-            token,
-            refresh_token: String::new(),
-            code,
-            phone_code: String::new(),
-            registration: Default::default(),
-            enrolled: None,
-            mfa_token: String::new(),
-            recovery_codes: Mutex::default(),
-        }
-    }
-
-    /// One in which calls of this operation go wrong so many times.
+    /// The same, and calls of this operation go wrong so many times.
     async fn with(endpoint: &str, operation: &'static str, fault: Fault, times: usize) -> Self {
         let prepared = Self::new(endpoint).await;
         prepared.world.emulator.faults().inject(operation, fault, times);
@@ -141,39 +106,34 @@ impl Prepared {
     }
 
     async fn call(&self, endpoint: &str) -> Reply {
-        let Self { world, token, refresh_token, code, phone_code, registration: (id, activation_code), .. } = self;
-        let recovery_code = self.recovery_codes.lock().unwrap().pop().unwrap_or_default();
-        let proof = ("recovery_code", recovery_code.as_str());
+        let Self { world, person, newcomer, .. } = self;
+        let with_factor = || person.with_recovery_code(self.shown.fetch_add(1, Ordering::Relaxed));
         match endpoint {
-            "register" | "register, to be activated" => world.register("+998901234567", PASSWORD).await,
-            "login-mfa" => world.login_mfa(&self.mfa_token, proof).await,
-            "me-delete, with a second factor" => world.delete_me(token, PASSWORD, proof).await,
-            "mfa-enroll" => world.mfa_enroll(token, PASSWORD).await,
-            "mfa-confirm" => {
-                let code = self.enrolled.as_ref().unwrap().code(world);
-                world.mfa_confirm(token, &code).await
-            }
-            "mfa-recovery-codes" | "mfa-disable" => {
-                world.with_factor(&format!("/auth/{}", endpoint.replacen('-', "/", 1)), token, PASSWORD, proof).await
-            }
-            "change-phone" => world.change_phone(token, PASSWORD, OTHER_PHONE).await,
-            "change-phone-verify" => world.change_phone_verify(token, OTHER_PHONE, code).await,
-            "activate" => world.activate(id, activation_code).await,
-            "resend-activation" => world.resend_activation(id).await,
-            "login" => world.login(PHONE, PASSWORD).await,
-            "refresh" => world.refresh(refresh_token).await,
-            "logout" => world.bearer(Method::POST, "/auth/logout", token).await,
-            "logout-all" => world.bearer(Method::POST, "/auth/logout-all", token).await,
-            "sessions" => world.bearer(Method::GET, "/auth/sessions", token).await,
-            "me" => world.me(token).await,
-            "me-export" => world.export(token).await,
-            "me-delete" => world.delete_me(token, PASSWORD, ("nothing", "")).await,
+            "register" | "register, to be activated" => world.visitor("+998901234567").register().await,
+            "activate" => newcomer.activate(&newcomer.code()).await,
+            "resend-activation" => newcomer.resend_activation().await,
+            "login" => person.login().await,
+            "login-mfa" => with_factor().login_mfa().await,
+            "refresh" => person.refresh().await,
+            "logout" => person.logout().await,
+            "logout-all" => person.logout_all().await,
+            "sessions" => person.sessions().await,
+            "me" => person.me().await,
+            "me-export" => person.export().await,
+            "me-delete" => person.delete_account().await,
+            "me-delete, with a second factor" => with_factor().delete_account().await,
+            "mfa-enroll" => person.mfa_enroll().await,
+            "mfa-confirm" => person.mfa_confirm(&person.new_authenticator().code()).await,
+            "mfa-recovery-codes" => with_factor().mfa_recovery_codes().await,
+            "mfa-disable" => with_factor().mfa_disable().await,
+            "change-phone" => person.change_phone(OTHER_PHONE).await,
+            "change-phone-verify" => person.change_phone_verify(&self.code).await,
             "jwks" => world.get("/.well-known/jwks.json").await,
-            "change-password" => world.change_password(token, PASSWORD, NEW_PASSWORD).await,
-            "verify-phone" => world.verify_phone(token).await,
-            "verify-phone-confirm" => world.confirm_phone(token, phone_code).await,
-            "request-reset" => world.request_reset(PHONE).await,
-            "verify-reset" => world.verify_reset(PHONE, code, RESET_PASSWORD).await,
+            "change-password" => person.change_password(NEW_PASSWORD).await,
+            "verify-phone" => person.verify_phone().await,
+            "verify-phone-confirm" => person.confirm_phone(&self.phone_code).await,
+            "request-reset" => person.request_reset().await,
+            "verify-reset" => person.verify_reset(&self.code, RESET_PASSWORD).await,
             other => panic!("{other}"),
         }
     }
@@ -234,8 +194,8 @@ async fn replies_that_are_always_lost_are_503_and_leave_nothing_half_done() {
     expect_unavailable(prepared.call("change-password").await);
     // The transaction was done, once: the new password counts, and the session that asked lives.
     let world = prepared.heal();
-    world.login(PHONE, NEW_PASSWORD).await.expect(200);
-    world.me(&prepared.token).await.expect(200);
+    prepared.person.on_another_device().typing(NEW_PASSWORD).login().await.expect(200);
+    prepared.person.me().await.expect(200);
     assert_eq!(world.item("PHONE#", "CREDENTIAL")["epoch"]["N"], "2");
 }
 
@@ -244,13 +204,13 @@ async fn an_account_is_deleted_even_if_what_is_inert_then_stays() {
     for operation in [QUERY, DELETE] {
         let prepared = Prepared::with("me-delete", operation, Fault::LostRequest, ALWAYS).await;
         prepared.call("me-delete").await.expect(204);
-        let world = prepared.heal();
-        world.me(&prepared.token).await.expect_problem(401, "invalid-token");
-        world.refresh(&prepared.refresh_token).await.expect_problem(401, "invalid-token");
-        world.register(PHONE, PASSWORD).await.expect(201);
+        let (world, person) = (prepared.heal(), &prepared.person);
+        person.me().await.expect_problem(401, "invalid-token");
+        person.refresh().await.expect_problem(401, "invalid-token");
+        world.visitor(PHONE).register().await.expect(201);
         assert!(world.items("USER#").len() > 2, "a session is left");
-        // Whoever asks again has it deleted as well.
-        world.delete_me(&prepared.token, PASSWORD, ("nothing", "")).await.expect(204);
+        // The next request deletes it as well.
+        person.delete_account().await.expect(204);
         assert_eq!(world.items("USER#").len(), 2, "the new profile and the tombstone");
         // Which is collected when its own end has come.
         world.advance(32 * 86_400);
@@ -272,7 +232,8 @@ async fn a_transaction_that_conflicts_is_tried_again_and_done_once() {
 
             let prepared = Prepared::with(endpoint, TRANSACT, fault, ALWAYS).await;
             expect_unavailable(prepared.call(endpoint).await);
-            prepared.heal().me(&prepared.token).await.expect(200);
+            prepared.heal();
+            prepared.person.me().await.expect(200);
         }
     }
 }
@@ -293,8 +254,8 @@ async fn a_single_write_that_meets_a_transaction_is_tried_again() {
 async fn a_lost_reply_is_recognised_as_our_own_write() {
     // The session was written, the reply lost: the second try finds one, and it is ours.
     let prepared = Prepared::with("login", PUT, Fault::LostReply, 1).await;
-    let token = prepared.call("login").await.expect(200).text("access_token").to_owned();
-    prepared.world.me(&token).await.expect(200);
+    prepared.call("login").await.expect(200);
+    prepared.person.me().await.expect(200);
 
     // The same with a transaction: one message, one unit of the budget, and no "a code was sent a moment ago".
     let prepared = Prepared::with("request-reset", TRANSACT, Fault::LostReply, 1).await;
@@ -322,36 +283,34 @@ async fn a_login_does_not_fail_for_what_it_tidies_up() {
     for operation in [QUERY, DELETE] {
         let prepared = Prepared::new("login").await;
         for _ in 0..20 {
-            prepared.world.token(PASSWORD).await;
+            prepared.person.sign_in().await;
         }
         prepared.world.emulator.faults().inject(operation, Fault::Error("ThrottlingException"), ALWAYS);
-        let token = prepared.call("login").await.expect(200).text("access_token").to_owned();
-        prepared.heal().me(&token).await.expect(200);
+        prepared.call("login").await.expect(200);
+        prepared.heal();
+        prepared.person.me().await.expect(200);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_whose_end_was_answered_to_nobody_has_ended() {
-    let prepared = Prepared::new("sessions-delete").await;
-    let other = prepared.world.token(PASSWORD).await;
-    let list = prepared.world.bearer(Method::GET, "/auth/sessions", &other).await.expect(200);
-    let ended = list.body["sessions"].as_array().unwrap().iter().find(|session| session["current"] == false).unwrap();
-    let path = format!("/auth/sessions/{}", ended["id"].as_str().unwrap());
-    prepared.world.emulator.faults().inject(DELETE, Fault::LostReply, 1);
-    prepared.world.bearer(Method::DELETE, &path, &other).await.expect(204);
-    prepared.world.me(&prepared.token).await.expect_problem(401, "invalid-token");
+    let Prepared { world, person, .. } = Prepared::new("sessions-delete").await;
+    let laptop = person.on_another_device().signed_in().await;
+    let ended = laptop.other_session().await;
+    world.emulator.faults().inject(DELETE, Fault::LostReply, 1);
+    laptop.end_session(&ended).await.expect(204);
+    person.me().await.expect_problem(401, "invalid-token");
 }
 
 #[tokio::test]
 async fn a_session_of_another_epoch_is_looked_at_twice_before_it_is_called_dead() {
-    let prepared = Prepared::new("me").await;
-    let world = &prepared.world;
-    world.me(&prepared.token).await.expect(200);
+    let Prepared { world, person, .. } = Prepared::new("me").await;
+    person.me().await.expect(200);
     world.calls();
 
     let mut profile = world.item("USER#", "PROFILE");
     profile["epoch"] = json!({"N": "9"});
     world.put_item(&profile);
-    world.me(&prepared.token).await.expect_problem(401, "invalid-token");
+    person.me().await.expect_problem(401, "invalid-token");
     assert_eq!(world.calls().len(), 2);
 }

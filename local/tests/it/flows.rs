@@ -1,53 +1,51 @@
-//! Whole ways through the system, as somebody goes them.
+//! Whole ways through the system.
 
 use serde_json::json;
 
-use crate::harness::{E164, NEW_PASSWORD, PASSWORD, PHONE, RESET_PASSWORD, Request, World, file};
+use crate::harness::{E164, NEW_PASSWORD, OTHER_PHONE, RESET_PASSWORD, Request, World, file};
 
 #[tokio::test]
 async fn the_origins_documented_way_with_its_own_bodies() {
     let world = World::with(&[("OTP_EXPOSE", "true")]);
+    let person = world.visitor("01012345678");
     let account = json!({"phone": "01012345678", "password": "mypassword"});
-    let registered = world.post("/auth/register", account.clone()).await.expect(201);
+    let registered = person.post("/auth/register", account.clone()).await.expect(201);
     assert_eq!(registered.text("phone"), E164);
 
-    let login = world.post("/auth/login", account).await.expect(200);
+    let login = person.post("/auth/login", account).await.expect(200);
     assert_eq!(login.text("token_type"), "bearer");
-    let token = login.text("access_token");
-    assert_eq!(world.me(token).await.expect(200).text("id"), registered.text("id"));
+    assert_eq!(person.me().await.expect(200).text("id"), registered.text("id"));
 
     let change = json!({"old_password": "mypassword", "new_password": "newPass123"});
-    world.send(Request::post("/auth/change-password", change).bearer(token)).await.expect(204);
+    person.post("/auth/change-password", change).await.expect(204);
 
-    let requested = world.post("/auth/request-reset", json!({"phone": "01012345678"})).await.expect(202);
+    let requested = person.post("/auth/request-reset", json!({"phone": "01012345678"})).await.expect(202);
     let verify = json!({"phone": "01012345678", "otp": requested.text("otp"), "new_password": "newPass456"});
-    world.post("/auth/verify-reset", verify).await.expect(204);
-    world.login("01012345678", "newPass456").await.expect(200);
+    person.post("/auth/verify-reset", verify).await.expect(204);
+    person.typing("newPass456").login().await.expect(200);
 }
 
 #[tokio::test]
 async fn two_people_do_not_see_each_other() {
-    let world = World::new().with_account().await;
-    world.register("+998901234567", NEW_PASSWORD).await.expect(201);
-    let first = world.token(PASSWORD).await;
-    let second = world.login("+998901234567", NEW_PASSWORD).await.expect(200).text("access_token").to_owned();
-    assert_eq!(world.me(&first).await.expect(200).text("phone"), E164);
-    assert_eq!(world.me(&second).await.expect(200).text("phone"), "+998901234567");
+    let world = World::new();
+    let first = world.signed_in_person().await;
+    let second = world.visitor("+998901234567").typing(NEW_PASSWORD).registered().await.signed_in().await;
+    assert_eq!(first.me().await.expect(200).text("phone"), E164);
+    assert_eq!(second.me().await.expect(200).text("phone"), "+998901234567");
 
-    let code = world.code("+998901234567").await;
-    world.verify_reset("+998901234567", &code, RESET_PASSWORD).await.expect(204);
-    world.me(&second).await.expect_problem(401, "invalid-token");
-    world.me(&first).await.expect(200);
-    world.login(PHONE, PASSWORD).await.expect(200);
+    second.reset_password(RESET_PASSWORD).await;
+    second.me().await.expect_problem(401, "invalid-token");
+    first.me().await.expect(200);
+    first.login().await.expect(200);
 }
 
 #[tokio::test]
 async fn collecting_garbage_changes_nothing_for_users() {
-    let world = World::new().with_account().await;
-    let token = world.token(PASSWORD).await;
-    world.login("01112345678", "wrong password").await.expect_problem(401, "invalid-credentials");
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    world.visitor(OTHER_PHONE).mistyping().login().await.expect_problem(401, "invalid-credentials");
     assert_eq!(world.collect_garbage(), 0, "nothing is due yet");
-    world.me(&token).await.expect(200);
+    person.me().await.expect(200);
     world.advance(31 * 86_400);
     assert!(world.collect_garbage() > 0);
     let kept: Vec<_> = world.items("").into_iter().map(|item| item["sk"]["S"].as_str().unwrap().to_owned()).collect();
@@ -55,7 +53,7 @@ async fn collecting_garbage_changes_nothing_for_users() {
     for sort_key in ["CREDENTIAL", "PROFILE", "JWKS"] {
         assert!(kept.iter().any(|kept| kept == sort_key), "{sort_key} stays");
     }
-    world.login(PHONE, PASSWORD).await.expect(200);
+    person.login().await.expect(200);
 }
 
 /// Sends every `curl` of the walkthrough and compares the answer with the documented one; `…` stands for anything.

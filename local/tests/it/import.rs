@@ -1,14 +1,11 @@
-//! `cargo run -p import`, as far as it works on the table: the users of the origin and what becomes of them here.
+//! `cargo run -p import`, as far as it works on the table: the users of the origin, and what they find here.
 
 use import::{LeftOut, Plan, Summary, read_users, rehearse, write};
-use latchkey::{
-    domain::phone::PhoneRules,
-    store::{ImportedAccount, Store},
-};
+use latchkey::{domain::phone::PhoneRules, store::ImportedAccount};
 use local::emulator::Fault;
 use sqlx::{AnyConnection, Connection};
 
-use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, TEMPLATE, World};
+use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, THIRD_PHONE, World};
 
 /// Of "mypassword", by Python's bcrypt as the origin calls it, but for a cost of 4.
 const BCRYPT: &str = "$2b$04$2zMEUdZC85CqLhKae.pfeunVXkvrX8VF/p7NPNmesAh7aaykBARri";
@@ -32,11 +29,6 @@ fn rules() -> PhoneRules {
     PhoneRules::new("EG".parse().unwrap(), None)
 }
 
-/// The store as an operator has it.
-fn store(world: &World) -> Store {
-    Store::new(world.emulator.clients_of_operator().dynamodb, TEMPLATE.table.name.clone())
-}
-
 async fn accounts(users: &[(i64, &str)]) -> Vec<ImportedAccount> {
     let folder = tempfile::tempdir().unwrap();
     let url = database(folder.path().join("test.db").to_str().unwrap(), users).await;
@@ -46,37 +38,38 @@ async fn accounts(users: &[(i64, &str)]) -> Vec<ImportedAccount> {
 }
 
 async fn import(world: &World, accounts: &[ImportedAccount]) -> Summary {
-    write(accounts, &store(world), world.clock.now(), || ()).await.unwrap()
+    write(accounts, &world.store(), world.clock.now(), || ()).await.unwrap()
 }
 
 #[tokio::test]
 async fn a_user_of_the_origin_signs_in_with_the_old_password_and_gets_a_new_hash() {
     let world = World::new();
     let accounts = accounts(&[(42, PHONE)]).await;
-    let rehearsed = rehearse(&accounts, &store(&world), || ()).await.unwrap();
+    let rehearsed = rehearse(&accounts, &world.store(), || ()).await.unwrap();
     assert!(world.items("PHONE#").is_empty(), "a rehearsal writes nothing");
     assert_eq!(import(&world, &accounts).await, rehearsed);
 
-    world.login(PHONE, "wrong password").await.expect_problem(401, "invalid-credentials");
+    let person = world.visitor(PHONE);
+    person.mistyping().login().await.expect_problem(401, "invalid-credentials");
     assert_eq!(world.item("PHONE#", "CREDENTIAL")["password_hash"]["S"], BCRYPT);
-    let token = world.token(PASSWORD).await;
-    let me = world.me(&token).await.expect(200);
+    person.sign_in().await;
+    let me = person.me().await.expect(200);
     assert_eq!((&me.body["legacy_id"], &me.body["phone_verified"]), (&42.into(), &false.into()));
     let upgraded = world.item("PHONE#", "CREDENTIAL")["password_hash"]["S"].as_str().unwrap().to_owned();
     assert!(upgraded.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-    world.login(PHONE, PASSWORD).await.expect(200);
+    person.login().await.expect(200);
     assert_eq!(world.item("PHONE#", "CREDENTIAL")["password_hash"]["S"], upgraded, "once is enough");
-    assert_eq!(world.export(&token).await.expect(200).body["account"]["legacy_id"], 42);
+    assert_eq!(person.export().await.expect(200).body["account"]["legacy_id"], 42);
 }
 
 #[tokio::test]
 async fn who_asks_for_a_new_password_first_gets_one_too() {
     let world = World::new();
     import(&world, &accounts(&[(1, PHONE)]).await).await;
-    let code = world.code(PHONE).await;
-    world.verify_reset(PHONE, &code, NEW_PASSWORD).await.expect(204);
-    world.login(PHONE, PASSWORD).await.expect_problem(401, "invalid-credentials");
-    world.login(PHONE, NEW_PASSWORD).await.expect(200);
+    let person = world.visitor(PHONE);
+    person.reset_password(NEW_PASSWORD).await;
+    person.typing(PASSWORD).login().await.expect_problem(401, "invalid-credentials");
+    person.typing(NEW_PASSWORD).login().await.expect(200);
 }
 
 #[tokio::test]
@@ -85,8 +78,7 @@ async fn the_same_import_again_changes_nothing() {
     let accounts = accounts(&[(1, PHONE), (2, OTHER_PHONE)]).await;
     assert_eq!(import(&world, &accounts).await, Summary { created: 2, already_there: 0, left_out: vec![] });
     // Somebody has signed in meanwhile, and has another password.
-    let token = world.token(PASSWORD).await;
-    world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
+    world.visitor(PHONE).signed_in().await.change_password(NEW_PASSWORD).await.expect(204);
     let before = world.items("");
     assert_eq!(import(&world, &accounts).await, Summary { created: 0, already_there: 2, left_out: vec![] });
     assert!(world.items("") == before);
@@ -97,15 +89,12 @@ async fn who_was_deleted_or_has_moved_does_not_come_back() {
     let world = World::new();
     let accounts = accounts(&[(1, PHONE), (2, OTHER_PHONE)]).await;
     import(&world, &accounts).await;
-    let token = world.token(PASSWORD).await;
-    world.delete_me(&token, PASSWORD, ("nothing", "")).await.expect(204);
-    let token = world.login(OTHER_PHONE, PASSWORD).await.expect(200).text("access_token").to_owned();
-    world.change_phone(&token, PASSWORD, "01212345678").await.expect(202);
-    world.change_phone_verify(&token, "01212345678", &world.last_code()).await.expect(204);
+    world.visitor(PHONE).signed_in().await.delete_account().await.expect(204);
+    world.visitor(OTHER_PHONE).signed_in().await.move_to(THIRD_PHONE).await;
     let summary = import(&world, &accounts).await;
     assert_eq!((summary.created, summary.already_there), (0, 2));
     for phone in [PHONE, OTHER_PHONE] {
-        world.login(phone, PASSWORD).await.expect_problem(401, "invalid-credentials");
+        world.visitor(phone).login().await.expect_problem(401, "invalid-credentials");
     }
     // What is kept for it is of nobody: an old identifier, and a digest of a hash with a salt.
     let marks = world.items("IMPORT#");
@@ -115,13 +104,14 @@ async fn who_was_deleted_or_has_moved_does_not_come_back() {
 #[tokio::test]
 async fn a_phone_that_has_an_account_keeps_it() {
     let world = World::new();
-    world.register(PHONE, NEW_PASSWORD).await.expect(201);
+    let person = world.visitor(PHONE).typing(NEW_PASSWORD).registered().await;
     let summary = import(&world, &accounts(&[(1, PHONE), (2, OTHER_PHONE)]).await).await;
     let reason = "the phone has another account already".to_owned();
     assert_eq!(summary.left_out, [LeftOut { id: 1, phone: "+201012345678".to_owned(), reason }]);
     assert_eq!(summary.created, 1);
-    world.login(PHONE, PASSWORD).await.expect_problem(401, "invalid-credentials");
-    assert_eq!(world.me(&world.token(NEW_PASSWORD).await).await.expect(200).body["legacy_id"], serde_json::Value::Null);
+    person.typing(PASSWORD).login().await.expect_problem(401, "invalid-credentials");
+    person.sign_in().await;
+    assert_eq!(person.me().await.expect(200).body["legacy_id"], serde_json::Value::Null);
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,7 +135,7 @@ async fn an_import_that_was_cut_off_goes_on() {
             world.emulator.faults().inject("TransactWriteItems", Fault::LostReply, 1000);
         }
     };
-    write(&accounts, &store(&world), world.clock.now(), each).await.unwrap_err();
+    write(&accounts, &world.store(), world.clock.now(), each).await.unwrap_err();
     world.emulator.faults().clear();
     let there = world.items("PHONE#").len();
     assert!((40..100).contains(&there));
@@ -159,10 +149,10 @@ async fn an_import_that_was_cut_off_goes_on() {
 async fn with_legacy_hashes_every_login_costs_the_same_work() {
     let world = World::with(&[("LEGACY_HASHES", "bcrypt")]);
     import(&world, &accounts(&[(1, PHONE)]).await).await;
-    world.register(OTHER_PHONE, PASSWORD).await.expect(201);
-    for phone in [PHONE, OTHER_PHONE, "01212345678"] {
+    world.person_with_phone(OTHER_PHONE).await;
+    for phone in [PHONE, OTHER_PHONE, THIRD_PHONE] {
         let before = world.hashes();
-        world.login(phone, "wrong password").await.expect_problem(401, "invalid-credentials");
+        world.visitor(phone).mistyping().login().await.expect_problem(401, "invalid-credentials");
         assert_eq!(world.hashes() - before, 2, "{phone}");
     }
 }

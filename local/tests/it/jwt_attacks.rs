@@ -1,6 +1,5 @@
-//! Forged access tokens (docs/threats.md#access-tokens-and-keys, and from docs/threats.md#a31 to docs/threats.md#a36),
-//! by somebody who knows a token of their own and the public keys, and nothing else. Each is tried on our own endpoint
-//! and on the authorizer of other APIs.
+//! Forged access tokens, by somebody who knows a token of their own and the public keys, and nothing else. Each is tried on
+//! our own endpoint and on the authorizer of other APIs.
 
 use base64::{
     Engine,
@@ -14,7 +13,7 @@ use ring::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{AUDIENCE, OTHER_PHONE, PASSWORD, PHONE, Request, World};
+use crate::harness::{AUDIENCE, OTHER_PHONE, Person, Request, World};
 
 fn encode(bytes: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
@@ -69,24 +68,25 @@ impl Parts {
     }
 }
 
-/// What an attacker starts from: a good token, and the key set.
+/// What an attacker starts from: a session of their own, its token, and the key set.
 struct Attack {
     world: World,
+    person: Person,
     token: String,
-    refresh_token: String,
     parts: Parts,
     jwk: Value,
 }
 
 impl Attack {
     async fn new(algorithm: &str) -> Self {
-        let world = World::without_keys(&[("SIGNING_ALGORITHM", algorithm)]).with_account().await;
+        let world = World::without_keys(&[("SIGNING_ALGORITHM", algorithm)]);
         world.rotate_keys().await.unwrap();
-        let (token, refresh_token) = world.tokens(PASSWORD).await;
-        world.me(&token).await.expect(200);
-        let (jwk, parts) = (world.jwks().await.remove(0), Parts::of(&token));
+        let person = world.signed_in_person().await;
+        person.me().await.expect(200);
+        let (jwk, token) = (world.jwks().await.remove(0), person.access_token());
+        let parts = Parts::of(&token);
         assert_eq!(parts.header["alg"], algorithm);
-        Self { world, token, refresh_token, parts, jwk }
+        Self { world, person, token, parts, jwk }
     }
 
     async fn both() -> [Self; 2] {
@@ -95,7 +95,7 @@ impl Attack {
 
     /// Checks that nobody takes it.
     async fn refused(&self, token: &str, why: &str) {
-        let reply = self.world.me(token).await;
+        let reply = self.world.bearer(token).me().await;
         assert_eq!((reply.status, reply.code()), (401, "invalid-token"), "{}: {why}", self.jwk["alg"]);
         let event = json!({"headers": {"authorization": format!("Bearer {token}")}});
         let answer = self.world.invoke("authorizer", event).await;
@@ -295,7 +295,7 @@ async fn signatures_of_nothing() {
 #[tokio::test]
 async fn other_claims_under_a_good_signature() {
     for attack in Attack::both().await {
-        let other = attack.world.register(OTHER_PHONE, PASSWORD).await.expect(201).text("id").to_owned();
+        let other = attack.world.visitor(OTHER_PHONE).register().await.expect(201).text("id").to_owned();
         for (claim, value) in [
             ("sub", json!(other)),
             ("exp", json!(9_999_999_999_u64)),
@@ -309,7 +309,7 @@ async fn other_claims_under_a_good_signature() {
             attack.refused(&attack.parts.with_claim(claim, value).token(), claim).await;
         }
         // The signature of another good token of the same user.
-        let second = Parts::of(&attack.world.token(PASSWORD).await);
+        let second = Parts::of(&attack.person.on_another_device().signed_in().await.access_token());
         attack.refused(&Parts { signature: second.signature, ..attack.parts.clone() }.token(), "mixed").await;
     }
 }
@@ -380,8 +380,9 @@ async fn one_token_has_one_spelling() {
 #[tokio::test]
 async fn tokens_of_another_kind() {
     for attack in Attack::both().await {
-        attack.refused(&attack.refresh_token, "a refresh token").await;
-        attack.world.refresh(&attack.token).await.expect_problem(401, "invalid-token");
+        attack.refused(&attack.person.refresh_token(), "a refresh token").await;
+        let refresh = json!({"refresh_token": attack.token});
+        attack.world.post("/auth/refresh", refresh).await.expect_problem(401, "invalid-token");
         for typ in
             [json!("JWT"), json!("at+JWT"), json!("application/at+jwt"), json!("mfa+jwt"), json!(""), Value::Null]
         {
@@ -395,11 +396,11 @@ async fn tokens_of_another_deployment() {
     // Every world has the same first key: only issuer and audience keep their tokens apart.
     let elsewhere = [("JWT_ISSUER", "https://auth.example"), ("JWT_AUDIENCE", "another")];
     for variable in elsewhere {
-        let (here, there) = (World::new().with_account().await, World::with(&[variable]).with_account().await);
-        let token = there.token(PASSWORD).await;
-        there.me(&token).await.expect(200);
-        here.me(&token).await.expect_problem(401, "invalid-token");
-        there.me(&here.token(PASSWORD).await).await.expect_problem(401, "invalid-token");
+        let (here, there) = (World::new(), World::with(&[variable]));
+        let (local, foreigner) = (here.signed_in_person().await, there.signed_in_person().await);
+        foreigner.me().await.expect(200);
+        here.bearer(&foreigner.access_token()).me().await.expect_problem(401, "invalid-token");
+        there.bearer(&local.access_token()).me().await.expect_problem(401, "invalid-token");
     }
 }
 
@@ -417,14 +418,14 @@ async fn tokens_that_are_not_in_the_header() {
         attack.world.send(body).await.expect_problem(401, "invalid-token");
         let forwarded = Request::new(Method::GET, "/auth/me").header("x-forwarded-authorization", token);
         attack.world.send(forwarded).await.expect_problem(401, "invalid-token");
-        attack.world.login(PHONE, PASSWORD).await.expect(200);
+        attack.person.login().await.expect(200);
     }
 }
 
 #[tokio::test]
 async fn claims_of_the_wrong_type_are_refused_even_when_we_signed_them() {
     // CVE-2026-25537: a claim of an unexpected type skipped its check. No public key helps here: the test has its own.
-    let world = World::without_keys(&[]).with_account().await;
+    let world = World::without_keys(&[]);
     world.rotate_keys().await.unwrap();
     let schedule = world.emulator.secrets().current_value("SigningKeys").unwrap();
     let schedule: Value = serde_json::from_str(&schedule).unwrap();
@@ -433,15 +434,15 @@ async fn claims_of_the_wrong_type_are_refused_even_when_we_signed_them() {
     let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &private_key, &random).unwrap();
     let sign = |parts: &Parts| parts.signed(|message| pair.sign(&random, message).unwrap().as_ref().to_vec());
 
-    let parts = Parts::of(&world.token(PASSWORD).await);
-    world.me(&sign(&parts)).await.expect(200);
+    let parts = Parts::of(&world.signed_in_person().await.access_token());
+    world.bearer(&sign(&parts)).me().await.expect(200);
     for (claim, good) in parts.claims.as_object().unwrap() {
         let mut missing = parts.clone();
         missing.claims.as_object_mut().unwrap().remove(claim);
-        world.me(&sign(&missing)).await.expect_problem(401, "invalid-token");
+        world.bearer(&sign(&missing)).me().await.expect_problem(401, "invalid-token");
         let wrong = [Value::Null, json!(true), json!({}), json!([]), json!([good]), json!(-1), json!(1.5)];
         for value in wrong.into_iter().filter(|value| !(claim == "amr" && value.is_array())) {
-            let reply = world.me(&sign(&parts.with_claim(claim, value.clone()))).await;
+            let reply = world.bearer(&sign(&parts.with_claim(claim, value.clone()))).me().await;
             assert_eq!(reply.status, 401, "{claim}: {value}");
         }
     }
@@ -453,7 +454,7 @@ async fn claims_of_the_wrong_type_are_refused_even_when_we_signed_them() {
         ("aud", json!([AUDIENCE])),
         ("iss", json!("https://latchkey.test/")),
     ] {
-        let reply = world.me(&sign(&parts.with_claim(claim, value.clone()))).await;
+        let reply = world.bearer(&sign(&parts.with_claim(claim, value.clone()))).me().await;
         assert_eq!(reply.status, 401, "{claim}: {value}");
     }
 }

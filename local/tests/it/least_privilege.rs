@@ -2,151 +2,136 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use http::Method;
 use local::template::{Function, Permission};
 use serde_json::json;
 use serde_norway::Value;
 
 use crate::{
     events,
-    harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, TEMPLATE, World, another_code},
+    harness::{
+        NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, Person, RESET_PASSWORD, TEMPLATE, THIRD_PHONE, World, another_code,
+        code_in,
+    },
     sms::Provider,
 };
 
 /// What a webhook knows us by.
 const CREDENTIALS: &str = r#"{"secret": "whsec_YSBzZWNyZXQga2V5IG9mIGEgdGVzdCdzIHdlYmhvb2s="}"#;
 
-/// A third one.
-const THIRD_PHONE: &str = "01212345678";
-
 /// Changes the phone with a code that no provider sent: a test number has one.
-async fn change_in_spite_of(world: &World, token: &str) {
-    world.change_phone(token, PASSWORD, "01000000001").await.expect(202);
-    world.change_phone_verify(token, "01000000001", "042424").await.expect(204);
+async fn change_in_spite_of(person: &Person) {
+    person.change_phone("01000000001").await.expect(202);
+    person.change_phone_verify("042424").await.expect(204);
 }
 
 /// Activates a registration, where that has to be.
 async fn activate_one(world: &World) {
-    let reply = world.register(OTHER_PHONE, PASSWORD).await.expect(202);
-    let registration = reply.text("activation_id");
-    world.resend_activation(registration).await.expect(429);
+    let newcomer = world.visitor(OTHER_PHONE);
+    newcomer.register().await.expect(202);
+    newcomer.resend_activation().await.expect(429);
     world.advance(2);
-    world.resend_activation(registration).await.expect(202);
-    let code = world.last_code();
-    world.activate(registration, &another_code(&code)).await.expect(400);
-    world.activate(registration, &code).await.expect(201);
+    newcomer.resend_activation().await.expect(202);
+    newcomer.activate(&another_code(&newcomer.code())).await.expect(400);
+    newcomer.activate(&newcomer.code()).await.expect(201);
 }
 
 /// Goes every way of a second factor.
 async fn show_a_factor(world: &World) {
-    world.register(PHONE, PASSWORD).await.expect(201);
-    let factor = world.switch_factor_on(PASSWORD).await;
-    let wrong = another_code(&factor.code(world));
-    for path in ["/auth/mfa/enroll", "/auth/mfa/recovery-codes", "/auth/mfa/disable"] {
-        world.with_factor(path, &factor.token, "wrong password", ("code", &wrong)).await.expect(403);
-        world.with_factor(path, &factor.token, PASSWORD, ("code", &wrong)).await.expect(400);
+    let person = world.person_with_factor().await;
+    for (guesser, status) in [(person.with_wrong_code().mistyping(), 403), (person.with_wrong_code(), 400)] {
+        guesser.mfa_enroll().await.expect(status);
+        guesser.mfa_recovery_codes().await.expect(status);
+        guesser.mfa_disable().await.expect(status);
     }
-    world.with_factor("/auth/mfa/enroll", &factor.token, PASSWORD, ("code", &factor.code(world))).await.expect(200);
+    person.with_code().mfa_enroll().await.expect(200);
     world.advance(30);
-    let mut token = factor.token.clone();
     for at in 0..22 {
-        let mfa_token = world.mfa_token(PASSWORD).await;
+        person.first_step().await;
         if at == 0 {
-            world.login_mfa(&mfa_token, ("code", &wrong)).await.expect(400);
+            person.with_wrong_code().login_mfa().await.expect(400);
         }
-        token = world.login_mfa(&mfa_token, ("code", &factor.code(world))).await.expect(200).tokens().0;
+        person.login_mfa().await.expect(200);
         world.advance(30);
     }
-    let code = factor.code(world);
-    let codes = world.with_factor("/auth/mfa/recovery-codes", &token, PASSWORD, ("code", &code)).await;
-    let recovery_code = codes.expect(200).body["recovery_codes"][0].as_str().unwrap().to_owned();
-    let proof = ("recovery_code", recovery_code.as_str());
-    world.with_factor("/auth/mfa/disable", &token, PASSWORD, proof).await.expect(204);
-    let factor = world.switch_factor_on(PASSWORD).await;
-    world.delete_me(&factor.token, PASSWORD, ("code", &wrong)).await.expect(400);
-    world.delete_me(&factor.token, PASSWORD, ("code", &factor.code(world))).await.expect(204);
-    world.delete_me(&factor.token, PASSWORD, ("code", &factor.code(world))).await.expect(204);
+    person.with_code().mfa_recovery_codes().await.expect(200);
+    person.with_recovery_code(0).mfa_disable().await.expect(204);
+    person.sign_in().await;
+    person.switch_factor_on().await;
+    person.with_wrong_code().delete_account().await.expect(400);
+    person.with_code().delete_account().await.expect(204);
+    person.with_code().delete_account().await.expect(204);
 }
 
 /// Goes every way at whose end the owner of the phone is told something.
 async fn tell_the_owner(world: &World, provider: &Provider) {
     let last_code = || {
         let sent = world.emulator.sns().requests().pop().unwrap_or_else(|| provider.last_body());
-        let sent = sent.replace("%20", " ");
-        let code = sent.split(|c: char| !c.is_ascii_digit()).find(|run| run.len() == 6);
-        code.expect("a code was sent").to_owned()
+        code_in(&sent.replace("%20", " ")).expect("a code was sent").to_owned()
     };
-    let token = world.token(PASSWORD).await;
-    world.verify_phone(&token).await.expect(202);
-    world.confirm_phone(&token, &last_code()).await.expect(204);
-    let mut factor = world.switch_factor_on(PASSWORD).await;
-    let path = "/auth/mfa/recovery-codes";
-    let codes = world.with_factor(path, &factor.token, PASSWORD, ("code", &factor.code(world))).await.expect(200);
-    let mut codes =
-        codes.body["recovery_codes"].as_array().unwrap().iter().map(|code| code.as_str().unwrap().to_owned());
-    let mut next = || codes.next().unwrap();
-    world.with_factor("/auth/mfa/enroll", &factor.token, PASSWORD, ("recovery_code", &next())).await.expect(200);
-    let mfa_token = world.mfa_token(PASSWORD).await;
-    factor.token = world.login_mfa(&mfa_token, ("recovery_code", &next())).await.expect(200).tokens().0;
-    world.change_password(&factor.token, PASSWORD, NEW_PASSWORD).await.expect(204);
-    world.request_reset(PHONE).await.expect(202);
-    let reset = json!({"phone": PHONE, "otp": last_code(), "new_password": PASSWORD, "recovery_code": next()});
-    world.post("/auth/verify-reset", reset).await.expect(204);
-    let mfa_token = world.mfa_token(PASSWORD).await;
-    let token = world.login_mfa(&mfa_token, ("recovery_code", &next())).await.expect(200).tokens().0;
-    world.with_factor("/auth/mfa/disable", &token, PASSWORD, ("recovery_code", &next())).await.expect(204);
-    let factor = world.switch_factor_on(PASSWORD).await;
-    let proof = ("recovery_code", factor.recovery_codes[0].as_str());
-    world.delete_me(&factor.token, PASSWORD, proof).await.expect(204);
+    let person = world.signed_in_person().await;
+    person.verify_phone().await.expect(202);
+    person.confirm_phone(&last_code()).await.expect(204);
+    person.switch_factor_on().await;
+    person.with_code().mfa_recovery_codes().await.expect(200);
+    person.with_recovery_code(0).mfa_enroll().await.expect(200);
+    person.first_step().await;
+    person.with_recovery_code(1).login_mfa().await.expect(200);
+    person.change_password(NEW_PASSWORD).await.expect(204);
+    person.request_reset().await.expect(202);
+    person.with_recovery_code(2).verify_reset(&last_code(), PASSWORD).await.expect(204);
+    person.first_step().await;
+    person.with_recovery_code(3).login_mfa().await.expect(200);
+    person.with_recovery_code(4).mfa_disable().await.expect(204);
+    person.sign_in().await;
+    person.switch_factor_on().await;
+    person.with_recovery_code(0).delete_account().await.expect(204);
 }
 
 /// Goes every way that asks something of the table.
 async fn go_every_way(world: &World) {
-    world.login(PHONE, PASSWORD).await;
-    world.register(PHONE, PASSWORD).await.expect(201);
-    world.register(PHONE, PASSWORD).await.expect(409);
-    world.login(PHONE, "wrong password").await.expect(401);
-    let token = world.token(PASSWORD).await;
-    world.me(&token).await.expect(200);
-    world.bearer(Method::GET, "/auth/me/export", &token).await.expect(200);
-    let (ended, refresh_token) = world.tokens(PASSWORD).await;
-    world.refresh(&refresh_token).await.expect(200);
+    let person = world.visitor(PHONE);
+    person.login().await;
+    person.register().await.expect(201);
+    person.register().await.expect(409);
+    person.mistyping().login().await.expect(401);
+    person.sign_in().await;
+    person.me().await.expect(200);
+    person.export().await.expect(200);
+    let laptop = person.on_another_device().signed_in().await;
+    let thief = laptop.with_copied_tokens();
+    laptop.refresh().await.expect(200);
     world.advance(60);
-    world.refresh(&refresh_token).await.expect(401);
-    for _ in 0..25 {
-        world.token(PASSWORD).await;
+    thief.refresh().await.expect(401);
+    for _ in 0..26 {
+        person.sign_in().await;
     }
-    let token = world.token(PASSWORD).await;
-    let list = world.bearer(Method::GET, "/auth/sessions", &token).await.expect(200);
-    let other = list.body["sessions"].as_array().unwrap().iter().find(|session| session["current"] == false).unwrap();
-    let path = format!("/auth/sessions/{}", other["id"].as_str().unwrap());
-    world.bearer(Method::DELETE, &path, &token).await.expect(204);
-    world.bearer(Method::POST, "/auth/logout", &ended).await.expect(204);
-    world.bearer(Method::POST, "/auth/logout-all", &token).await.expect(204);
-    let (token, (_, outlived)) = (world.token(PASSWORD).await, world.tokens(PASSWORD).await);
-    world.change_password(&token, "wrong password", NEW_PASSWORD).await.expect(403);
-    world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
-    world.refresh(&outlived).await.expect(401);
-    world.verify_phone(&token).await.expect(202);
-    world.confirm_phone(&token, &world.last_code()).await.expect(204);
+    person.end_session(&person.other_session().await).await.expect(204);
+    laptop.logout().await.expect(204);
+    person.logout_all().await.expect(204);
+    person.sign_in().await;
+    let tablet = person.on_another_device().signed_in().await;
+    person.mistyping().change_password(NEW_PASSWORD).await.expect(403);
+    person.change_password(NEW_PASSWORD).await.expect(204);
+    tablet.refresh().await.expect(401);
+    person.verify_phone().await.expect(202);
+    person.confirm_phone(&person.code()).await.expect(204);
     world.advance(2);
-    world.change_phone(&token, "wrong password", THIRD_PHONE).await.expect(403);
-    world.change_phone(&token, NEW_PASSWORD, THIRD_PHONE).await.expect(202);
-    world.change_phone_verify(&token, THIRD_PHONE, &world.last_code()).await.expect(204);
-    world.change_phone(&token, NEW_PASSWORD, PHONE).await.expect(202);
-    let code = world.last_code();
-    world.change_phone_verify(&token, PHONE, &code).await.expect(204);
-    world.change_phone_verify(&token, PHONE, &code).await.expect(400);
-    let code = world.code(PHONE).await;
-    world.request_reset(PHONE).await.expect(429);
-    world.request_reset(OTHER_PHONE).await.expect(202);
-    world.verify_reset(PHONE, &another_code(&code), RESET_PASSWORD).await.expect(400);
-    world.verify_reset(PHONE, &code, RESET_PASSWORD).await.expect(204);
-    world.me(&token).await.expect(401);
+    person.mistyping().change_phone(THIRD_PHONE).await.expect(403);
+    person.move_to(THIRD_PHONE).await;
+    let code = person.code_for(PHONE).await;
+    person.change_phone_verify(&code).await.expect(204);
+    person.change_phone_verify(&code).await.expect(400);
+    let code = person.reset_code().await;
+    person.request_reset().await.expect(429);
+    world.visitor(OTHER_PHONE).request_reset().await.expect(202);
+    person.verify_reset(&another_code(&code), RESET_PASSWORD).await.expect(400);
+    person.verify_reset(&code, RESET_PASSWORD).await.expect(204);
+    person.me().await.expect(401);
     for path in ["/docs", "/openapi.json", "/health", "/.well-known/jwks.json", "/.well-known/openid-configuration"] {
         world.get(path).await.expect(200);
     }
-    let event = json!({"headers": {"authorization": format!("Bearer {}", world.token(RESET_PASSWORD).await)}});
+    person.sign_in().await;
+    let event = json!({"headers": {"authorization": format!("Bearer {}", person.access_token())}});
     world.invoke("authorizer", event).await.unwrap();
     world.rotate_keys().await.unwrap();
 }
@@ -168,27 +153,27 @@ async fn every_function_is_granted_what_it_uses_and_nothing_else() {
         [[("SMS_PROVIDER", "sns"), ("SMS_API_URL", "")], [("SMS_PROVIDER", "http"), ("SMS_API_URL", &provider.url)]]
     {
         let variables = [&variables[..], &[("SMS_FLOOR_MS", "0"), ("TEST_NUMBERS", "01000000001=042424")]].concat();
-        let world = World::with(&variables).with_account().await;
-        world.request_reset(PHONE).await.expect(202);
-        let token = world.token(PASSWORD).await;
-        world.verify_phone(&token).await;
-        world.change_phone(&token, PASSWORD, THIRD_PHONE).await;
+        let world = World::with(&variables);
+        let person = world.signed_in_person().await;
+        person.request_reset().await.expect(202);
+        person.verify_phone().await;
+        person.change_phone(THIRD_PHONE).await;
         // As if that code had come back: the owner of a phone that is verified is told.
         let mut profile = world.item("USER#", "PROFILE");
         profile["phone_verified_at"] = json!({"N": "1800000000000"});
         world.put_item(&profile);
-        change_in_spite_of(&world, &token).await;
+        change_in_spite_of(&person).await;
         calls.extend(world.calls());
 
         let world = World::with(&[&variables[..], &[("REQUIRE_ACTIVATION", "true")]].concat());
         world.emulator.secrets().lend("SmsCredentials", CREDENTIALS.to_owned());
-        let reply = world.register(PHONE, PASSWORD).await.expect(202);
+        let newcomer = world.visitor(PHONE);
+        newcomer.register().await.expect(202);
         world.advance(2);
-        world.resend_activation(reply.text("activation_id")).await.expect(202);
+        newcomer.resend_activation().await.expect(202);
         calls.extend(world.calls());
 
-        let world =
-            World::with(&[&variables[..], &[("LIMIT_MESSAGES_PER_PHONE", "100")]].concat()).with_account().await;
+        let world = World::with(&[&variables[..], &[("LIMIT_MESSAGES_PER_PHONE", "100")]].concat());
         world.emulator.secrets().lend("SmsCredentials", CREDENTIALS.to_owned());
         tell_the_owner(&world, &provider).await;
         calls.extend(world.calls());

@@ -200,6 +200,6 @@ fn a_secret_in_a_line_is_found_and_not_told() {
 async fn what_is_logged_is_watched() {
     let world = crate::harness::World::new();
     let from = lock(&LINES).len();
-    world.login("01012345678", "a wrong password").await.expect(401);
+    world.visitor("01012345678").mistyping().login().await.expect(401);
     assert!(lock(&LINES)[from..].contains("invalid-credentials"));
 }

@@ -3,31 +3,24 @@
 use http::Method;
 use serde_json::json;
 
-use crate::harness::{E164, NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, Request, World};
-
-/// What is sent in place of a second factor where none is on: unknown members are ignored.
-const NO_FACTOR: (&str, &str) = ("nothing", "");
+use crate::harness::{E164, NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, Request, THIRD_PHONE, World};
 
 #[tokio::test]
 async fn nothing_of_the_account_is_left_but_a_tombstone_without_personal_data() {
     let world = World::with(&[("REQUIRE_ACTIVATION", "true")]);
     // An account with everything that one can have: a phone that it left, with a code that waits there, and one that it
     // wants to have.
-    let registered = world.register(OTHER_PHONE, PASSWORD).await.expect(202);
-    world.activate(registered.text("activation_id"), &world.last_code()).await.expect(201);
-    let first = world.login(OTHER_PHONE, PASSWORD).await.expect(200).tokens().0;
-    world.code(OTHER_PHONE).await;
-    world.change_phone(&first, PASSWORD, PHONE).await.expect(202);
-    world.change_phone_verify(&first, PHONE, &world.last_code()).await.expect(204);
-    let factor = world.switch_factor_on(PASSWORD).await;
-    world.mfa_token(PASSWORD).await;
-    world.with_factor("/auth/mfa/enroll", &factor.token, PASSWORD, ("code", &factor.code(&world))).await.expect(200);
-    world.code(PHONE).await;
+    let person = world.person_with_phone(OTHER_PHONE).await.signed_in().await;
+    person.reset_code().await;
+    person.move_to(PHONE).await;
+    person.sign_in().await;
+    person.switch_factor_on().await;
+    person.first_step().await;
+    person.with_code().mfa_enroll().await.expect(200);
+    person.reset_code().await;
     world.advance(30);
-    let body = json!({"password": PASSWORD, "phone": "01212345678", "code": factor.code(&world)});
-    world.send(Request::post("/auth/change-phone", body).bearer(&factor.token)).await.expect(202);
-    let recovery_code = ("recovery_code", factor.recovery_codes[0].as_str());
-    world.delete_me(&factor.token, PASSWORD, recovery_code).await.expect(204);
+    person.with_code().change_phone(THIRD_PHONE).await.expect(202);
+    person.with_recovery_code(0).delete_account().await.expect(204);
 
     // Of the phone that it left there is a ghost, as of any: a throttle and an end.
     for item in world.items("PHONE#") {
@@ -57,93 +50,87 @@ async fn nothing_of_the_account_is_left_but_a_tombstone_without_personal_data() 
 
 #[tokio::test]
 async fn everything_that_opened_the_account_is_dead_at_once() {
-    let world = World::new().with_account().await;
-    let (token, refresh_token) = world.tokens(PASSWORD).await;
-    let (other, other_refresh_token) = world.tokens(PASSWORD).await;
-    let code = world.code(PHONE).await;
-    world.delete_me(&token, PASSWORD, NO_FACTOR).await.expect(204);
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    let laptop = person.on_another_device().signed_in().await;
+    let code = person.reset_code().await;
+    person.delete_account().await.expect(204);
 
-    for dead in [&token, &other] {
-        world.me(dead).await.expect_problem(401, "invalid-token");
-        world.export(dead).await.expect_problem(401, "invalid-token");
-        world.bearer(Method::GET, "/auth/sessions", dead).await.expect_problem(401, "invalid-token");
-        world.change_password(dead, PASSWORD, NEW_PASSWORD).await.expect_problem(401, "invalid-token");
+    for device in [&person, &laptop] {
+        device.me().await.expect_problem(401, "invalid-token");
+        device.export().await.expect_problem(401, "invalid-token");
+        device.sessions().await.expect_problem(401, "invalid-token");
+        device.change_password(NEW_PASSWORD).await.expect_problem(401, "invalid-token");
+        device.refresh().await.expect_problem(401, "invalid-token");
     }
-    for dead in [&refresh_token, &other_refresh_token] {
-        world.refresh(dead).await.expect_problem(401, "invalid-token");
-    }
-    world.verify_reset(PHONE, &code, NEW_PASSWORD).await.expect_problem(400, "invalid-otp");
-    let gone = world.login(PHONE, PASSWORD).await.expect_problem(401, "invalid-credentials");
-    // As a phone that never had an account (docs/threats.md#l6).
-    assert!(gone.fingerprint() == world.login(OTHER_PHONE, PASSWORD).await.fingerprint());
+    person.verify_reset(&code, NEW_PASSWORD).await.expect_problem(400, "invalid-otp");
+    let gone = person.login().await.expect_problem(401, "invalid-credentials");
+    // As a phone that never had an account.
+    assert!(gone.fingerprint() == world.visitor(OTHER_PHONE).login().await.fingerprint());
 }
 
 #[tokio::test]
 async fn the_phone_registers_anew_and_is_somebody_else() {
     let world = World::new();
-    let first = world.register(PHONE, PASSWORD).await.expect(201).text("id").to_owned();
-    let token = world.token(PASSWORD).await;
-    world.delete_me(&token, PASSWORD, NO_FACTOR).await.expect(204);
-    let second = world.register(PHONE, NEW_PASSWORD).await.expect(201).text("id").to_owned();
-    assert_ne!(first, second);
-    world.login(PHONE, PASSWORD).await.expect_problem(401, "invalid-credentials");
-    let me = world.me(&world.token(NEW_PASSWORD).await).await.expect(200);
-    assert_eq!((me.text("id"), &me.body["phone_verified"]), (second.as_str(), &json!(false)));
-    world.me(&token).await.expect_problem(401, "invalid-token");
+    let first = world.signed_in_person().await;
+    let first_id = first.me().await.expect(200).text("id").to_owned();
+    first.delete_account().await.expect(204);
+    let second = world.visitor(PHONE).typing(NEW_PASSWORD);
+    let second_id = second.register().await.expect(201).text("id").to_owned();
+    assert_ne!(first_id, second_id);
+    first.login().await.expect_problem(401, "invalid-credentials");
+    second.sign_in().await;
+    let me = second.me().await.expect(200);
+    assert_eq!((me.text("id"), &me.body["phone_verified"]), (second_id.as_str(), &json!(false)));
+    first.me().await.expect_problem(401, "invalid-token");
 }
 
-/// A lost answer: whoever asks again is not told that something is wrong (docs/threats.md#e11).
+/// The answer may have been lost, and is asked for again: that is no error.
 #[tokio::test]
 async fn the_same_request_again_is_a_success_and_touches_no_new_account() {
-    let world = World::new().with_account().await;
-    let token = world.token(PASSWORD).await;
-    world.delete_me(&token, PASSWORD, NO_FACTOR).await.expect(204);
-    world.register(PHONE, PASSWORD).await.expect(201);
-    world.delete_me(&token, PASSWORD, NO_FACTOR).await.expect(204);
-    world.login(PHONE, PASSWORD).await.expect(200);
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    person.delete_account().await.expect(204);
+    let next = world.person().await;
+    person.delete_account().await.expect(204);
+    next.login().await.expect(200);
     world.advance(900);
-    world.delete_me(&token, PASSWORD, NO_FACTOR).await.expect_problem(401, "invalid-token");
+    person.delete_account().await.expect_problem(401, "invalid-token");
 }
 
 #[tokio::test]
 async fn a_token_alone_deletes_nothing() {
-    let world = World::new().with_account().await;
-    let token = world.token(PASSWORD).await;
-    world.delete_me(&token, "wrong password", NO_FACTOR).await.expect_problem(403, "wrong-password");
-    let request = Request::post("/auth/me", json!({})).method(Method::DELETE).bearer(&token);
-    world.send(request).await.expect_fields(&["/password"]);
-    let request = Request::post("/auth/me", json!({"password": PASSWORD})).method(Method::DELETE);
-    world.send(request).await.expect_problem(401, "invalid-token");
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    person.mistyping().delete_account().await.expect_problem(403, "wrong-password");
+    let request = |body| Request::post("/auth/me", body).method(Method::DELETE);
+    person.send(request(json!({}))).await.expect_fields(&["/password"]);
+    world.send(request(json!({"password": PASSWORD}))).await.expect_problem(401, "invalid-token");
     // Wrong passwords count like wrong logins.
     for _ in 0..5 {
-        world.delete_me(&token, "wrong password", NO_FACTOR).await.expect_problem(403, "wrong-password");
+        person.mistyping().delete_account().await.expect_problem(403, "wrong-password");
     }
-    world.delete_me(&token, PASSWORD, NO_FACTOR).await.expect_problem(429, "too-many-requests");
-    world.me(&token).await.expect(200);
+    person.delete_account().await.expect_problem(429, "too-many-requests");
+    person.me().await.expect(200);
 }
 
 #[tokio::test]
 async fn where_a_second_factor_is_on_it_is_asked_for() {
-    let world = World::new().with_account().await;
-    let factor = world.switch_factor_on(PASSWORD).await;
-    let code = factor.code(&world);
-    world.delete_me(&factor.token, PASSWORD, NO_FACTOR).await.expect_problem(403, "mfa-required");
-    let wrong = crate::harness::another_code(&code);
-    world.delete_me(&factor.token, PASSWORD, ("code", &wrong)).await.expect_problem(400, "invalid-otp");
-    world.me(&factor.token).await.expect(200);
-    world.delete_me(&factor.token, PASSWORD, ("code", &code)).await.expect(204);
+    let person = World::new().person_with_factor().await;
+    person.delete_account().await.expect_problem(403, "mfa-required");
+    person.with_wrong_code().delete_account().await.expect_problem(400, "invalid-otp");
+    person.me().await.expect(200);
+    person.with_code().delete_account().await.expect(204);
 }
 
 #[tokio::test]
 async fn other_accounts_are_not_touched() {
-    let world = World::new().with_account().await;
-    world.register(OTHER_PHONE, PASSWORD).await.expect(201);
-    let other = world.login(OTHER_PHONE, PASSWORD).await.expect(200).text("access_token").to_owned();
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    let other = world.person_with_phone(OTHER_PHONE).await.signed_in().await;
     // A code by which somebody else would get this number.
-    world.change_phone(&other, PASSWORD, "01212345678").await.expect(202);
-    let code = world.last_code();
-    let token = world.token(PASSWORD).await;
-    world.delete_me(&token, PASSWORD, NO_FACTOR).await.expect(204);
-    world.me(&other).await.expect(200);
-    world.change_phone_verify(&other, "01212345678", &code).await.expect(204);
+    let code = other.code_for(THIRD_PHONE).await;
+    person.delete_account().await.expect(204);
+    other.me().await.expect(200);
+    other.change_phone_verify(&code).await.expect(204);
 }

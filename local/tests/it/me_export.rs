@@ -4,27 +4,26 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::{E164, OTHER_PHONE, PASSWORD, PHONE, World, another_code};
+use crate::harness::{E164, OTHER_E164, OTHER_PHONE, PHONE, RESET_PASSWORD, World, another_code};
 
 #[tokio::test]
 async fn it_tells_everything_that_is_stored_but_secrets() {
-    let world = World::new().with_account().await;
-    let factor = world.switch_factor_on(PASSWORD).await;
-    let mfa_token = world.mfa_token(PASSWORD).await;
-    let code = factor.code(&world);
-    world.login_mfa(&mfa_token, ("code", &another_code(&code))).await.expect(400);
-    world.with_factor("/auth/mfa/enroll", &factor.token, PASSWORD, ("code", &code)).await.expect(200);
-    let otp = world.code(PHONE).await;
-    world.verify_reset(PHONE, &another_code(&otp), "newPass456").await.expect(400);
-    world.login(PHONE, "wrong password").await.expect(401);
+    let world = World::new();
+    let person = world.person_with_factor().await;
+    person.first_step().await;
+    person.with_wrong_code().login_mfa().await.expect(400);
+    person.with_code().mfa_enroll().await.expect(200);
+    let otp = person.reset_code().await;
+    person.verify_reset(&another_code(&otp), RESET_PASSWORD).await.expect(400);
+    person.mistyping().login().await.expect(401);
 
-    let export = world.export(&factor.token).await.expect(200).body;
+    let export = person.export().await.expect(200).body;
     let account = &export["account"];
     assert_eq!((&account["phone"], &account["mfa_enabled"]), (&json!(E164), &json!(true)));
     assert_eq!(export["sign_in_attempts"]["failures"], 2, "one that waits for its second step, and a wrong one");
     assert_eq!(export["second_factor"]["recovery_codes_left"], 10);
     assert_eq!(export["second_steps_end_at"].as_array().unwrap().len(), 1);
-    assert!(export["enrolment_ends_at"].is_string());
+    assert!(export["enrollment_ends_at"].is_string());
     let sessions = export["sessions"].as_array().unwrap();
     assert_eq!((sessions.len(), &sessions[0]["second_factor"]), (1, &json!(true)));
     assert_eq!((&export["codes"][0]["purpose"], &export["codes"][0]["phone"]), (&json!("reset"), &json!(E164)));
@@ -32,8 +31,8 @@ async fn it_tells_everything_that_is_stored_but_secrets() {
     assert_eq!(export["messages_today"], 2, "one that verified the phone");
 }
 
-/// What is stored and not told is a secret, its hash, or how we keep our books: whoever stores something new has to say
-/// which.
+/// What is stored and not told is a secret, its hash, or how we keep our books: a new attribute has to be put in one of these
+/// lists.
 #[tokio::test]
 async fn no_attribute_is_forgotten() {
     const TOLD: [&str; 25] = [
@@ -67,10 +66,10 @@ async fn no_attribute_is_forgotten() {
     ];
     const SECRETS: [&str; 5] = ["code_mac", "password_hash", "salt", "totp_secret", "challenge_id"];
     const BOOKS: [&str; 4] = ["epoch", "generation", "op", "totp_step"];
-    let world = World::new().with_account().await;
-    world.switch_factor_on(PASSWORD).await;
-    world.mfa_token(PASSWORD).await;
-    world.code(PHONE).await;
+    let world = World::new();
+    let person = world.person_with_factor().await;
+    person.first_step().await;
+    person.reset_code().await;
     let items = world.items("");
     let stored: BTreeSet<_> = items
         .iter()
@@ -85,15 +84,14 @@ async fn no_attribute_is_forgotten() {
 /// Every item that leads to the caller is told, or is kept without their name.
 #[tokio::test]
 async fn no_item_is_forgotten() {
-    let world = World::new().with_account().await;
-    let factor = world.switch_factor_on(PASSWORD).await;
-    world.mfa_token(PASSWORD).await;
-    world.with_factor("/auth/mfa/enroll", &factor.token, PASSWORD, ("code", &factor.code(&world))).await.expect(200);
-    world.code(PHONE).await;
+    let world = World::new();
+    let person = world.person_with_factor().await;
+    person.first_step().await;
+    person.with_code().mfa_enroll().await.expect(200);
+    person.reset_code().await;
     world.advance(30);
-    let body = json!({"password": PASSWORD, "phone": OTHER_PHONE, "code": factor.code(&world)});
-    world.send(crate::harness::Request::post("/auth/change-phone", body).bearer(&factor.token)).await.expect(202);
-    let export = world.export(&factor.token).await.expect(200).body;
+    person.with_code().change_phone(OTHER_PHONE).await.expect(202);
+    let export = person.export().await.expect(200).body;
     let user = export["account"]["id"].as_str().unwrap();
     let mut told = Vec::new();
     for item in world.items("").iter().filter(|item| {
@@ -111,7 +109,7 @@ async fn no_item_is_forgotten() {
                 codes.iter().find(is_it).unwrap_or(&Value::Null)
             }
             _ if sort == "MFA" => &export["second_factor"],
-            _ if sort == "MFA#ENROLMENT" => &export["enrolment_ends_at"],
+            _ if sort == "MFA#ENROLLMENT" => &export["enrollment_ends_at"],
             _ if sort.starts_with("MFA#LOGIN") => &export["second_steps_end_at"][0],
             _ if item["pk"]["S"].as_str().unwrap().starts_with("LIMIT#messages-phone#") => &export["messages_today"],
             _ => &Value::Null,
@@ -120,20 +118,20 @@ async fn no_item_is_forgotten() {
         told.push(sort.to_owned());
     }
     let to_new = export["codes"].as_array().unwrap().iter().find(|code| code["purpose"] == "change-phone").unwrap();
-    assert_eq!(to_new["phone"], "+201112345678");
+    assert_eq!(to_new["phone"], OTHER_E164);
     assert!(told.len() >= 9, "{told:?}");
 }
 
 #[tokio::test]
 async fn it_is_about_the_caller_alone() {
-    let world = World::new().with_account().await;
-    world.register(OTHER_PHONE, PASSWORD).await.expect(201);
-    let other = world.login(OTHER_PHONE, PASSWORD).await.expect(200).text("access_token").to_owned();
-    // Somebody else asks for a code to our number.
-    world.change_phone(&other, PASSWORD, PHONE).await.expect(202);
-    let export = world.export(&world.token(PASSWORD).await).await.expect(200).body;
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    let other = world.person_with_phone(OTHER_PHONE).await.signed_in().await;
+    // Somebody else asks for a code to this person's number.
+    other.change_phone(PHONE).await.expect(202);
+    let export = person.export().await.expect(200).body;
     assert_eq!((&export["codes"], export["sessions"].as_array().unwrap().len()), (&json!([]), 1));
-    let other_user = world.me(&other).await.expect(200).text("id").to_owned();
+    let other_user = other.me().await.expect(200).text("id").to_owned();
     assert!(!export.to_string().contains(&other_user));
     assert_eq!(export["second_factor"], Value::Null);
 }

@@ -2,25 +2,26 @@
 
 use std::collections::BTreeSet;
 
-use crate::harness::{Authenticator, NEW_PASSWORD, PASSWORD, PHONE, World, another_code};
+use crate::harness::{Authenticator, NEW_PASSWORD, Person, World, another_code};
 
-/// A world whose account has asked for a second factor: it, a token and the authenticator.
-async fn enrolled() -> (World, String, Authenticator) {
-    let world = World::new().with_account().await;
-    let token = world.token(PASSWORD).await;
-    let secret = world.enroll_verified(&token, PASSWORD).await.expect(200).text("secret").to_owned();
-    (world, token, Authenticator::new(&secret))
+/// Somebody who has asked for a second factor, and their authenticator's new entry.
+async fn enrolled() -> (World, Person, Authenticator) {
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    person.enroll().await;
+    let authenticator = person.new_authenticator();
+    (world, person, authenticator)
 }
 
 #[tokio::test]
 async fn the_first_code_switches_it_on_and_shows_ten_recovery_codes() {
-    let (world, token, authenticator) = enrolled().await;
-    let reply = world.mfa_confirm(&token, &authenticator.code(&world)).await.expect(200);
+    let (world, person, authenticator) = enrolled().await;
+    let reply = person.mfa_confirm(&authenticator.code()).await.expect(200);
     let codes: BTreeSet<_> = reply.body["recovery_codes"].as_array().unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(codes.len(), 10, "each is another");
     assert!(codes.iter().all(|code| code.len() == 31), "24 characters, hyphens and quotes");
-    assert_eq!(world.me(&token).await.expect(200).body["mfa_enabled"], true);
-    world.login(PHONE, PASSWORD).await.expect_problem(403, "mfa-required");
+    assert_eq!(person.me().await.expect(200).body["mfa_enabled"], true);
+    person.login().await.expect_problem(403, "mfa-required");
 
     let item = world.item("USER#", "MFA");
     assert_eq!(item["recovery_codes"]["SS"].as_array().unwrap().len(), 10);
@@ -31,107 +32,107 @@ async fn the_first_code_switches_it_on_and_shows_ten_recovery_codes() {
 
 #[tokio::test]
 async fn every_other_session_ends_and_this_one_stays() {
-    let (world, token, authenticator) = enrolled().await;
-    let (other, refresh_token) = world.tokens(PASSWORD).await;
-    world.mfa_confirm(&token, &authenticator.code(&world)).await.expect(200);
-    world.me(&token).await.expect(200);
-    world.me(&other).await.expect_problem(401, "invalid-token");
-    world.refresh(&refresh_token).await.expect_problem(401, "invalid-token");
+    let (_, person, authenticator) = enrolled().await;
+    let laptop = person.on_another_device().signed_in().await;
+    person.mfa_confirm(&authenticator.code()).await.expect(200);
+    person.me().await.expect(200);
+    laptop.me().await.expect_problem(401, "invalid-token");
+    laptop.refresh().await.expect_problem(401, "invalid-token");
 }
 
 #[tokio::test]
 async fn a_wrong_code_switches_nothing_on() {
-    let (world, token, authenticator) = enrolled().await;
-    let code = authenticator.code(&world);
-    world.mfa_confirm(&token, &another_code(&code)).await.expect_problem(400, "invalid-otp");
-    world.login(PHONE, PASSWORD).await.expect(200);
-    world.mfa_confirm(&token, &code).await.expect(200);
-    world.mfa_confirm(&token, &code).await.expect_problem(400, "invalid-otp");
+    let (_, person, authenticator) = enrolled().await;
+    let code = authenticator.code();
+    person.mfa_confirm(&another_code(&code)).await.expect_problem(400, "invalid-otp");
+    person.on_another_device().login().await.expect(200);
+    person.mfa_confirm(&code).await.expect(200);
+    person.mfa_confirm(&code).await.expect_problem(400, "invalid-otp");
 }
 
 #[tokio::test]
-async fn an_enrolment_waits_for_ten_minutes_and_the_last_one_counts() {
-    let (world, token, first) = enrolled().await;
-    let secret = world.enroll_verified(&token, PASSWORD).await.expect(200).text("secret").to_owned();
-    let second = Authenticator::new(&secret);
-    world.mfa_confirm(&token, &first.code(&world)).await.expect_problem(400, "invalid-otp");
+async fn an_enrollment_waits_for_ten_minutes_and_the_last_one_counts() {
+    let (world, person, first) = enrolled().await;
+    person.enroll().await;
+    let second = person.new_authenticator();
+    person.mfa_confirm(&first.code()).await.expect_problem(400, "invalid-otp");
     world.advance(600);
-    world.mfa_confirm(&token, &second.code(&world)).await.expect_problem(400, "invalid-otp");
-    world.mfa_confirm(&world.token(PASSWORD).await, "123456").await.expect_problem(400, "invalid-otp");
+    person.mfa_confirm(&second.code()).await.expect_problem(400, "invalid-otp");
+    person.sign_in().await;
+    person.mfa_confirm("123456").await.expect_problem(400, "invalid-otp");
 }
 
 #[tokio::test]
 async fn codes_in_other_spellings_are_refused_and_no_try() {
-    // See docs/threats.md#a12.
-    let (world, token, authenticator) = enrolled().await;
-    let code = authenticator.code(&world);
+    let (_, person, authenticator) = enrolled().await;
+    let code = authenticator.code();
     let spaced = format!("{} {}", &code[..3], &code[3..]);
     let full_width: String = code.chars().map(|c| char::from_u32(u32::from(c) + 0xfee0).unwrap()).collect();
     for other in [spaced, format!(" {code}"), format!("{code} "), full_width, format!("+{code}"), code[1..].to_owned()]
     {
-        world.mfa_confirm(&token, &other).await.expect_fields(&["/code"]);
+        person.mfa_confirm(&other).await.expect_fields(&["/code"]);
     }
-    world.mfa_confirm(&token, &code).await.expect(200);
+    person.mfa_confirm(&code).await.expect(200);
 }
 
 #[tokio::test]
 async fn sessions_that_were_ended_meanwhile_cannot_switch_it_on() {
-    let (world, token, authenticator) = enrolled().await;
-    let other = world.token(PASSWORD).await;
-    world.change_password(&other, PASSWORD, NEW_PASSWORD).await.expect(204);
-    world.mfa_confirm(&token, &authenticator.code(&world)).await.expect_problem(401, "invalid-token");
-    world.login(PHONE, NEW_PASSWORD).await.expect(200);
+    let (_, person, authenticator) = enrolled().await;
+    let laptop = person.on_another_device().signed_in().await;
+    laptop.change_password(NEW_PASSWORD).await.expect(204);
+    person.mfa_confirm(&authenticator.code()).await.expect_problem(401, "invalid-token");
+    person.login().await.expect(200);
 }
 
+/// Somebody with a token and no password must not guess for ten minutes.
 #[tokio::test]
-async fn five_codes_are_judged_and_the_next_enrolment_takes_the_password_again() {
-    // Somebody with a token and no password must not guess for ten minutes (docs/threats.md#t5, docs/threats.md#a19).
-    let (world, token, authenticator) = enrolled().await;
-    let code = authenticator.code(&world);
+async fn five_codes_are_judged_and_the_next_enrollment_takes_the_password_again() {
+    let (_, person, authenticator) = enrolled().await;
+    let code = authenticator.code();
     for _ in 0..5 {
-        world.mfa_confirm(&token, &another_code(&code)).await.expect_problem(400, "invalid-otp");
+        person.mfa_confirm(&another_code(&code)).await.expect_problem(400, "invalid-otp");
     }
-    world.mfa_confirm(&token, &code).await.expect_problem(400, "invalid-otp");
-    world.mfa_enroll(&token, "wrong password").await.expect_problem(403, "wrong-password");
-    let secret = world.mfa_enroll(&token, PASSWORD).await.expect(200).text("secret").to_owned();
-    world.mfa_confirm(&token, &Authenticator::new(&secret).code(&world)).await.expect(200);
+    person.mfa_confirm(&code).await.expect_problem(400, "invalid-otp");
+    person.mistyping().mfa_enroll().await.expect_problem(403, "wrong-password");
+    person.mfa_enroll().await.expect(200);
+    person.mfa_confirm(&person.new_authenticator().code()).await.expect(200);
 }
 
 #[tokio::test]
 async fn an_address_over_its_limit_does_not_use_up_the_tries() {
-    let world = World::with(&[("LIMIT_LOGIN_PER_ADDRESS", "3")]).with_account().await;
-    let token = world.token(PASSWORD).await;
-    let secret = world.enroll_verified(&token, PASSWORD).await.expect(200).text("secret").to_owned();
-    let wrong = another_code(&Authenticator::new(&secret).code(&world));
-    world.mfa_confirm(&token, &wrong).await.expect_problem(400, "invalid-otp");
+    let world = World::with(&[("LIMIT_LOGIN_PER_ADDRESS", "3")]);
+    let person = world.signed_in_person().await;
+    person.enroll().await;
+    let wrong = another_code(&person.new_authenticator().code());
+    person.mfa_confirm(&wrong).await.expect_problem(400, "invalid-otp");
     for _ in 0..10 {
-        world.mfa_confirm(&token, &wrong).await.expect_limit("login-address");
+        person.mfa_confirm(&wrong).await.expect_limit("login-address");
     }
-    assert_eq!(world.item("USER#", "MFA#ENROLMENT")["attempts"]["N"], "1");
+    assert_eq!(world.item("USER#", "MFA#ENROLLMENT")["attempts"]["N"], "1");
     world.advance(300);
-    world.mfa_confirm(&token, &Authenticator::new(&secret).code(&world)).await.expect(200);
+    person.mfa_confirm(&person.new_authenticator().code()).await.expect(200);
 }
 
 #[tokio::test]
-async fn an_enrolment_is_of_the_account_as_it_was_when_the_password_was_asked_for() {
-    let (world, token, authenticator) = enrolled().await;
+async fn an_enrollment_is_of_the_account_as_it_was_when_the_password_was_asked_for() {
+    let (_, person, authenticator) = enrolled().await;
     // The session that stays changes something meanwhile: what was asked for before is over.
-    world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
-    world.mfa_confirm(&token, &authenticator.code(&world)).await.expect_problem(400, "invalid-otp");
-    world.login(PHONE, NEW_PASSWORD).await.expect(200);
+    person.change_password(NEW_PASSWORD).await.expect(204);
+    person.mfa_confirm(&authenticator.code()).await.expect_problem(400, "invalid-otp");
+    person.login().await.expect(200);
 }
 
-/// Two enrolments, one of before the other was confirmed: whoever made it was not asked for the factor that is on now.
+/// Of two enrollments, the one from before the other was confirmed was not asked for the factor that is on now.
 #[tokio::test]
-async fn an_enrolment_cannot_replace_a_factor_that_it_was_not_asked_for() {
-    let (world, token, authenticator) = enrolled().await;
-    let mut item = world.item("USER#", "MFA#ENROLMENT");
-    world.mfa_confirm(&token, &authenticator.code(&world)).await.expect(200);
+async fn an_enrollment_cannot_replace_a_factor_that_it_was_not_asked_for() {
+    let (world, person, authenticator) = enrolled().await;
+    let mut item = world.item("USER#", "MFA#ENROLLMENT");
+    person.mfa_confirm(&authenticator.code()).await.expect(200);
     world.advance(30);
     // As written by a request that was under way.
     item["attempts"]["N"] = "0".into();
     world.put_item(&item);
-    world.mfa_confirm(&token, &authenticator.code(&world)).await.expect_problem(400, "invalid-otp");
-    let mfa_token = world.mfa_token(PASSWORD).await;
-    world.login_mfa(&mfa_token, ("code", &authenticator.code(&world))).await.expect(200);
+    person.mfa_confirm(&authenticator.code()).await.expect_problem(400, "invalid-otp");
+    person.first_step().await;
+    person.login_mfa().await.expect(200);
 }

@@ -1,6 +1,6 @@
 //! `GET /.well-known/openid-configuration`
 
-use crate::harness::{ISSUER, PASSWORD, World};
+use crate::harness::{ISSUER, World};
 
 const PATH: &str = "/.well-known/openid-configuration";
 
@@ -25,9 +25,9 @@ async fn it_says_where_the_keys_of_its_issuer_are() {
 #[tokio::test]
 async fn its_issuer_is_that_of_the_tokens_byte_for_byte_and_the_claims_are_theirs() {
     for variables in [&[][..], &[("JWT_ISSUER", "https://auth.example/tenant")]] {
-        let world = World::with(variables).with_account().await;
+        let world = World::with(variables);
         let metadata = world.get(PATH).await.expect(200).body;
-        let token = world.token(PASSWORD).await;
+        let token = world.signed_in_person().await.access_token();
         let claims = crate::jwt_attacks::Parts::of(&token).claims;
         assert_eq!(claims["iss"], metadata["issuer"]);
         let mut supported: Vec<_> =

@@ -1,127 +1,133 @@
 //! Really concurrent requests: each on its own task, on several threads.
 
-use std::sync::Arc;
-
 use futures_util::future::join_all;
 use latchkey::{
     domain::proof::Proof,
-    store::{Attempt, RightCode, Store},
+    store::{Attempt, RightCode},
 };
 
-use crate::harness::{
-    Authenticator, NEW_PASSWORD, PASSWORD, PHONE, RESET_PASSWORD, Reply, TEMPLATE, World, another_code,
-};
+use crate::harness::{NEW_PASSWORD, PASSWORD, PHONE, Person, RESET_PASSWORD, Reply, World, another_code};
 
-/// Sends `count` requests at once.
-async fn at_once<F, R>(world: &Arc<World>, count: usize, request: F) -> Vec<Reply>
+/// Sends one request of each of these people at once.
+async fn at_once<R>(people: &[Person], request: impl Fn(Person, usize) -> R) -> Vec<Reply>
 where
-    F: Fn(Arc<World>, usize) -> R,
     R: Future<Output = Reply> + Send + 'static,
 {
-    let tasks: Vec<_> = (0..count).map(|at| tokio::spawn(request(world.clone(), at))).collect();
-    join_all(tasks).await.into_iter().map(Result::unwrap).collect()
+    let requests = people.iter().cloned().enumerate().map(|(at, person)| tokio::spawn(request(person, at)));
+    join_all(requests.collect::<Vec<_>>()).await.into_iter().map(Result::unwrap).collect()
 }
 
 fn count(replies: &[Reply], status: u16) -> usize {
     replies.iter().filter(|reply| reply.status == status).count()
 }
 
-async fn world_with_account() -> Arc<World> {
-    Arc::new(World::new().with_account().await)
+/// Where in the replies the only one with this status is.
+fn only(replies: &[Reply], status: u16) -> usize {
+    assert_eq!(count(replies, status), 1);
+    replies.iter().position(|reply| reply.status == status).unwrap()
+}
+
+fn password_of(at: usize) -> String {
+    format!("password of {at}")
+}
+
+/// Checks that the one whose request succeeded has the account, and that there is no other.
+async fn has_the_account(world: &World, winner: &Person, reply: &Reply) {
+    winner.sign_in().await;
+    assert_eq!(winner.me().await.expect(200).text("id"), reply.text("id"));
+    assert_eq!(world.items("USER#").iter().filter(|item| item["sk"]["S"] == "PROFILE").count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_24_registrations_of_one_phone_one_gets_the_account() {
-    let world = Arc::new(World::new());
-    let replies = at_once(&world, 24, async |world: Arc<World>, at| {
-        let spelling = if at % 2 == 0 { PHONE } else { "+20 10 1234 5678" };
-        world.register(spelling, &format!("password of {at}")).await
-    })
-    .await;
+    let world = World::new();
+    let spellings = [PHONE, "+20 10 1234 5678"];
+    let people: Vec<_> = (0..24).map(|at| world.visitor(spellings[at % 2]).typing(&password_of(at))).collect();
+    let replies = at_once(&people, async |person: Person, _| person.register().await).await;
     assert_eq!((count(&replies, 201), count(&replies, 409)), (1, 23));
-
-    let winner = replies.iter().position(|reply| reply.status == 201).unwrap();
-    let token = world.token(&format!("password of {winner}")).await;
-    assert_eq!(world.me(&token).await.expect(200).text("id"), replies[winner].text("id"));
-    assert_eq!(world.items("USER#").iter().filter(|item| item["sk"]["S"] == "PROFILE").count(), 1);
+    let winner = only(&replies, 201);
+    has_the_account(&world, &people[winner], &replies[winner]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_32_activations_of_one_phone_one_makes_the_account() {
     // Four registrations, each with its own password and code, eight times each.
-    let world = Arc::new(World::with(&[("REQUIRE_ACTIVATION", "true")]));
-    let mut waiting = Vec::new();
+    let world = World::with(&[("REQUIRE_ACTIVATION", "true")]);
+    let (mut people, mut codes) = (Vec::new(), Vec::new());
     for at in 0..4 {
-        let reply = world.register(PHONE, &format!("password of {at}")).await.expect(202);
-        waiting.push((reply.text("activation_id").to_owned(), world.last_code()));
+        let person = world.visitor(PHONE).typing(&password_of(at));
+        person.register().await.expect(202);
+        codes.push(person.code());
+        people.push(person);
         world.advance(1);
     }
-    let replies = at_once(&world, 32, move |world: Arc<World>, at| {
-        let (id, code) = waiting[at % 4].clone();
-        async move { world.activate(&id, &code).await }
+    let people: Vec<_> = people.iter().cycle().take(32).cloned().collect();
+    let replies = at_once(&people, move |person, at| {
+        let code = codes[at % 4].clone();
+        async move { person.activate(&code).await }
     })
     .await;
-    assert_eq!(count(&replies, 201), 1);
     assert!(replies.iter().all(|reply| matches!(reply.status, 201 | 400 | 409)));
-    let winner = replies.iter().position(|reply| reply.status == 201).unwrap();
-    let token = world.token(&format!("password of {}", winner % 4)).await;
-    assert_eq!(world.me(&token).await.expect(200).text("id"), replies[winner].text("id"));
-    assert_eq!(world.items("USER#").iter().filter(|item| item["sk"]["S"] == "PROFILE").count(), 1);
+    let winner = only(&replies, 201);
+    has_the_account(&world, &people[winner], &replies[winner]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_16_registrations_that_wait_one_sends_a_message() {
-    let world = Arc::new(World::with(&[("REQUIRE_ACTIVATION", "true")]));
-    let replies = at_once(&world, 16, async |world: Arc<World>, _| world.register(PHONE, PASSWORD).await).await;
+    let world = World::with(&[("REQUIRE_ACTIVATION", "true")]);
+    let people = vec![world.visitor(PHONE); 16];
+    let replies = at_once(&people, async |person: Person, _| person.register().await).await;
     assert_eq!((count(&replies, 202), count(&replies, 429)), (1, 15));
     assert_eq!(world.outbox.messages().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_40_wrong_codes_five_are_judged_and_then_the_right_one_is_refused() {
-    let world = world_with_account().await;
-    let code = world.code(PHONE).await;
+    let world = World::new();
+    let person = world.person().await;
+    let code = person.reset_code().await;
     let wrong = another_code(&code);
-    let replies = at_once(&world, 40, move |world: Arc<World>, _| {
+    let replies = at_once(&vec![person.clone(); 40], move |person, _| {
         let wrong = wrong.clone();
-        async move { world.verify_reset(PHONE, &wrong, RESET_PASSWORD).await }
+        async move { person.verify_reset(&wrong, RESET_PASSWORD).await }
     })
     .await;
     assert_eq!(count(&replies, 400), 40);
     let item = world.item("PHONE#", "OTP#reset");
     assert_eq!((item["attempts"]["N"].as_str(), item["failures"]["N"].as_str()), (Some("5"), Some("5")));
-    world.verify_reset(PHONE, &code, RESET_PASSWORD).await.expect_problem(400, "invalid-otp");
-    world.login(PHONE, PASSWORD).await.expect(200);
+    person.verify_reset(&code, RESET_PASSWORD).await.expect_problem(400, "invalid-otp");
+    person.login().await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_32_right_codes_one_sets_its_password() {
-    let world = world_with_account().await;
-    let code = world.code(PHONE).await;
-    let replies = at_once(&world, 32, move |world: Arc<World>, at| {
+    let person = World::new().person().await;
+    let code = person.reset_code().await;
+    let replies = at_once(&vec![person.clone(); 32], move |person, at| {
         let code = code.clone();
-        async move { world.verify_reset(PHONE, &code, &format!("password of {at}")).await }
+        async move { person.verify_reset(&code, &password_of(at)).await }
     })
     .await;
     assert_eq!((count(&replies, 204), count(&replies, 400)), (1, 31));
-    let winner = replies.iter().position(|reply| reply.status == 204).unwrap();
-    world.login(PHONE, &format!("password of {winner}")).await.expect(200);
-    world.login(PHONE, &format!("password of {}", (winner + 1) % 32)).await.expect_problem(401, "invalid-credentials");
+    let winner = only(&replies, 204);
+    person.typing(&password_of(winner)).login().await.expect(200);
+    person.typing(&password_of((winner + 1) % 32)).login().await.expect_problem(401, "invalid-credentials");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_48_wrong_logins_six_are_judged() {
-    let world = world_with_account().await;
-    let replies = at_once(&world, 48, async |world: Arc<World>, _| world.login(PHONE, "wrong password").await).await;
+    let world = World::new();
+    let person = world.person().await;
+    let replies = at_once(&vec![person.mistyping(); 48], async |person: Person, _| person.login().await).await;
     assert_eq!((count(&replies, 401), count(&replies, 429)), (6, 42));
     assert_eq!(world.item("PHONE#", "CREDENTIAL")["login_failures"]["N"], "6");
-    world.login(PHONE, PASSWORD).await.expect_limit("login-phone");
+    person.login().await.expect_limit("login-phone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_48_wrong_logins_of_an_unknown_phone_six_are_judged() {
-    let world = Arc::new(World::new());
-    let replies = at_once(&world, 48, async |world: Arc<World>, _| world.login(PHONE, "wrong password").await).await;
+    let stranger = World::new().visitor(PHONE).mistyping();
+    let replies = at_once(&vec![stranger; 48], async |stranger: Person, _| stranger.login().await).await;
     assert_eq!((count(&replies, 401), count(&replies, 429)), (6, 42));
 }
 
@@ -129,21 +135,19 @@ async fn of_48_wrong_logins_of_an_unknown_phone_six_are_judged() {
 async fn of_24_second_steps_with_one_code_one_signs_in() {
     // Six right codes at once is what the throttle admits; so each try comes with a throttle that is forgiven.
     for proof in ["code", "recovery_code"] {
-        let world = world_with_account().await;
-        let factor = world.switch_factor_on(PASSWORD).await;
-        let code = if proof == "code" { factor.code(&world) } else { factor.recovery_codes[0].clone() };
-        let mut tokens = Vec::new();
+        let world = World::new();
+        let person = world.person_with_factor().await;
+        let shown = if proof == "code" { person.with_code() } else { person.with_recovery_code(0) };
+        let mut devices = Vec::new();
         for _ in 0..24 {
-            tokens.push(world.mfa_token(PASSWORD).await);
+            let device = shown.on_another_device();
+            device.first_step().await;
+            devices.push(device);
             let mut credential = world.item("PHONE#", "CREDENTIAL");
             credential.as_object_mut().unwrap().remove("login_failures");
             world.put_item(&credential);
         }
-        let replies = at_once(&world, 24, move |world: Arc<World>, at| {
-            let (token, code) = (tokens[at].clone(), code.clone());
-            async move { world.login_mfa(&token, (proof, &code)).await }
-        })
-        .await;
+        let replies = at_once(&devices, async |device: Person, _| device.login_mfa().await).await;
         assert_eq!(count(&replies, 200), 1, "{proof}");
         assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 400 | 429)), "{proof}");
         let sessions = world.items("USER#").into_iter().filter(|item| item["second_factor"]["BOOL"] == true).count();
@@ -153,15 +157,11 @@ async fn of_24_second_steps_with_one_code_one_signs_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_10_second_steps_of_one_login_one_signs_in() {
-    let world = world_with_account().await;
-    let factor = world.switch_factor_on(PASSWORD).await;
-    let token = world.mfa_token(PASSWORD).await;
-    let codes = factor.recovery_codes;
-    let replies = at_once(&world, 10, move |world: Arc<World>, at| {
-        let (token, code) = (token.clone(), codes[at].clone());
-        async move { world.login_mfa(&token, ("recovery_code", &code)).await }
-    })
-    .await;
+    let world = World::new();
+    let person = world.person_with_factor().await;
+    person.first_step().await;
+    let people: Vec<_> = (0..10).map(|at| person.with_recovery_code(at)).collect();
+    let replies = at_once(&people, async |person: Person, _| person.login_mfa().await).await;
     assert_eq!(count(&replies, 200), 1);
     assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 401 | 429)));
     assert_eq!(world.item("USER#", "MFA")["recovery_codes"]["SS"].as_array().unwrap().len(), 9, "one was used up");
@@ -169,63 +169,55 @@ async fn of_10_second_steps_of_one_login_one_signs_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_40_wrong_second_steps_six_are_judged() {
-    let world = world_with_account().await;
-    let factor = world.switch_factor_on(PASSWORD).await;
-    let token = world.mfa_token(PASSWORD).await;
-    let wrong = another_code(&factor.code(&world));
-    let replies = at_once(&world, 40, move |world: Arc<World>, _| {
-        let (token, wrong) = (token.clone(), wrong.clone());
-        async move { world.login_mfa(&token, ("code", &wrong)).await }
-    })
-    .await;
+    let person = World::new().person_with_factor().await;
+    person.first_step().await;
+    let replies =
+        at_once(&vec![person.with_wrong_code(); 40], async |person: Person, _| person.login_mfa().await).await;
     assert_eq!((count(&replies, 400), count(&replies, 429)), (6, 34));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_10_requests_for_a_code_one_sends_a_message() {
-    let world = world_with_account().await;
-    let replies = at_once(&world, 10, async |world: Arc<World>, _| world.request_reset(PHONE).await).await;
+    let world = World::new();
+    let people = vec![world.person().await; 10];
+    let replies = at_once(&people, async |person: Person, _| person.request_reset().await).await;
     assert_eq!((count(&replies, 202), count(&replies, 429)), (1, 9));
     assert_eq!(world.outbox.messages().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_8_changes_of_one_password_one_counts() {
-    let world = world_with_account().await;
-    let token = world.token(PASSWORD).await;
-    let replies = at_once(&world, 8, move |world: Arc<World>, at| {
-        let token = token.clone();
-        async move { world.change_password(&token, PASSWORD, &format!("password of {at}")).await }
-    })
-    .await;
-    assert_eq!(count(&replies, 204), 1);
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    let people = vec![person.typing(PASSWORD); 8];
+    let replies = at_once(&people, async |person: Person, at| person.change_password(&password_of(at)).await).await;
     assert!(replies.iter().all(|reply| matches!(reply.status, 204 | 403 | 429)), "nobody is told to sign in again");
-    let winner = replies.iter().position(|reply| reply.status == 204).unwrap();
+    let winner = only(&replies, 204);
     world.advance(900);
-    world.login(PHONE, &format!("password of {winner}")).await.expect(200);
+    person.typing(&password_of(winner)).login().await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_6_deletions_all_succeed_and_the_logins_among_them_are_dead() {
-    let world = world_with_account().await;
-    let token = world.token(PASSWORD).await;
-    let replies = at_once(&world, 9, move |world: Arc<World>, at| {
-        let token = token.clone();
-        async move {
-            if at < 6 {
-                world.delete_me(&token, PASSWORD, ("nothing", "")).await
-            } else {
-                world.login(PHONE, PASSWORD).await
-            }
-        }
-    })
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    let others = (0..3).map(|_| person.on_another_device());
+    let people: Vec<_> = vec![person.clone(); 6].into_iter().chain(others).collect();
+    let replies = at_once(
+        &people,
+        async |person: Person, at| {
+            if at < 6 { person.delete_account().await } else { person.login().await }
+        },
+    )
     .await;
     // The logins may use up the tries of a password before the deletions have theirs.
     let (deletions, logins) = replies.split_at(6);
     assert!(deletions.iter().all(|reply| matches!(reply.status, 204 | 429)));
     assert!(count(deletions, 204) >= 1);
-    for login in logins.iter().filter(|login| login.status == 200) {
-        world.me(login.text("access_token")).await.expect_problem(401, "invalid-token");
+    for (device, login) in people[6..].iter().zip(logins) {
+        if login.status == 200 {
+            device.me().await.expect_problem(401, "invalid-token");
+        }
     }
     assert!(world.items("PHONE#").iter().all(|item| item["password_hash"].is_null()));
     // Nor did the logins leave a session: there is the tombstone, and nothing else.
@@ -234,55 +226,47 @@ async fn of_6_deletions_all_succeed_and_the_logins_among_them_are_dead() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn sessions_of_logins_that_a_reset_outran_are_dead() {
-    let world = world_with_account().await;
-    let code = world.code(PHONE).await;
-    let replies = at_once(&world, 6, move |world: Arc<World>, at| {
+    let person = World::new().person().await;
+    let code = person.reset_code().await;
+    let devices: Vec<_> = (0..6).map(|_| person.on_another_device().typing(PASSWORD)).collect();
+    let replies = at_once(&devices, move |device, at| {
         let code = code.clone();
-        async move {
-            if at == 3 {
-                world.verify_reset(PHONE, &code, NEW_PASSWORD).await
-            } else {
-                world.login(PHONE, PASSWORD).await
-            }
-        }
+        async move { if at == 3 { device.verify_reset(&code, NEW_PASSWORD).await } else { device.login().await } }
     })
     .await;
     assert_eq!(count(&replies, 204), 1);
-    for reply in replies.iter().filter(|reply| reply.status == 200) {
-        world.me(reply.text("access_token")).await.expect_problem(401, "invalid-token");
+    for (device, reply) in devices.iter().zip(&replies) {
+        if reply.status == 200 {
+            device.me().await.expect_problem(401, "invalid-token");
+        }
     }
-    world.login(PHONE, PASSWORD).await.expect_problem(401, "invalid-credentials");
-    world.login(PHONE, NEW_PASSWORD).await.expect(200);
+    person.typing(PASSWORD).login().await.expect_problem(401, "invalid-credentials");
+    person.typing(NEW_PASSWORD).login().await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_16_refreshes_with_one_token_all_get_one_successor() {
-    let world = world_with_account().await;
-    let (_, token) = world.tokens(PASSWORD).await;
-    let replies = at_once(&world, 16, move |world: Arc<World>, _| {
-        let token = token.clone();
-        async move { world.refresh(&token).await }
-    })
-    .await;
+    let person = World::new().signed_in_person().await;
+    let devices: Vec<_> = (0..16).map(|_| person.with_copied_tokens()).collect();
+    let replies = at_once(&devices, async |device: Person, _| device.refresh().await).await;
     assert_eq!(count(&replies, 200), 16);
-    let successors: Vec<_> = replies.iter().map(|reply| reply.text("refresh_token")).collect();
-    assert!(successors.iter().all(|successor| *successor == successors[0]), "one line");
-    world.refresh(successors[0]).await.expect(200);
+    let successor = devices[0].refresh_token();
+    assert!(devices.iter().all(|device| device.refresh_token() == successor), "one line");
+    assert!(successor != person.refresh_token());
+    devices[0].refresh().await.expect(200);
 }
 
-/// docs/threats.md#t4: at endpoints that ask for the factor in a write of its own.
+/// At endpoints that ask for the factor in a write of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_32_uses_of_one_code_one_counts_wherever_they_are() {
-    let world = world_with_account().await;
-    let factor = world.switch_factor_on(PASSWORD).await;
-    let code = factor.code(&world);
-    let owner = world.me(&factor.token).await.expect(200).text("id").parse().unwrap();
-    let clients = world.emulator.clients_of_operator();
-    let store = Store::new(clients.dynamodb, TEMPLATE.table.name.clone());
+    let world = World::new();
+    let person = world.person_with_factor().await;
+    let owner = person.me().await.expect(200).text("id").parse().unwrap();
+    let shown = person.with_code();
     // As judged before any of them is used up.
-    let now = world.clock.now();
-    let shown = Proof::Totp(code.parse().unwrap());
-    let Attempt::Admitted { with: factor, .. } = store.spend_factor_attempt(owner, &shown, now).await.unwrap() else {
+    let (store, now) = (world.store(), world.clock.now());
+    let proof = Proof::Totp("000000".parse().unwrap());
+    let Attempt::Admitted { with: factor, .. } = store.spend_factor_attempt(owner, &proof, now).await.unwrap() else {
         panic!("the first guess is free")
     };
     let step = now.unix_seconds() / 30;
@@ -294,19 +278,18 @@ async fn of_32_uses_of_one_code_one_counts_wherever_they_are() {
     let used = join_all(tasks).await.into_iter().filter(|used| *used.as_ref().unwrap()).count();
     assert_eq!(used, 1);
     // And at none of the endpoints any more.
-    let mfa_token = world.mfa_token(PASSWORD).await;
-    world.login_mfa(&mfa_token, ("code", &code)).await.expect_problem(400, "invalid-otp");
+    shown.first_step().await;
+    shown.login_mfa().await.expect_problem(400, "invalid-otp");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
-async fn of_32_confirmations_of_one_enrolment_one_switches_it_on() {
-    let world = world_with_account().await;
-    let token = world.token(PASSWORD).await;
-    let secret = world.enroll_verified(&token, PASSWORD).await.expect(200).text("secret").to_owned();
-    let code = Authenticator::new(&secret).code(&world);
-    let replies = at_once(&world, 32, move |world: Arc<World>, _| {
-        let (token, code) = (token.clone(), code.clone());
-        async move { world.mfa_confirm(&token, &code).await }
+async fn of_32_confirmations_of_one_enrollment_one_switches_it_on() {
+    let person = World::new().signed_in_person().await;
+    person.enroll().await;
+    let code = person.new_authenticator().code();
+    let replies = at_once(&vec![person; 32], move |person, _| {
+        let code = code.clone();
+        async move { person.mfa_confirm(&code).await }
     })
     .await;
     assert_eq!((count(&replies, 200), count(&replies, 400)), (1, 31));

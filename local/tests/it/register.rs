@@ -2,24 +2,26 @@
 
 use serde_json::json;
 
-use crate::harness::{E164, OTHER_PHONE, PASSWORD, PHONE, Request, World};
+use crate::harness::{E164, OTHER_PHONE, PASSWORD, PHONE, THIRD_PHONE, World};
 
 #[tokio::test]
 async fn a_new_phone_gets_an_account_and_is_answered_in_e164() {
-    let world = World::new();
-    let reply = world.register(PHONE, PASSWORD).await.expect(201);
+    let person = World::new().visitor(PHONE);
+    let reply = person.register().await.expect(201);
     assert_eq!(reply.text("phone"), E164);
     assert_eq!(reply.body.as_object().unwrap().len(), 2);
     assert_eq!(reply.header("cache-control"), Some("no-store"));
-    world.login(PHONE, PASSWORD).await.expect(200);
+    person.login().await.expect(200);
 }
 
 #[tokio::test]
 async fn every_spelling_of_a_phone_is_the_same_user() {
-    let world = World::new().with_account().await;
+    let world = World::new();
+    world.person().await;
     for spelling in ["01012345678", "+201012345678", "+20 10-1234-5678", "(010) 1234 5678", "00201012345678"] {
-        world.register(spelling, PASSWORD).await.expect_problem(409, "phone-taken");
-        world.login(spelling, PASSWORD).await.expect(200);
+        let person = world.visitor(spelling);
+        person.register().await.expect_problem(409, "phone-taken");
+        person.login().await.expect(200);
     }
 }
 
@@ -51,15 +53,16 @@ async fn fields_that_are_not_asked_for_change_nothing() {
     });
     let reply = world.post("/auth/register", body).await.expect(201);
     assert_ne!(reply.text("id"), "me");
-    let token = world.token(PASSWORD).await;
-    let me = world.me(&token).await.expect(200);
+    let person = world.visitor(PHONE).signed_in().await;
+    let me = person.me().await.expect(200);
     assert_eq!((&me.body["phone_verified"], &me.body["mfa_enabled"]), (&json!(false), &json!(false)));
     assert_ne!(me.text("created_at"), "1970-01-01T00:00:00Z");
 }
 
 #[tokio::test]
 async fn the_table_holds_an_argon2id_hash_and_not_the_password() {
-    let world = World::new().with_account().await;
+    let world = World::new();
+    world.person().await;
     let credential = world.item("PHONE#", "CREDENTIAL");
     assert!(credential["password_hash"]["S"].as_str().unwrap().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
     let all = serde_json::to_string(&world.items("")).unwrap();
@@ -69,49 +72,50 @@ async fn the_table_holds_an_argon2id_hash_and_not_the_password() {
 #[tokio::test]
 async fn an_account_is_never_collected_whatever_was_tried_on_its_phone_before() {
     let world = World::new();
+    let person = world.visitor(PHONE);
     for _ in 0..3 {
-        world.login(PHONE, "some guess").await.expect_problem(401, "invalid-credentials");
+        person.mistyping().login().await.expect_problem(401, "invalid-credentials");
     }
     assert!(world.item("PHONE#", "CREDENTIAL")["expires_at"]["N"].is_string(), "a ghost is collected some day");
-    world.register(PHONE, PASSWORD).await.expect(201);
-    world.login(PHONE, "some guess").await.expect_problem(401, "invalid-credentials");
-    world.login(PHONE, PASSWORD).await.expect(200);
+    person.register().await.expect(201);
+    person.mistyping().login().await.expect_problem(401, "invalid-credentials");
+    person.login().await.expect(200);
     assert!(world.item("PHONE#", "CREDENTIAL")["expires_at"]["N"].is_null(), "TTL looks at numbers only");
     world.advance(31 * 86_400);
     assert!(world.collect_garbage() > 0, "sessions and limits are");
-    world.login(PHONE, PASSWORD).await.expect(200);
+    person.login().await.expect(200);
 }
 
 #[tokio::test]
 async fn guesses_before_the_account_existed_do_not_keep_its_owner_out() {
-    let world = World::new();
+    let person = World::new().visitor(PHONE);
     for _ in 0..8 {
-        world.login(PHONE, "some guess").await;
+        person.mistyping().login().await;
     }
-    world.login(PHONE, "some guess").await.expect_limit("login-phone");
-    world.register(PHONE, PASSWORD).await.expect(201);
-    world.login(PHONE, PASSWORD).await.expect(200);
+    person.mistyping().login().await.expect_limit("login-phone");
+    person.register().await.expect(201);
+    person.login().await.expect(200);
 }
 
 #[tokio::test]
 async fn an_address_registers_so_often_and_learns_of_taken_phones_no_oftener() {
-    let world = World::with(&[("LIMIT_REGISTER_PER_ADDRESS", "3")]).with_account().await;
-    world.register(PHONE, PASSWORD).await.expect_problem(409, "phone-taken");
-    world.register(PHONE, PASSWORD).await.expect_problem(409, "phone-taken");
-    let wait = world.register(PHONE, PASSWORD).await.expect_limit("register-address");
+    let world = World::with(&[("LIMIT_REGISTER_PER_ADDRESS", "3")]);
+    let (person, other) = (world.person().await, world.visitor(OTHER_PHONE));
+    person.register().await.expect_problem(409, "phone-taken");
+    person.register().await.expect_problem(409, "phone-taken");
+    let wait = person.register().await.expect_limit("register-address");
     assert!((1..=3600).contains(&wait));
-    world.register(OTHER_PHONE, PASSWORD).await.expect_limit("register-address");
+    other.register().await.expect_limit("register-address");
 
-    let elsewhere = Request::post("/auth/register", json!({"phone": OTHER_PHONE, "password": PASSWORD}));
-    world.send(elsewhere.from("203.0.113.8")).await.expect(201);
+    other.at("203.0.113.8").register().await.expect(201);
     world.advance(wait);
-    world.register("01212345678", PASSWORD).await.expect(201);
+    world.visitor(THIRD_PHONE).register().await.expect(201);
 }
 
 #[tokio::test]
 async fn only_the_countries_that_are_served_can_register() {
     let world = World::with(&[("PHONE_ALLOWED_COUNTRIES", "EG,UZ")]);
-    world.register("+12025550173", PASSWORD).await.expect_fields(&["/phone"]);
-    world.register("+998901234567", PASSWORD).await.expect(201);
-    world.register(PHONE, PASSWORD).await.expect(201);
+    world.visitor("+12025550173").register().await.expect_fields(&["/phone"]);
+    world.visitor("+998901234567").register().await.expect(201);
+    world.visitor(PHONE).register().await.expect(201);
 }

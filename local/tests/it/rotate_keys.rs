@@ -5,7 +5,7 @@ use local::emulator::Fault;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{PASSWORD, PHONE, World},
+    harness::{Person, World},
     jwt_attacks::Parts,
 };
 
@@ -15,13 +15,23 @@ const BEFORE: u64 = PUBLISHED_BEFORE.as_secs();
 const AFTER: u64 = PUBLISHED_AFTER.as_secs();
 const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
+/// The keys that are published.
 async fn kids(world: &World) -> Vec<String> {
-    // What every copy of the key set is by now.
     world.jwks().await.into_iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
-fn kid(token: &str) -> String {
-    Parts::of(token).header["kid"].as_str().unwrap().to_owned()
+impl Person {
+    /// The key that signed the access token.
+    fn kid(&self) -> String {
+        Parts::of(&self.access_token()).header["kid"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Signs in and uses the session; returns the key that signed.
+async fn signed_with(person: &Person) -> String {
+    person.sign_in().await;
+    person.me().await.expect(200);
+    person.kid()
 }
 
 async fn step(world: &World, token: &str, step: &str) -> Result<Value, String> {
@@ -33,60 +43,61 @@ fn begin(world: &World) -> String {
     world.emulator.secrets().begin_rotation("SigningKeys").unwrap()
 }
 
-async fn new_world() -> World {
-    let world = World::without_keys(&[]).with_account().await;
+/// Somebody with an account, where keys have been rotated for the first time.
+async fn new_world() -> (World, Person) {
+    let world = World::without_keys(&[]);
     world.rotate_keys().await.unwrap();
-    world
+    let person = world.person().await;
+    (world, person)
 }
 
 #[tokio::test]
 async fn tokens_from_before_during_and_after_a_rotation_all_verify() {
-    let world = new_world().await;
+    let (world, person) = new_world().await;
     let [first] = &kids(&world).await[..] else { panic!() };
     world.advance(PERIOD);
-    let (_, session) = world.tokens(PASSWORD).await;
+    let early = person.on_another_device().signed_in().await;
     world.rotate_keys().await.unwrap();
 
     // Published at once (to copies that are two minutes old), and signing not before everybody has seen it.
     world.advance(120);
     let [_, second] = &kids(&world).await[..] else { panic!("both are published") };
-    let before = world.token(PASSWORD).await;
-    assert_eq!(kid(&before), *first);
+    assert_eq!(signed_with(&person).await, *first);
     world.advance(BEFORE - 120 - 60);
-    let during = world.token(PASSWORD).await;
-    assert_eq!(kid(&during), *first, "a minute before its time");
+    let during = person.on_another_device().signed_in().await;
+    assert_eq!(during.kid(), *first, "a minute before its time");
     world.advance(60);
-    let after = world.token(PASSWORD).await;
-    assert_eq!(kid(&after), *second, "to the second, though nobody did anything");
-    for token in [&during, &after] {
-        world.me(token).await.expect(200);
+    let after = person.on_another_device().signed_in().await;
+    assert_eq!(after.kid(), *second, "to the second, though nobody did anything");
+    for device in [&during, &after] {
+        device.me().await.expect(200);
     }
     assert!(BEFORE >= 2 * 3600 + JWKS_MAX_AGE.as_secs());
 
     // The old one's last token dies of age, never of its key.
     world.advance(839);
-    world.me(&during).await.expect(200);
+    during.me().await.expect(200);
     world.advance(AFTER - 839 - 1);
     assert_eq!(kids(&world).await.len(), 2);
     world.advance(1);
     assert_eq!(kids(&world).await, [second.as_str()], "gone by the clock, though nobody did anything");
     // Refresh tokens have nothing to do with it.
-    world.refresh(&session).await.expect(200);
+    early.refresh().await.expect(200);
 }
 
 #[tokio::test]
 async fn a_year_of_rotations_never_refuses_a_good_token() {
-    let world = new_world().await;
+    let (world, person) = new_world().await;
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..4 {
         world.rotate_keys().await.unwrap();
         // A token every twenty minutes or so while the keys change, each used until the end of its life.
         for _ in 0..20 {
-            let token = world.token(PASSWORD).await;
-            seen.insert(kid(&token));
+            person.sign_in().await;
+            seen.insert(person.kid());
             for advance in [0, 449, 450] {
                 world.advance(advance);
-                world.me(&token).await.expect(200);
+                person.me().await.expect(200);
             }
             world.advance(400);
         }
@@ -98,7 +109,7 @@ async fn a_year_of_rotations_never_refuses_a_good_token() {
 
 #[tokio::test]
 async fn each_step_may_be_repeated() {
-    let world = new_world().await;
+    let (world, _) = new_world().await;
     world.advance(PERIOD);
     let token = begin(&world);
     for name in STEPS {
@@ -119,7 +130,7 @@ async fn each_step_may_be_repeated() {
 
 #[tokio::test]
 async fn steps_at_once_make_one_key() {
-    let world = new_world().await;
+    let (world, person) = new_world().await;
     world.advance(PERIOD);
     let token = begin(&world);
     for name in STEPS {
@@ -134,12 +145,12 @@ async fn steps_at_once_make_one_key() {
     }
     world.advance(BEFORE);
     assert_eq!(kids(&world).await.len(), 2);
-    world.me(&world.token(PASSWORD).await).await.expect(200);
+    signed_with(&person).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_step_that_fails_succeeds_when_it_is_repeated() {
-    let world = new_world().await;
+    let (world, person) = new_world().await;
     for operation in
         ["GetSecretValue", "PutSecretValue", "DescribeSecret", "UpdateSecretVersionStage", "GetItem", "UpdateItem"]
     {
@@ -156,7 +167,7 @@ async fn a_step_that_fails_succeeds_when_it_is_repeated() {
             world.emulator.faults().clear();
             world.advance(BEFORE);
             assert_eq!(kids(&world).await.len(), 2, "{operation} with {fault:?}");
-            world.me(&world.token(PASSWORD).await).await.expect(200);
+            signed_with(&person).await;
         }
     }
 }
@@ -164,7 +175,7 @@ async fn a_step_that_fails_succeeds_when_it_is_repeated() {
 #[tokio::test]
 async fn a_rotation_that_stops_half_way_leaves_everybody_signed_in_for_good() {
     for done in 1..STEPS.len() {
-        let world = new_world().await;
+        let (world, person) = new_world().await;
         world.advance(PERIOD);
         let token = begin(&world);
         for name in &STEPS[..done] {
@@ -173,8 +184,7 @@ async fn a_rotation_that_stops_half_way_leaves_everybody_signed_in_for_good() {
         // Days later the old key still signs, and is still known.
         for _ in 0..10 {
             world.advance(12 * 3600);
-            let signed = world.token(PASSWORD).await;
-            world.me(&signed).await.expect(200);
+            signed_with(&person).await;
         }
         // The rotation is too old to be finished: its key was never announced, or would be overdue. It is given up, and
         // the next one works.
@@ -187,34 +197,31 @@ async fn a_rotation_that_stops_half_way_leaves_everybody_signed_in_for_good() {
         assert!(begin(&world) != token, "the next rotation is another one");
         world.rotate_keys().await.unwrap();
         world.advance(BEFORE);
-        let signed = world.token(PASSWORD).await;
-        world.me(&signed).await.expect(200);
+        signed_with(&person).await;
     }
 }
 
 #[tokio::test]
 async fn a_key_that_leaked_is_refused_within_two_minutes_and_another_signs_at_once() {
-    let world = new_world().await;
-    let token = world.token(PASSWORD).await;
-    let leaked = kid(&token);
+    let (world, person) = new_world().await;
+    person.sign_in().await;
+    let leaked = person.kid();
     let answer = world.invoke("rotate-keys", json!({ "remove_key": leaked })).await.unwrap();
     assert_eq!(answer["removed"], leaked);
     assert!(answer["signs"] != leaked && answer["signs"].is_string());
 
     // Those that hold copies go on until they look again.
     world.advance(120);
-    world.me(&token).await.expect_problem(401, "invalid-token");
+    person.me().await.expect_problem(401, "invalid-token");
     assert_eq!(kids(&world).await, [answer["signs"].as_str().unwrap()]);
     world.advance(180);
-    let new = world.token(PASSWORD).await;
-    assert_eq!(kid(&new), answer["signs"].as_str().unwrap());
-    world.me(&new).await.expect(200);
+    assert_eq!(signed_with(&person).await, answer["signs"].as_str().unwrap());
     world.invoke("rotate-keys", json!({ "remove_key": leaked })).await.expect_err("it is gone");
 }
 
 #[tokio::test]
 async fn a_key_that_leaks_while_the_next_one_waits_is_succeeded_by_that() {
-    let world = new_world().await;
+    let (world, person) = new_world().await;
     let leaked = kids(&world).await.remove(0);
     world.advance(PERIOD);
     world.rotate_keys().await.unwrap();
@@ -223,14 +230,15 @@ async fn a_key_that_leaks_while_the_next_one_waits_is_succeeded_by_that() {
     let answer = world.invoke("rotate-keys", json!({ "remove_key": leaked })).await.unwrap();
     assert_eq!(answer["signs"], next);
     world.advance(300);
-    assert_eq!(kid(&world.token(PASSWORD).await), next);
+    person.sign_in().await;
+    assert_eq!(person.kid(), next);
     assert_eq!(kids(&world).await, [next]);
 }
 
 #[tokio::test]
 async fn a_removal_that_runs_beside_the_end_of_a_rotation_is_never_undone() {
     for head_start in 0..24 {
-        let world = new_world().await;
+        let (world, person) = new_world().await;
         let leaked = kids(&world).await.remove(0);
         world.advance(PERIOD);
         let token = begin(&world);
@@ -252,17 +260,14 @@ async fn a_removal_that_runs_beside_the_end_of_a_rotation_is_never_undone() {
         let _ = step(&world, &token, "finishSecret").await;
         world.advance(300);
         assert!(!kids(&world).await.contains(&leaked), "after {head_start} turns");
-        let signed = world.token(PASSWORD).await;
-        assert!(kid(&signed) != leaked, "after {head_start} turns");
-        let reply = world.me(&signed).await;
-        assert_eq!(reply.status, 200, "after {head_start} turns");
+        assert!(signed_with(&person).await != leaked, "after {head_start} turns");
     }
 }
 
 #[tokio::test]
 async fn a_removal_overtakes_a_rotation_and_is_never_undone_by_it() {
     for done in 0..STEPS.len() {
-        let world = new_world().await;
+        let (world, person) = new_world().await;
         let leaked = kids(&world).await.remove(0);
         world.advance(PERIOD);
         let token = begin(&world);
@@ -275,53 +280,50 @@ async fn a_removal_overtakes_a_rotation_and_is_never_undone_by_it() {
         }
         world.advance(300);
         assert!(!kids(&world).await.contains(&leaked), "after {done} steps");
-        let signed = world.token(PASSWORD).await;
-        assert!(kid(&signed) != leaked);
-        world.me(&signed).await.expect(200);
+        assert!(signed_with(&person).await != leaked, "after {done} steps");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_removal_that_stops_half_way_refuses_the_key_already_and_can_be_repeated() {
-    let world = new_world().await;
-    let token = world.token(PASSWORD).await;
-    let leaked = kid(&token);
+    let (world, person) = new_world().await;
+    person.sign_in().await;
+    let leaked = person.kid();
     world.emulator.faults().inject("PutSecretValue", Fault::LostRequest, 3);
     world.invoke("rotate-keys", json!({ "remove_key": leaked })).await.unwrap_err();
     world.advance(120);
-    world.me(&token).await.expect_problem(401, "invalid-token");
+    person.me().await.expect_problem(401, "invalid-token");
     world.invoke("rotate-keys", json!({ "remove_key": leaked })).await.unwrap();
     world.advance(300);
-    world.me(&world.token(PASSWORD).await).await.expect(200);
+    signed_with(&person).await;
 }
 
 #[tokio::test]
 async fn another_algorithm_takes_over_as_another_key_does() {
     // The same table and the same secrets, with the function told otherwise.
-    let world = World::without_keys(&[("SIGNING_ALGORITHM", "RS256")]).with_account().await;
+    let world = World::without_keys(&[("SIGNING_ALGORITHM", "RS256")]);
     let es256 = World::new();
     let secret = es256.emulator.secrets().current_value("SigningKeys").unwrap();
     let put = json!({"SecretId": "SigningKeys", "ClientRequestToken": "es256", "SecretString": secret});
     assert_eq!(world.emulator.secrets().answer("PutSecretValue", &put.to_string()).0, 200);
     world.put_item(&es256.item("KEYS", "JWKS"));
 
-    let before = world.token(PASSWORD).await;
+    let person = world.signed_in_person().await;
     world.rotate_keys().await.unwrap();
     world.advance(120);
     let algorithms: Vec<_> = world.jwks().await.iter().map(|key| key["alg"].clone()).collect();
     assert_eq!(algorithms, ["ES256", "RS256"]);
-    world.me(&before).await.expect(200);
+    person.me().await.expect(200);
     world.advance(BEFORE - 120);
-    let after = world.token(PASSWORD).await;
-    assert_eq!(Parts::of(&after).header["alg"], "RS256");
-    world.me(&after).await.expect(200);
-    let refreshed = world.tokens(PASSWORD).await.1;
-    world.refresh(&refreshed).await.expect(200);
+    person.sign_in().await;
+    assert_eq!(Parts::of(&person.access_token()).header["alg"], "RS256");
+    person.me().await.expect(200);
+    person.refresh().await.expect(200);
 }
 
 #[tokio::test]
 async fn what_is_no_event_of_ours_changes_nothing() {
-    let world = new_world().await;
+    let (world, person) = new_world().await;
     let before = world.item("KEYS", "JWKS");
     for event in [
         json!({}),
@@ -336,12 +338,12 @@ async fn what_is_no_event_of_ours_changes_nothing() {
         assert!(error.starts_with("internal"), "{event}: {error}");
     }
     assert_eq!(world.item("KEYS", "JWKS"), before);
-    world.login(PHONE, PASSWORD).await.expect(200);
+    person.login().await.expect(200);
 }
 
 #[tokio::test]
 async fn a_secret_that_is_broken_is_not_replaced() {
-    let world = new_world().await;
+    let (world, _) = new_world().await;
     let put = json!({"SecretId": "SigningKeys", "ClientRequestToken": "broken", "SecretString": "{\"keys\": 3}"});
     assert_eq!(world.emulator.secrets().answer("PutSecretValue", &put.to_string()).0, 200);
     world.rotate_keys().await.unwrap_err();
@@ -350,9 +352,9 @@ async fn a_secret_that_is_broken_is_not_replaced() {
 
 #[tokio::test]
 async fn the_table_has_no_private_key() {
-    let world = World::without_keys(&[("SIGNING_ALGORITHM", "RS256")]).with_account().await;
+    let world = World::without_keys(&[("SIGNING_ALGORITHM", "RS256")]);
     world.rotate_keys().await.unwrap();
-    world.token(PASSWORD).await;
+    world.signed_in_person().await;
     let schedule = world.emulator.secrets().current_value("SigningKeys").unwrap();
     let schedule: Value = serde_json::from_str(&schedule).unwrap();
     let private_key = schedule["keys"][0]["private_key"].as_str().unwrap();

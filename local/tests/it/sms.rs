@@ -14,7 +14,7 @@ use local::emulator::Fault;
 use ring::hmac;
 use serde_json::{Value, json};
 
-use crate::harness::{E164, NEW_PASSWORD, OTHER_PHONE, PHONE, Request, World};
+use crate::harness::{E164, NEW_PASSWORD, OTHER_PHONE, PHONE, Person, World, code_in};
 
 /// What the server does with a request.
 #[derive(Clone)]
@@ -151,12 +151,14 @@ fn setting(name: &str, provider: &Provider) -> (Vec<(&'static str, String)>, Val
     (variables, credentials)
 }
 
-async fn world(name: &str, provider: &Provider) -> World {
+/// Somebody with an account, in a world with this provider.
+async fn with_provider(name: &str, provider: &Provider) -> (World, Person) {
     let (variables, credentials) = setting(name, provider);
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let world = World::with(&variables).with_account().await;
+    let world = World::with(&variables);
     world.emulator.secrets().lend("SmsCredentials", credentials.to_string());
-    world
+    let person = world.person().await;
+    (world, person)
 }
 
 /// Whether the phone's code waits to be tried.
@@ -167,10 +169,6 @@ fn has_code(world: &World) -> bool {
 const PROVIDERS: [(&str, u16, &str); 3] =
     [("twilio", 201, TWILIO_SENT), ("vonage", 202, VONAGE_SENT), ("http", 204, "")];
 
-fn digits_of(text: &str) -> String {
-    text.split(|c: char| !c.is_ascii_digit()).find(|run| run.len() == 6).unwrap().to_owned()
-}
-
 fn form(body: &str) -> Vec<(String, String)> {
     form_urlencoded::parse(body.as_bytes()).into_owned().collect()
 }
@@ -178,8 +176,8 @@ fn form(body: &str) -> Vec<(String, String)> {
 #[tokio::test]
 async fn twilio_is_sent_what_its_api_documents() {
     let provider = Provider::answering(201, TWILIO_SENT);
-    let world = world("twilio", &provider).await;
-    assert_eq!(world.request_reset(PHONE).await.expect(202).body, json!({}), "no code in the answer");
+    let (_, person) = with_provider("twilio", &provider).await;
+    assert_eq!(person.request_reset().await.expect(202).body, json!({}), "no code in the answer");
     let [seen] = &provider.seen()[..] else { panic!("one request") };
     assert_eq!(seen.line, "POST /2010-04-01/Accounts/AC42/Messages.json HTTP/1.1");
     let basic = format!("Basic {}", BASE64_STANDARD.encode("AC42:a-token"));
@@ -190,19 +188,18 @@ async fn twilio_is_sent_what_its_api_documents() {
     assert_eq!((from.0.as_str(), from.1.as_str()), ("From", "Acme"));
     assert_eq!(body.0, "Body");
     // The code in the message is the one that counts.
-    world.verify_reset(PHONE, &digits_of(&body.1), NEW_PASSWORD).await.expect(204);
+    person.verify_reset(code_in(&body.1).unwrap(), NEW_PASSWORD).await.expect(204);
 }
 
 #[tokio::test]
 async fn twilio_takes_an_api_key_and_a_messaging_service() {
     let provider = Provider::answering(201, TWILIO_SENT);
     let service = format!("MG{}", "0".repeat(32));
-    let world = World::with(&[("SMS_PROVIDER", "twilio"), ("SMS_SENDER_ID", &service), ("SMS_API_URL", &provider.url)])
-        .with_account()
-        .await;
+    let world = World::with(&[("SMS_PROVIDER", "twilio"), ("SMS_SENDER_ID", &service), ("SMS_API_URL", &provider.url)]);
+    let person = world.person().await;
     let credentials = json!({"account_sid": "AC42", "api_key": "SK1", "api_key_secret": "s"});
     world.emulator.secrets().lend("SmsCredentials", credentials.to_string());
-    world.request_reset(PHONE).await.expect(202);
+    person.request_reset().await.expect(202);
     let seen = provider.seen().remove(0);
     assert!(seen.header("authorization") == format!("Basic {}", BASE64_STANDARD.encode("SK1:s")));
     assert_eq!(form(&seen.body)[1], ("MessagingServiceSid".to_owned(), service));
@@ -211,8 +208,8 @@ async fn twilio_takes_an_api_key_and_a_messaging_service() {
 #[tokio::test]
 async fn vonage_is_sent_what_its_api_documents() {
     let provider = Provider::answering(202, VONAGE_SENT);
-    let world = world("vonage", &provider).await;
-    world.request_reset(PHONE).await.expect(202);
+    let (_, person) = with_provider("vonage", &provider).await;
+    person.request_reset().await.expect(202);
     let [seen] = &provider.seen()[..] else { panic!("one request") };
     assert_eq!(seen.line, "POST /v1/messages HTTP/1.1");
     assert!(seen.header("authorization") == format!("Basic {}", BASE64_STANDARD.encode("a-key:a-secret")));
@@ -221,14 +218,14 @@ async fn vonage_is_sent_what_its_api_documents() {
     let text = body.as_object_mut().unwrap().remove("text").unwrap();
     let expected = json!({"message_type": "text", "channel": "sms", "to": &E164[1..], "from": "Acme"});
     assert_eq!(body, expected);
-    world.verify_reset(PHONE, &digits_of(text.as_str().unwrap()), NEW_PASSWORD).await.expect(204);
+    person.verify_reset(code_in(text.as_str().unwrap()).unwrap(), NEW_PASSWORD).await.expect(204);
 }
 
 #[tokio::test]
 async fn a_webhook_is_signed_as_standard_webhooks_say() {
     let provider = Provider::answering(204, "");
-    let world = world("http", &provider).await;
-    world.request_reset(PHONE).await.expect(202);
+    let (_, person) = with_provider("http", &provider).await;
+    person.request_reset().await.expect(202);
     let [seen] = &provider.seen()[..] else { panic!("one request") };
     assert_eq!(seen.line, "POST / HTTP/1.1");
     let (id, timestamp) = (seen.header("webhook-id"), seen.header("webhook-timestamp"));
@@ -242,16 +239,17 @@ async fn a_webhook_is_signed_as_standard_webhooks_say() {
     let text = body["data"].as_object_mut().unwrap().remove("text").unwrap();
     let data = json!({"to": E164, "from": "Acme", "purpose": "reset"});
     assert_eq!(body, json!({"type": "sms.send", "timestamp": "2027-01-15T08:00:00Z", "data": data}));
-    world.verify_reset(PHONE, &digits_of(text.as_str().unwrap()), NEW_PASSWORD).await.expect(204);
+    person.verify_reset(code_in(text.as_str().unwrap()).unwrap(), NEW_PASSWORD).await.expect(204);
 }
 
 #[tokio::test]
 async fn sns_is_sent_a_transactional_message_with_sender_and_price() {
     let variables = [("SMS_PROVIDER", "sns"), ("SMS_SENDER_ID", "Acme,US=+12025550123"), ("SMS_MAX_PRICE", "0.50")];
-    let world = World::with(&variables).with_account().await;
-    world.register("+1 201 555 0123", NEW_PASSWORD).await.expect(201);
-    world.request_reset(PHONE).await.expect(202);
-    world.request_reset("+1 201 555 0123").await.expect(202);
+    let world = World::with(&variables);
+    let person = world.person().await;
+    let american = world.person_with_phone("+1 201 555 0123").await;
+    person.request_reset().await.expect(202);
+    american.request_reset().await.expect(202);
     let [named, numbered] = &world.emulator.sns().requests()[..] else { panic!("two messages") };
     let mut named = form(named);
     let text = named.remove(named.iter().position(|(name, _)| name == "Message").unwrap()).1;
@@ -265,7 +263,7 @@ async fn sns_is_sent_a_transactional_message_with_sender_and_price() {
     assert!(has(&named, "AWS.SNS.SMS.SenderID", "Acme"));
     assert!(has(&named, "AWS.SNS.SMS.MaxPrice", "0.50"));
     assert!(has(&form(numbered), "AWS.MM.SMS.OriginationNumber", "+12025550123"));
-    world.verify_reset(PHONE, &digits_of(&text), NEW_PASSWORD).await.expect(204);
+    person.verify_reset(code_in(&text).unwrap(), NEW_PASSWORD).await.expect(204);
 }
 
 #[tokio::test]
@@ -292,9 +290,9 @@ async fn what_certainly_was_not_sent_is_no_code_and_the_next_may_be_asked_for_at
         ("http", 500, json!("x".repeat(100_000)), 2),
     ] {
         let provider = Provider::answering(status, &body.to_string());
-        let world = world(name, &provider).await;
-        let known = world.request_reset(PHONE).await.expect(202);
-        let unknown = world.request_reset(OTHER_PHONE).await.expect(202);
+        let (world, person) = with_provider(name, &provider).await;
+        let known = person.request_reset().await.expect(202);
+        let unknown = world.visitor(OTHER_PHONE).request_reset().await.expect(202);
         assert!(known.fingerprint() == unknown.fingerprint(), "{name}: the answer tells nothing");
         assert_eq!(provider.seen().len(), tries, "{name} {status} {body}");
         let code = world
@@ -304,7 +302,7 @@ async fn what_certainly_was_not_sent_is_no_code_and_the_next_may_be_asked_for_at
         assert!(code.unwrap().get("code_mac").is_none(), "{name} {status}");
         let (sent, answer) = PROVIDERS.iter().find(|(known, ..)| *known == name).map(|p| (p.1, p.2)).unwrap();
         provider.then(&[Act::Answer(sent, answer.to_owned())]);
-        world.request_reset(PHONE).await.expect(202);
+        person.request_reset().await.expect(202);
     }
 }
 
@@ -319,29 +317,30 @@ async fn a_registration_whose_message_was_not_sent_fails_alike_for_free_and_take
         world.emulator.secrets().lend("SmsCredentials", credentials.to_string());
         let code = || {
             let body: Value = serde_json::from_str(&provider.seen().last().unwrap().body).unwrap();
-            digits_of(body["data"]["text"].as_str().unwrap())
+            code_in(body["data"]["text"].as_str().unwrap()).unwrap().to_owned()
         };
-        let id = world.register(PHONE, NEW_PASSWORD).await.expect(202).text("activation_id").to_owned();
-        world.activate(&id, &code()).await.expect(201);
+        let (owner, newcomer) = (world.visitor(PHONE), world.visitor(OTHER_PHONE));
+        owner.register().await.expect(202);
+        owner.activate(&code()).await.expect(201);
         world.advance(1);
 
         provider.then(&[Act::Answer(refusal, String::new())]);
-        let taken = world.register(PHONE, NEW_PASSWORD).await.expect(status);
-        let free = world.register(OTHER_PHONE, NEW_PASSWORD).await.expect(status);
+        let taken = owner.register().await.expect(status);
+        let free = newcomer.register().await.expect(status);
         assert!(taken.fingerprint() == free.fingerprint());
         let waiting = world.items("PHONE#").into_iter().filter(|item| item.get("code_mac").is_some()).count();
         assert_eq!(waiting, 0, "what was not sent is no code");
 
         provider.then(&[Act::Answer(204, String::new())]);
-        world.register(PHONE, NEW_PASSWORD).await.expect(202);
-        let id = world.register(OTHER_PHONE, NEW_PASSWORD).await.expect(202).text("activation_id").to_owned();
+        owner.register().await.expect(202);
+        newcomer.register().await.expect(202);
         // Nor does another code that was not sent keep from asking for the next one at once.
         world.advance(1);
         provider.then(&[Act::Answer(refusal, String::new())]);
-        world.resend_activation(&id).await.expect(503);
+        newcomer.resend_activation().await.expect(503);
         provider.then(&[Act::Answer(204, String::new())]);
-        world.resend_activation(&id).await.expect(202);
-        world.activate(&id, &code()).await.expect(201);
+        newcomer.resend_activation().await.expect(202);
+        newcomer.activate(&code()).await.expect(201);
     }
 }
 
@@ -350,8 +349,8 @@ async fn one_failure_is_tried_again_and_nobody_notices() {
     for (name, status, answer) in PROVIDERS {
         let sent = Act::Answer(status, answer.to_owned());
         let provider = Provider::new(&[Act::Answer(503, String::new()), sent]);
-        let world = world(name, &provider).await;
-        world.request_reset(PHONE).await.expect(202);
+        let (world, person) = with_provider(name, &provider).await;
+        person.request_reset().await.expect(202);
         assert_eq!(provider.seen().len(), 2, "{name}");
         assert!(has_code(&world), "{name}");
         let ids: Vec<_> = provider.seen().iter().map(|seen| seen.header("webhook-id").to_owned()).collect();
@@ -363,20 +362,20 @@ async fn one_failure_is_tried_again_and_nobody_notices() {
 async fn what_may_have_been_sent_stays_a_code_and_is_not_sent_twice() {
     for (name, ..) in PROVIDERS {
         let provider = Provider::new(&[Act::Break]);
-        let world = world(name, &provider).await;
-        world.request_reset(PHONE).await.expect(202);
+        let (world, person) = with_provider(name, &provider).await;
+        person.request_reset().await.expect(202);
         assert_eq!(provider.seen().len(), 1, "{name}");
         assert!(has_code(&world), "{name}");
-        world.request_reset(PHONE).await.expect_limit("messages-cooldown");
+        person.request_reset().await.expect_limit("messages-cooldown");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_hangs_costs_three_seconds_and_no_code() {
     let provider = Provider::new(&[Act::Hang]);
-    let world = world("twilio", &provider).await;
+    let (world, person) = with_provider("twilio", &provider).await;
     let started = tokio::time::Instant::now();
-    world.request_reset(PHONE).await.expect(202);
+    person.request_reset().await.expect(202);
     assert_eq!(started.elapsed().as_secs(), 3);
     assert!(has_code(&world));
 }
@@ -388,8 +387,8 @@ async fn a_provider_that_cannot_be_reached_is_tried_twice_and_given_up() {
     let without_tls = Provider::answering(204, "").url.replace("http:", "https:");
     for url in [format!("http://127.0.0.1:{port}"), without_tls] {
         let nobody = Provider { url: url.clone(), acts: Arc::default(), seen: Arc::default() };
-        let world = world("http", &nobody).await;
-        world.request_reset(PHONE).await.expect(202);
+        let (world, person) = with_provider("http", &nobody).await;
+        person.request_reset().await.expect(202);
         assert!(!has_code(&world), "{url}");
         let counts = world.metrics.take();
         assert!(counts.iter().any(|line| line["CodesNotSent"] == 1), "{url}: the alarm hears of it");
@@ -407,32 +406,35 @@ async fn every_outcome_of_sns_is_judged() {
         (400, "Throttled", "Rate exceeded", 2),
         (500, "InternalError", "broken", 2),
     ] {
-        let world = World::with(&[("SMS_PROVIDER", "sns")]).with_account().await;
+        let world = World::with(&[("SMS_PROVIDER", "sns")]);
+        let person = world.person().await;
         world.emulator.sns().fail_with(Some((status, code, message)));
-        world.request_reset(PHONE).await.expect(202);
+        person.request_reset().await.expect(202);
         assert!(!has_code(&world), "{code}");
         assert_eq!(world.emulator.sns().requests().len(), tries, "{code}");
         world.emulator.sns().fail_with(None);
-        world.request_reset(PHONE).await.expect(202);
+        person.request_reset().await.expect(202);
         assert!(has_code(&world), "{code}");
     }
     // One that is slow has the whole deadline.
-    let world = World::with(&[("SMS_PROVIDER", "sns"), ("SMS_FLOOR_MS", "0")]).with_account().await.warm().await;
+    let world = World::with(&[("SMS_PROVIDER", "sns"), ("SMS_FLOOR_MS", "0")]).warm().await;
+    let person = world.person().await;
     world.emulator.faults().inject("Publish", Fault::Hang, 1);
     let started = tokio::time::Instant::now();
-    world.request_reset(PHONE).await.expect(202);
+    person.request_reset().await.expect(202);
     assert_eq!(started.elapsed().as_secs(), 3);
     // Sent or not, nobody knows.
     for fault in [Fault::LostReply, Fault::Hang] {
-        let world = World::with(&[("SMS_PROVIDER", "sns")]).with_account().await;
+        let world = World::with(&[("SMS_PROVIDER", "sns")]);
+        let person = world.person().await;
         world.emulator.faults().inject("Publish", fault, 1);
-        world.request_reset(PHONE).await.expect(202);
+        person.request_reset().await.expect(202);
         assert!(has_code(&world), "{fault:?}");
         let sent = world.emulator.sns().requests().len();
         assert!(sent <= 1, "{fault:?}: a second one may be a second message");
         let counts: Vec<_> = world.metrics.take().iter().filter(|line| line["CodesUnknown"] == 1).cloned().collect();
         assert_eq!(counts.len(), 1, "{fault:?}: somebody should look");
-        world.request_reset(PHONE).await.expect_limit("messages-cooldown");
+        person.request_reset().await.expect_limit("messages-cooldown");
     }
 }
 
@@ -448,9 +450,9 @@ async fn credentials_that_are_not_there_are_our_fault_and_nobody_elses() {
         ("http", r#"{"secret": "whsec_!"}"#),
     ] {
         let provider = Provider::answering(201, TWILIO_SENT);
-        let world = world(name, &provider).await;
+        let (world, person) = with_provider(name, &provider).await;
         world.emulator.secrets().lend("SmsCredentials", credentials.to_owned());
-        world.request_reset(PHONE).await.expect(202);
+        person.request_reset().await.expect(202);
         assert!(provider.seen().is_empty() && !has_code(&world));
     }
 }
@@ -458,22 +460,23 @@ async fn credentials_that_are_not_there_are_our_fault_and_nobody_elses() {
 #[tokio::test]
 async fn an_unknown_phone_is_sent_nothing() {
     let provider = Provider::answering(201, TWILIO_SENT);
-    let world = world("twilio", &provider).await;
-    world.request_reset(OTHER_PHONE).await.expect(202);
+    let (world, _) = with_provider("twilio", &provider).await;
+    world.visitor(OTHER_PHONE).request_reset().await.expect(202);
     assert!(provider.seen().is_empty());
 }
 
-/// Neither bytes nor time tell whether there is an account, whatever the provider does (docs/threats.md#l8).
+/// Neither bytes nor time tell whether there is an account, whatever the provider does.
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_fails_or_is_slow_tells_nobody_who_is_registered() {
     for fault in [Fault::Hang, Fault::LostReply, Fault::LostRequest, Fault::Error("InternalServerError")] {
         let variables = [("SMS_PROVIDER", "sns"), ("SMS_FLOOR_MS", "1500")];
-        let world = World::with(&variables).with_account().await.warm().await;
+        let world = World::with(&variables).warm().await;
+        let person = world.person().await;
         world.emulator.faults().inject("Publish", fault, 100);
         let mut answers = Vec::new();
-        for phone in [PHONE, OTHER_PHONE] {
+        for asker in [person, world.visitor(OTHER_PHONE)] {
             let started = tokio::time::Instant::now();
-            let reply = world.request_reset(phone).await.expect(202);
+            let reply = asker.request_reset().await.expect(202);
             answers.push((started.elapsed().as_millis(), reply.fingerprint()));
         }
         assert!(answers[0] == answers[1], "{fault:?}: {} and {} ms", answers[0].0, answers[1].0);
@@ -484,26 +487,29 @@ async fn a_provider_that_fails_or_is_slow_tells_nobody_who_is_registered() {
 /// Nor does a table that fails when the code is to be taken back.
 #[tokio::test(start_paused = true)]
 async fn a_code_that_cannot_be_withdrawn_is_no_reason_to_fail() {
-    let world = World::with(&[("SMS_PROVIDER", "sns")]).with_account().await.warm().await;
+    let world = World::with(&[("SMS_PROVIDER", "sns")]).warm().await;
+    let person = world.person().await;
     world.emulator.sns().fail_with(Some((500, "InternalError", "broken")));
     world.emulator.faults().inject("UpdateItem", Fault::Error("InternalServerError"), 100);
-    let known = world.request_reset(PHONE).await.expect(202);
-    assert!(known.fingerprint() == world.request_reset(OTHER_PHONE).await.fingerprint());
+    let known = person.request_reset().await.expect(202);
+    assert!(known.fingerprint() == world.visitor(OTHER_PHONE).request_reset().await.fingerprint());
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_takes_as_long_whether_or_not_something_was_sent() {
-    let world = World::with(&[("SMS_PROVIDER", "sns"), ("SMS_FLOOR_MS", "1500")]).with_account().await;
-    for phone in [PHONE, OTHER_PHONE] {
+    let world = World::with(&[("SMS_PROVIDER", "sns"), ("SMS_FLOOR_MS", "1500")]);
+    let person = world.person().await;
+    for asker in [person, world.visitor(OTHER_PHONE)] {
         let started = tokio::time::Instant::now();
-        world.request_reset(phone).await.expect(202);
-        assert_eq!(started.elapsed().as_millis() / 100, 15, "{phone}");
+        asker.request_reset().await.expect(202);
+        assert_eq!(started.elapsed().as_millis() / 100, 15);
     }
 }
 
 #[tokio::test]
 async fn a_message_is_written_in_the_language_that_was_asked_for() {
-    let world = World::with(&[("SERVICE_NAME", "Acme"), ("SMS_LANGUAGE", "ru")]).with_account().await;
+    let world = World::with(&[("SERVICE_NAME", "Acme"), ("SMS_LANGUAGE", "ru")]);
+    let person = world.person().await;
     for (header, expected) in [
         (Some("es-MX, en;q=0.5"), "contraseña"),
         (Some("uz"), "parol"),
@@ -513,11 +519,8 @@ async fn a_message_is_written_in_the_language_that_was_asked_for() {
         (None, "смены пароля"),
     ] {
         world.advance(2);
-        let mut request = Request::post("/auth/request-reset", json!({"phone": PHONE}));
-        if let Some(header) = header {
-            request = request.header("accept-language", header);
-        }
-        world.send(request).await.expect(202);
+        let asker = header.map_or(person.clone(), |header| person.with_header("accept-language", header));
+        asker.request_reset().await.expect(202);
         let text = world.outbox.messages().first().unwrap().text.clone();
         assert!(text.contains("Acme") && text.contains(expected), "{header:?}");
     }

@@ -22,7 +22,7 @@ use latchkey::{
     tokens::{keys::Secret, refresh::SessionSalt},
 };
 
-use crate::harness::{E164, PASSWORD, PHONE, TEMPLATE, World};
+use crate::harness::{E164, NEW_PASSWORD, TEMPLATE, World};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
@@ -63,12 +63,12 @@ async fn lives(world: &World, user: UserId, session: SessionId) -> bool {
 
 #[tokio::test]
 async fn a_login_that_a_reset_outran_opens_nothing_and_changes_nothing() {
-    let world = World::new().with_account().await;
+    let world = World::new();
+    let person = world.person().await;
     // A login has read the old hash and compares it …
     let old = credential(&world).await;
     // … while a reset is committed …
-    let code = world.code(PHONE).await;
-    world.verify_reset(PHONE, &code, "a new password").await.expect(204);
+    person.reset_password(NEW_PASSWORD).await;
     let stored = world.item("PHONE#", "CREDENTIAL")["password_hash"].clone();
     // … and is through now, with the old password hashed anew.
     let rehashed = PasswordHash::from_stored("$argon2id$of-the-old-password".to_owned());
@@ -79,12 +79,13 @@ async fn a_login_that_a_reset_outran_opens_nothing_and_changes_nothing() {
     assert_eq!(completed, LoginCompletion::Overtaken);
     assert!(world.item("PHONE#", "CREDENTIAL")["password_hash"] == stored, "the new password stays");
     assert!(!lives(&world, old.user, id).await, "the session is dead on arrival");
-    world.login(PHONE, "a new password").await.expect(200);
+    person.typing(NEW_PASSWORD).login().await.expect(200);
 }
 
 #[tokio::test]
 async fn a_login_that_nothing_outran_lives() {
-    let world = World::new().with_account().await;
+    let world = World::new();
+    world.person().await;
     let credential = credential(&world).await;
     let session = session(&credential);
     let id = session.id;
@@ -95,35 +96,36 @@ async fn a_login_that_nothing_outran_lives() {
 
 #[tokio::test]
 async fn a_change_of_password_that_a_reset_outran_changes_nothing() {
-    let world = World::new().with_account().await;
+    let world = World::new();
+    let person = world.person().await;
     let old = credential(&world).await;
-    let code = world.code(PHONE).await;
-    world.verify_reset(PHONE, &code, "a new password").await.expect(204);
+    person.reset_password(NEW_PASSWORD).await;
     let other = PasswordHash::from_stored("$argon2id$another".to_owned());
     let staying = SessionId::generate().unwrap();
     let changed = store(&world, "change-password").change_password(&phone(), &old, &other, staying).await.unwrap();
     assert_eq!(changed, Change::Overtaken);
-    world.login(PHONE, "a new password").await.expect(200);
+    person.typing(NEW_PASSWORD).login().await.expect(200);
 }
 
 #[tokio::test]
 async fn a_right_code_that_a_change_of_password_outran_changes_nothing() {
-    let world = World::new().with_account().await;
-    let token = world.token(PASSWORD).await;
-    world.code(PHONE).await;
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    person.request_reset().await.expect(202);
     let verifier = store(&world, "verify-reset");
     let attempt = verifier.spend_code_attempt(&phone(), Purpose::Reset, 5, NOW).await.unwrap();
     let Attempt::Admitted { with: code, .. } = attempt else { panic!("the code is open") };
-    world.change_password(&token, PASSWORD, "a new password").await.expect(204);
+    person.change_password(NEW_PASSWORD).await.expect(204);
     let other = PasswordHash::from_stored("$argon2id$another".to_owned());
     let reset = verifier.reset_password(&phone(), code.account.unwrap(), &code, &other, NOW).await.unwrap();
     assert_eq!(reset, Change::Overtaken);
-    world.login(PHONE, "a new password").await.expect(200);
+    person.typing(NEW_PASSWORD).login().await.expect(200);
 }
 
 #[tokio::test]
 async fn an_attempt_is_taken_back_once_and_only_while_it_is_the_last() {
-    let world = World::new().with_account().await;
+    let world = World::new();
+    world.person().await;
     let login = store(&world, "login");
     let failures = || world.item("PHONE#", "CREDENTIAL")["login_failures"]["N"].as_str().unwrap().to_owned();
     let spend = async || match login.spend_login_attempt(&phone(), NOW).await.unwrap() {
@@ -142,7 +144,8 @@ async fn an_attempt_is_taken_back_once_and_only_while_it_is_the_last() {
 
 #[tokio::test]
 async fn a_code_is_right_only_under_the_systems_own_key() {
-    let world = World::new().with_account().await;
+    let world = World::new();
+    let person = world.person().await;
     let requester = store(&world, "request-reset");
     let target = requester.code_target(&phone(), Purpose::Reset).await.unwrap();
     let (code, challenge) = (OtpCode::generate().unwrap(), ChallengeId::generate().unwrap());
@@ -159,23 +162,24 @@ async fn a_code_is_right_only_under_the_systems_own_key() {
         cooldown: Duration::from_secs(1),
     };
     requester.issue_code(new_code, target, &[]).await.unwrap();
-    world.verify_reset(PHONE, code.reveal(), "a new password").await.expect_problem(400, "invalid-otp");
+    person.verify_reset(code.reveal(), NEW_PASSWORD).await.expect_problem(400, "invalid-otp");
 }
 
 /// A provider that refuses slowly, after the next code has gone out.
 #[tokio::test]
 async fn a_code_that_is_withdrawn_late_does_not_take_a_newer_one_with_it() {
-    let world = World::new().with_account().await;
+    let world = World::new();
+    let person = world.person().await;
     let requester = store(&world, "request-reset");
-    world.request_reset(PHONE).await.expect(202);
+    person.request_reset().await.expect(202);
     let slow: ChallengeId = world.item("PHONE#", "OTP#reset")["challenge_id"]["S"].as_str().unwrap().parse().unwrap();
     world.advance(1);
-    let code = world.code(PHONE).await;
+    let code = person.reset_code().await;
     let before = world.item("PHONE#", "OTP#reset");
     requester.withdraw_code(&phone(), Purpose::Reset, slow, world.clock.now()).await.unwrap();
     assert!(world.item("PHONE#", "OTP#reset") == before);
-    world.request_reset(PHONE).await.expect_limit("messages-cooldown");
-    world.verify_reset(PHONE, &code, "a new password").await.expect(204);
+    person.request_reset().await.expect_limit("messages-cooldown");
+    person.verify_reset(&code, NEW_PASSWORD).await.expect(204);
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,25 +213,26 @@ async fn a_panic_is_500_and_a_handler_that_never_ends_is_503() {
 
 #[tokio::test]
 async fn a_refresh_that_a_change_of_password_of_its_own_session_crosses_goes_on() {
-    let world = World::new().with_account().await;
-    let (access, token) = world.tokens(PASSWORD).await;
+    let world = World::new();
+    let person = world.signed_in_person().await;
     let before = world.items("USER#").into_iter().find(|item| item["sk"]["S"] == "PROFILE").unwrap();
-    world.change_password(&access, PASSWORD, "a new password").await.expect(204);
+    person.change_password(NEW_PASSWORD).await.expect(204);
     let after = world.item("USER#", "PROFILE");
 
     // As if the profile had been read before the change and the session after it: for good, the session is dead …
     world.put_item(&before);
-    world.refresh(&token).await.expect_problem(401, "invalid-token");
+    person.refresh().await.expect_problem(401, "invalid-token");
     // … and when the second look finds both changed, it goes on. (The token was spent by the first try; within the grace
     // it gets its successor.)
     world.put_item(&after);
-    world.refresh(&token).await.expect(200);
+    person.refresh().await.expect(200);
 }
 
 #[tokio::test]
 async fn an_attempt_is_not_taken_back_from_a_counter_that_was_reset_meanwhile() {
-    let world = World::with(&[("OTP_TTL_SECONDS", "600")]).with_account().await;
-    let code = world.code(PHONE).await;
+    let world = World::with(&[("OTP_TTL_SECONDS", "600")]);
+    let person = world.person().await;
+    let code = person.reset_code().await;
     let (login, verifier) = (store(&world, "login"), store(&world, "verify-reset"));
     let attempt = verifier.spend_code_attempt(&phone(), Purpose::Reset, 5, NOW).await.unwrap();
     let Attempt::Admitted { receipt: of_code, .. } = attempt else { panic!("the code is open") };
@@ -235,39 +240,39 @@ async fn an_attempt_is_not_taken_back_from_a_counter_that_was_reset_meanwhile() 
         panic!("throttled")
     };
     // A reset takes the throttle away, and the next code begins with no try.
-    world.verify_reset(PHONE, &code, "a new password").await.expect(204);
+    person.verify_reset(&code, NEW_PASSWORD).await.expect(204);
     login.take_back(of_login).await.unwrap();
     verifier.take_back(of_code.clone()).await.unwrap();
     world.advance(1);
-    world.code(PHONE).await;
+    person.request_reset().await.expect(202);
     verifier.take_back(of_code).await.unwrap();
     let item = world.item("PHONE#", "OTP#reset");
     assert_eq!((item["attempts"]["N"].as_str(), item["failures"]["N"].as_str()), (Some("0"), Some("0")));
     assert!(world.item("PHONE#", "CREDENTIAL")["login_failures"].is_null());
-    world.login(PHONE, "a new password").await.expect(200);
+    person.typing(NEW_PASSWORD).login().await.expect(200);
 }
 
 #[tokio::test]
 async fn a_login_that_was_outrun_ends_none_of_the_sessions_that_stay() {
-    let world = World::new().with_account().await;
-    for _ in 0..19 {
-        world.token(PASSWORD).await;
+    let world = World::new();
+    let person = world.person().await;
+    for _ in 0..20 {
+        person.sign_in().await;
     }
-    let kept = world.token(PASSWORD).await;
     let old = credential(&world).await;
-    world.change_password(&kept, PASSWORD, "a new password").await.expect(204);
+    person.change_password(NEW_PASSWORD).await.expect(204);
     let completed = store(&world, "login").complete_login(&phone(), &old, None, session(&old)).await.unwrap();
     assert_eq!(completed, LoginCompletion::Overtaken);
-    world.me(&kept).await.expect(200);
+    person.me().await.expect(200);
 }
 
 #[tokio::test]
 async fn a_login_that_the_end_of_every_session_outran_may_be_tried_again() {
-    let world = World::new().with_account().await;
-    let token = world.token(PASSWORD).await;
+    let world = World::new();
+    let person = world.signed_in_person().await;
     let old = credential(&world).await;
-    world.bearer(http::Method::POST, "/auth/logout-all", &token).await.expect(204);
+    person.logout_all().await.expect(204);
     let completed = store(&world, "login").complete_login(&phone(), &old, None, session(&old)).await.unwrap();
     assert_eq!(completed, LoginCompletion::EpochRaised);
-    world.login(PHONE, PASSWORD).await.expect(200);
+    person.login().await.expect(200);
 }

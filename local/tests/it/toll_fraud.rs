@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use latchkey::{
     base::id::UserId,
     domain::{password::PasswordHash, phone::Phone},
-    store::{Import, ImportedAccount, Store},
+    store::{Import, ImportedAccount},
 };
 use serde_json::json;
 
-use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, Request, TEMPLATE, World};
+use crate::harness::{NEW_PASSWORD, OTHER_PHONE, World};
 
 /// Of no password that anybody knows.
 const BCRYPT: &str = "$2b$04$2zMEUdZC85CqLhKae.pfeunVXkvrX8VF/p7NPNmesAh7aaykBARri";
 
 /// Makes accounts with these phones, as an import does: hashing a password for each would take as long as all the rest.
 async fn accounts(world: &World, phones: &[String]) {
-    let store = Store::new(world.emulator.clients_of_operator().dynamodb, TEMPLATE.table.name.clone());
+    let store = world.store();
     for phone in phones {
         let legacy_id = phone[1..].parse().unwrap();
         let phone = Phone::from_stored(phone).unwrap();
@@ -27,7 +27,7 @@ async fn accounts(world: &World, phones: &[String]) {
 }
 
 async fn ask(world: &World, phone: &str, from: &str) -> Result<(), String> {
-    let reply = world.send(Request::post("/auth/request-reset", json!({ "phone": phone })).from(from)).await;
+    let reply = world.visitor(phone).at(from).request_reset().await;
     if reply.status == 202 { Ok(()) } else { Err(reply.body["bucket"].as_str().unwrap().to_owned()) }
 }
 
@@ -68,13 +68,13 @@ async fn a_thousand_codes_from_fifty_addresses_to_two_hundred_numbers() {
 /// A stranger must not be able to close a breaker for everybody by asking for what is not even sent.
 #[tokio::test]
 async fn numbers_without_accounts_use_up_no_budget_that_others_share() {
-    let world =
-        World::with(&[("LIMIT_MESSAGES_PER_COUNTRY", "20"), ("LIMIT_MESSAGES_TOTAL", "20")]).with_account().await;
+    let world = World::with(&[("LIMIT_MESSAGES_PER_COUNTRY", "20"), ("LIMIT_MESSAGES_TOTAL", "20")]);
+    let person = world.person().await;
     for at in 0..60 {
         ask(&world, &format!("+2010123{at:05}"), &format!("203.0.113.{}", at % 20)).await.unwrap();
     }
     assert!(world.items("LIMIT#messages-country").is_empty() && world.items("LIMIT#messages-total").is_empty());
-    world.code(PHONE).await;
+    person.request_reset().await.expect(202);
     // What is their own is used up all the same, so that nobody can tell them apart.
     assert_eq!(world.items("LIMIT#messages-phone").len(), 61);
     for at in 0..60 {
@@ -89,14 +89,15 @@ async fn numbers_without_accounts_use_up_no_budget_that_others_share() {
 
 #[tokio::test]
 async fn a_breaker_says_when_it_closes_and_stops_everybody_alike() {
-    let world = World::with(&[("LIMIT_MESSAGES_TOTAL", "2")]).with_account().await;
-    world.request_reset(PHONE).await.expect(202);
+    let world = World::with(&[("LIMIT_MESSAGES_TOTAL", "2")]);
+    let (person, stranger) = (world.person().await, world.visitor(OTHER_PHONE));
+    person.request_reset().await.expect(202);
     world.advance(2);
-    world.request_reset(PHONE).await.expect(202);
-    let known = world.request_reset(PHONE).await;
+    person.request_reset().await.expect(202);
+    let known = person.request_reset().await;
     world.advance(2);
-    let known_later = world.request_reset(PHONE).await;
-    let unknown = world.request_reset(OTHER_PHONE).await;
+    let known_later = person.request_reset().await;
+    let unknown = stranger.request_reset().await;
     assert!(known.status == 429 && known_later.fingerprint() == unknown.fingerprint());
     assert!(known_later.expect_limit("messages-total") <= 3600);
     assert_eq!(world.outbox.messages().len(), 2);
@@ -104,9 +105,10 @@ async fn a_breaker_says_when_it_closes_and_stops_everybody_alike() {
 
 #[tokio::test]
 async fn a_request_that_one_budget_refuses_uses_no_other_up() {
-    let world = World::with(&[("LIMIT_MESSAGES_PER_PHONE", "1")]).with_account().await;
+    let world = World::with(&[("LIMIT_MESSAGES_PER_PHONE", "1")]);
+    let person = world.person().await;
     for _ in 0..5 {
-        world.request_reset(PHONE).await;
+        person.request_reset().await;
         world.advance(2);
     }
     for bucket in ["messages-phone", "messages-address", "messages-country", "messages-total"] {
@@ -117,9 +119,9 @@ async fn a_request_that_one_budget_refuses_uses_no_other_up() {
 #[tokio::test]
 async fn codes_are_counted_by_country_when_they_go_out_and_when_they_come_back() {
     let world = World::new();
-    world.register(PHONE, PASSWORD).await.expect(201);
-    let code = world.code(PHONE).await;
-    world.verify_reset(PHONE, &code, NEW_PASSWORD).await.expect(204);
+    let person = world.person().await;
+    let code = person.reset_code().await;
+    person.verify_reset(&code, NEW_PASSWORD).await.expect(204);
     let [sent, verified] = &world.metrics.take()[..] else { panic!("two counts") };
     assert_eq!((&sent["CodesSent"], &sent["Country"]), (&json!(1), &json!("EG")));
     assert_eq!((&verified["CodesVerified"], &verified["Country"]), (&json!(1), &json!("EG")));
@@ -134,12 +136,11 @@ async fn codes_are_counted_by_country_when_they_go_out_and_when_they_come_back()
 
 #[tokio::test]
 async fn a_message_without_a_code_is_not_counted_as_one() {
-    let world = World::new().with_account().await;
-    let token = world.token(PASSWORD).await;
-    world.verified(&token).await;
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    person.verify_own_phone().await;
     world.metrics.take();
-    world.change_phone(&token, PASSWORD, OTHER_PHONE).await.expect(202);
-    world.change_phone_verify(&token, OTHER_PHONE, &world.last_code()).await.expect(204);
+    person.move_to(OTHER_PHONE).await;
     assert_eq!(world.outbox.messages().len(), 3, "two codes, and the notice to the old phone");
     let counted = world.metrics.take();
     assert_eq!(counted.iter().filter(|line| line["CodesSent"] == 1).count(), 1);
@@ -151,21 +152,21 @@ async fn a_message_without_a_code_is_not_counted_as_one() {
 async fn a_test_number_has_one_code_gets_no_message_and_uses_nothing_up() {
     let variables = [("TEST_NUMBERS", "+201000000001=042424, 01000000002=135790"), ("LIMIT_MESSAGES_PER_PHONE", "1")];
     let world = World::with(&variables);
-    world.register("+201000000001", PASSWORD).await.expect(201);
+    let tester = world.person_with_phone("01000000001").await;
     for _ in 0..3 {
-        world.request_reset("01000000001").await.expect(202);
-        world.verify_reset("+201000000001", "135790", NEW_PASSWORD).await.expect_problem(400, "invalid-otp");
-        world.verify_reset("+201000000001", "042424", NEW_PASSWORD).await.expect(204);
+        tester.request_reset().await.expect(202);
+        tester.verify_reset("135790", NEW_PASSWORD).await.expect_problem(400, "invalid-otp");
+        tester.verify_reset("042424", NEW_PASSWORD).await.expect(204);
         world.advance(2);
     }
     assert!(world.outbox.messages().is_empty() && world.items("LIMIT#sms").is_empty());
     assert!(world.metrics.take().is_empty(), "nor is it counted: nothing was sent, so nothing came back");
     // Its guesses are counted like anybody's.
-    world.request_reset("01000000001").await.expect(202);
+    tester.request_reset().await.expect(202);
     for _ in 0..5 {
-        world.verify_reset("+201000000001", "135790", NEW_PASSWORD).await.expect(400);
+        tester.verify_reset("135790", NEW_PASSWORD).await.expect(400);
     }
-    world.verify_reset("+201000000001", "042424", NEW_PASSWORD).await.expect(400);
+    tester.verify_reset("042424", NEW_PASSWORD).await.expect(400);
 }
 
 #[tokio::test]
@@ -173,11 +174,12 @@ async fn a_test_number_can_be_activated_as_often_as_tests_run_and_is_never_told_
     let variables = [("TEST_NUMBERS", "+201000000001=042424"), ("REQUIRE_ACTIVATION", "true")];
     let world = World::with(&variables);
     for _ in 0..3 {
-        let id = world.register("+201000000001", PASSWORD).await.expect(202).text("activation_id").to_owned();
-        world.activate(&id, "042424").await.expect(201);
-        let token = world.login("+201000000001", PASSWORD).await.expect(200).text("access_token").to_owned();
-        world.change_password(&token, PASSWORD, NEW_PASSWORD).await.expect(204);
-        world.delete_me(&token, NEW_PASSWORD, ("nothing", "")).await.expect(204);
+        let tester = world.visitor("+201000000001");
+        tester.register().await.expect(202);
+        tester.activate("042424").await.expect(201);
+        tester.sign_in().await;
+        tester.change_password(NEW_PASSWORD).await.expect(204);
+        tester.delete_account().await.expect(204);
         world.advance(2);
     }
     assert!(world.items("LIMIT#otp-phone").is_empty() && world.items("LIMIT#sms").is_empty());

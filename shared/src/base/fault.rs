@@ -1,8 +1,8 @@
-//! Errors of which only the text matters any more.
+//! Errors that are only reported.
 
 use std::error::Error as StdError;
 
-/// Any error that is reported and not handled, with its sources.
+/// An error of any type that is reported and not handled, with its sources.
 pub type Source = Box<dyn StdError + Send + Sync>;
 
 /// Returns an error and its sources as one line, for the log.

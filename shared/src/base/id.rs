@@ -1,4 +1,4 @@
-//! Identifiers: 128 random bits each, written as UUIDs (RFC 9562, version 4), opaque to clients.
+//! Identifiers: 128-bit random UUIDs (RFC 9562, version 4), which are opaque to clients.
 
 use std::{fmt, str::FromStr};
 
@@ -7,9 +7,9 @@ use uuid::{Builder, Uuid};
 
 use crate::base::random::{self, RandomError};
 
-/// The text is not an identifier in its canonical form.
+/// The error for a text that is not an identifier in its canonical form.
 #[derive(Debug, thiserror::Error)]
-#[error("not an identifier")]
+#[error("must be an identifier: a UUID in lower case, with hyphens")]
 pub struct ParseIdError;
 
 macro_rules! identifier {
@@ -20,17 +20,17 @@ macro_rules! identifier {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new one, from the operating system's generator.
+            /// Makes a new identifier with the operating system's random generator.
             pub fn generate() -> Result<Self, RandomError> {
                 Ok(Self(Builder::from_random_bytes(random::bytes()?).into_uuid()))
             }
 
-            /// Its 16 bytes.
+            /// Returns the identifier's 16 bytes.
             pub fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
             }
 
-            /// The one with these 16 bytes.
+            /// Returns the identifier that has these 16 bytes.
             pub fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Uuid::from_bytes(bytes))
             }
@@ -45,7 +45,7 @@ macro_rules! identifier {
         impl FromStr for $name {
             type Err = ParseIdError;
 
-            /// Only the canonical form (lower case, hyphens) is accepted: one identifier, one spelling.
+            /// Accepts only the canonical form (lower case, with hyphens), so that an identifier has one spelling.
             fn from_str(text: &str) -> Result<Self, ParseIdError> {
                 let id = Self(Uuid::try_parse(text).map_err(|_| ParseIdError)?);
                 if id.to_string() == text { Ok(id) } else { Err(ParseIdError) }
@@ -69,36 +69,36 @@ macro_rules! identifier {
 }
 
 identifier! {
-    /// A user: `sub` in tokens, `id` in answers.
+    /// The identifier of a user: `sub` in tokens, `id` in responses.
     UserId
 }
 
 identifier! {
-    /// A session, from a login to its end: `sid` in tokens.
+    /// The identifier of a session, from a login to its end: `sid` in tokens.
     SessionId
 }
 
 identifier! {
-    /// One access token: `jti`.
+    /// The identifier of a signed token: `jti`.
     TokenId
 }
 
 identifier! {
-    /// One logical write.
+    /// The identifier of one logical write.
     ///
-    /// It is the `ClientRequestToken` of a transaction, or is stored with a single conditional write, so that a reply
-    /// lost on the way is recognised as our own write and not taken for a stranger's (docs/threats.md#w3,
+    /// It is the `ClientRequestToken` of a transaction or is stored with a single conditional write, so that after a
+    /// lost response the retry recognizes the write as its own and not as another request's (docs/threats.md#w3,
     /// docs/threats.md#w4).
     OperationId
 }
 
 identifier! {
-    /// One registration that waits for its code.
+    /// The identifier of a registration that waits for its code.
     RegistrationId
 }
 
 identifier! {
-    /// One code that was sent: binds the stored [`crate::domain::otp::OtpMac`] to this sending.
+    /// The identifier of one sent code. It binds the stored [`crate::domain::otp::OtpMac`] to that message.
     ChallengeId
 }
 

@@ -1,4 +1,4 @@
-//! What everything stands on: time, identifiers, randomness, settings and errors. Nothing of ours is below.
+//! The basis of all other modules: time, identifiers, randomness, settings and errors. It uses no other module of ours.
 
 pub mod fault;
 pub mod id;

@@ -1,4 +1,4 @@
-//! Randomness, always the operating system's: by `rand`, without a generator of our own process in between.
+//! Randomness. `rand` reads it from the operating system, without a generator in our own process.
 
 use std::convert::Infallible;
 
@@ -7,7 +7,7 @@ use rand::{
     rngs::{SysError, SysRng},
 };
 
-/// The operating system gave no random bytes.
+/// The error for an operating system that returned no random bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("the operating system's random generator failed")]
 pub struct RandomError;
@@ -32,7 +32,8 @@ pub fn below(bound: u32) -> Result<u32, RandomError> {
     if draw.failed { Err(RandomError) } else { Ok(number) }
 }
 
-/// The operating system's generator, for `rand`'s ranges, which ask for one that cannot fail: it remembers that it did.
+/// The operating system's generator for `rand`'s ranges, which require a generator that cannot fail. It remembers
+/// whether it failed.
 struct Draw {
     failed: bool,
 }
@@ -72,7 +73,8 @@ mod tests {
         for _ in 0..20_000 {
             counts[below(10).unwrap() as usize] += 1;
         }
-        // 2,000 expected; the standard deviation is 42, so seven of them never happen by chance.
+        // Each digit is expected 2,000 times. The standard deviation is 42, and a difference of seven of them does not
+        // happen by chance.
         assert!(counts.iter().all(|count| (1_700..2_300).contains(count)), "{counts:?}");
     }
 

@@ -1,4 +1,4 @@
-//! Moments. Time is an argument everywhere: only [`crate::runtime`] reads the wall clock.
+//! Moments in time. Every function takes the time as an argument; only [`crate::runtime`] reads the wall clock.
 
 use std::time::Duration;
 
@@ -6,56 +6,58 @@ use aws_smithy_types::{DateTime, date_time::Format};
 
 /// A moment, in milliseconds since the Unix epoch.
 ///
-/// Milliseconds, because cooldowns and throttles of one second must not depend on where in a second a request falls.
+/// It counts milliseconds, because cooldowns and throttles of one second must not depend on the fraction of a second at
+/// which a request arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The moment this many milliseconds after the Unix epoch.
+    /// Returns the moment that is this many milliseconds after the Unix epoch.
     pub const fn from_unix_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// The moment this many seconds after the Unix epoch.
+    /// Returns the moment that is this many seconds after the Unix epoch.
     pub const fn from_unix_seconds(seconds: u64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     pub const fn unix_millis(self) -> u64 {
         self.0
     }
 
-    /// Whole seconds since the Unix epoch: what JWTs (RFC 7519 section 2, NumericDate) and DynamoDB's TTL count in.
+    /// Returns the whole seconds since the Unix epoch, the unit of JWTs (RFC 7519 section 2, NumericDate) and of
+    /// DynamoDB's TTL.
     pub const fn unix_seconds(self) -> u64 {
         self.0 / 1000
     }
 
-    /// This moment, that much later.
+    /// Returns the moment that is `duration` later.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(millis(duration)))
     }
 
-    /// This moment, that much earlier; never before the epoch.
+    /// Returns the moment that is `duration` earlier, or the epoch if that is later.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(millis(duration)))
     }
 
-    /// How long after `earlier` this is; zero when it is not after it.
+    /// Returns the time from `earlier` to this moment, or zero if this moment is not later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// The start of the fixed window of this length that this moment falls in.
+    /// Returns the start of the fixed window of this length that contains the moment.
     #[must_use]
     pub fn window_start(self, length: Duration) -> Self {
         let length = millis(length).max(1);
         Self(self.0 - self.0 % length)
     }
 
-    /// As RFC 3339, in UTC and whole seconds: `2026-11-22T20:16:46Z`.
+    /// Formats the moment by RFC 3339, in UTC and whole seconds: `2026-11-22T20:16:46Z`.
     pub fn to_rfc3339(self) -> String {
         let seconds = i64::try_from(self.unix_seconds()).unwrap_or(i64::MAX);
         DateTime::from_secs(seconds).fmt(Format::DateTime).unwrap_or_default()
@@ -66,7 +68,8 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whole seconds, rounded up, at least one: what `Retry-After` can say without sending anyone back too early.
+/// Returns the duration in whole seconds, rounded up and at least one, so that a client that obeys `Retry-After` does
+/// not come back too early.
 pub fn whole_seconds(duration: Duration) -> u64 {
     millis(duration).div_ceil(1000).max(1)
 }

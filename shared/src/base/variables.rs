@@ -1,4 +1,5 @@
-//! Environment variables, read one by one. Every mistake is remembered, so that all of them are reported at once.
+//! Environment variables. They are read one by one, and all mistakes are collected, so that one error reports them
+//! together.
 
 use std::{
     collections::HashMap,
@@ -7,7 +8,7 @@ use std::{
     str::FromStr,
 };
 
-/// What is wrong with the environment: every variable, by name.
+/// The mistakes in the environment, each with the name of its variable.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<String>);
 
@@ -19,7 +20,7 @@ impl Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// The variables of a process, and what was found wrong with them.
+/// The variables of a process, and the mistakes found in them so far.
 pub struct Variables<'a> {
     variables: &'a HashMap<String, String>,
     names: Vec<&'static str>,
@@ -27,7 +28,7 @@ pub struct Variables<'a> {
 }
 
 impl<'a> Variables<'a> {
-    /// The variables of one process; none is read yet.
+    /// Wraps the variables of one process and reads none yet.
     pub fn new(variables: &'a HashMap<String, String>) -> Self {
         Self { variables, names: Vec::new(), errors: Vec::new() }
     }
@@ -37,23 +38,24 @@ impl<'a> Variables<'a> {
         self.names
     }
 
-    /// Returns what was made of the variables, if all of them were right; else every mistake.
+    /// Returns the settings that were read if every variable was right, otherwise all mistakes.
     pub fn finish<T>(self, read: Option<T>) -> Result<T, ConfigErrors> {
         read.filter(|_| self.errors.is_empty()).ok_or(ConfigErrors(self.errors))
     }
 
-    /// Returns a variable that may be unset. An empty one counts as unset: CloudFormation cannot leave one out.
+    /// Returns a variable that may be unset. An empty value counts as unset, because CloudFormation cannot omit a
+    /// variable.
     pub fn optional(&mut self, name: &'static str) -> Option<&'a str> {
         self.names.push(name);
         self.variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
-    /// Remembers that a variable is wrong.
+    /// Records a mistake in a variable.
     pub fn wrong(&mut self, name: &str, why: impl Display) {
         self.errors.push(format!("{name}: {why}"));
     }
 
-    /// Returns a variable that has no default. One that is not set is a mistake.
+    /// Returns a variable that has no default. Records a mistake if it is not set.
     pub fn required(&mut self, name: &'static str) -> String {
         let value = self.optional(name);
         if value.is_none() {
@@ -62,7 +64,7 @@ impl<'a> Variables<'a> {
         value.unwrap_or_default().to_owned()
     }
 
-    /// Parses the value with `parse` when it is set. None when it is not, or wrong.
+    /// Parses the value with `parse`. Returns `None` if the variable is not set or is wrong.
     pub fn with<T, E: Display>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
         match self.optional(name).map(parse)? {
             Ok(value) => Some(value),
@@ -73,7 +75,7 @@ impl<'a> Variables<'a> {
         }
     }
 
-    /// Parses the value, or the default when it is not set. None when it is wrong.
+    /// Parses the value, or the default if the variable is not set. Returns `None` if the value is wrong.
     pub fn parsed<T: FromStr<Err: Display>>(&mut self, name: &'static str, default: &str) -> Option<T> {
         match self.optional(name).unwrap_or(default).parse() {
             Ok(value) => Some(value),
@@ -84,19 +86,20 @@ impl<'a> Variables<'a> {
         }
     }
 
-    /// Parses each of the values between commas. None when the variable is not set, or wrong.
+    /// Parses a list of values that are separated by commas. Returns `None` if the variable is not set or is wrong.
     pub fn list<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Option<Vec<T>> {
         self.with(name, |value| value.split(',').map(|item| item.trim().parse()).collect())
     }
 
-    /// Returns a whole number within a range, or the default when it is not set or wrong.
+    /// Returns a whole number within a range, or the default if the variable is not set or is wrong.
     pub fn number(&mut self, name: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
         let why = format!("must be a whole number from {} to {}", range.start(), range.end());
         self.with(name, |value| value.parse().ok().filter(|number| range.contains(number)).ok_or(why))
             .unwrap_or(default)
     }
 
-    /// Returns the value that a word stands for; the first word is the default. None when it is none of them.
+    /// Returns the value that a word stands for; the first word is the default. Returns `None` if the word is not one
+    /// of the choices.
     pub fn one_of<T: Clone>(&mut self, name: &'static str, choices: &[(&str, T)]) -> Option<T> {
         let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
         match self.optional(name) {

@@ -1,12 +1,13 @@
-//! Clients in words: what a `User-Agent` says to a person.
+//! Names of clients that people understand, from the header `User-Agent`.
 
-/// What the client is, and on what, by the words that its `User-Agent` has. A client that is neither a known browser nor
-/// on a known system is named as it names itself.
+/// Returns the client's browser and system, such as "Firefox on Mac", by the words in its `User-Agent`. A client with
+/// neither a known browser nor a known system keeps the first name in its `User-Agent`.
 pub fn in_words(user_agent: Option<&str>) -> String {
     let Some(user_agent) = user_agent.map(str::trim).filter(|text| !text.is_empty()) else {
         return "Unknown device".to_owned();
     };
-    // The more special first: Edge and Opera say Chrome as well, Chrome says Safari, Android says Linux.
+    // The more specific words come first: Edge and Opera also name Chrome, Chrome names Safari, and Android names
+    // Linux.
     let browser = first(
         user_agent,
         &[

@@ -1,4 +1,5 @@
-//! What people have and type: phones, passwords, codes and what is proved by them. No table, no network, no clock.
+//! What people own and type: phones, passwords, codes, and the proofs that these give. This code uses no table, no
+//! network and no clock.
 
 pub mod device;
 pub mod otp;

@@ -1,4 +1,4 @@
-//! One-time codes: six digits by SMS, kept only as a keyed hash.
+//! One-time codes: six digits sent by SMS and stored only as a keyed hash.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -14,20 +14,21 @@ use crate::{
     domain::phone::Phone,
 };
 
-/// How many digits a code has: 20 bits, enough with five tries (RFC 4226 section 7.3, NIST SP 800-63B section 3.1.3.2).
+/// The number of digits of a code. Six digits are 20 bits, which are enough with five tries (RFC 4226 section 7.3,
+/// NIST SP 800-63B section 3.1.3.2).
 pub const DIGITS: usize = 6;
 
-/// A code as it is sent and typed. Never stored, never printed; wiped from memory when dropped.
+/// A code in the form that is sent and typed. It is never stored or printed, and is wiped from memory when dropped.
 #[derive(Clone)]
 pub struct OtpCode(Zeroizing<String>);
 
 impl OtpCode {
-    /// A new code; every one of the million is equally likely, leading zeros included.
+    /// Makes a new code. All million codes are equally likely, those with leading zeros included.
     pub fn generate() -> Result<Self, RandomError> {
         Ok(Self(Zeroizing::new(format!("{:0DIGITS$}", random::below(1_000_000)?))))
     }
 
-    /// The digits, to be sent to the phone they are for and nowhere else.
+    /// Returns the digits, which may go only to the phone that they are for.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -36,7 +37,7 @@ impl OtpCode {
 impl FromStr for OtpCode {
     type Err = InvalidOtpCode;
 
-    /// Exactly six ASCII digits: a spelling that means the same code must not be a fresh guess.
+    /// Accepts exactly six ASCII digits, because another spelling of the same code must not count as a new guess.
     fn from_str(typed: &str) -> Result<Self, InvalidOtpCode> {
         if typed.len() == DIGITS && typed.bytes().all(|b| b.is_ascii_digit()) {
             Ok(Self(Zeroizing::new(typed.to_owned())))
@@ -52,28 +53,28 @@ impl fmt::Debug for OtpCode {
     }
 }
 
-/// The text is not six digits.
+/// The error for a text that is not six digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be the six digits 0-9 of the code, as a string")]
 pub struct InvalidOtpCode;
 
-/// What a code is for. A code for one purpose never serves another.
+/// The purpose of a code. A code for one purpose is never accepted for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Making the account of this registration. Each registration has a code and a password of its own, so that nobody's
-    /// code makes an account with somebody else's password (docs/threats.md#r3).
+    /// Creating the account of this registration. Each registration has its own code and its own password, so that the
+    /// code of one never creates an account with the password of another (docs/threats.md#r3).
     Activation(RegistrationId),
     /// Setting a new password without the old one.
     Reset,
-    /// Showing that the account's phone is its owner's.
+    /// Proving that the account's owner has its phone.
     VerifyPhone,
-    /// Giving this account another phone. Each account has a code of its own, so that two that want one number do not
-    /// stand in each other's way.
+    /// Changing this account's phone. Each account has its own code, so that two accounts that ask for the same number
+    /// do not disturb each other.
     ChangePhone(UserId),
 }
 
 impl Purpose {
-    /// Its name, in keys of the table and in what is hashed.
+    /// Returns the purpose's name in keys of the table and in the hashed message.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Activation(_) => "activation",
@@ -84,26 +85,26 @@ impl Purpose {
     }
 }
 
-/// What a code is bound to: it is right only together with all of this.
+/// The values that a code is bound to. It is right only if all of them match.
 #[derive(Clone, Copy, Debug)]
 pub struct Binding<'a> {
-    /// What it is for.
+    /// The purpose of the code.
     pub purpose: Purpose,
-    /// Whom it was sent to.
+    /// The phone that the code was sent to.
     pub phone: &'a Phone,
-    /// Whose it is; none when the phone was unknown, and then no code is right.
+    /// The user whose code it is, or `None` if the phone was unknown; then no code is right.
     pub user: Option<UserId>,
-    /// Which sending.
+    /// The identifier of the message that carried the code.
     pub challenge: ChallengeId,
 }
 
-/// A code as it is stored: HMAC-SHA-256 over the code and its [`Binding`], under a key that is not in the table. The
-/// table alone, a million guesses long, tells nothing.
+/// A code in the form that is stored: HMAC-SHA-256 over the code and its [`Binding`], under a key that is not in the
+/// table. The table alone does not reveal the code, even to an attacker who tries all million codes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct OtpMac([u8; 32]);
 
 impl OtpMac {
-    /// Hashes a code.
+    /// Hashes a code together with its binding.
     pub fn new(key: &hmac::Key, binding: Binding<'_>, code: &OtpCode) -> Self {
         let tag = hmac::sign(key, &message(binding, code));
         let mut bytes = [0; 32];
@@ -111,17 +112,17 @@ impl OtpMac {
         Self(bytes)
     }
 
-    /// Whether this is the hash of `code`; in constant time.
+    /// Returns whether this is the hash of `code`; compares in constant time.
     pub fn matches(&self, key: &hmac::Key, binding: Binding<'_>, code: &OtpCode) -> bool {
         hmac::verify(key, &message(binding, code), &self.0).is_ok()
     }
 
-    /// A hash as we stored it.
+    /// Takes a hash from the table.
     pub fn from_stored(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// Its bytes.
+    /// Returns the hash's bytes, for the table.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -133,7 +134,8 @@ impl fmt::Debug for OtpMac {
     }
 }
 
-/// Every part ends with a zero byte, which none of them contains, so that no two bindings are one message.
+/// Returns the message that is hashed. Each part ends with a zero byte, which no part contains, so that two different
+/// bindings never give the same message.
 fn message(binding: Binding<'_>, code: &OtpCode) -> Zeroizing<Vec<u8>> {
     let user = binding.user.map(|id| id.to_string()).unwrap_or_default();
     let challenge = binding.challenge.to_string();
@@ -145,16 +147,16 @@ fn message(binding: Binding<'_>, code: &OtpCode) -> Zeroizing<Vec<u8>> {
     message
 }
 
-/// One-time codes.
+/// The settings of one-time codes.
 #[derive(Clone, Copy, Debug)]
 pub struct OtpSettings {
-    /// `OTP_TTL_SECONDS`: how long a code lives; at most 600 s (NIST SP 800-63B section 3.1.3.2).
+    /// `OTP_TTL_SECONDS`: the lifetime of a code, at most 600 s (NIST SP 800-63B section 3.1.3.2).
     pub ttl: Duration,
-    /// `OTP_RESEND_COOLDOWN`: how soon the next code may be asked for.
+    /// `OTP_RESEND_COOLDOWN`: the least time between two requests for a code, in seconds.
     pub resend_cooldown: Duration,
-    /// `OTP_MAX_ATTEMPTS`: how many tries a code has; at most 10 (ASVS 6.6.3).
+    /// `OTP_MAX_ATTEMPTS`: the number of tries for a code, at most 10 (ASVS 6.6.3).
     pub max_attempts: u64,
-    /// `OTP_EXPOSE`: whether codes are in answers, for development.
+    /// `OTP_EXPOSE`: whether responses contain the codes, for development.
     pub expose: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Passwords: what people may choose, how it is kept, and how it is compared.
+//! Passwords: the rules for new ones, their stored form, and the comparison.
 
 use std::{
     borrow::Cow,
@@ -25,34 +25,35 @@ use crate::{
     domain::phone::Phone,
 };
 
-/// The longest password, in characters: NIST SP 800-63B section 3.1.1.2 asks for at least 64. Longer ones are refused,
-/// never cut.
+/// The greatest length of a password, in characters; NIST SP 800-63B section 3.1.1.2 asks for at least 64. Longer
+/// passwords are refused, never cut.
 pub const MAX_LENGTH: usize = 128;
 
-/// The commonest passwords, lower case, one a line; lines that start with `#` say where they come from.
+/// The most common passwords in lower case, one per line. Lines that start with `#` name the source.
 const COMMON_PASSWORDS: &str = include_str!("../../data/common-passwords.txt");
 
-/// Refused as a password, whatever case it is typed in.
+/// The service's name in lower case, which is refused as a password in any case.
 const SERVICE_NAME: &str = "latchkey";
 
-/// A password as somebody typed it, prepared as RFC 8265 `OpaqueString`: other spaces become the space, and the text is
-/// in NFC, so that one password typed on two keyboards is one password. Wiped from memory when dropped.
+/// A typed password, prepared as RFC 8265 `OpaqueString`: other spaces become the ASCII space and the text is in NFC,
+/// so that the same password typed on two keyboards is equal. It is wiped from memory when dropped.
 pub struct Password(Zeroizing<String>);
 
 impl Password {
-    /// Prepares a typed password, whoever chose it and whenever: no policy but the bounds.
+    /// Prepares a typed password. Checks only the length and the characters, because an existing password may have been
+    /// chosen under other rules.
     pub fn parse(typed: &str) -> Result<Self, InvalidPassword> {
         if typed.is_empty() {
             return Err(InvalidPassword::Empty);
         }
-        // Before any work is done on it: preparing is linear, but a body may hold kilobytes.
+        // The length is checked before the preparation, which takes linear time, because a body may hold kilobytes.
         if typed.chars().count() > MAX_LENGTH {
             return Err(InvalidPassword::TooLong);
         }
         let prepare = |text: &str| OpaqueString::enforce(text).map(Cow::into_owned).map(Zeroizing::new);
         let prepared = prepare(typed).map_err(|_| InvalidPassword::ForbiddenCharacter)?;
-        // A few characters become others that are refused by themselves, such as U+0387, the middle dot: then one spelling
-        // would be taken and the same password in another would not (RFC 8264 section 7: reject what is not stable).
+        // The preparation turns a few characters, such as U+0387 (the middle dot), into others that it refuses. One
+        // spelling of a password would be accepted and another refused (RFC 8264 section 7: reject what is not stable).
         if prepare(&prepared).ok().as_ref() != Some(&prepared) {
             return Err(InvalidPassword::ForbiddenCharacter);
         }
@@ -70,12 +71,12 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A password that somebody may take now: it met [`PasswordRules`].
+/// A password that meets the [`PasswordRules`], so that an account may be given it.
 #[derive(Debug)]
 pub struct NewPassword(Password);
 
 impl NewPassword {
-    /// Refuses the user's own phone number, in full or in its national form, with or without separators and the zeros
+    /// Refuses the user's own phone number in its full or its national form, with or without separators and the zeros
     /// that people dial in front of it.
     pub fn not_the_phone(self, phone: &Phone) -> Result<Self, InvalidPassword> {
         let typed = Zeroizing::new(self.0.0.replace([' ', '-', '(', ')', '+'], ""));
@@ -87,39 +88,39 @@ impl NewPassword {
     }
 }
 
-/// Why a text is not taken as a password. The sentences go to the client and never repeat the text.
+/// The reason why a text is refused as a password. The client reads these sentences; they never repeat the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPassword {
-    /// Nothing was typed.
+    /// The text is empty.
     #[error("must not be empty")]
     Empty,
-    /// Shorter than `PASSWORD_MIN_LENGTH`.
+    /// The text is shorter than `PASSWORD_MIN_LENGTH`.
     #[error("must have at least {minimum} characters")]
     TooShort {
-        /// The least number of characters.
+        /// The least number of Unicode characters.
         minimum: usize,
     },
-    /// Longer than [`MAX_LENGTH`].
+    /// The text is longer than [`MAX_LENGTH`].
     #[error("must have at most {MAX_LENGTH} characters")]
     TooLong,
-    /// A control character or one that Unicode has not assigned.
+    /// The text contains a character that `OpaqueString` refuses or does not keep stable, such as a control character.
     #[error("contains a character that cannot be typed the same way everywhere")]
     ForbiddenCharacter,
-    /// On the list of the commonest ones, or the service's name.
+    /// The text is on the list of the most common passwords, or is the service's name.
     #[error("is one of the most common passwords; choose another")]
     TooCommon,
-    /// The user's own number.
+    /// The text is the user's own phone number.
     #[error("must not be the phone number")]
     IsThePhone,
 }
 
-/// What a new password must meet: `PASSWORD_MIN_LENGTH` and `PASSWORD_BLOCKLIST`. No composition rules (NIST SP 800-63B
-/// section 3.1.1.2).
+/// The rules for a new password: `PASSWORD_MIN_LENGTH` and `PASSWORD_BLOCKLIST`. There are no composition rules
+/// (NIST SP 800-63B section 3.1.1.2).
 #[derive(Clone, Copy, Debug)]
 pub struct PasswordRules {
     /// The least number of Unicode characters.
     pub min_length: usize,
-    /// Whether the bundled list of the commonest passwords is refused.
+    /// Whether the passwords on the bundled list of the most common ones are refused.
     pub refuse_common: bool,
 }
 
@@ -134,7 +135,7 @@ impl PasswordRules {
         }
     }
 
-    /// Reads a password that somebody wants to take.
+    /// Prepares a new password and refuses it if it does not meet the rules.
     pub fn parse(&self, typed: &str) -> Result<NewPassword, InvalidPassword> {
         let password = Password::parse(typed)?;
         if password.0.chars().count() < self.min_length {
@@ -152,21 +153,21 @@ fn is_common(lower: &str) -> bool {
     !lower.starts_with('#') && COMMON_PASSWORDS.lines().any(|common| common == lower)
 }
 
-/// A password as it is stored: a PHC string, `$argon2id$v=19$m=19456,t=2,p=1$…`, or the bcrypt hash that another system made
-/// of it, until its owner signs in. The only form that becomes an attribute.
+/// A password in the form that is stored: a PHC string, `$argon2id$v=19$m=19456,t=2,p=1$…`, or, until its owner signs
+/// in, the bcrypt hash that another system made. No other form of a password is written to the table.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// A hash as we stored it.
+    /// Takes a hash from the table.
     pub fn from_stored(phc: String) -> Self {
         Self(phc)
     }
 
-    /// A hash that another system made with bcrypt.
+    /// Takes a bcrypt hash that another system made, and refuses it if a login could not compare it.
     pub fn from_bcrypt(hash: &str) -> Result<Self, NotABcryptHash> {
         let parts: bcrypt::HashParts = hash.parse().map_err(|_| NotABcryptHash)?;
-        // `$2x$` is of an implementation that was wrong about bytes above 127.
+        // `$2x$` marks hashes of an implementation that handled bytes above 127 wrongly.
         if hash.starts_with("$2x$") || !BCRYPT_COSTS.contains(&parts.get_cost()) {
             return Err(NotABcryptHash);
         }
@@ -177,21 +178,21 @@ impl PasswordHash {
         self.0.starts_with("$2")
     }
 
-    /// The stored text.
+    /// Returns the text, for the table.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The costs of bcrypt that are taken: with more than 15, one comparison takes seconds.
+/// The bcrypt costs that are accepted. With a cost above 15, one comparison takes seconds.
 const BCRYPT_COSTS: RangeInclusive<u32> = 4..=15;
 
-/// The cost of the origin's hashes.
+/// The bcrypt cost of the hashes that are imported from the origin.
 const LEGACY_COST: u32 = 12;
 
-/// The text is no bcrypt hash that a login could compare.
+/// The error for a text that is not a bcrypt hash a login could compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is not a bcrypt hash ($2a$, $2b$ or $2y$) of a cost from {} to {}", BCRYPT_COSTS.start(), BCRYPT_COSTS.end())]
+#[error("is not a bcrypt hash ($2a$, $2b$, $2y$) with a cost from {} to {}", BCRYPT_COSTS.start(), BCRYPT_COSTS.end())]
 pub struct NotABcryptHash;
 
 impl fmt::Debug for PasswordHash {
@@ -200,40 +201,41 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// What comparing a password with a stored hash says.
+/// The result of comparing a password with a stored hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is the one, and the hash is as strong as today's.
+    /// The password is right, and its hash has today's parameters.
     Right,
-    /// It is the one, but the hash is of older parameters: hash it anew while the password is at hand.
+    /// The password is right, but its hash has other parameters. The caller hashes the password again while it is
+    /// known.
     RightButOutdated,
-    /// It is not the one.
+    /// The password is wrong.
     Wrong,
 }
 
-/// Hashing failed: too little memory, a broken stored hash, or no randomness.
+/// The reason why hashing or comparing failed: too little memory, a broken stored hash, or no randomness.
 #[derive(Debug, thiserror::Error)]
 pub enum HashError {
-    /// The stored text is no hash that we know.
+    /// The stored text is not a PHC string.
     #[error("the stored password hash cannot be read: {0}")]
     Unreadable(#[from] phc::Error),
-    /// Its algorithm or parameters are not argon2's.
-    #[error("the stored password hash is not of argon2: {0}")]
+    /// The stored hash has an algorithm or parameters that are not argon2's.
+    #[error("the stored password hash is not an argon2 hash: {0}")]
     NotArgon2(#[from] argon2::password_hash::Error),
-    /// A bcrypt hash that is not whole.
-    #[error("the stored password hash is not of bcrypt: {0}")]
+    /// The stored hash starts like a bcrypt hash but is malformed.
+    #[error("the stored password hash is not a bcrypt hash: {0}")]
     Bcrypt(#[from] bcrypt::BcryptError),
-    /// argon2 refused its parameters or its memory.
+    /// argon2 refused the parameters, the lengths or the memory.
     #[error("argon2 failed: {0}")]
     Argon2(#[from] argon2::Error),
-    /// No salt.
+    /// The operating system returned no random bytes for a salt.
     #[error(transparent)]
     Random(#[from] RandomError),
 }
 
-/// argon2id with the parameters of the OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane.
+/// An argon2id hasher with the parameters of the OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane.
 ///
-/// Keeps its 19 MiB between calls, since faulting the pages in costs as much as a fifth of a hash.
+/// It keeps its 19 MiB between calls, because faulting the pages in costs as much as a fifth of a hash.
 pub struct Hasher {
     argon2: Argon2<'static>,
     memory: Mutex<Vec<Block>>,
@@ -241,12 +243,12 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// Memory in KiB.
+    /// The memory of one hash, in KiB.
     const MEMORY: u32 = 19_456;
     const PASSES: u32 = 2;
     const LANES: u32 = 1;
 
-    /// A hasher that takes its memory when it first hashes, or when it is warmed.
+    /// Makes a hasher. It allocates its memory with the first hash or in [`Self::warmed`].
     pub fn new() -> Result<Self, HashError> {
         let params = Params::new(Self::MEMORY, Self::PASSES, Self::LANES, None)?;
         Ok(Self {
@@ -256,30 +258,31 @@ impl Hasher {
         })
     }
 
-    /// Takes the memory and touches all of it, so that the first hash is as fast as the next.
+    /// Allocates the memory and touches every page, so that the first hash is as fast as the next.
     #[must_use]
     pub fn warmed(self) -> Self {
         let blocks = self.argon2.params().block_count();
         Self { memory: Mutex::new(vec![Block::default(); blocks]), ..self }
     }
 
-    /// How many hashes it has computed: what shows that known and unknown phones cost the same work.
+    /// Returns the number of hashes computed so far. Tests use it to show that known and unknown phones cost the same
+    /// work.
     pub fn computed(&self) -> usize {
         self.computed.load(Ordering::Relaxed)
     }
 
-    /// Hashes a new password under a fresh salt of 16 bytes.
+    /// Hashes a new password with a new salt of 16 bytes.
     pub fn hash(&self, password: &NewPassword) -> Result<PasswordHash, HashError> {
         self.hash_any(&password.0)
     }
 
-    /// Hashes a password that was just found right with today's parameters.
+    /// Hashes, with today's parameters, a password that a comparison has just found right.
     pub fn rehash(&self, password: &Password) -> Result<PasswordHash, HashError> {
         self.hash_any(password)
     }
 
-    /// Compares a password with a stored hash, in constant time. A bcrypt hash is of the first 72 bytes alone, as it was
-    /// where it comes from.
+    /// Compares a password with a stored hash in constant time. A bcrypt hash covers only the first 72 bytes of a
+    /// password, as in the system that it was imported from.
     pub fn verify(&self, password: &Password, stored: &PasswordHash) -> Result<Verdict, HashError> {
         if stored.is_bcrypt() {
             let is_right = bcrypt::verify(password.as_bytes(), stored.as_str())?;
@@ -303,8 +306,8 @@ impl Hasher {
         })
     }
 
-    /// [`Self::verify`] with the hash that a phone has, or with none, and the same work in either case. While accounts have
-    /// bcrypt hashes of another system (`legacy`), the work of both kinds is done for everybody.
+    /// Compares a password like [`Self::verify`], and does the same work whether or not the phone has a hash. While any
+    /// account may have a bcrypt hash of another system (`legacy`), every call computes a hash of both kinds.
     pub fn verify_alike(
         &self,
         password: &Password,
@@ -313,7 +316,7 @@ impl Hasher {
     ) -> Result<Verdict, HashError> {
         let verdict = stored.map_or(Ok(Verdict::Wrong), |stored| self.verify(password, stored))?;
         let is_bcrypt = stored.map(PasswordHash::is_bcrypt);
-        // What is computed here is thrown away.
+        // The results from here on are discarded; only the work counts.
         if is_bcrypt.is_none() || (legacy && is_bcrypt == Some(true)) {
             let salt = Salt::new(b"nobody's own salt")?;
             self.compute(&self.argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN)?;
@@ -358,8 +361,8 @@ impl Hasher {
             }
             argon2.hash_password_into_with_memory(password.as_bytes(), salt, output, memory)
         };
-        // On Lambda one request runs at a time and the kept memory is always free; the dev server's parallel requests
-        // bring their own rather than wait.
+        // On Lambda one request runs at a time, so that the kept memory is always free. The dev server's parallel
+        // requests allocate their own memory and do not wait.
         match self.memory.try_lock() {
             Ok(mut memory) => hash_with(&mut memory, &mut output)?,
             Err(TryLockError::Poisoned(poisoned)) => {
@@ -442,7 +445,7 @@ mod tests {
             assert_eq!(refused, Err(InvalidPassword::IsThePhone), "{typed}");
         }
         assert!(RULES.parse("01112345678").unwrap().not_the_phone(&phone).is_ok());
-        // In Côte d'Ivoire national numbers begin with a zero of their own.
+        // In Côte d'Ivoire, national significant numbers begin with a zero.
         let phone = PhoneRules::new("CI".parse().unwrap(), None).parse("0707070707").unwrap();
         for typed in ["0707070707", "+2250707070707"] {
             assert!(RULES.parse(typed).unwrap().not_the_phone(&phone).is_err(), "{typed}");
@@ -453,7 +456,7 @@ mod tests {
     fn control_characters_are_refused() {
         check("with\u{0}nulls", Err(InvalidPassword::ForbiddenCharacter));
         check("with\nnewline", Err(InvalidPassword::ForbiddenCharacter));
-        // The middle dot in its two spellings: one would become the other.
+        // The middle dot has two spellings, of which the preparation turns one into the other.
         check("with a \u{b7} dot", Err(InvalidPassword::ForbiddenCharacter));
         check("with a \u{387} dot", Err(InvalidPassword::ForbiddenCharacter));
     }
@@ -507,7 +510,7 @@ mod tests {
         assert_eq!(verdict("newPass124"), Verdict::Wrong);
     }
 
-    /// Of "newPass123", by Python's bcrypt with cost 4; and of 80 times `x`.
+    /// The hashes of "newPass123" and of 80 times `x`, by Python's bcrypt with cost 4.
     const BCRYPT: &str = "$2b$04$eFgsmBJ1cJFp2NiJRGXvquBKZGc.qVEEe7xX0Qos5A8fPB/t3gk5.";
     const BCRYPT_OF_A_LONG_ONE: &str = "$2b$04$v1A9yubuzIkRLqAJCKEXjuUxBNvffFeyGrKDEKbF.w1UUfa4lFyhS";
 
@@ -520,7 +523,7 @@ mod tests {
         };
         assert_eq!(verdict("newPass123", BCRYPT), Verdict::RightButOutdated);
         assert_eq!(verdict("newPass124", BCRYPT), Verdict::Wrong);
-        // As it was where it comes from, until the login that replaces it.
+        // bcrypt compares only the first 72 bytes, until the login that replaces the hash.
         assert_eq!(verdict(&"x".repeat(100), BCRYPT_OF_A_LONG_ONE), Verdict::RightButOutdated);
         for wrong in [&BCRYPT[1..], &BCRYPT.replace("$2b$04$", "$2b$16$"), &BCRYPT.replace("$2b", "$2x"), "", "secret"]
         {

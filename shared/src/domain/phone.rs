@@ -1,4 +1,5 @@
-//! Phone numbers: what people type in, E.164 out. One number, one spelling, one user.
+//! Phone numbers. They are read as people type them and kept in E.164, so that a number has one spelling and names one
+//! user.
 
 use std::fmt;
 
@@ -6,39 +7,39 @@ use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType, Reg
 
 use crate::base::variables::Variables;
 
-/// The longest text looked at: the longest E.164 number with its separators typed generously.
+/// The greatest length of a text that is parsed, in bytes: the longest E.164 number with plenty of separators.
 const MAX_TYPED_LENGTH: usize = 40;
 
 /// A phone number that can receive SMS, in E.164 (ITU-T): `+201012345678`.
 ///
-/// Made by [`PhoneRules::parse`] only, so that whoever holds one knows that it is valid, allowed and in the one spelling
-/// that names the user everywhere: in the table, in throttles and in answers.
+/// [`PhoneRules::parse`] makes it from typed text, so that it is valid, allowed, and in the one spelling that names the
+/// user everywhere: in the table, in throttles and in responses.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Phone(String);
 
 impl Phone {
-    /// In E.164, with the plus sign.
+    /// Returns the number in E.164, with the plus sign.
     pub fn as_e164(&self) -> &str {
         &self.0
     }
 
-    /// The national significant number: the digits after the country code.
+    /// Returns the national significant number: the digits after the country code.
     pub fn national(&self) -> String {
         PHONE_NUMBER_UTIL.parse(&self.0, None).map(|n| n.get_national_significant_number()).unwrap_or_default()
     }
 
-    /// The country whose numbering plan it is in; none for those of no country.
+    /// Returns the country whose numbering plan contains the number, or `None` if no country's does.
     pub fn country(&self) -> Option<Country> {
         PHONE_NUMBER_UTIL.parse(&self.0, None).ok().and_then(|number| number.get_region_code()).map(Country)
     }
 
-    /// Its country's ISO 3166-1 alpha-2 code; `none` for numbers of no country.
+    /// Returns the ISO 3166-1 alpha-2 code of the number's country, or the text `none` if it has no country.
     pub fn country_code(&self) -> String {
         self.country().map_or_else(|| "none".to_owned(), Country::code)
     }
 
-    /// Reads a number as we stored it. It was valid then; a look at its shape is enough, and far cheaper than
-    /// libphonenumber's tables.
+    /// Reads a number from the table. It was valid when it was stored, so only its shape is checked, which is far
+    /// cheaper than libphonenumber's tables.
     pub fn from_stored(e164: &str) -> Result<Self, InvalidPhone> {
         match e164.strip_prefix('+') {
             Some(digits) if (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) => {
@@ -50,31 +51,31 @@ impl Phone {
 }
 
 impl fmt::Debug for Phone {
-    /// The middle is masked, so that a number never reaches a log whole.
+    /// Masks the middle, so that no log contains a whole number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (start, end) = (self.0.get(..3).unwrap_or_default(), self.0.get(self.0.len() - 2..).unwrap_or_default());
         write!(f, "Phone({start}{}{end})", "*".repeat(self.0.len().saturating_sub(5)))
     }
 }
 
-/// Why a text is not taken as a phone number. The sentences go to the client.
+/// The reason why a text is refused as a phone number. The client reads these sentences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPhone {
-    /// Something else than digits and the usual separators, or no number of any country.
+    /// The text contains more than digits and the usual separators, or is not a number of any country.
     #[error("must be a phone number in the digits 0-9, for example +201012345678")]
     NotANumber,
-    /// The shape is right, but no such number is given out.
+    /// The text has the shape of a number, but no numbering plan assigns that number.
     #[error("is not a number that exists; check its digits and its country code")]
     NotInUse,
-    /// A landline, a premium number, a pager, …
+    /// The number is not a mobile number: a landline, a premium number, a pager, …
     #[error("must be a number that can receive SMS")]
     NoSms,
-    /// The operator does not serve this country.
-    #[error("is in a country that is not served")]
+    /// The number is in a country that the operator does not serve.
+    #[error("is in a country that this service does not serve")]
     CountryNotAllowed,
 }
 
-/// How phone numbers are read here: `PHONE_DEFAULT_COUNTRY` and `PHONE_ALLOWED_COUNTRIES`.
+/// The rules for reading phone numbers: `PHONE_DEFAULT_COUNTRY` and `PHONE_ALLOWED_COUNTRIES`.
 #[derive(Clone, Debug)]
 pub struct PhoneRules {
     default_country: Country,
@@ -82,34 +83,37 @@ pub struct PhoneRules {
 }
 
 impl PhoneRules {
-    /// Numbers in national form are read in `default_country`; with `allowed_countries`, others are refused.
+    /// Makes rules that read national numbers in `default_country`. With `allowed_countries`, numbers of other
+    /// countries are refused.
     pub fn new(default_country: Country, allowed_countries: Option<Vec<Country>>) -> Self {
         Self { default_country, allowed_countries }
     }
 
-    /// Reads `PHONE_DEFAULT_COUNTRY` and `PHONE_ALLOWED_COUNTRIES`. None when the default country is wrong.
+    /// Reads `PHONE_DEFAULT_COUNTRY` and `PHONE_ALLOWED_COUNTRIES`. Returns `None` if the default country is wrong.
     pub fn read(read: &mut Variables<'_>) -> Option<Self> {
         let default_country = read.parsed::<Country>("PHONE_DEFAULT_COUNTRY", "EG");
         let allowed_countries = read.list::<Country>("PHONE_ALLOWED_COUNTRIES");
         default_country.map(|country| Self::new(country, allowed_countries))
     }
 
-    /// Whether numbers of every country are taken.
+    /// Returns whether numbers of every country are accepted.
     pub fn serves_all_countries(&self) -> bool {
         self.allowed_countries.is_none()
     }
 
-    /// The same, of whichever country: for operators, whose accounts may be of one that is not served any more.
+    /// Returns the same rules for numbers of every country. Operators need them for accounts in countries that are no
+    /// longer served.
     #[must_use]
     pub fn of_all_countries(&self) -> Self {
         Self { allowed_countries: None, ..self.clone() }
     }
 
-    /// Reads a number as people type it: international with `+` (or the country's dialling prefix), or national in the
-    /// default country; spaces, dashes and brackets are ignored.
+    /// Reads a number as people type it: international with `+` (or the default country's dialing prefix), or national
+    /// in the default country. Spaces, dashes and parentheses are ignored.
     ///
-    /// Anything else is refused, other scripts' digits, extensions and letters included, although libphonenumber would
-    /// read some of them: what looks like two numbers to people must not be one to us, nor the other way round.
+    /// All other text is refused, including digits of other scripts, extensions and letters, although libphonenumber
+    /// would read some of it. Two texts that people take for different numbers must not become one number, nor the
+    /// reverse.
     pub fn parse(&self, typed: &str) -> Result<Phone, InvalidPhone> {
         let typed = typed.trim_matches(' ');
         let digits_and_separators =
@@ -127,7 +131,7 @@ impl PhoneRules {
         }
         let country = number.get_region_code();
         if country == Some(Region::World) {
-            // Satellite phones and the like: of no country, and dear to send to.
+            // Satellite phones and similar numbers belong to no country, and messages to them are expensive.
             return Err(InvalidPhone::NoSms);
         }
         if let Some(allowed) = &self.allowed_countries
@@ -139,7 +143,7 @@ impl PhoneRules {
     }
 }
 
-/// A country by its ISO 3166-1 alpha-2 code that has phone numbers.
+/// A country that has phone numbers, by its ISO 3166-1 alpha-2 code.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Country(Region);
 
@@ -156,7 +160,7 @@ impl std::str::FromStr for Country {
 }
 
 impl Country {
-    /// Its ISO 3166-1 alpha-2 code.
+    /// Returns the country's ISO 3166-1 alpha-2 code.
     pub fn code(self) -> String {
         self.0.as_region_str().as_str().to_owned()
     }
@@ -168,7 +172,7 @@ impl fmt::Debug for Country {
     }
 }
 
-/// No country with phone numbers has this code.
+/// The error for a code that no country with phone numbers has.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not an ISO 3166-1 alpha-2 country code such as EG")]
 pub struct UnknownCountry(String);

@@ -1,18 +1,18 @@
-//! What people prove who they are with.
+//! The proofs by which users show who they are.
 
 use serde::Serialize;
 
 use super::{otp::OtpCode, recovery_code::RecoveryCode};
 
-/// A kind of proof, as audit events name it.
+/// A kind of proof, by its name in audit events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Factor {
     /// The account's password.
     Password,
-    /// A code that was sent to the phone.
+    /// A one-time code that was sent to the phone.
     Otp,
-    /// A code of the authenticator.
+    /// A TOTP code.
     Totp,
     /// A recovery code.
     RecoveryCode,
@@ -20,17 +20,17 @@ pub enum Factor {
     RefreshToken,
 }
 
-/// A second factor that somebody shows.
+/// A second factor in a request, not verified yet.
 #[derive(Clone, Debug)]
 pub enum Proof {
-    /// The code of the authenticator.
+    /// A TOTP code.
     Totp(OtpCode),
     /// A recovery code.
     Recovery(RecoveryCode),
 }
 
 impl Proof {
-    /// Returns its kind.
+    /// Returns the kind of the proof.
     pub const fn factor(&self) -> Factor {
         match self {
             Self::Totp(_) => Factor::Totp,

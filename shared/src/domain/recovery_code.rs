@@ -1,4 +1,4 @@
-//! Recovery codes: what a user without the authenticator signs in with, each once.
+//! Recovery codes: a user without the authenticator signs in with one of them, once each.
 
 use std::{fmt, str::FromStr};
 
@@ -12,27 +12,28 @@ use crate::base::{
     random::{self, RandomError},
 };
 
-/// How many codes a user has at once.
+/// The number of codes that a user has at once.
 const COUNT: usize = 10;
 
-/// 120 bits: from 112 on, a keyed hash without salt or stretching keeps them (OWASP ASVS 5.0, 6.5.2).
+/// The length of a code, in bytes. It has 120 bits; from 112 bits on, a keyed hash without salt or stretching is enough
+/// (OWASP ASVS 5.0, 6.5.2).
 const LENGTH: usize = 15;
 
-/// How many characters are written together.
+/// The number of characters between two hyphens.
 const GROUP: usize = 4;
 
-/// A code as it is shown and typed. Never stored, never printed; wiped from memory when dropped.
+/// A code in the form that is shown and typed. It is never stored or printed, and is wiped from memory when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RecoveryCode(Zeroizing<[u8; LENGTH]>);
 
 impl RecoveryCode {
-    /// A new one.
+    /// Makes a new code.
     pub fn generate() -> Result<Self, RandomError> {
         random::bytes().map(|bytes| Self(Zeroizing::new(bytes)))
     }
 
-    /// The code, to be shown to its owner and nowhere else: 24 characters of Crockford's base 32, which has no letters
-    /// that look like digits, in groups of four.
+    /// Returns the code, which may be shown only to its owner: 24 characters in groups of four, in Crockford's base 32,
+    /// which has no letters that look like digits.
     pub fn reveal(&self) -> Zeroizing<String> {
         let characters = Zeroizing::new(base32::encode(Alphabet::Crockford, &*self.0));
         let mut groups = Zeroizing::new(String::with_capacity(characters.len() * 2));
@@ -45,13 +46,13 @@ impl RecoveryCode {
         groups
     }
 
-    /// The code as it is stored: HMAC-SHA-256 over its user and itself, under a key that is not in the table. So it is
-    /// right for its owner only.
+    /// Returns the form that is stored: HMAC-SHA-256 over the user and the code, under a key that is not in the table.
+    /// The hash covers the user, so that a code is right only for its owner.
     pub fn mac(&self, key: &hmac::Key, user: UserId) -> RecoveryCodeMac {
         RecoveryCodeMac(BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(key, &self.message(user))))
     }
 
-    /// Whether this is the stored hash of the code, in constant time.
+    /// Returns whether `stored` is the hash of this code; compares in constant time.
     pub fn is_right(&self, key: &hmac::Key, user: UserId, stored: &str) -> bool {
         let tag = BASE64_URL_SAFE_NO_PAD.decode(stored);
         tag.is_ok_and(|tag| hmac::verify(key, &self.message(user), &tag).is_ok())
@@ -65,8 +66,8 @@ impl RecoveryCode {
 impl FromStr for RecoveryCode {
     type Err = InvalidRecoveryCode;
 
-    /// In upper or lower case, with or without hyphens and spaces, `O` for `0`, and `I` or `L` for `1`: people type it off
-    /// paper. All spellings are one code, with one hash.
+    /// Accepts upper and lower case, hyphens and spaces anywhere or nowhere, `O` for `0`, and `I` or `L` for `1`,
+    /// because people type the code from paper. All spellings give the same code and the same hash.
     fn from_str(typed: &str) -> Result<Self, InvalidRecoveryCode> {
         let characters: Zeroizing<String> = Zeroizing::new(typed.chars().filter(|c| !matches!(c, '-' | ' ')).collect());
         if characters.len() != LENGTH * 8 / 5 || !characters.bytes().all(|b| b.is_ascii_alphanumeric()) {
@@ -89,33 +90,33 @@ impl fmt::Debug for RecoveryCode {
 pub struct RecoveryCodes(Vec<RecoveryCode>);
 
 impl RecoveryCodes {
-    /// Ten new ones.
+    /// Makes ten new codes.
     pub fn generate() -> Result<Self, RandomError> {
         (0..COUNT).map(|_| RecoveryCode::generate()).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Their hashes.
+    /// Returns the hashes of the codes.
     pub fn macs(&self, key: &hmac::Key, user: UserId) -> Vec<RecoveryCodeMac> {
         self.0.iter().map(|code| code.mac(key, user)).collect()
     }
 
-    /// The codes, to be shown to their owner and nowhere else.
+    /// Returns the codes, which may be shown only to their owner.
     pub fn reveal(&self) -> Vec<String> {
         self.0.iter().map(|code| code.reveal().to_string()).collect()
     }
 }
 
-/// The text cannot be a recovery code.
+/// The error for a text that cannot be a recovery code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a recovery code: 24 letters and digits, for example 9QK2-7H3M-…")]
 pub struct InvalidRecoveryCode;
 
-/// The hash of a code.
+/// The hash of a recovery code, in base64url.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RecoveryCodeMac(String);
 
 impl RecoveryCodeMac {
-    /// Its text.
+    /// Returns the text of the hash, for the table.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,5 +1,5 @@
-//! The second factor: time-based one-time passwords (RFC 6238), as every authenticator app makes them: a secret of 160
-//! bits, SHA-1, six digits, 30 seconds.
+//! The second factor: time-based one-time passwords (RFC 6238) with the parameters that every authenticator app
+//! supports: a secret of 160 bits, SHA-1, six digits, 30 seconds.
 
 use std::fmt;
 
@@ -20,40 +20,43 @@ use crate::{
     },
 };
 
-/// How long a step is, in seconds (RFC 6238 section 5.2).
+/// The length of a time step, in seconds (RFC 6238 section 5.2).
 const STEP: u64 = 30;
 
-/// How long a secret is, in bytes: as long as what it is used with (RFC 4226 section 4, R6).
+/// The length of a secret, in bytes: that of a SHA-1 hash (RFC 4226 section 4, R6).
 const SECRET_LENGTH: usize = 20;
 
+/// The version of the sealed form, its first byte.
 const VERSION: u8 = 1;
 
-/// What authenticator and account share. Never printed, and stored sealed only.
+/// The secret that the authenticator and the account share. It is never printed, and is stored only sealed.
 pub struct TotpSecret(Zeroizing<[u8; SECRET_LENGTH]>);
 
 impl TotpSecret {
-    /// A new one.
+    /// Makes a new secret.
     pub fn generate() -> Result<Self, RandomError> {
         random::bytes().map(|bytes| Self(Zeroizing::new(bytes)))
     }
 
-    /// The step that a code is of: the one that `now` is in, or the one before, for clocks that are late and people who are
-    /// slow (RFC 6238 section 5.2); and only one after `last`, the step that was accepted last.
+    /// Returns the step that a code belongs to, or `None` if the code is not accepted. Accepts the step of `now` and
+    /// the one before it, for clocks that are late and people who are slow (RFC 6238 section 5.2), but only steps after
+    /// `last`, the step that was accepted last.
     pub fn step_of(&self, code: &OtpCode, last: Option<u64>, now: Timestamp) -> Option<u64> {
         let totp = self.totp();
         let current = now.unix_seconds() / STEP;
         let steps = [current, current.saturating_sub(1)];
-        // Each of the two is computed and compared, so that the time does not tell which it was.
+        // Both steps are always computed and compared, so that the response time does not reveal which of them matched.
         let matching = steps.map(|step| totp.check(code.reveal(), step * STEP));
         matching.into_iter().flatten().find(|step| last.is_none_or(|last| *step > last))
     }
 
-    /// The secret as people type it into an authenticator: base 32 (RFC 4648 section 6), without padding.
+    /// Returns the secret in the form that people type into an authenticator: base 32 (RFC 4648 section 6), without
+    /// padding.
     pub fn to_base32(&self) -> Zeroizing<String> {
         Zeroizing::new(Secret::new_stack(*self.0).to_base32())
     }
 
-    /// The secret as authenticators read it from a QR code.
+    /// Returns the `otpauth` URI that authenticators read from a QR code. It contains the secret.
     pub fn to_uri(&self, service: &str, phone: &Phone) -> Zeroizing<String> {
         let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
         let (issuer, account, secret) = (encoded(service), encoded(phone.as_e164()), self.to_base32());
@@ -63,7 +66,8 @@ impl TotpSecret {
         ))
     }
 
-    /// Encrypts it for the table with AES-256-GCM, bound to its user: in another user's item it is worth nothing.
+    /// Encrypts the secret for the table with AES-256-GCM. The result is bound to the user, so that it cannot be
+    /// decrypted in another user's item.
     pub fn seal(&self, key: &LessSafeKey, user: UserId) -> Result<SealedTotpSecret, SealError> {
         let nonce = random::bytes::<NONCE_LEN>()?;
         let mut text = self.0.to_vec();
@@ -90,22 +94,22 @@ impl fmt::Debug for TotpSecret {
     }
 }
 
-/// A secret as it is stored: encrypted under a key that is not in the table.
+/// A secret in the form that is stored: encrypted under a key that is not in the table.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedTotpSecret(Vec<u8>);
 
 impl SealedTotpSecret {
-    /// One as we stored it.
+    /// Takes a sealed secret from the table.
     pub fn from_stored(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 
-    /// Its bytes.
+    /// Returns the sealed bytes, for the table.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Decrypts it.
+    /// Decrypts the secret.
     pub fn open(&self, key: &LessSafeKey, user: UserId) -> Result<TotpSecret, UnreadableSecret> {
         let (version, rest) = self.0.split_first().ok_or(UnreadableSecret)?;
         let (nonce, text) = rest.split_first_chunk::<NONCE_LEN>().ok_or(UnreadableSecret)?;
@@ -126,25 +130,25 @@ impl fmt::Debug for SealedTotpSecret {
     }
 }
 
-/// What a sealed secret is bound to.
+/// Returns the associated data that binds a sealed secret to its user.
 fn associated(user: UserId) -> Vec<u8> {
     [b"latchkey totp v1", user.as_bytes().as_slice()].concat()
 }
 
-/// A secret could not be sealed.
+/// The reason why a secret could not be sealed.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// No randomness for the nonce.
+    /// The operating system returned no random bytes for the nonce.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// The cipher refused.
+    /// The encryption failed.
     #[error("the secret of the second factor could not be encrypted")]
     Cipher,
 }
 
-/// The secret of a second factor was sealed under another key, for another user, or was altered.
+/// The error for a stored secret that was sealed under another key or for another user, or was altered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the secret of the second factor cannot be read: was SECRET_KEY changed?")]
+#[error("the secret of the second factor cannot be decrypted: was the secret of SECRET_KEY_ARN changed?")]
 pub struct UnreadableSecret;
 
 #[cfg(test)]
@@ -167,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_vectors_of_rfc_6238_appendix_b_hold() {
-        // Its codes have eight digits; ours are the last six of them.
+        // The codes of the RFC have eight digits; ours are their last six.
         for (seconds, code) in [
             (59, "94287082"),
             (1_111_111_109, "07081804"),
@@ -192,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_code_is_taken_in_its_step_and_the_next_and_never_again() {
-        // RFC 4226's code of counter 5: from 150 s to 179 s, and one step longer.
+        // The code of counter 5 in RFC 4226. Its step is from 150 s to 179 s, and it is accepted for one step more.
         let code = "254676".parse().unwrap();
         for (seconds, last, expected) in [
             (149, None, None),

@@ -1,5 +1,5 @@
-//! The one way to a comparison of a secret: the try is counted for the address and for what is tried, before anything is
-//! compared.
+//! The only way to a comparison of a secret. It counts each try, for the address and for the account or code, before
+//! anything is compared.
 
 use std::time::Duration;
 
@@ -10,10 +10,11 @@ use crate::{
     store::{Attempt, Bucket, Limit, LimitReached, StoreError},
 };
 
-/// Counts a try for the caller's address and, by `attempt`, for what is tried. Returns what to compare it with; none when there
-/// is nothing to try.
+/// Counts a try for the caller's address and, by `attempt`, for the account or code. Returns what to compare the try
+/// with, or none if there is nothing to try.
 ///
-/// A try from an address that is over its limit is not judged, so it is given back: it uses up no tries of the account's.
+/// A try from an address over its limit is not compared, so its count is taken back: it uses up none of the account's
+/// tries.
 pub async fn admit<T>(
     app: &App,
     ctx: &Context,

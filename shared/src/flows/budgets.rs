@@ -1,4 +1,4 @@
-//! What a message is charged to before it is sent.
+//! The budgets that a message is charged to before it is sent.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
     store::{Bucket, Limit, LimitReached},
 };
 
-/// Who is counted when a message is sent.
+/// The phone, address and country whose budgets a message is charged to.
 #[derive(Clone, Debug)]
 pub struct MessageSubjects {
     pub(super) phone: String,
@@ -21,14 +21,14 @@ pub struct MessageSubjects {
 }
 
 impl MessageSubjects {
-    /// Whom it goes to, and who asked for it.
+    /// Returns the subjects of a message to this phone that this request causes.
     pub fn new(phone: &Phone, ctx: &Context) -> Self {
         Self { phone: phone.as_e164().to_owned(), address: ctx.source.subject(), country: phone.country_code() }
     }
 }
 
 impl App {
-    /// What a message to this phone is charged to, all or nothing.
+    /// Returns the budgets that a message is charged to, all or nothing.
     pub fn message_budgets<'a>(&self, subjects: &'a MessageSubjects) -> [Limit<'a>; 4] {
         let limits = self.config.limits;
         let (hour, day) = (Duration::from_hours(1), Duration::from_hours(24));
@@ -41,13 +41,13 @@ impl App {
         .map(|(bucket, subject, allowed, window)| Limit { bucket, subject, allowed, window })
     }
 
-    /// The answer when one of them is used up. The breakers, which are about many people, are counted for the alarm.
+    /// Returns the error for a budget that is used up. Counts it for the alarm if many people share the budget.
     pub fn message_limit_reached(&self, reached: LimitReached, now: Timestamp) -> ApiError {
         self.count_if_shared(reached.bucket, now);
         reached.into()
     }
 
-    /// Counts that a budget is used up that all share, for the alarm.
+    /// Counts a used-up budget for the alarm, if many people share it: that of a country, or the total.
     pub(super) fn count_if_shared(&self, bucket: Bucket, now: Timestamp) {
         if bucket.is_shared() {
             self.metrics.count(Metric::MessagesBudgetReached, bucket.as_str(), now);

@@ -1,4 +1,4 @@
-//! Who is asking: an access token whose session still lives.
+//! Callers: the owners of access tokens whose session is live.
 
 use super::second_factor;
 use crate::{
@@ -21,23 +21,23 @@ use crate::{
     },
 };
 
-/// The user behind a request, and the session that they ask from.
+/// The user who makes a request, and the session of the access token.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The account.
+    /// The profile of the account.
     pub profile: Profile,
     /// The session of the access token.
     pub session: SessionId,
 }
 
 impl Caller {
-    /// Judges the bearer token, and then whether account and session still hold: one round trip. So a logout, a reset or
-    /// a change of password is immediate here, whatever the token's lifetime.
+    /// Verifies the bearer token, and then that account and session are live, by one round trip. So a logout, a reset
+    /// or a change of password takes effect at once, whatever the token's lifetime.
     pub async fn authenticate(app: &App, ctx: &Context, request: &Request) -> Result<Self, ApiError> {
         Self::of_token(app, request.bearer_token()?, app.issuer(&ctx.origin), &ctx.audit, ctx.now).await
     }
 
-    /// [`Self::authenticate`] for a token that came in another way.
+    /// Verifies like [`Self::authenticate`] a token that did not arrive in the `Authorization` header of a request.
     pub async fn of_token(
         app: &App,
         token: &str,
@@ -51,8 +51,8 @@ impl Caller {
         Ok(Self { profile, session: claims.sid })
     }
 
-    /// Asks for the caller's password again, under the throttle of a login: the credential that it is right for, and the
-    /// count, for the case that nothing else takes it back.
+    /// Checks the caller's password again, under the throttle of a login. Returns the credential and the receipt of the
+    /// counted try, which must be taken back unless a later step resets the count.
     pub async fn confirm_password(
         &self,
         app: &App,
@@ -64,7 +64,7 @@ impl Caller {
             Attempt::LimitReached(reached) => return Err(reached.into()),
             Attempt::Nothing => return Err(ApiError::WrongPassword),
         };
-        // No credential: the phone left this account after the token was judged.
+        // Without a credential, the phone has left this account since the token was verified.
         let credential = credential.filter(|credential| credential.user == self.profile.user);
         let credential = credential.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
         ctx.audit.factor(Factor::Password);
@@ -74,7 +74,8 @@ impl Caller {
         }
     }
 
-    /// Asks the caller to prove again who they are: with the password, and with the second factor where one is on.
+    /// Requires the caller to prove again who they are: by the password, and by the second factor if the account has
+    /// one.
     pub async fn reauthenticate(
         &self,
         app: &App,
@@ -83,8 +84,9 @@ impl Caller {
         proof: Option<&Proof>,
     ) -> Result<Credential, ApiError> {
         let (credential, receipt) = self.confirm_password(app, ctx, password).await?;
-        // The password was right: that was no failure, whatever becomes of the second factor. Whether there is one is read
-        // together with the password: one that was switched on a moment ago is asked for.
+        // The password was right, so its try is taken back, whatever the outcome of the second factor. One read
+        // returned the password hash and `mfa_enabled`, so a second factor that was switched on a moment ago is
+        // required, too.
         let factor = Box::pin(async {
             if credential.mfa_enabled {
                 second_factor::require(app, ctx, credential.user, &self.profile.phone, proof).await
@@ -98,8 +100,8 @@ impl Caller {
         Ok(credential)
     }
 
-    /// What to answer when something else has changed the account meanwhile: that the session has ended, if that is what it
-    /// did; else this.
+    /// Returns the error for a request during which another one changed the account: that the session has ended, if the
+    /// change ended it, or `otherwise`.
     pub async fn overtaken(&self, app: &App, ctx: &Context, otherwise: ApiError) -> ApiError {
         match live_profile(app, self.profile.user, self.session, ctx.now).await {
             Ok(Some(_)) => otherwise,
@@ -109,7 +111,7 @@ impl Caller {
     }
 }
 
-/// What the bearer token says, once it is found to be ours; whether its session still holds is not asked.
+/// Verifies the bearer token and returns its claims. Does not check that its session is live.
 pub async fn bearer_claims(app: &App, ctx: &Context, request: &Request) -> Result<Claims, ApiError> {
     claims(app, request.bearer_token()?, app.issuer(&ctx.origin), &ctx.audit, ctx.now).await
 }
@@ -122,7 +124,7 @@ async fn claims(app: &App, token: &str, issuer: &str, audit: &Audit, now: Timest
     Ok(claims)
 }
 
-/// The caller's sessions, and which one asks: one read tells both.
+/// Returns the caller's claims and live sessions by one read, which also shows that the caller's own session is live.
 pub async fn own_sessions(
     app: &App,
     ctx: &Context,
@@ -137,10 +139,10 @@ pub async fn own_sessions(
     }
 }
 
-/// The profile behind a session that lives.
+/// Returns the profile of a live session.
 ///
 /// A batch is no snapshot: a change of password may be committed between its two reads, and then the session that stays
-/// looks outlived. So a session of another epoch is looked at once more before it is called dead.
+/// seems to be of an old epoch. So session and profile are read once more if their epochs differ.
 async fn live_profile(app: &App, user: UserId, id: SessionId, now: Timestamp) -> Result<Option<Profile>, ApiError> {
     let mut state = app.store.session_state(user, id).await?;
     if state.is_of_two_epochs() {

@@ -1,4 +1,4 @@
-//! One-time codes as endpoints use them: issued and sent, tried and compared.
+//! One-time codes: issuing, sending, counting tries, and comparing.
 
 use std::time::Duration;
 
@@ -22,26 +22,27 @@ use crate::{
     store::{CodeIssue, CodeTarget, Limit, NewCode, PendingCode},
 };
 
-/// That a code is on its way.
+/// The response to a request for a code.
 #[derive(Serialize, ToSchema)]
 pub struct CodeSentResponse {
-    /// The code, for development: only with `OTP_EXPOSE`. For a phone without an account it is one that nobody takes.
+    /// The code, for development: present only with `OTP_EXPOSE`. For a phone without an account, the code is never
+    /// right.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "042424")]
     pub otp: Option<String>,
 }
 
-/// A code that was issued.
+/// A code that was issued, and the outcome of its message.
 #[derive(Debug)]
 pub struct IssuedCode {
-    /// What came of its message; none when nothing was sent.
+    /// The outcome of its message; none if no message was sent.
     pub delivery: Option<Delivery>,
-    /// The code itself, when codes are in answers (`OTP_EXPOSE`).
+    /// The code itself, if responses expose codes (`OTP_EXPOSE`).
     pub exposed: Option<String>,
 }
 
 impl IssuedCode {
-    /// That it is on its way. 503 when it certainly is not.
+    /// Returns the response to a request for a code, or 503 if the message certainly was not sent.
     pub fn on_its_way(self) -> Result<CodeSentResponse, ApiError> {
         match self.delivery {
             Some(Delivery::Refused(_) | Delivery::NotSent(_)) => {
@@ -51,19 +52,20 @@ impl IssuedCode {
         }
     }
 
-    /// The same for a phone that is the request's own field: one that messages cannot be sent to is a mistake in it.
+    /// Returns the same response, or 422 if the provider refused the phone that this field of the request named.
     pub fn on_its_way_to_field(self, pointer: &str) -> Result<CodeSentResponse, ApiError> {
         match self.delivery {
-            Some(Delivery::Refused(_)) => Err(ApiError::invalid_field(pointer, &"cannot be sent a message")),
+            Some(Delivery::Refused(_)) => Err(ApiError::invalid_field(pointer, &"cannot receive our messages")),
             _ => self.on_its_way(),
         }
     }
 }
 
-/// Issues a code under the cooldown and the budgets, and sends it when there is an account that it is for.
+/// Issues a code under the cooldown and the budgets, and sends it if the target is an account.
 ///
-/// For a phone without an account everything is the same but the message: the code is bound to nobody and opens nothing.
-/// With a floor it takes so long from when the code is stored, in either case; a provider that is slower is not waited for.
+/// For a phone without an account everything is the same except that no message is sent: the code is bound to nobody,
+/// so it is never right. With a floor, the request ends that long after the code was stored, in both cases: it does not
+/// wait for a slower provider.
 pub async fn issue(
     app: &App,
     ctx: &Context,
@@ -87,20 +89,20 @@ pub async fn issue(
         None => code.keep(),
     };
     if let Some(at) = answer_at {
-        #[expect(clippy::disallowed_methods, reason = "equal time is what this is for; no rule depends on it")]
+        #[expect(clippy::disallowed_methods, reason = "this wait makes response times equal; no rule depends on it")]
         tokio::time::sleep_until(at).await;
     }
     Ok(issued)
 }
 
-/// A code that was made, and is neither stored nor sent yet.
+/// A code that was drawn, but is neither stored nor sent yet.
 pub(crate) struct DrawnCode<'a> {
     app: &'a App,
     ctx: &'a Context,
     purpose: Purpose,
     phone: &'a Phone,
     code: OtpCode,
-    /// A test number is sent nothing, and so costs nothing.
+    /// Whether the phone is a test number, which receives no message and uses up no budget.
     is_test: bool,
     challenge: ChallengeId,
     mac: OtpMac,
@@ -108,7 +110,7 @@ pub(crate) struct DrawnCode<'a> {
 }
 
 impl<'a> DrawnCode<'a> {
-    /// A new code of this user's; of nobody's, and then it is never right.
+    /// Draws a code for this user. Without a user, the code is bound to nobody and never right.
     pub(crate) async fn draw(
         app: &'a App,
         ctx: &'a Context,
@@ -126,7 +128,7 @@ impl<'a> DrawnCode<'a> {
         Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects: MessageSubjects::new(phone, ctx) })
     }
 
-    /// It, as it is to be stored.
+    /// Returns the code in the form that the table stores.
     pub(crate) fn new_code(&self) -> NewCode<'_> {
         let settings = self.app.config.otp;
         NewCode {
@@ -140,12 +142,12 @@ impl<'a> DrawnCode<'a> {
         }
     }
 
-    /// What its message is charged to.
+    /// Returns the budgets that the message is charged to.
     pub(crate) fn budgets(&self) -> Vec<Limit<'_>> {
         if self.is_test { Vec::new() } else { self.app.message_budgets(&self.subjects).to_vec() }
     }
 
-    /// Sends it, and does not wait for longer than until `answer_at`.
+    /// Sends the code, and waits for the provider until `answer_at` at the latest.
     pub(crate) async fn send(self, answer_at: Option<Instant>) -> IssuedCode {
         let content = Content::Code { purpose: self.purpose, code: self.code.clone() };
         let issued = self.deliver(content, answer_at).await;
@@ -159,7 +161,8 @@ impl<'a> DrawnCode<'a> {
         issued
     }
 
-    /// Sends something else in its place. It reaches nobody, and what certainly was not sent has the same consequences.
+    /// Sends a notice instead of the code, which then reaches nobody. A failure has the same consequences as that of a
+    /// code.
     pub(crate) async fn send_instead(self, notice: Notice) -> IssuedCode {
         let issued = self.deliver(Content::Notice(notice), None).await;
         if issued.delivery.as_ref().is_some_and(Delivery::may_arrive) {
@@ -168,12 +171,13 @@ impl<'a> DrawnCode<'a> {
         issued
     }
 
-    /// Sends nothing.
+    /// Returns the issued code without sending a message.
     pub(crate) fn keep(self) -> IssuedCode {
         self.issued(None)
     }
 
-    /// Hands a message over, unless the number is a test number. What certainly was not sent is no code.
+    /// Hands a message to the provider, unless the phone is a test number. Withdraws the code if the message certainly
+    /// was not sent.
     async fn deliver(&self, content: Content, answer_at: Option<Instant>) -> IssuedCode {
         if self.is_test {
             return self.issued(None);
@@ -182,16 +186,16 @@ impl<'a> DrawnCode<'a> {
             let delivery = sending::send(self.app, self.ctx, self.phone, content).await;
             if !delivery.may_arrive() {
                 let Self { phone, purpose, challenge, ctx, .. } = self;
-                // A code that stays is known to nobody, and dies by itself. To fail for it would tell that one was made.
+                // Nobody knows a code that stays, and it expires. An error here would reveal that a code was made.
                 if let Err(error) = self.app.store.withdraw_code(phone, *purpose, *challenge, ctx.now).await {
-                    tracing::warn!(%error, "a code that was not sent is not withdrawn");
+                    tracing::warn!(%error, "a code that was not sent could not be withdrawn and stays until it expires");
                 }
             }
             delivery
         };
         let delivery = match answer_at {
             None => delivery.await,
-            // What took so long may have been sent.
+            // A message that took this long may have been sent.
             Some(at) => tokio::time::timeout_at(at, delivery).await.unwrap_or_else(|_| {
                 let purpose = self.purpose.as_str();
                 tracing::warn!(target: "latchkey::events", event = "message-unknown", purpose, "the provider is slower than SMS_FLOOR_MS");
@@ -209,8 +213,8 @@ impl<'a> DrawnCode<'a> {
 
 /// Counts a try of a code, and only then compares it.
 ///
-/// Whoever is over the address's limit does not use up the code's tries. Wrong, expired, used and unknown codes get one
-/// answer.
+/// An address over its limit uses up none of the code's tries. The response does not reveal whether a code was wrong,
+/// expired, used or unknown.
 pub async fn compare(
     app: &App,
     ctx: &Context,
@@ -223,7 +227,7 @@ pub async fn compare(
     let max_attempts = app.config.otp.max_attempts;
     let attempt = app.store.spend_code_attempt(phone, purpose, max_attempts, ctx.now);
     let pending = admission::admit(app, ctx, attempt).await?.ok_or(ApiError::InvalidOtp)?;
-    // A test number's one code is known to whoever has it: there is nothing to guess.
+    // The fixed code of a test number is known, so a limit against guessing would protect nothing.
     if let Purpose::Activation(_) = purpose
         && app.test_code(phone).is_none()
         && let Err(reached) =
@@ -240,7 +244,8 @@ pub async fn compare(
     if pending.mac.matches(&secret.otp, binding, typed) { Ok(pending) } else { Err(ApiError::InvalidOtp) }
 }
 
-/// Counts a code that came back and did what it was for. A test number's was not counted when it was sent.
+/// Counts a right code that has served its purpose. The codes of test numbers are not counted, because they were not
+/// sent.
 pub fn count_verified(app: &App, ctx: &Context, phone: &Phone) {
     if app.test_code(phone).is_some() {
         return;

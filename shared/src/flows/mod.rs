@@ -1,4 +1,4 @@
-//! What endpoints share, step by step: who asks, what is charged, which codes are sent and compared, which tokens are handed out.
+//! Steps that endpoints share: authenticating callers, charging limits, sending and comparing codes, issuing tokens.
 
 pub mod admission;
 mod budgets;

@@ -1,4 +1,4 @@
-//! Messages that tell owners of something that they did not ask for.
+//! Notices: messages that owners did not ask for.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::{
     store::{Limit, Profile, StoreError},
 };
 
-/// How long a request waits until an owner is told of it: what it changed is changed, and there may be two things to tell
-/// before its own deadline (8 s).
+/// The longest time that a request waits for a notice to be sent. Its change is already committed, and two notices must
+/// fit into its own deadline (8 s).
 const NOTICE_DEADLINE: Duration = Duration::from_secs(2);
 
 impl App {
-    /// Tells the owner of a phone of something that they did not ask for, if the budgets of notices allow it. Best effort:
-    /// what was done is done, whether or not they can be told.
+    /// Sends a notice to the owner of a phone, if the budgets of notices allow it. This is best effort: the change
+    /// stays, even if the notice cannot be sent.
     pub async fn notify(&self, ctx: &Context, phone: &Phone, notice: Notice) {
         let told = async {
             if self.may_notify(ctx, phone).await {
@@ -26,12 +26,12 @@ impl App {
             }
         };
         if tokio::time::timeout(NOTICE_DEADLINE, told).await.is_err() {
-            tracing::warn!(target: "latchkey::events", event = "notice-unknown", "nobody knows whether a notice was sent");
+            tracing::warn!(target: "latchkey::events", event = "notice-unknown", "it is unknown whether a notice was sent");
         }
     }
 
-    /// Makes a change, and tells the owner of the account's phone when this came of it: unless nobody has shown that it is
-    /// theirs, for then it may be a stranger's.
+    /// Makes a change, and sends a notice to the account's phone if the result is `done`. An unverified phone gets no
+    /// notice, because it may belong to a stranger.
     pub async fn notify_when<T: PartialEq>(
         &self,
         done: T,
@@ -50,7 +50,8 @@ impl App {
             return false;
         }
         let subjects = MessageSubjects::new(phone, ctx);
-        // Of phone and address other budgets than those of codes: whoever uses those up must not keep an owner from being told.
+        // Notices have budgets of their own for phone and address, so that a thief cannot use them up by requesting
+        // codes.
         let [phone, address] = [&subjects.phone, &subjects.address].map(|subject| format!("notice:{subject}"));
         let [of_phone, of_address, of_country, of_all] = self.message_budgets(&subjects);
         let budgets =
@@ -59,12 +60,12 @@ impl App {
             Ok(Ok(())) => true,
             Ok(Err(reached)) => {
                 let bucket = reached.bucket.as_str();
-                tracing::warn!(target: "latchkey::events", event = "notice-not-sent", bucket, "no message is left for a notice");
+                tracing::warn!(target: "latchkey::events", event = "notice-not-sent", bucket, "a notice was not sent: its budget is used up");
                 self.count_if_shared(reached.bucket, ctx.now);
                 false
             }
             Err(error) => {
-                tracing::warn!(%error, "a notice is not sent");
+                tracing::warn!(%error, "a notice was not sent: its budgets could not be charged");
                 false
             }
         }

@@ -1,5 +1,5 @@
-//! Registrations that wait for a code (`REQUIRE_ACTIVATION`). No account exists before the code, so a stranger who
-//! registers somebody else's phone gets nothing of it, not even in the way (docs/threats.md#r3).
+//! Registrations that wait for a code (`REQUIRE_ACTIVATION`). No account exists before the code is entered, so
+//! registering somebody else's phone gains nothing and does not block its owner (docs/threats.md#r3).
 
 use std::fmt;
 
@@ -23,36 +23,36 @@ use crate::{
 };
 
 const VERSION: u8 = 1;
-/// The length of an HMAC-SHA-256.
+/// The length of an HMAC-SHA-256, in bytes.
 const SEAL_LENGTH: usize = 32;
 
 /// The new account.
 #[derive(Serialize, ToSchema)]
 pub struct RegisterResponse {
-    /// The account's identifier.
+    /// The identifier of the account.
     #[schema(value_type = String, example = "5c0c7a0e-6a55-4c40-9e44-0f7a7d3c8a3b")]
     pub id: UserId,
-    /// The phone, in E.164.
+    /// The phone of the account, in E.164.
     #[schema(example = "+201012345678")]
     pub phone: String,
 }
 
-/// A registration that waits for its code: which, and of which phone. Clients know it as `activation_id`.
+/// A registration that waits for its code: its identifier and its phone. Clients know it as `activation_id`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PendingRegistration {
     id: RegistrationId,
-    /// The phone that the account is to have.
+    /// The phone of the future account.
     pub phone: Phone,
 }
 
 impl PendingRegistration {
-    /// A new one.
+    /// Creates a registration of this phone.
     pub fn of(phone: Phone) -> Result<Self, RandomError> {
         Ok(Self { id: RegistrationId::generate()?, phone })
     }
 
-    /// Reads an `activation_id` that we sealed; everything else is refused before anything is looked up. One registration
-    /// has one spelling.
+    /// Reads an `activation_id` that we sealed. Refuses everything else before the table is read. A registration has
+    /// exactly one spelling.
     pub fn open(key: &hmac::Key, text: &str) -> Result<Self, NotARegistration> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NotARegistration)?;
         let (seal, public) = bytes.split_first_chunk::<SEAL_LENGTH>().ok_or(NotARegistration)?;
@@ -67,22 +67,22 @@ impl PendingRegistration {
         }
     }
 
-    /// Its `activation_id`: a seal that our key alone can make, the identifier, and the phone, in base64url.
+    /// Returns the `activation_id`: a seal that only our key can make, the identifier, and the phone, in base64url.
     pub fn seal(&self, key: &hmac::Key) -> String {
         let public = [&[VERSION][..], self.id.as_bytes(), self.phone.as_e164().as_bytes()].concat();
         BASE64_URL_SAFE_NO_PAD.encode([hmac::sign(key, &public).as_ref(), &public].concat())
     }
 
-    /// What its codes are for.
+    /// Returns the purpose of the registration's codes.
     pub fn purpose(&self) -> Purpose {
         Purpose::Activation(self.id)
     }
 
-    /// Sends the phone a code for this registration; or tells its owner that there is an account, if there is. Both are one
-    /// message after the same calls, and fail alike, so that the answer tells nobody which it was.
+    /// Sends the phone a code for this registration, or a notice if the phone already has an account. Both send one
+    /// message after the same calls and fail alike, so that the response does not reveal which it was.
     ///
-    /// The first code comes with the hash of the password, which waits with the registration. `limits` are charged
-    /// besides the budgets of messages. None when the registration does not wait any more.
+    /// `first`, the hash of the password, comes with the first code and is stored with the registration. `limits` are
+    /// charged in addition to the budgets of messages. Returns none if the registration is over.
     pub async fn send_code(
         &self,
         app: &App,
@@ -92,7 +92,7 @@ impl PendingRegistration {
     ) -> Result<Option<IssuedCode>, ApiError> {
         let has_account = app.store.has_account(&self.phone).await?;
         let user = UserId::generate()?;
-        // For a phone that has an account the code is bound to nobody: it is never right.
+        // For a phone that has an account, the code is bound to nobody, so it is never right.
         let code = DrawnCode::draw(app, ctx, self.purpose(), &self.phone, (!has_account).then_some(user)).await?;
         let charged = [limits, &code.budgets()].concat();
         match app.store.issue_activation(code.new_code(), user, first, &charged).await? {
@@ -114,7 +114,7 @@ impl fmt::Debug for PendingRegistration {
 
 /// The text is not an `activation_id` that we made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a registration of ours")]
+#[error("is not an `activation_id` of this service")]
 pub struct NotARegistration;
 
 #[cfg(test)]

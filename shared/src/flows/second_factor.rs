@@ -1,4 +1,4 @@
-//! The second factor as endpoints ask for it: counted, compared, used up.
+//! Checking a second factor: counting the try, comparing it, and using up the code.
 
 use super::admission;
 use crate::{
@@ -11,10 +11,10 @@ use crate::{
     store::RightCode,
 };
 
-/// Asks for the second factor of an account that has one, and uses what is shown up: no code works twice, wherever it is
-/// shown. 403 `mfa-required` when nothing is.
+/// Requires the second factor of an account that has one, and uses up its code, so that no code works twice at any
+/// endpoint. Without a proof, the error is 403 `mfa-required`.
 ///
-/// The owner of the phone is told when it is a recovery code (docs/threats.md#t12).
+/// A recovery code causes a notice to the owner of the phone (docs/threats.md#t12).
 pub async fn require(
     app: &App,
     ctx: &Context,
@@ -33,9 +33,9 @@ pub async fn require(
     Ok(())
 }
 
-/// Counts a guess, and only then compares it. A right code is still to be used up.
+/// Counts a try, and only then compares it. The caller of this function uses up the right code that it returns.
 ///
-/// Whoever is over the address's limit does not use up the account's guesses.
+/// An address over its limit uses up none of the account's tries.
 pub async fn judge(app: &App, ctx: &Context, user: UserId, proof: &Proof) -> Result<RightCode, ApiError> {
     let secret = app.keyring.secret(ctx.now).await?;
     let attempt = app.store.spend_factor_attempt(user, proof, ctx.now);

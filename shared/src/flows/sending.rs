@@ -1,4 +1,4 @@
-//! How messages leave, and what the log says of those that do not.
+//! Sending messages, and logging those that were not sent.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{
     messages::{Content, Delivery, Message, Provider, SmsSettings},
 };
 
-/// Sends a message in the client's language, and says in the log why it was not sent.
+/// Sends a message in the client's language. Logs the reason if it was not sent.
 pub(super) async fn send(app: &App, ctx: &Context, to: &Phone, content: Content) -> Delivery {
     let message = Message { to: to.clone(), content, language: ctx.language, at: ctx.now };
     let (about, country) = (message.content.name(), to.country_code());
@@ -17,21 +17,20 @@ pub(super) async fn send(app: &App, ctx: &Context, to: &Phone, content: Content)
     match &delivery {
         Delivery::Sent => {}
         Delivery::Refused(why) => {
-            tracing::warn!(target: "latchkey::events", event = "message-refused", about, country, why, "the provider does not send to a number");
+            tracing::warn!(target: "latchkey::events", event = "message-refused", about, country, why, "the provider does not send to this number");
         }
         Delivery::NotSent(why) => {
             tracing::error!(target: "latchkey::events", event = "message-not-sent", about, country, why, "a message was not sent");
         }
         Delivery::Unknown => {
-            tracing::warn!(target: "latchkey::events", event = "message-unknown", about, country, "the provider did not answer");
+            tracing::warn!(target: "latchkey::events", event = "message-unknown", about, country, "the provider reported no outcome; the message may have been sent");
         }
     }
     delivery
 }
 
-/// Returns how long a request for a code takes from when the code is stored until it is answered, so that the time of the answer
-/// tells nobody whether a message was sent (docs/threats.md#l8). None where nothing is sent, or where `SMS_FLOOR_MS` is
-/// 0.
+/// Returns the time from storing a code to the response (`SMS_FLOOR_MS`), so that the response's time does not reveal
+/// whether a message was sent (docs/threats.md#l8). Returns none if `SMS_PROVIDER` is `log` or `SMS_FLOOR_MS` is 0.
 pub fn floor(app: &App) -> Option<Duration> {
     let SmsSettings { provider, floor, .. } = &app.config.sms;
     (*provider != Provider::Log && !floor.is_zero()).then_some(*floor)

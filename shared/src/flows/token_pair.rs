@@ -1,4 +1,4 @@
-//! The pair of tokens that a login and a refresh hand out.
+//! The pair of tokens that a login and a refresh return.
 
 use std::sync::Arc;
 
@@ -18,17 +18,18 @@ use crate::{
     },
 };
 
-/// What tokens are made with.
+/// The keys that make tokens.
 #[derive(Clone, Debug)]
 pub struct TokenKeys {
-    /// Signs access tokens.
+    /// The key that signs access tokens.
     pub signing: SigningKey,
-    /// Authenticates refresh tokens.
+    /// The secret that authenticates refresh tokens.
     pub secret: Arc<Secret>,
 }
 
 impl TokenKeys {
-    /// Asked for before anything else is done: without them there could be no answer.
+    /// Reads the keys. Endpoints call this before they change anything, because without keys they could return no
+    /// tokens.
     pub async fn of(app: &App, ctx: &Context) -> Result<Self, ApiError> {
         let (signing, secret) = tokio::try_join!(app.keyring.signing_key(ctx.now), app.keyring.secret(ctx.now))?;
         Ok(Self { signing, secret })
@@ -38,22 +39,23 @@ impl TokenKeys {
 /// The tokens of a session.
 #[derive(Serialize, ToSchema)]
 pub struct TokenResponse {
-    /// Goes into `Authorization: Bearer …`.
+    /// The access token. Send it as `Authorization: Bearer …`.
     #[schema(example = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiIsImtpZCI6I…")]
     access_token: String,
-    /// Always `bearer`.
+    /// The type of the access token: always `bearer`.
     #[schema(example = "bearer")]
     token_type: &'static str,
-    /// How long the access token lives, in seconds.
+    /// The lifetime of the access token, in seconds.
     #[schema(example = 900)]
     expires_in: u64,
-    /// Goes to `POST /auth/refresh`, once, when the access token has expired. Keep it as safe as a password.
+    /// The refresh token. Send it to `POST /auth/refresh`, once, when the access token has expired. Keep it as safe as
+    /// a password.
     #[schema(example = "AVwMeg5qVUxAnkQPen08ijs…")]
     refresh_token: String,
 }
 
-/// A session that is about to be started, and its tokens. Made first: a session that nobody can be told of must not be
-/// started.
+/// Returns a session that is about to be started, and its tokens. The tokens are made first, so that no session is
+/// started whose tokens cannot be returned.
 pub fn new_session(
     app: &App,
     ctx: &Context,
@@ -87,7 +89,7 @@ pub fn new_session(
 }
 
 impl TokenResponse {
-    /// Signs the access token and makes the refresh token.
+    /// Signs an access token and makes a refresh token.
     pub fn issue(app: &App, ctx: &Context, keys: &TokenKeys, session: &TokenSession) -> Result<Self, ApiError> {
         let settings = &app.config.tokens;
         let grant = Grant {

@@ -1,25 +1,26 @@
-//! What is read once per request and then handed on: the time, who asks, and from where.
+//! The circumstances of a request: its time, address, client and language, read once and passed on to every step.
 
 use std::{fmt, net::IpAddr};
 
 use crate::{base::time::Timestamp, log::audit::Audit, messages::Language};
 
-/// A request's circumstances.
+/// The circumstances of a request.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// When the request came in; frozen, so that retries of one operation repeat the same bytes (docs/threats.md#w2).
+    /// The time of arrival; frozen, so that retries of one operation repeat the same bytes (docs/threats.md#w2).
     pub now: Timestamp,
     /// API Gateway's identifier of the request.
     pub request_id: String,
-    /// Where it came from, as API Gateway saw it; no header changes it.
+    /// The address that the request came from, as API Gateway saw it; no header changes it.
     pub source: SourceAddress,
     /// The client's `User-Agent`, for the list of sessions.
     pub user_agent: Option<String>,
-    /// The language that the client likes best, of those that messages are written in.
+    /// The language that the client prefers among those of the messages; none if it names none of them.
     pub language: Option<Language>,
-    /// The address of the API that the request was sent to, without a trailing slash: the issuer, unless configured.
+    /// The URL of the API that received the request, without a trailing slash; the issuer of tokens, unless one is
+    /// configured.
     pub origin: String,
-    /// What is found out for the request's audit event.
+    /// The findings for the request's audit event.
     pub audit: Audit,
 }
 
@@ -28,13 +29,14 @@ pub struct Context {
 pub struct SourceAddress(Option<IpAddr>);
 
 impl SourceAddress {
-    /// Reads API Gateway's `sourceIp`. What cannot be read is one common address: it shares its limits with all others
-    /// like it rather than having none.
+    /// Reads API Gateway's `sourceIp`. All texts that are not addresses become one unknown address, so that they share
+    /// its limits instead of having none.
     pub fn parse(text: &str) -> Self {
         Self(text.parse().ok().map(|address: IpAddr| address.to_canonical()))
     }
 
-    /// Whom limits per address count: an IPv4 address, or an IPv6 network of 64 bits, which is what one customer has.
+    /// Returns the subject that limits per address count: an IPv4 address, or an IPv6 network of 64 bits, because one
+    /// customer has a whole network of that size.
     pub fn subject(&self) -> String {
         match self.0 {
             None => "unknown".to_owned(),

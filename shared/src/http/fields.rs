@@ -17,11 +17,12 @@ use crate::{
 
 /// A request body made of domain types.
 pub trait FromFields: Sized {
-    /// Takes its fields. Each is taken before the first `?`, so that every mistake is reported and not only the first.
+    /// Takes the fields of the body. An implementation takes every field before its first `?`, so that every mistake is
+    /// reported and not only the first.
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self>;
 }
 
-/// The members of a request body, and what was found wrong with them. Members that nobody asks for are ignored.
+/// The members of a request body, and the mistakes found in them. Members that the endpoint does not read are ignored.
 pub struct Fields<'a> {
     members: Map<String, Value>,
     config: &'a Config,
@@ -29,12 +30,12 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The members of one body.
+    /// Wraps the members of one body.
     pub(super) fn new(members: Map<String, Value>, config: &'a Config) -> Self {
         Self { members, config, errors: Vec::new() }
     }
 
-    /// Reads them all; or says of each that is wrong, how.
+    /// Reads the body, or returns every mistake in it.
     pub(super) fn read<T: FromFields>(mut self) -> Result<T, Vec<FieldError>> {
         match T::from_fields(&mut self) {
             Some(body) if self.errors.is_empty() => Ok(body),
@@ -42,55 +43,55 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A phone number, by `PHONE_*`.
+    /// Takes a phone number, by the rules of `PHONE_*`.
     pub fn phone(&mut self, name: &str) -> Option<Phone> {
         let rules = &self.config.phones;
         self.take(name, |text| rules.parse(text))
     }
 
-    /// A password that somebody has.
+    /// Takes a password that is compared with a stored one; the rules of `PASSWORD_*` do not apply to it.
     pub fn password(&mut self, name: &str) -> Option<Password> {
         self.take(name, Password::parse)
     }
 
-    /// A password that somebody wants to take, by `PASSWORD_*`.
+    /// Takes a new password, by the rules of `PASSWORD_*`.
     pub fn new_password(&mut self, name: &str) -> Option<NewPassword> {
         let rules = self.config.passwords;
         self.take(name, |text| rules.parse(text))
     }
 
-    /// A one-time code.
+    /// Takes a one-time code, or a TOTP code: both are six digits.
     pub fn otp(&mut self, name: &str) -> Option<OtpCode> {
         self.take(name, str::parse)
     }
 
-    /// What shows a second factor, in `code` or `recovery_code`, if anything is there.
+    /// Takes the proof of a second factor from `code` or `recovery_code`, if one of them is present.
     pub fn proof(&mut self) -> Option<Proof> {
         match (self.has("code"), self.has("recovery_code")) {
             (true, false) => self.otp("code").map(Proof::Totp),
             (false, true) => self.take("recovery_code", str::parse).map(Proof::Recovery),
             (true, true) => {
-                self.refuse("recovery_code", &"must not be there along with `code`");
+                self.refuse("recovery_code", &"must not be sent together with `code`");
                 None
             }
             (false, false) => None,
         }
     }
 
-    /// The same, where it has to be there.
+    /// Takes the proof of a second factor; reports a mistake if it is absent.
     pub fn required_proof(&mut self) -> Option<Proof> {
         if !self.has("code") && !self.has("recovery_code") {
-            self.refuse("code", &"is required, or `recovery_code` in its place");
+            self.refuse("code", &"is required, or `recovery_code` instead");
         }
         self.proof()
     }
 
-    /// A text that is judged later.
+    /// Takes a text that the endpoint checks later.
     pub fn text(&mut self, name: &str) -> Option<String> {
         self.take(name, |text| Ok::<_, Infallible>(text.to_owned()))
     }
 
-    /// Says that a field is wrong.
+    /// Reports a mistake in a field.
     pub fn refuse(&mut self, name: &str, detail: &dyn Display) {
         self.errors.push(FieldError { pointer: format!("/{name}"), detail: detail.to_string() });
     }

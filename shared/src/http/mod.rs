@@ -1,4 +1,4 @@
-//! The edge between API Gateway's JSON and the domain: requests in, responses out, and how both are described.
+//! The edge between API Gateway's JSON and the domain: requests, responses, problems, and their OpenAPI description.
 
 pub mod context;
 mod fields;

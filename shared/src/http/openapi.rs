@@ -1,5 +1,5 @@
-//! What the endpoints' descriptions share: the problems that they answer, each with its example, from the one list of
-//! problems.
+//! The problems that endpoints respond with, as their OpenAPI descriptions list them: each with an example, generated
+//! from the one list of problems.
 
 use std::collections::BTreeMap;
 
@@ -30,33 +30,33 @@ macro_rules! problems {
 }
 
 problems! {
-    /// Of every endpoint that reads a body.
+    /// Problems of endpoints that read a body.
     BodyProblems: MalformedRequest, BodyTooLarge, UnsupportedMediaType, InvalidRequest;
-    /// Of every endpoint that reads a body with a one-time code.
+    /// Problems of endpoints that read a body with a one-time code.
     CodeProblems: MalformedRequest, InvalidOtp, BodyTooLarge, UnsupportedMediaType, InvalidRequest;
-    /// Of every endpoint that asks for an access token.
+    /// The problem of endpoints that require an access token.
     TokenProblems: InvalidToken;
-    /// Of every endpoint that compares phone and password.
+    /// The problem of endpoints that compare phone and password.
     CredentialProblems: InvalidCredentials;
-    /// Of every endpoint that asks for the current password again.
+    /// The problem of endpoints that require the current password again.
     PasswordProblems: WrongPassword;
-    /// Of every endpoint that asks for a second factor, where one is on.
+    /// The problem of endpoints that require the second factor of an account that has one.
     MfaProblems: MfaRequired;
-    /// Of every endpoint that asks for the current password again, and for the second factor where one is on.
+    /// Problems of endpoints that require the current password again, and the second factor of an account that has one.
     ReauthenticationProblems: WrongPassword, MfaRequired;
-    /// Of the endpoint that does the same, and wants a phone that is verified.
-    EnrolmentProblems: WrongPassword, MfaRequired, PhoneNotVerified;
-    /// Of every endpoint that takes a phone for an account.
+    /// Problems of the endpoint that enrolls an authenticator: it requires the same, and a verified phone.
+    EnrollmentProblems: WrongPassword, MfaRequired, PhoneNotVerified;
+    /// The problem of endpoints that give a phone to an account.
     PhoneProblems: PhoneTaken;
-    /// Of every endpoint that names one thing among several.
+    /// The problem of endpoints whose path names one object.
     NotFoundProblems: NotFound;
-    /// Of every endpoint that counts requests.
+    /// The problem of endpoints with a limit.
     LimitProblems: TooManyRequests;
-    /// When something of ours or of AWS's fails.
+    /// Problems of every endpoint: a fault of ours, or a dependency that is down.
     ServerProblems: Internal, TemporarilyUnavailable;
 }
 
-/// Returns one response per status: two problems of one status are two examples of it.
+/// Returns one response per status. Problems that share a status become its examples.
 fn by_status(kinds: &[ProblemKind]) -> BTreeMap<String, RefOr<Response>> {
     let mut statuses: BTreeMap<u16, Vec<_>> = BTreeMap::new();
     for kind in ProblemKind::ALL.iter().copied().filter(|kind| kinds.contains(kind)) {

@@ -1,4 +1,5 @@
-//! Problems: the answer to a request that did not succeed (RFC 9457). One table holds each kind's code, status and title.
+//! Problems: the responses to requests that did not succeed (RFC 9457). One table holds the code, status and title of
+//! each kind.
 
 use std::time::Duration;
 
@@ -32,12 +33,12 @@ macro_rules! problem_kinds {
                 match self { $(Self::$kind => $code,)+ }
             }
 
-            /// Returns the HTTP status of the answer.
+            /// Returns the HTTP status of the response.
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$kind => StatusCode::$status,)+ }
             }
 
-            /// Returns the kind in words, for people.
+            /// Returns the name of the kind in words, for people.
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$kind => $title,)+ }
             }
@@ -46,22 +47,22 @@ macro_rules! problem_kinds {
 }
 
 problem_kinds! {
-    MalformedRequest: BAD_REQUEST, "malformed-request", "The body is not JSON";
-    InvalidOtp: BAD_REQUEST, "invalid-otp", "The code is not right";
-    InvalidCredentials: UNAUTHORIZED, "invalid-credentials", "Phone or password is wrong";
+    MalformedRequest: BAD_REQUEST, "malformed-request", "The body cannot be read as JSON";
+    InvalidOtp: BAD_REQUEST, "invalid-otp", "The code is not valid";
+    InvalidCredentials: UNAUTHORIZED, "invalid-credentials", "The phone or the password is wrong";
     InvalidToken: UNAUTHORIZED, "invalid-token", "The access token is not valid";
-    MfaRequired: FORBIDDEN, "mfa-required", "A second factor is needed";
+    MfaRequired: FORBIDDEN, "mfa-required", "The second factor is required";
     WrongPassword: FORBIDDEN, "wrong-password", "The current password is wrong";
-    PhoneNotVerified: FORBIDDEN, "phone-not-verified", "The phone is not verified yet";
-    NotFound: NOT_FOUND, "not-found", "There is nothing here";
-    MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here";
-    PhoneTaken: CONFLICT, "phone-taken", "The phone has an account already";
+    PhoneNotVerified: FORBIDDEN, "phone-not-verified", "The phone is not verified";
+    NotFound: NOT_FOUND, "not-found", "The path or the object does not exist";
+    MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "The path does not allow this method";
+    PhoneTaken: CONFLICT, "phone-taken", "The phone already has an account";
     BodyTooLarge: PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large";
-    UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body must be JSON";
+    UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The media type is not JSON";
     InvalidRequest: UNPROCESSABLE_ENTITY, "invalid-request", "The request is not valid";
     TooManyRequests: TOO_MANY_REQUESTS, "too-many-requests", "Too many requests";
-    TemporarilyUnavailable: SERVICE_UNAVAILABLE, "temporarily-unavailable", "Temporarily unavailable";
-    Internal: INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side";
+    TemporarilyUnavailable: SERVICE_UNAVAILABLE, "temporarily-unavailable", "The service is temporarily unavailable";
+    Internal: INTERNAL_SERVER_ERROR, "internal", "An internal error occurred";
 }
 
 impl ProblemKind {
@@ -71,48 +72,50 @@ impl ProblemKind {
     }
 }
 
-/// How long a client waits before it tries again after a 503 (docs/threats.md#f3).
+/// The time that a client waits after a 503 before it tries again (docs/threats.md#f3).
 const UNAVAILABLE_RETRY_AFTER: Duration = Duration::from_secs(2);
 
-/// An error answer (RFC 9457).
+/// An error response (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
-    /// What kind of problem, as a URI; ends in `code`.
+    /// The kind of the problem, as a URI that ends in `code`.
     #[serde(rename = "type")]
     #[schema(example = "urn:latchkey:problem:invalid-request")]
     pub type_: String,
-    /// The kind, in words.
+    /// The kind in words, for people.
     #[schema(example = "The request is not valid")]
     pub title: &'static str,
     /// The HTTP status.
     #[schema(example = 422)]
     pub status: u16,
-    /// What happened and what to do next.
+    /// A sentence for people: what happened and what to do next. It may change.
     pub detail: String,
-    /// The kind, stable, for programs.
+    /// The stable name of the kind, for programs.
     #[schema(example = "invalid-request")]
     pub code: &'static str,
-    /// The request's identifier, for support.
+    /// The identifier of the request. Quote it when you report an error.
     pub instance: String,
-    /// Which fields are wrong, and how (`invalid-request` only).
+    /// The fields that are wrong, each with the reason (`invalid-request` only).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
-    /// Which limit was reached (`too-many-requests` only).
+    /// The limit that was reached (`too-many-requests` only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<&'static str>,
-    /// Goes to `POST /auth/login/mfa`, within five minutes (`mfa-required` of a login only).
+    /// The token that continues the login. Send it to `POST /auth/login/mfa` within five minutes (`mfa-required` of a
+    /// login only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mfa_token: Option<String>,
-    /// What can be shown: the member that each goes into is `code` for `totp` (`mfa-required` only).
+    /// The accepted proofs of the second factor. Send `totp` in the member `code`, and `recovery_code` in the member of
+    /// that name (`mfa-required` only).
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub methods: &'static [&'static str],
 }
 
-/// What a second factor can be shown by.
+/// The accepted proofs of a second factor.
 const MFA_METHODS: [&str; 2] = ["totp", "recovery_code"];
 
 impl ApiError {
-    /// Returns the kind of problem that the request is answered with.
+    /// Returns the kind of the problem that the client gets.
     pub const fn kind(&self) -> ProblemKind {
         match self {
             Self::MalformedRequest(_) => ProblemKind::MalformedRequest,
@@ -139,44 +142,47 @@ impl ApiError {
         self.kind().code()
     }
 
-    /// What happened and what to do next, for the client. Never says what a dependency said.
+    /// Tells the client what happened and what to do next. Never repeats the message of a dependency.
     fn detail(&self) -> String {
         match self {
-            Self::MalformedRequest(why) => format!("Send one JSON object: {why}."),
+            Self::MalformedRequest(why) => format!("The body cannot be read: {why}. Send one JSON object."),
             Self::InvalidOtp => {
-                "The code is wrong, has expired or was used already. Check it, or ask for a new one.".to_owned()
+                "The code is wrong, expired, used, or was never sent. Check it, or request a new one.".to_owned()
             }
-            Self::InvalidCredentials => "Check the phone number and the password.".to_owned(),
+            Self::InvalidCredentials => "Check the phone and the password.".to_owned(),
             Self::InvalidToken(TokenProblem::Missing) => {
-                "Send `Authorization: Bearer` with an access token from POST /auth/login.".to_owned()
+                "No access token was sent. Send the one from POST /auth/login as `Authorization: Bearer …`.".to_owned()
             }
             Self::InvalidToken(TokenProblem::Token(InvalidSignedToken::Expired)) => {
-                "The access token has expired. Refresh it, or sign in again.".to_owned()
+                "The access token has expired. Get a new one with POST /auth/refresh, or sign in again.".to_owned()
             }
             Self::InvalidToken(
                 TokenProblem::SessionEnded | TokenProblem::Reused | TokenProblem::NotARefreshToken(_),
             ) => "The session has ended. Sign in again.".to_owned(),
             Self::InvalidToken(TokenProblem::NotAnMfaToken(_) | TokenProblem::LoginOver) => {
-                "`mfa_token` is used up, has expired, or is none. Start with POST /auth/login again.".to_owned()
+                "`mfa_token` has expired, was used, or is not valid. Start again with POST /auth/login.".to_owned()
             }
             Self::InvalidToken(TokenProblem::Token(_)) => {
-                "This is not an access token of this system. Send the one of POST /auth/login, once.".to_owned()
+                "The access token is malformed or of another system. Send the one from POST /auth/login unchanged."
+                    .to_owned()
             }
             Self::MfaRequired(Some(_)) => {
                 "Send `mfa_token` with the authenticator's `code`, or with a `recovery_code`, to POST /auth/login/mfa."
                     .to_owned()
             }
             Self::MfaRequired(None) => {
-                "Send the authenticator's `code`, or a `recovery_code`, along with the rest.".to_owned()
+                "Repeat the request with the authenticator's `code`, or with a `recovery_code`.".to_owned()
             }
-            Self::WrongPassword => "The current password is not right.".to_owned(),
+            Self::WrongPassword => "Check the current password. Wrong ones count like wrong logins.".to_owned(),
             Self::PhoneNotVerified => {
-                "Confirm the phone first: POST /auth/verify-phone, and the code to POST /auth/verify-phone/confirm."
+                "Request a code with POST /auth/verify-phone, and send it to POST /auth/verify-phone/confirm."
                     .to_owned()
             }
-            Self::NotFound => "There is nothing of yours at this path. GET /docs lists the endpoints.".to_owned(),
-            Self::MethodNotAllowed(allowed) => format!("This path answers {allowed}."),
-            Self::PhoneTaken => "Sign in instead, or reset the password.".to_owned(),
+            Self::NotFound => {
+                "No endpoint has this path, or the object is not yours. GET /docs lists the endpoints.".to_owned()
+            }
+            Self::MethodNotAllowed(allowed) => format!("This path allows {allowed}."),
+            Self::PhoneTaken => "Sign in, or reset the password.".to_owned(),
             Self::BodyTooLarge => format!("Send at most {} bytes.", MAX_BODY),
             Self::UnsupportedMediaType => {
                 "Send `Content-Type: application/json`, and no `Content-Encoding`.".to_owned()
@@ -191,22 +197,22 @@ impl ApiError {
                     Bucket::LoginPhone | Bucket::LoginAddress => "Too many sign-in attempts from this address.",
                     Bucket::RegisterAddress => "Too many registrations from this address.",
                     Bucket::MessagesCooldown => "A code was sent a moment ago.",
-                    Bucket::MessagesPhone => "Too many codes were sent to this phone.",
-                    Bucket::MessagesAddress => "Too many codes were asked for from this address.",
-                    Bucket::MessagesCountry | Bucket::MessagesTotal => "Too many codes were sent just now.",
+                    Bucket::MessagesPhone => "Too many codes were requested for this phone.",
+                    Bucket::MessagesAddress => "Too many messages were requested from this address.",
+                    Bucket::MessagesCountry | Bucket::MessagesTotal => "The service has sent too many messages.",
                     Bucket::OtpPhone => {
-                        "Too many wrong codes for this phone. If it has an account, the password works."
+                        "Too many wrong codes for this phone. If it has an account, its password still works."
                     }
-                    Bucket::Mfa => "Too many wrong codes. A recovery code helps when the authenticator does not.",
+                    Bucket::Mfa => "Too many wrong codes. If the authenticator does not work, use a recovery code.",
                 };
                 format!("{what} Try again in {} s.", whole_seconds(*retry_after))
             }
-            Self::TemporarilyUnavailable(_) => "Nothing was lost. Try again in a moment.".to_owned(),
+            Self::TemporarilyUnavailable(_) => "Nothing was lost. Try again after `Retry-After`.".to_owned(),
             Self::Internal(_) => "The error was logged. Quote `instance` when you report it.".to_owned(),
         }
     }
 
-    /// The answer.
+    /// Converts the error into the problem that the client gets.
     pub fn into_response(self, request_id: &str) -> Response {
         let kind = self.kind();
         let problem = Problem {
@@ -239,7 +245,8 @@ impl ApiError {
         }
     }
 
-    /// Logs it, once, where it becomes an answer: our faults as errors with their sources, the client's as information.
+    /// Logs the error, once, where it becomes a response: our faults as errors with their sources, the client's as
+    /// information.
     pub fn log(&self) {
         match self {
             Self::TemporarilyUnavailable(source) | Self::Internal(source) => {
@@ -252,7 +259,7 @@ impl ApiError {
 }
 
 impl ApiError {
-    /// Returns what the audit event says of a request that ends so.
+    /// Returns the outcome that the audit event records.
     pub fn outcome(&self) -> Outcome<'_> {
         let reason = match self {
             Self::TooManyRequests { bucket, .. } => Some(bucket.as_str()),

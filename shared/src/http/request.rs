@@ -1,4 +1,4 @@
-//! A request, as handlers see it.
+//! Requests, as handlers read them.
 
 use std::{collections::HashMap, fmt, net::IpAddr};
 
@@ -22,10 +22,10 @@ use crate::{
     messages::Language,
 };
 
-/// The largest body that is read, in bytes.
+/// The size of the largest body that is accepted, in bytes.
 pub const MAX_BODY: usize = 16 * 1024;
 
-/// A request, as far as handlers look at one. Has no `Debug`: it carries passwords and tokens.
+/// The parts of a request that handlers read. It has no `Debug`, because it carries passwords and tokens.
 pub struct Request {
     method: Method,
     headers: HeaderMap,
@@ -35,7 +35,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Takes a request as `lambda_http` read it from API Gateway's event, and its circumstances.
+    /// Converts a request that `lambda_http` read from API Gateway's event, and returns its circumstances with it.
     pub fn from_lambda(request: lambda_http::Request, now: Timestamp) -> (Self, Context) {
         let path_parameters =
             request.path_parameters().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -68,32 +68,33 @@ impl Request {
         (Self { method: parts.method, headers: parts.headers, path, path_parameters, body }, context)
     }
 
-    /// The method.
+    /// Returns the HTTP method.
     pub fn method(&self) -> &Method {
         &self.method
     }
 
-    /// The path, without the query.
+    /// Returns the path, without the query.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// A parameter of the route's path, such as `id` in `/auth/sessions/{id}`.
+    /// Returns a parameter of the route's path, such as `id` in `/auth/sessions/{id}`.
     pub fn path_parameter(&self, name: &str) -> Option<&str> {
         self.path_parameters.get(name).map(String::as_str)
     }
 
-    /// A header's value, when it is text.
+    /// Returns the value of a header, if it is text.
     pub fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The bearer token (RFC 6750 section 2.1); the scheme in any case. Tokens anywhere else are not looked for.
+    /// Returns the bearer token of `Authorization` (RFC 6750 section 2.1), whatever the case of the scheme. Tokens
+    /// elsewhere in the request are ignored.
     pub fn bearer_token(&self) -> Result<&str, ApiError> {
         bearer_token(self.header(header::AUTHORIZATION))
     }
 
-    /// Reads the body into a type that is valid when it exists.
+    /// Reads the body into a type that holds only valid values.
     pub fn read<T: FromFields>(&self, config: &Config) -> Result<T, ApiError> {
         Fields::new(self.json_object()?, config).read().map_err(ApiError::InvalidRequest)
     }
@@ -104,17 +105,17 @@ impl Request {
         }
         let content_type = self.header(header::CONTENT_TYPE).unwrap_or_default();
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        // A body that is packed would only look broken.
+        // A compressed body is refused by its header, because its bytes would look like broken JSON.
         let is_packed = self.headers.contains_key(header::CONTENT_ENCODING);
         if is_packed || !media_type.eq_ignore_ascii_case("application/json") {
             return Err(ApiError::UnsupportedMediaType);
         }
-        // What serde_json says of a value may repeat it; only where it stopped is told.
+        // An error of serde_json may repeat a value, so the client learns only the position.
         let malformed = |error: serde_json::Error| {
             ApiError::MalformedRequest(match error.classify() {
-                serde_json::error::Category::Data => "no member may occur twice".to_owned(),
-                _ if self.body.trim_ascii().is_empty() => "the body is empty".to_owned(),
-                _ => format!("it cannot be read from line {} column {} on", error.line(), error.column()),
+                serde_json::error::Category::Data => "a member occurs twice".to_owned(),
+                _ if self.body.trim_ascii().is_empty() => "it is empty".to_owned(),
+                _ => format!("parsing stopped at line {}, column {}", error.line(), error.column()),
             })
         };
         if self.body.trim_ascii_start().first() == Some(&b'{') {
@@ -127,7 +128,7 @@ impl Request {
     }
 }
 
-/// The bearer token in the value of an `Authorization` header.
+/// Returns the bearer token in the value of an `Authorization` header.
 pub fn bearer_token(authorization: Option<&str>) -> Result<&str, ApiError> {
     match authorization.and_then(|value| value.split_once(' ')) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim_matches(' ')),
@@ -135,8 +136,8 @@ pub fn bearer_token(authorization: Option<&str>) -> Result<&str, ApiError> {
     }
 }
 
-/// The address of an API by its domain name. API Gateway serves HTTPS only, and has a name; what has a bare address
-/// instead, or is this machine, is the dev server or SAM's, which serve HTTP.
+/// Returns the URL of an API by its domain name. API Gateway serves only HTTPS, and under a name. The dev server and
+/// SAM's serve HTTP, under `localhost` or a bare address.
 fn origin(domain: &str) -> String {
     let host = domain.parse::<Authority>().map(|authority| authority.host().to_owned()).unwrap_or_default();
     let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
@@ -144,7 +145,7 @@ fn origin(domain: &str) -> String {
     format!("{scheme}://{domain}")
 }
 
-/// A JSON object no member of which occurs twice: which of two counts would be a guess.
+/// A JSON object in which no member occurs twice, because choosing between two would be a guess.
 struct UniqueMembers(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for UniqueMembers {

@@ -1,10 +1,10 @@
-//! An answer, on its way to API Gateway.
+//! Responses to API Gateway.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use lambda_http::Body;
 use serde::Serialize;
 
-/// An answer. Has no `Debug`: it carries tokens.
+/// A response. It has no `Debug`, because it carries tokens.
 pub struct Response {
     status: StatusCode,
     headers: HeaderMap,
@@ -12,17 +12,17 @@ pub struct Response {
 }
 
 impl Response {
-    /// An answer without a body.
+    /// Returns a response without a body: 204.
     pub fn no_content() -> Self {
         Self::new(StatusCode::NO_CONTENT, None, Body::Empty)
     }
 
-    /// An answer in JSON.
+    /// Returns a response with a JSON body.
     pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
         Self::serialized(status, "application/json", body)
     }
 
-    /// A file, with its media type.
+    /// Returns a file with its media type.
     pub fn file(content_type: &'static str, body: Vec<u8>) -> Self {
         match String::from_utf8(body) {
             Ok(text) => Self::new(StatusCode::OK, Some(content_type), Body::Text(text)),
@@ -30,7 +30,7 @@ impl Response {
         }
     }
 
-    /// A problem (RFC 9457).
+    /// Returns a problem (RFC 9457).
     pub(crate) fn problem(status: StatusCode, problem: &impl Serialize) -> Self {
         Self::serialized(status, "application/problem+json", problem)
     }
@@ -38,14 +38,14 @@ impl Response {
     fn serialized(status: StatusCode, content_type: &'static str, body: &impl Serialize) -> Self {
         match serde_json::to_string(body) {
             Ok(text) => Self::new(status, Some(content_type), Body::Text(text)),
-            // Our answers are structs of strings and numbers, which always serialise.
+            // Our responses are structs of strings and numbers, which always serialize.
             Err(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, None, Body::Empty),
         }
     }
 
     fn new(status: StatusCode, content_type: Option<&'static str>, body: Body) -> Self {
         let mut headers = HeaderMap::new();
-        // Whoever allows caching says so with `with_header`.
+        // An endpoint that allows caching replaces this by `with_header`.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(content_type) = content_type {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -54,7 +54,7 @@ impl Response {
         Self { status, headers, body }
     }
 
-    /// The answer with this header, instead of any other of its name. A value that HTTP does not allow is left out.
+    /// Sets a header and replaces any other of its name. A value that HTTP does not allow is left out.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -63,12 +63,12 @@ impl Response {
         self
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// As `lambda_http` sends it.
+    /// Converts the response into the form that `lambda_http` sends.
     pub fn into_lambda(self) -> http::Response<Body> {
         let mut response = http::Response::new(self.body);
         *response.status_mut() = self.status;

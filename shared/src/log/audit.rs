@@ -1,5 +1,5 @@
-//! Audit events: who asked for what, by which proof, and what came of it. One line of JSON for each request about an account
-//! (docs/threats.md#e7, OWASP ASVS 16.3.1); `docs/audit.md` is its schema.
+//! Audit events: who requested what, by which proof, and with which result. Each request about an account writes one
+//! line of JSON (docs/threats.md#e7, OWASP ASVS 16.3.1); `docs/audit.md` is its schema.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,13 +15,13 @@ use crate::{
     domain::{phone::Phone, proof::Factor},
 };
 
-/// The version of the schema. Members may be added to it; when one changes its meaning, it is raised.
+/// The version of the schema. It grows when a member changes its meaning, not when one is added.
 const VERSION: u32 = 1;
 
-/// The result of what was done.
+/// The result of a request that succeeded.
 const SUCCESS: &str = "success";
 
-/// What is found out about a request while it is handled, for its event.
+/// The findings about a request while it is handled, for its audit event.
 #[derive(Clone, Debug, Default)]
 pub struct Audit(Arc<Mutex<Findings>>);
 
@@ -35,12 +35,12 @@ struct Findings {
 }
 
 impl Audit {
-    /// Something is about to be compared.
+    /// Records a proof that is about to be compared.
     pub fn factor(&self, factor: Factor) {
         self.findings().factors.push(factor);
     }
 
-    /// The account that it is about; not necessarily that of whoever asks, unless a session does.
+    /// Records the account concerned. It is not necessarily the caller's, so it never replaces that of a session.
     pub fn user(&self, user: UserId) {
         let mut findings = self.findings();
         if findings.session.is_none() {
@@ -48,18 +48,18 @@ impl Audit {
         }
     }
 
-    /// The session that asks, or that was started; and whose it is.
+    /// Records the session that makes the request or was started, and its account.
     pub fn session(&self, user: UserId, session: SessionId) {
         let mut findings = self.findings();
         (findings.user, findings.session) = (Some(user), Some(session));
     }
 
-    /// Why it is refused, when the answer must not say it.
+    /// Records a reason that the response must not reveal.
     pub fn reason(&self, reason: &'static str) {
         self.findings().reason = Some(reason);
     }
 
-    /// The phone that the request names.
+    /// Records the phone that the request names.
     pub fn phone(&self, phone: &Phone) {
         self.findings().phone = Some(phone.clone());
     }
@@ -68,7 +68,7 @@ impl Audit {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The line, once it is known what came of the request. Without the key there is no hash of the phone in it.
+    /// Returns the line of a request whose outcome is known. Without the key, the line has no hash of the phone.
     pub fn line<'a>(&self, of: Circumstances<'a>, outcome: Outcome<'a>, key: Option<&hmac::Key>) -> Line<'a> {
         let findings = self.findings().clone();
         Line {
@@ -88,22 +88,22 @@ impl Audit {
     }
 }
 
-/// Where an event comes from.
+/// The circumstances of an event.
 #[derive(Clone, Debug)]
 pub struct Circumstances<'a> {
-    /// What was asked for.
+    /// The name of what was requested.
     pub event: &'a str,
-    /// When.
+    /// The time of the request.
     pub now: Timestamp,
-    /// From which network address.
+    /// The network address that the request came from.
     pub address: Option<String>,
-    /// Which operator did it, if one did.
+    /// The operator who ran the command; none for a request.
     pub operator: Option<&'a str>,
-    /// In which request.
+    /// The identifier of the request.
     pub request_id: &'a str,
 }
 
-/// What came of it.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome<'a> {
     result: &'a str,
@@ -111,12 +111,13 @@ pub struct Outcome<'a> {
 }
 
 impl Outcome<'_> {
-    /// It was done.
+    /// The outcome of a request that succeeded.
     pub const SUCCESS: Self = Self { result: SUCCESS, reason: None };
 }
 
 impl<'a> Outcome<'a> {
-    /// It was not, for what has this name; and more exactly for this reason, where there is more to say.
+    /// Returns the outcome of a request that did not succeed: the code of its problem, and a reason if the code needs
+    /// one.
     pub const fn refused(result: &'a str, reason: Option<&'a str>) -> Self {
         Self { result, reason }
     }
@@ -145,8 +146,8 @@ pub struct Line<'a> {
     request_id: &'a str,
 }
 
-/// A name for a phone that is always the same and that nobody can turn back without the key: there are few enough numbers
-/// that a plain hash of one is no secret. 128 bits in base64url.
+/// Returns a name for a phone: always the same, and irreversible without the key. A plain hash would be no secret,
+/// because there are few enough numbers to try all. 128 bits in base64url.
 pub fn pseudonym(key: &hmac::Key, phone: &Phone) -> String {
     let tag = hmac::sign(key, phone.as_e164().as_bytes());
     BASE64_URL_SAFE_NO_PAD.encode(tag.as_ref().first_chunk::<16>().unwrap_or(&[0; 16]))

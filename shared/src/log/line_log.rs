@@ -1,4 +1,4 @@
-//! Lines of a schema of their own in the log: counts and audit events. They are no diagnostics, so `RUST_LOG` does not
+//! Log lines with a schema of their own: counts and audit events. They are no diagnostics, so `RUST_LOG` does not
 //! silence them.
 
 use std::{
@@ -9,25 +9,25 @@ use std::{
 use serde::Serialize;
 use serde_json::Value;
 
-/// The most lines that are kept: the dev server runs for long.
+/// The largest number of lines that are kept, because the dev server may run for a long time.
 const MAX_KEPT: usize = 10_000;
 
-/// Where lines go.
+/// The destination of lines.
 #[derive(Clone, Debug, Default)]
 pub enum LineLog {
-    /// To standard output: what a function writes there is its log.
+    /// Standard output, which is a function's log.
     #[default]
     Stdout,
-    /// Nowhere but into memory, for tests and for the dev server, which nobody watches.
+    /// Memory only, for tests and for the dev server, where no alarm reads them.
     Kept(KeptLines),
 }
 
-/// Lines that were kept, as they would have been written.
+/// The lines that were kept instead of written.
 #[derive(Clone, Debug, Default)]
 pub struct KeptLines(Arc<Mutex<Vec<Value>>>);
 
 impl KeptLines {
-    /// The lines so far; forgets them.
+    /// Returns the lines so far, and forgets them.
     pub fn take(&self) -> Vec<Value> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -41,7 +41,7 @@ impl KeptLines {
 }
 
 impl LineLog {
-    /// Writes a line. What cannot be written is no reason for a request to fail.
+    /// Writes a line. A line that cannot be written does not fail the request.
     pub fn write(&self, line: &impl Serialize) {
         let written = match self {
             Self::Stdout => {
@@ -50,7 +50,7 @@ impl LineLog {
             Self::Kept(kept) => serde_json::to_value(line).map(|line| kept.keep(line)).map_err(io::Error::from),
         };
         if let Err(error) = written {
-            tracing::error!(%error, "a line of the log cannot be written");
+            tracing::error!(%error, "an audit event or a count cannot be written to the log");
         }
     }
 }

@@ -1,23 +1,25 @@
-//! Counts that operators watch, as CloudWatch reads them from the log (embedded metric format): no call, no permission.
+//! Counts that operators watch. CloudWatch reads them from the log (embedded metric format), so that they cost no call
+//! and need no permission.
 
 use serde_json::json;
 
 use crate::{base::time::Timestamp, log::line_log::LineLog};
 
-/// What is counted.
+/// A kind of count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
-    /// A code that was handed to a provider, by country.
+    /// Codes that a provider may have sent, by country.
     CodesSent,
-    /// A code that a provider did not take, by country.
+    /// Codes that certainly were not sent, by country.
     CodesNotSent,
-    /// A code of which the provider did not say what became of it, by country; counted as sent, too.
+    /// Codes for which the provider reported no outcome, by country. `CodesSent` counts them, too.
     CodesUnknown,
-    /// A message that tells an owner of something without having been asked for, by country.
+    /// Notices that a provider may have sent, by country.
     NoticesSent,
-    /// A code that came back and was right, by country. Few of those sent: somebody is pumping messages.
+    /// Codes that were entered and right, by country. If they are few of those sent, an attacker may be pumping
+    /// messages.
     CodesVerified,
-    /// A request for a message that met the budget of its country or of all: the breaker is open. By bucket.
+    /// Requests for a message that met the used-up budget of a country or the total, by bucket.
     MessagesBudgetReached,
 }
 
@@ -43,17 +45,17 @@ impl Metric {
     }
 }
 
-/// What counts.
+/// The writer of counts.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    /// CloudWatch's namespace.
+    /// The namespace of the counts in CloudWatch.
     pub namespace: String,
-    /// Where the counts go.
+    /// The destination of the counts.
     pub log: LineLog,
 }
 
 impl Metrics {
-    /// Counts one, as one of its kind and as one of all.
+    /// Counts one: for its country or bucket, and in total.
     pub fn count(&self, metric: Metric, kind: &str, now: Timestamp) {
         let (name, dimension) = (metric.as_str(), metric.dimension());
         self.log.write(&json!({

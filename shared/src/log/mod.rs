@@ -1,4 +1,4 @@
-//! What each request leaves in the log: an audit event, and counts.
+//! The lines that requests write into the log: audit events and counts.
 
 pub mod audit;
 pub mod line_log;

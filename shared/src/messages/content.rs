@@ -1,4 +1,4 @@
-//! What a message is about, whichever channel carries it.
+//! The content of messages, independent of the channel that carries them.
 
 use crate::domain::otp::{OtpCode, Purpose};
 
@@ -7,12 +7,12 @@ use crate::domain::otp::{OtpCode, Purpose};
 pub enum Content {
     /// A one-time code.
     Code {
-        /// What the code is for.
+        /// The purpose of the code.
         purpose: Purpose,
         /// The code itself.
         code: OtpCode,
     },
-    /// Something that happened to the owner's account.
+    /// A notice about the owner's account.
     Notice(Notice),
 }
 
@@ -26,27 +26,27 @@ impl Content {
     }
 }
 
-/// What an account's owner is told of, without having asked.
+/// A message that the owner of an account did not ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// Somebody wanted to register the phone, which has an account; told to its owner.
+    /// Somebody tried to register the phone, which already has an account.
     AlreadyRegistered,
-    /// The account has another phone now; told to the one that it had.
+    /// The phone of the account was changed; sent to the old phone.
     PhoneChanged,
-    /// The password was changed, by somebody who was signed in.
+    /// The password was changed by a signed-in user.
     PasswordChanged,
     /// A second factor was switched on, or replaced.
     SecondFactorOn,
     /// The second factor was switched off.
     SecondFactorOff,
-    /// There are new recovery codes, and the old ones are worth nothing.
+    /// The recovery codes were replaced, and the old ones are void.
     RecoveryCodesReplaced,
     /// A recovery code was used.
     RecoveryCodeUsed,
 }
 
 impl Notice {
-    /// All of them.
+    /// Every notice.
     pub const ALL: [Self; 7] = [
         Self::AlreadyRegistered,
         Self::PhoneChanged,
@@ -57,7 +57,7 @@ impl Notice {
         Self::RecoveryCodeUsed,
     ];
 
-    /// Its name, for logs and webhooks.
+    /// Returns the name of the notice, for logs and webhooks.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AlreadyRegistered => "already-registered",

@@ -1,26 +1,26 @@
-//! The languages that messages are written in. Their sentences are in `languages/`, one file per language.
+//! The languages of messages. Their sentences are in `languages/`, one file per language.
 
 use std::fmt;
 
-mod catalogues {
-    include!(concat!(env!("OUT_DIR"), "/catalogues.rs"));
+mod catalogs {
+    include!(concat!(env!("OUT_DIR"), "/catalogs.rs"));
 }
 
 use super::content::Notice;
 use crate::domain::otp::Purpose;
-use catalogues::{CATALOGUES, Catalogue};
+use catalogs::{CATALOGS, Catalog};
 
-/// A language of the catalogue.
+/// A language of the catalog.
 #[derive(Clone, Copy)]
-pub struct Language(&'static Catalogue);
+pub struct Language(&'static Catalog);
 
 impl Language {
-    /// The language that a service writes in unless `SMS_LANGUAGE` names another one.
-    pub const ENGLISH: Self = Self(&catalogues::EN);
+    /// English, the default of `SMS_LANGUAGE`.
+    pub const ENGLISH: Self = Self(&catalogs::EN);
 
     /// Returns every language.
     pub fn all() -> impl Iterator<Item = Self> {
-        CATALOGUES.iter().copied().map(Self)
+        CATALOGS.iter().copied().map(Self)
     }
 
     /// Returns the language with this ISO 639-1 code.
@@ -28,13 +28,13 @@ impl Language {
         Self::all().find(|language| language.code() == code)
     }
 
-    /// Returns its ISO 639-1 code.
+    /// Returns the ISO 639-1 code of the language.
     pub fn code(self) -> &'static str {
         self.0.code
     }
 
-    /// The one that an `Accept-Language` header likes best (RFC 9110 section 12.5.4), by its primary language; none when
-    /// it names none of the catalogue.
+    /// Returns the language that an `Accept-Language` header prefers (RFC 9110 section 12.5.4), by its primary subtag;
+    /// none if the header names no language of the catalog.
     pub fn preferred(header: &str) -> Option<Self> {
         let ranges = header.split(',').filter_map(|range| {
             let (tag, parameters) = range.split_once(';').unwrap_or((range, ""));
@@ -43,7 +43,7 @@ impl Language {
             let weight = parameters.trim().strip_prefix("q=").map_or(Some(1.0), |weight| weight.trim().parse().ok());
             weight.filter(|weight: &f32| *weight > 0.0).map(|weight| (language, weight))
         });
-        // Of equals the first.
+        // The first of equal weights wins.
         ranges
             .fold(None, |best: Option<(Self, f32)>, range| match best {
                 Some(best) if best.1 >= range.1 => Some(best),
@@ -52,7 +52,7 @@ impl Language {
             .map(|(language, _)| language)
     }
 
-    /// Returns the sentence that carries a code for this purpose; `{service}` and `{code}` are still to be filled in.
+    /// Returns the sentence of a code for this purpose, with the placeholders `{service}` and `{code}`.
     pub(super) fn code_sentence(self, purpose: Purpose) -> &'static str {
         match purpose {
             Purpose::Activation(_) => self.0.activation,
@@ -62,7 +62,7 @@ impl Language {
         }
     }
 
-    /// Returns the sentence of a notice; `{service}` is still to be filled in.
+    /// Returns the sentence of a notice, with the placeholder `{service}`.
     pub(super) fn notice_sentence(self, notice: Notice) -> &'static str {
         match notice {
             Notice::AlreadyRegistered => self.0.already_registered,

@@ -1,4 +1,4 @@
-//! One message, and how its delivery ended.
+//! Messages, and the outcomes of their delivery.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use crate::{base::time::Timestamp, domain::phone::Phone};
 /// A message to the owner of a phone. Each channel renders it in its own way.
 #[derive(Clone)]
 pub struct Message {
-    /// Whom it goes to.
+    /// The phone that receives the message.
     pub to: Phone,
-    /// What it is about.
+    /// The content of the message.
     pub content: Content,
-    /// The language that the recipient prefers; none when the client named none of ours.
+    /// The language that the client prefers; none if the client named none of ours.
     pub language: Option<Language>,
-    /// When it was handed over.
+    /// The time of the request that causes the message.
     pub at: Timestamp,
 }
 
@@ -24,22 +24,22 @@ impl fmt::Debug for Message {
     }
 }
 
-/// What came of a message. The reasons are for the log: they name neither number nor code.
+/// The outcome of a message. The reasons are for the log: they contain neither number nor code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// The provider took it.
+    /// The provider accepted the message.
     Sent,
-    /// The provider does not send to this number; another try is useless.
+    /// The provider does not send to this number, so another try is useless.
     Refused(String),
-    /// It was certainly not sent, and another time it may be: the provider is down or throttles, or our account with it
-    /// is not in order.
+    /// The message certainly was not sent, and a later one may be: the provider is down or throttles, or our account
+    /// with it is not in order.
     NotSent(String),
-    /// Nobody knows: the answer did not come. The message may arrive.
+    /// It is unknown whether the message was sent, because the provider reported no outcome. The message may arrive.
     Unknown,
 }
 
 impl Delivery {
-    /// Whether somebody may get the message.
+    /// Returns whether the message may arrive.
     pub fn may_arrive(&self) -> bool {
         matches!(self, Self::Sent | Self::Unknown)
     }

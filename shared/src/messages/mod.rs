@@ -1,4 +1,5 @@
-//! Messages to phones. A message has content, a recipient and a language; each channel renders and carries it in its own way.
+//! Messages to phones. A message has content, a recipient and a language; each channel renders and carries it in its
+//! own way.
 
 mod channels;
 mod content;

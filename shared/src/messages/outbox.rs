@@ -1,4 +1,4 @@
-//! Messages that are kept in memory instead of being sent, for the dev server's `/dev/messages` and the tests.
+//! An outbox: messages that are kept in memory instead of sent, for the dev server's `/dev/messages` and the tests.
 
 use std::{
     collections::VecDeque,
@@ -8,33 +8,33 @@ use std::{
 
 use crate::{base::time::Timestamp, domain::phone::Phone};
 
-/// A message as an SMS would have said it. Has no `Debug`: it may carry a code.
+/// A message with the text of its SMS. It has no `Debug`, because it may carry a code.
 #[derive(Clone)]
 pub struct SentMessage {
-    /// Whom it went to.
+    /// The phone that the message was for.
     pub to: Phone,
     /// The purpose of its code, or the name of the notice.
     pub about: &'static str,
-    /// The text.
+    /// The text of the SMS.
     pub text: String,
-    /// When it was handed over.
+    /// The time of the request that caused the message.
     pub at: Timestamp,
 }
 
-/// The last messages that were "sent", newest first.
+/// The last messages that would have been sent.
 #[derive(Clone, Default)]
 pub struct Outbox(Arc<Mutex<Sent>>);
 
 #[derive(Default)]
 struct Sent {
-    /// Newest first.
+    /// The last messages, newest first.
     kept: VecDeque<SentMessage>,
-    /// How many there ever were.
+    /// The number of all messages so far, dropped ones included.
     total: usize,
 }
 
 impl Outbox {
-    /// How many messages are kept.
+    /// The largest number of messages that are kept.
     const KEPT: usize = 200;
 
     pub(super) fn push(&self, message: SentMessage) {
@@ -44,12 +44,12 @@ impl Outbox {
         sent.total += 1;
     }
 
-    /// The messages, newest first.
+    /// Returns the messages, newest first.
     pub fn messages(&self) -> Vec<SentMessage> {
         self.sent().kept.iter().cloned().collect()
     }
 
-    /// The messages that were sent after the first `seen`, oldest first, and how many there were in all.
+    /// Returns the messages after the first `seen`, oldest first, and the number of all messages so far.
     pub fn messages_after(&self, seen: usize) -> (Vec<SentMessage>, usize) {
         let sent = self.sent();
         let mut new: Vec<_> = sent.kept.iter().take(sent.total.saturating_sub(seen)).cloned().collect();

@@ -1,29 +1,27 @@
-//! From whom an SMS comes, by the country that it goes to.
+//! The senders of SMS, by the country of the recipient.
 
 use std::str::FromStr;
 
 use crate::domain::phone::{Country, Phone};
 
-/// From whom messages come: `SMS_SENDER_ID`, such as `Acme,US=+12025550123,UZ=4546`.
+/// The senders of messages: `SMS_SENDER_ID`, such as `Acme,US=+12025550123,UZ=4546`.
 #[derive(Clone, Debug, Default)]
 pub struct Senders {
     default: Option<String>,
     by_country: Vec<(Country, String)>,
 }
 
-/// The list of senders is not as it should be.
+/// An error in a list of senders.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidSenders {
-    /// Not what networks take for a sender.
-    #[error(
-        "must be names of at most 11 letters and digits, or numbers, and separated by commas: Acme,US=+12025550123"
-    )]
+    /// Networks accept no such sender.
+    #[error("must be numbers, or names of at most 11 letters and digits, separated by commas: Acme,US=+12025550123")]
     NotASender,
-    /// Two for one country, or two for all others.
-    #[error("names two senders for one country")]
+    /// A country has two senders, or all others have two.
+    #[error("names two senders for one country, or two for all other countries")]
     Twice,
-    /// No such country.
-    #[error("names a country that is not an ISO 3166-1 code such as EG")]
+    /// A country's code is unknown.
+    #[error("names a country by something other than an ISO 3166-1 alpha-2 code such as EG")]
     UnknownCountry,
 }
 
@@ -62,20 +60,21 @@ impl FromStr for Senders {
 }
 
 impl Senders {
-    /// The sender of a message to this phone.
+    /// Returns the sender of a message to this phone.
     pub(super) fn of(&self, to: &Phone) -> Option<&str> {
         let country = to.country();
         let own = self.by_country.iter().find(|(known, _)| Some(*known) == country).map(|(_, sender)| sender);
         own.or(self.default.as_ref()).map(String::as_str)
     }
 
-    /// Whether there is one for every country.
+    /// Returns whether every country has a sender.
     pub fn has_default(&self) -> bool {
         self.default.is_some()
     }
 }
 
-/// Whether a sender is one of Twilio's messaging services, which pick the number themselves: `MG` and 32 hexadecimal digits.
+/// Returns whether a sender is a messaging service of Twilio, which picks the number itself: `MG` and 32 hexadecimal
+/// digits.
 pub(super) fn is_messaging_service(sender: &str) -> bool {
     sender.strip_prefix("MG").is_some_and(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()))
 }

@@ -1,14 +1,14 @@
-//! How SMS are sent here: the environment variables of the SMS channel.
+//! The settings of SMS, from environment variables.
 
 use std::time::Duration;
 
 use super::{senders::Senders, text::TextSettings};
 use crate::base::variables::Variables;
 
-/// Who sends text messages: `SMS_PROVIDER`.
+/// The provider that sends text messages: `SMS_PROVIDER`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provider {
-    /// `log`: nobody. The message, code included, is written to the log, as the origin's stub did.
+    /// `log`: none. The message, code included, is written to the log, as the origin's stub did.
     Log,
     /// `sns`: Amazon SNS.
     Sns,
@@ -16,25 +16,25 @@ pub enum Provider {
     Twilio,
     /// `vonage`: Vonage's Messages API.
     Vonage,
-    /// `http`: a signed webhook of the operator's.
+    /// `http`: the operator's signed webhook.
     Http,
 }
 
-/// How messages are sent here: `SMS_*`.
+/// The settings of SMS: `SMS_*` and `SERVICE_NAME`.
 #[derive(Clone, Debug)]
 pub struct SmsSettings {
-    /// `SMS_PROVIDER`.
+    /// `SMS_PROVIDER`: the provider.
     pub provider: Provider,
-    /// `SMS_SENDER_ID`.
+    /// `SMS_SENDER_ID`: the senders, by country.
     pub senders: Senders,
-    /// `SMS_MAX_PRICE`: the most that one message may cost, in US dollars (`sns`).
+    /// `SMS_MAX_PRICE`: the highest price of one message, in US dollars (`sns`).
     pub max_price: Option<String>,
-    /// `SMS_API_URL`: where the provider is; for `http`, the webhook.
+    /// `SMS_API_URL`: the URL of the provider's API; for `http`, of the webhook.
     pub api_url: Option<String>,
-    /// `SMS_FLOOR_MS`: how long a request for a code takes at the least, so that its time does not tell whether a message
-    /// was sent.
+    /// `SMS_FLOOR_MS`: the minimum duration of a password-reset request, so that its duration does not reveal whether a
+    /// message was sent.
     pub floor: Duration,
-    /// What messages say.
+    /// The settings of the messages' text.
     pub text: TextSettings,
 }
 
@@ -55,7 +55,7 @@ impl SmsSettings {
         let senders = read.with("SMS_SENDER_ID", str::parse::<Senders>);
         let needs_sender = matches!(provider, Provider::Twilio | Provider::Vonage);
         if needs_sender && senders.as_ref().is_none_or(|senders| !senders.has_default()) {
-            read.wrong("SMS_SENDER_ID", "must name a sender for every country: SMS_PROVIDER needs one");
+            read.wrong("SMS_SENDER_ID", "must name a sender for every country, because SMS_PROVIDER requires one");
         }
         let max_price = read.with("SMS_MAX_PRICE", |value| match value.parse::<f64>() {
             Ok(price) if price > 0.0 && price <= 10.0 => Ok(value.to_owned()),
@@ -67,7 +67,7 @@ impl SmsSettings {
             if is_url && is_whole { Ok(value.to_owned()) } else { Err("must be an https URL without a trailing slash") }
         });
         if provider == Provider::Http && api_url.is_none() {
-            read.wrong("SMS_API_URL", "must be set: it is where SMS_PROVIDER=http sends messages");
+            read.wrong("SMS_API_URL", "must be set: SMS_PROVIDER=http sends messages to it");
         }
         let floor = Duration::from_millis(read.number("SMS_FLOOR_MS", 1500, 0..=3000));
         let text = TextSettings::read(read);

@@ -1,32 +1,32 @@
-//! What an SMS says: a sentence per content and language that names the service and the purpose, says not to share the code,
-//! and has no link (docs/threats.md#o13).
+//! The text of an SMS: a sentence per content and language that names the service and the purpose, warns against
+//! sharing the code, and has no link (docs/threats.md#o13).
 
 use super::{content::Content, language::Language};
 use crate::{base::variables::Variables, domain::otp::Purpose};
 
-/// How messages are written here: `SERVICE_NAME` and `SMS_*`.
+/// The settings of the messages' text: `SERVICE_NAME` and some of `SMS_*`.
 #[derive(Clone, Debug)]
 pub struct TextSettings {
-    /// `SERVICE_NAME`: who writes.
+    /// `SERVICE_NAME`: the name that the service has in its messages.
     pub service_name: String,
-    /// `SMS_LANGUAGE`: for whoever asks for none of the catalogue.
+    /// `SMS_LANGUAGE`: the language for clients that name none of the catalog.
     pub language: Language,
-    /// `SMS_TEMPLATE_ACTIVATION`: instead of the catalogue.
+    /// `SMS_TEMPLATE_ACTIVATION`: the operator's own text for an activation.
     pub activation_template: Option<String>,
-    /// `SMS_TEMPLATE_RESET`: instead of the catalogue.
+    /// `SMS_TEMPLATE_RESET`: the operator's own text for a password reset.
     pub reset_template: Option<String>,
-    /// `SMS_TEMPLATE_VERIFY_PHONE`: instead of the catalogue.
+    /// `SMS_TEMPLATE_VERIFY_PHONE`: the operator's own text for verifying a phone.
     pub verify_phone_template: Option<String>,
-    /// `SMS_TEMPLATE_CHANGE_PHONE`: instead of the catalogue.
+    /// `SMS_TEMPLATE_CHANGE_PHONE`: the operator's own text for a change of phone.
     pub change_phone_template: Option<String>,
-    /// `SMS_WEBOTP_DOMAIN`: the site whose pages may read the code.
+    /// `SMS_WEBOTP_DOMAIN`: the site whose pages may read the code automatically (WebOTP).
     pub webotp_domain: Option<String>,
-    /// `SMS_ANDROID_APP_HASH`: the app that may read the code.
+    /// `SMS_ANDROID_APP_HASH`: the hash of the Android app that may read the code automatically (SMS Retriever).
     pub android_app_hash: Option<String>,
 }
 
 impl TextSettings {
-    /// Reads `SERVICE_NAME` and those of `SMS_*` that say what messages say.
+    /// Reads `SERVICE_NAME` and those of `SMS_*` that concern the text.
     pub(super) fn read(read: &mut Variables<'_>) -> Self {
         // English first: it is the default.
         let mut languages: Vec<_> = Language::all().map(|language| (language.code(), language)).collect();
@@ -47,16 +47,17 @@ impl TextSettings {
             android_app_hash: read.with("SMS_ANDROID_APP_HASH", |value| {
                 let is_hash =
                     value.len() == 11 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b));
-                if is_hash { Ok(value.to_owned()) } else { Err("must be the 11 characters of an app's hash") }
+                if is_hash { Ok(value.to_owned()) } else { Err("must be an app's hash of 11 characters in base64") }
             }),
         }
     }
 
-    /// Returns the text of a message, as an SMS says it.
+    /// Returns the text of a message in an SMS.
     ///
-    /// After a code come, on lines of their own, the hash of the app (SMS Retriever API), and at last the site and the code
-    /// (WICG, "Origin-bound one-time codes delivered via SMS"). With a hash a message may have 140 bytes, so the catalogue
-    /// then says only what the code is for and that nobody else may have it.
+    /// On lines of their own, the sentence of a code is followed by the hash of the app (SMS Retriever API) and, last,
+    /// by the site and the code (WICG, "Origin-bound one-time codes delivered via SMS"). A message with a hash may have
+    /// 140 bytes, so it takes only the first two sentences of the catalog: the purpose of the code and the warning
+    /// not to share it.
     pub fn write(&self, content: &Content, language: Option<Language>) -> String {
         let language = language.unwrap_or(self.language);
         match content {
@@ -86,24 +87,25 @@ impl TextSettings {
     }
 }
 
-/// Short, and in characters that count once in GSM-7, so that it and any sentence of the catalogue are one message.
+/// Checks a service's name: short, and in characters that count once in GSM-7, so that it fits into one segment with
+/// any sentence of the catalog.
 fn service_name(value: &str) -> Result<String, &'static str> {
     let is_plain = value.bytes().all(|b| b.is_ascii_graphic() || b == b' ') && !value.contains(DEAR);
     if value.len() <= 20 && is_plain {
         Ok(value.to_owned())
     } else {
-        Err("must be at most 20 ASCII characters, without any of []{}^~|\\`")
+        Err("must be at most 20 ASCII characters, none of them []{}^~|\\`")
     }
 }
 
-/// ASCII that GSM-7 lacks, or that counts twice in it; braces are our placeholders, too.
+/// The ASCII characters that GSM-7 lacks or counts twice. Braces also mark our placeholders.
 const DEAR: [char; 9] = ['[', ']', '{', '}', '^', '~', '|', '\\', '`'];
 
 fn template(value: &str) -> Result<String, &'static str> {
     if value.matches("{code}").count() == 1 && value.chars().count() <= 300 {
         Ok(value.to_owned())
     } else {
-        Err("must have {code} in it, once, and at most 300 characters")
+        Err("must contain {code} exactly once and have at most 300 characters")
     }
 }
 
@@ -112,8 +114,9 @@ fn first_two_sentences(text: &str) -> &str {
     ends.nth(1).and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
-/// How many segments a text is sent and paid as (3GPP TS 23.038 and 23.040): 160 characters of GSM-7, or 70 of UCS-2 when
-/// one character is not in GSM-7's alphabet; less in each of several.
+/// Returns the number of segments that a text is sent and paid as (3GPP TS 23.038 and 23.040). A single segment holds
+/// 160 characters of GSM-7, or 70 of UCS-2 if one character is not in GSM-7's alphabet; each of several holds 153 or
+/// 67.
 pub fn segments(text: &str) -> usize {
     const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿\
                          abcdefghijklmnopqrstuvwxyzäöñüà";
@@ -165,7 +168,7 @@ mod tests {
 
     #[test]
     fn every_message_is_one_segment_and_names_service_and_code() {
-        // The longest name that SERVICE_NAME may be.
+        // The longest name that SERVICE_NAME accepts.
         let name = "A name of 20 letters";
         let settings = TextSettings { service_name: name.to_owned(), ..settings() };
         for language in Language::all() {
@@ -184,7 +187,7 @@ mod tests {
         }
     }
 
-    /// Google's SMS Retriever wants at most 140 bytes, which is one segment.
+    /// Google's SMS Retriever reads messages of at most 140 bytes, which is one segment.
     #[test]
     fn a_message_with_an_apps_hash_is_short_enough_for_android() {
         let settings = TextSettings { android_app_hash: Some("FA+9qCX9VSu".to_owned()), ..settings() };

@@ -1,5 +1,5 @@
-//! Accounts: the credential under the phone, the profile under the user. Both hold the epoch, and only transactions over
-//! both raise it.
+//! Accounts: the credential under the phone, the profile under the user. Both hold the epoch, and only a transaction
+//! over both raises it.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -35,37 +35,37 @@ use crate::{
 /// The epoch of a new account.
 const FIRST_EPOCH: u64 = 1;
 
-/// How long the throttle of a phone without an account is kept.
+/// The time for which the throttle of a phone without an account is kept.
 const GHOST_LIFETIME: Duration = Duration::from_hours(30 * 24);
 
-/// All that a login must know about an account.
+/// The data of an account that a login reads.
 #[derive(Clone, Debug)]
 pub struct Credential {
-    /// Whose it is.
+    /// The account's user.
     pub user: UserId,
-    /// What to compare the password with.
+    /// The hash to compare the password with.
     pub password_hash: PasswordHash,
-    /// The account's session epoch, as it was together with the hash.
+    /// The account's epoch, read together with the hash.
     pub epoch: u64,
-    /// Whether a second factor is on: then the password alone signs nobody in.
+    /// Whether a second factor is on. If so, the password alone does not sign in.
     pub mfa_enabled: bool,
-    /// When an operator disabled the account: then nobody signs in to it.
+    /// The time at which an operator disabled the account, if one did. Every sign-in to a disabled account fails.
     pub disabled_at: Option<Timestamp>,
 }
 
-/// An account as a code is bound to it: the code dies with the epoch.
+/// The account that a code is bound to. The code dies with the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodeAccount {
-    /// Whose it is.
+    /// The account's user.
     pub user: UserId,
-    /// Its epoch. A change of password kills the codes that are open, and so does one of the second factor.
+    /// The account's epoch. A change of the password or of the second factor raises it and so kills open codes.
     pub epoch: u64,
-    /// Whether a second factor was on, as it is while the epoch is this.
+    /// Whether a second factor was on at this epoch.
     pub mfa_enabled: bool,
 }
 
 impl CodeAccount {
-    /// An account that is to be made.
+    /// Returns the binding to an account that is yet to be created.
     pub(super) fn new(user: UserId) -> Self {
         Self { user, epoch: FIRST_EPOCH, mfa_enabled: false }
     }
@@ -78,12 +78,12 @@ impl From<&Credential> for CodeAccount {
 }
 
 impl Credential {
-    /// Whether user and password hash are those that were read before.
+    /// Returns whether user and password hash equal those that were read before.
     fn is_still(&self, before: &Self) -> bool {
         self.user == before.user && self.password_hash == before.password_hash
     }
 
-    /// A ghost has no password and is no credential.
+    /// Reads a credential from its item. Returns `None` for a ghost, which has no password.
     fn read(item: &Item) -> Result<Option<Self>, StoreError> {
         if !item.has(PASSWORD_HASH) {
             return Ok(None);
@@ -98,37 +98,38 @@ impl Credential {
     }
 }
 
-/// What became of a registration.
+/// The outcome of a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registration {
-    /// The account exists now.
+    /// The account was created.
     Created,
-    /// The phone had one already.
+    /// The phone has an account already.
     PhoneTaken,
     /// The address has registered too often.
     LimitReached(LimitReached),
 }
 
-/// What became of a login whose password was right.
+/// The outcome of a login whose password was right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginCompletion {
-    /// The session lives.
+    /// The session is alive.
     Done,
-    /// Every session was ended while the password was being hashed, this one with them; the password is still right.
+    /// Every session, including this one, was ended while the password was being hashed. The password is still right.
     EpochRaised,
-    /// The password was changed while the old one was being hashed: the session is dead.
+    /// The password was changed while the old one was being hashed, so the session is dead.
     Overtaken,
 }
 
-/// Counts an attempt to sign in; a phone without an account gets a ghost to count it in.
+/// Builds the update that counts an attempt to sign in. A phone without an account gets a ghost that holds the count.
 fn spend_attempt(phone: &Phone, now: Timestamp) -> ItemUpdate {
     throttle::spend(Key::credential(phone), Stop::Hard, now)
         .set("#expires_at = if_not_exists(#expires_at, :ghost_expires_at)")
         .value(":ghost_expires_at", ttl(now.plus(GHOST_LIFETIME)))
 }
 
-/// The part of a transaction that gives a credential another password and ends every session, under the condition that
-/// it is still the one that was read. The throttle is cleared: whoever gets here has proved who they are.
+/// Builds the part of a transaction that sets another password in a credential and ends every session, under the
+/// condition that the credential is still the one that was read. Clears the throttle, because the caller has proved who
+/// they are.
 fn replace_password(phone: &Phone, user: UserId, epoch: u64, new: &PasswordHash) -> ItemUpdate {
     raise_credential_epoch(phone, user, epoch)
         .set("#password_hash = :new_hash")
@@ -138,7 +139,7 @@ fn replace_password(phone: &Phone, user: UserId, epoch: u64, new: &PasswordHash)
         .value(":new_hash", new.into())
 }
 
-/// The credential's half of a raise of the epoch.
+/// Builds the credential's half of raising the epoch.
 pub(super) fn raise_credential_epoch(phone: &Phone, user: UserId, epoch: u64) -> ItemUpdate {
     ItemUpdate::new(Key::credential(phone))
         .set("#epoch = :next_epoch")
@@ -148,7 +149,7 @@ pub(super) fn raise_credential_epoch(phone: &Phone, user: UserId, epoch: u64) ->
         .value(":next_epoch", number(epoch + 1))
 }
 
-/// The profile's half of a raise of the epoch.
+/// Builds the profile's half of raising the epoch.
 pub(super) fn raise_epoch(user: UserId, phone: &Phone, epoch: u64) -> ItemUpdate {
     ItemUpdate::new(Key::profile(user))
         .set("#epoch = :next_epoch")
@@ -158,7 +159,7 @@ pub(super) fn raise_epoch(user: UserId, phone: &Phone, epoch: u64) -> ItemUpdate
         .value(":next_epoch", number(epoch + 1))
 }
 
-/// The writes of a password reset, for [`super::codes`] to put into one transaction with the end of the code.
+/// Builds the writes of a password reset. [`super::codes`] puts them into one transaction with the end of the code.
 pub(super) fn reset_password(
     phone: &Phone,
     CodeAccount { user, epoch, .. }: CodeAccount,
@@ -171,7 +172,7 @@ pub(super) fn reset_password(
     [Write::Update(replace_password(phone, user, epoch, new)), Write::Update(profile)]
 }
 
-/// The profile's half of a confirmation of the phone, likewise.
+/// Builds the write that marks the phone as verified, for one transaction with the end of the code.
 pub(super) fn confirm_phone(phone: &Phone, CodeAccount { user, epoch, .. }: CodeAccount, now: Timestamp) -> Write {
     let profile = ItemUpdate::new(Key::profile(user))
         .remove("#op")
@@ -183,7 +184,8 @@ pub(super) fn confirm_phone(phone: &Phone, CodeAccount { user, epoch, .. }: Code
     Write::Update(profile)
 }
 
-/// The writes of a change of phone, likewise: the new phone's credential first.
+/// Builds the writes of a change of phone, for one transaction with the end of the code. The new phone's credential
+/// comes first.
 pub(super) fn change_phone(
     profile: &Profile,
     credential: &Credential,
@@ -219,7 +221,7 @@ pub(super) fn change_phone(
     [Write::Update(taken_over), Write::Update(left), Write::Update(moved), Write::Update(stay(user, staying, epoch))]
 }
 
-/// An account to be made.
+/// An account to be created.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NewAccount<'a> {
     pub(super) user: UserId,
@@ -229,7 +231,7 @@ pub(super) struct NewAccount<'a> {
     pub(super) legacy_id: Option<i64>,
 }
 
-/// The writes of a new account, under the condition that the phone has none: the credential first.
+/// Builds the writes of a new account, under the condition that the phone has none. The credential comes first.
 pub(super) fn create(new: NewAccount<'_>, now: Timestamp) -> [Write; 2] {
     let NewAccount { user, phone, password_hash, phone_verified_at, legacy_id } = new;
     let mut attributes = HashMap::from([
@@ -243,7 +245,8 @@ pub(super) fn create(new: NewAccount<'_>, now: Timestamp) -> [Write; 2] {
     [Write::Update(credential), Write::Create(NewItem { key: Key::profile(user), attributes })]
 }
 
-/// The credential of an account that a phone gets, under the condition that it has none. A ghost's throttle is forgotten.
+/// Builds the write of a phone's new credential, under the condition that the phone has no account. Clears the throttle
+/// of a ghost.
 fn new_credential(user: UserId, phone: &Phone, password_hash: &PasswordHash, epoch: u64) -> ItemUpdate {
     ItemUpdate::new(Key::credential(phone))
         .set("#user_id = :user")
@@ -260,7 +263,7 @@ fn new_credential(user: UserId, phone: &Phone, password_hash: &PasswordHash, epo
         .value(":never", text(NEVER))
 }
 
-/// Takes the count of wrong passwords back, of an account that is still as it was read.
+/// Builds the update that resets the count of wrong passwords, if the account is still as it was read.
 fn clear(phone: &Phone, user: UserId, epoch: u64) -> ItemUpdate {
     ItemUpdate::new(Key::credential(phone))
         .remove("#login_failures")
@@ -270,12 +273,12 @@ fn clear(phone: &Phone, user: UserId, epoch: u64) -> ItemUpdate {
         .value(":epoch", number(epoch))
 }
 
-/// The same, of a profile's account.
+/// Builds the update that resets the count of wrong passwords of a profile's account.
 pub(super) fn clear_throttle(profile: &Profile) -> ItemUpdate {
     clear(&profile.phone, profile.user, profile.epoch)
 }
 
-/// Another hash of the same password, for a login that is not complete yet.
+/// Builds the update that stores another hash of the same password, for a login that is not complete yet.
 pub(super) fn rehash(phone: &Phone, credential: &Credential, hash: &PasswordHash) -> ItemUpdate {
     ItemUpdate::new(Key::credential(phone))
         .set("#password_hash = :rehashed")
@@ -285,7 +288,7 @@ pub(super) fn rehash(phone: &Phone, credential: &Credential, hash: &PasswordHash
         .value(":rehashed", hash.into())
 }
 
-/// The session that stays when all others end: its epoch is raised with the account's.
+/// Builds the update that raises one session's epoch with the account's, so that the session stays when all others end.
 pub(super) fn stay(user: UserId, session: SessionId, epoch: u64) -> ItemUpdate {
     ItemUpdate::new(Key::session(user, session))
         .set("#epoch = :next_epoch")
@@ -295,23 +298,23 @@ pub(super) fn stay(user: UserId, session: SessionId, epoch: u64) -> ItemUpdate {
 }
 
 impl Store {
-    /// The credential of a phone that has an account.
+    /// Returns the credential of a phone's account, if the phone has one.
     pub(super) async fn credential(&self, phone: &Phone) -> Result<Option<Credential>, StoreError> {
         let item = self.read(Key::credential(phone)).await?;
         Ok(item.as_ref().map(Credential::read).transpose()?.flatten())
     }
 
-    /// Whether the phone's account is as it was when a code was bound to it.
+    /// Returns whether the phone's account is as it was when a code was bound to it.
     pub async fn is_still(&self, phone: &Phone, bound: CodeAccount) -> Result<bool, StoreError> {
         let credential = self.read(Key::credential(phone)).await?;
         Ok(account(credential.as_ref())? == Some(bound))
     }
 
-    /// Makes an account, unless the phone has one.
+    /// Creates an account, unless the phone has one.
     ///
-    /// One transaction: the credential under the condition that there is no password yet (a ghost's throttle is
-    /// forgotten), the profile, and the address's limit. A refusal tells whether the phone is taken, so it is charged as
-    /// well, and nothing is told once the limit is reached.
+    /// One transaction writes the credential, under the condition that no password exists yet (a ghost's throttle is
+    /// cleared), the profile, and the address's limit. A refusal reveals whether the phone is taken, so it is charged
+    /// as well, and nothing is revealed once the limit is reached.
     pub async fn register(
         &self,
         user: UserId,
@@ -334,10 +337,10 @@ impl Store {
         }
     }
 
-    /// Counts an attempt to sign in, and only then says what to compare the password with.
+    /// Counts an attempt to sign in, and only then returns the credential to compare the password with.
     ///
-    /// One conditional update for known and unknown phones alike: a phone without an account gets a ghost, which is
-    /// throttled the same and collected later. The count is taken back by a success only.
+    /// The same conditional update serves known and unknown phones: a phone without an account gets a ghost, which is
+    /// throttled the same way and deleted later. Only a success clears the count.
     pub async fn spend_login_attempt(
         &self,
         phone: &Phone,
@@ -355,10 +358,11 @@ impl Store {
         }
     }
 
-    /// Starts the session of a login whose password was right, and takes the count back.
+    /// Starts the session of a login whose password was right, and clears the count of attempts.
     ///
-    /// Writes at once, and no transaction: two logins of one user must not conflict. The session carries the epoch
-    /// that was read with the hash, so that one that was outrun is dead wherever the writes end up.
+    /// The writes run in parallel and not in a transaction, because two logins of one user must not conflict. The
+    /// session carries the epoch that was read with the hash. So if a change overtakes the login, the session is dead,
+    /// whichever write comes first.
     pub async fn complete_login(
         &self,
         phone: &Phone,
@@ -368,14 +372,14 @@ impl Store {
     ) -> Result<LoginCompletion, StoreError> {
         let mut cleared = clear(phone, credential.user, credential.epoch);
         if let Some(rehashed) = rehashed {
-            // Two logins at once may both do this: each hash is of the same password, whichever stays.
+            // Two parallel logins may both do this. Either hash may stay, because both are of the same password.
             cleared = cleared.set("#password_hash = :rehashed").value(":rehashed", rehashed.into());
         }
         let writes = async { try_join!(self.create(session.clone().into_item()), self.update(cleared)) };
         let (written, room) = join!(writes, self.make_room(&session));
         if let Err(error) = room {
-            // The next login makes room again; this one must not fail for it.
-            tracing::warn!(%error, "no room was made among the sessions");
+            // This login must not fail because of older sessions. The next login makes room again.
+            tracing::warn!(%error, "the oldest sessions were not deleted; the next login tries again");
         }
         let completion = match written? {
             (Outcome::Applied(_), Outcome::Applied(_)) => return Ok(LoginCompletion::Done),
@@ -386,17 +390,17 @@ impl Store {
             }
             _ => LoginCompletion::Overtaken,
         };
-        // Dead on arrival. The account may be gone, and then nobody else would tidy up.
+        // The session is dead on arrival. If the account is gone, no other request deletes the session.
         if let Err(error) = self.delete(Key::session(session.user, session.id)).await {
-            tracing::warn!(%error, "a session that was outrun is collected later");
+            tracing::warn!(%error, "a dead session was not deleted; DynamoDB's TTL deletes it later");
         }
         Ok(completion)
     }
 
-    /// Gives an account another password and ends every session but one.
+    /// Sets another password for an account and ends every session but one.
     ///
-    /// One transaction under the condition that the epoch is the one read with the hash that was compared: credential,
-    /// profile, and the session that stays, whose epoch is raised with theirs.
+    /// One transaction, under the condition that the epoch is the one that was read with the compared hash, writes the
+    /// credential, the profile, and the session that stays, whose epoch is raised with theirs.
     pub async fn change_password(
         &self,
         phone: &Phone,
@@ -413,7 +417,7 @@ impl Store {
         Ok(self.transact(writes).await?.into())
     }
 
-    /// Ends every session of an account, access tokens included: one transaction over credential and profile.
+    /// Ends every session of an account, including its access tokens, by one transaction over credential and profile.
     pub async fn end_all_sessions(&self, profile: &Profile) -> Result<Change, StoreError> {
         let credential = raise_credential_epoch(&profile.phone, profile.user, profile.epoch);
         let raised = raise_epoch(profile.user, &profile.phone, profile.epoch);
@@ -421,7 +425,7 @@ impl Store {
     }
 }
 
-/// The account behind a phone, as a code is bound to it. One that is disabled gets none.
+/// Returns the account of a phone, for a code to be bound to. Returns `None` if the account is disabled.
 pub(super) fn account(credential: Option<&Item>) -> Result<Option<CodeAccount>, StoreError> {
     let credential = credential.map(Credential::read).transpose()?.flatten();
     let credential = credential.filter(|credential| credential.disabled_at.is_none());

@@ -1,4 +1,4 @@
-//! Registrations that wait for a code: the account is written when the code is right, and nothing of it before.
+//! Registrations that wait for a code. The account is created only after a code has proved who owns the phone.
 
 use std::time::Duration;
 
@@ -20,39 +20,41 @@ use crate::{
     domain::{otp::Purpose, password::PasswordHash, phone::Phone},
 };
 
-/// How long a registration waits, and its password hash with it: so long another code may be sent for it.
+/// The time for which a registration and its password hash wait. Until then, another code may be sent for the
+/// registration.
 const WAITS: Duration = Duration::from_hours(1);
 
-/// What became of issuing the code of a registration.
+/// The outcome of issuing the code of a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActivationIssue {
-    /// As of any code.
+    /// The registration waits; the outcome is that of any code.
     Code(CodeIssue),
-    /// The registration is over, or never was.
+    /// The registration has ended or never existed.
     NotWaiting,
 }
 
-/// What became of an activation.
+/// The outcome of an activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
-    /// The account exists now: this user's.
+    /// The account was created, for this user.
     Created(UserId),
-    /// The phone got an account meanwhile.
+    /// The phone got another account in the meantime.
     PhoneTaken,
-    /// The code was used meanwhile; nothing was written.
+    /// Another request used the code first; nothing was written.
     Outrun,
 }
 
 impl Store {
-    /// Whether a phone has an account.
+    /// Returns whether a phone has an account.
     pub async fn has_account(&self, phone: &Phone) -> Result<bool, StoreError> {
         Ok(self.credential(phone).await?.is_some())
     }
 
-    /// Stores the code of a registration, under the cooldown of its phone and the budgets, all or nothing.
+    /// Stores the code of a registration, under the cooldown of its phone and the budgets. Either every write happens
+    /// or none.
     ///
-    /// The first one brings the password's hash, which waits with the registration; each later one replaces the one
-    /// before, while the registration waits. `user` is who will have the account.
+    /// The first code brings the password hash, which waits with the registration. Each later code replaces the one
+    /// before while the registration waits. `user` is the user who will have the account.
     pub async fn issue_activation(
         &self,
         code: NewCode<'_>,
@@ -75,7 +77,8 @@ impl Store {
                 .value(":expires_at", ttl(now.plus(WAITS).plus(code.ttl))),
             None => update.when("attribute_exists(#password_hash) AND #ends_at > :now").value(":now", moment(now)),
         };
-        // Of the phone, and not of the registration: whoever registers again does not get another message at once.
+        // The cooldown belongs to the phone, not to the registration, so that registering again does not send another
+        // message at once.
         let cooldown = ItemUpdate::new(Key::activation_cooldown(code.phone))
             .remove("#op")
             .set("#challenge_id = :challenge")
@@ -103,8 +106,8 @@ impl Store {
         })
     }
 
-    /// Uses a right code up and makes the account, with the password of this registration and a phone that counts as
-    /// verified; in one transaction, under the condition that the phone has no account.
+    /// Uses up a right code and creates the account, with the password of this registration and a verified phone. One
+    /// transaction does both, under the condition that the phone has no account.
     pub async fn activate(
         &self,
         phone: &Phone,

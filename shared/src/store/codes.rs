@@ -1,5 +1,5 @@
-//! One-time codes: issued under a cooldown and budgets, tried under a count that is charged before anything is compared,
-//! used once.
+//! One-time codes. A code is issued under a cooldown and budgets. Each try is counted before anything is compared. A
+//! code is used once.
 
 use std::time::Duration;
 
@@ -35,23 +35,24 @@ use crate::{
     },
 };
 
-/// How many wrong codes a phone has in a window, over all its codes of one purpose (NIST SP 800-63B section 3.2.2).
+/// The largest number of wrong codes per phone and window, over all codes of one purpose (NIST SP 800-63B section
+/// 3.2.2).
 const MAX_FAILURES: u64 = 100;
 
-/// How long that window is: so long an attacker who used it up has to wait, and so long its owner too. Signing in with
-/// the password goes on working.
+/// The length of that window. An attacker who has used up the number must wait for the end of the window, and so must
+/// the owner. Signing in with the password still works.
 const FAILURE_WINDOW: Duration = Duration::from_hours(30 * 24);
 
-/// The phone that a code is asked for: its account, and the window that its failures are counted in.
+/// The phone that a code is requested for: its account, and the window in which its failures are counted.
 #[derive(Clone, Copy, Debug)]
 pub struct CodeTarget {
-    /// The account behind the phone, if there is one.
+    /// The account of the phone, if it has one.
     pub account: Option<CodeAccount>,
     failures_since: Option<Timestamp>,
 }
 
 impl CodeTarget {
-    /// The same phone, for a code of this account's.
+    /// Returns the same phone with this account, which the code will be bound to.
     #[must_use]
     pub fn for_account(self, account: CodeAccount) -> Self {
         Self { account: Some(account), ..self }
@@ -61,67 +62,67 @@ impl CodeTarget {
 /// A code to be issued.
 #[derive(Clone, Copy, Debug)]
 pub struct NewCode<'a> {
-    /// What it is for.
+    /// The purpose of the code.
     pub purpose: Purpose,
-    /// Whom it is sent to.
+    /// The phone that the code is sent to.
     pub phone: &'a Phone,
-    /// Which sending.
+    /// The identifier of this sending.
     pub challenge: ChallengeId,
-    /// Its hash.
+    /// The HMAC of the code.
     pub mac: &'a OtpMac,
-    /// When it is issued.
+    /// The time of issue.
     pub now: Timestamp,
-    /// How long it lives.
+    /// The lifetime of the code.
     pub ttl: Duration,
-    /// How soon the next may be asked for.
+    /// The time until the next code may be requested.
     pub cooldown: Duration,
 }
 
-/// What became of issuing a code.
+/// The outcome of issuing a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeIssue {
-    /// It is stored; send it.
+    /// The code is stored. The caller sends it.
     Issued,
-    /// Not now; an older code is as it was.
+    /// A limit refused the code. An older code stays as it was.
     LimitReached(LimitReached),
 }
 
-/// What became of a change of phone.
+/// The outcome of a change of phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PhoneChange {
     /// The account has the new phone.
     Done,
-    /// The new phone has an account.
+    /// The new phone has another account.
     PhoneTaken,
-    /// The code was used, or account or session changed meanwhile; nothing was written.
+    /// The code was used, or the account or the session changed in the meantime; nothing was written.
     Overtaken,
 }
 
-/// A code that waits to be typed in.
+/// A code that waits to be entered.
 #[derive(Clone, Debug)]
 pub struct PendingCode {
-    /// Whose account it is for; none when the phone was unknown.
+    /// The account that the code is bound to, or `None` if the phone was unknown.
     pub account: Option<CodeAccount>,
-    /// Which sending.
+    /// The identifier of the sending.
     pub challenge: ChallengeId,
-    /// Its hash.
+    /// The HMAC of the code.
     pub mac: OtpMac,
-    /// The password that the account is to have, when the code is to make one.
+    /// The password hash of the account to be created, if the code activates one.
     pub password_hash: Option<PasswordHash>,
 }
 
 impl Store {
-    /// Looks a phone up before a code is issued for it, known or not, with the same read.
+    /// Looks up a phone before a code is issued for it. Known and unknown phones take the same read.
     pub async fn code_target(&self, phone: &Phone, purpose: Purpose) -> Result<CodeTarget, StoreError> {
         let [credential, code] = self.read_all([Key::credential(phone), Key::code(phone, purpose)]).await?;
         let since = code.filter(|item| item.has(FAILURES_SINCE)).map(|item| item.moment(FAILURES_SINCE));
         Ok(CodeTarget { account: accounts::account(credential.as_ref())?, failures_since: since.transpose()? })
     }
 
-    /// Replaces the phone's code for this purpose, under the cooldown and the budgets, all or nothing. Without an account no
-    /// message is sent, and the budgets that all share are only looked at.
+    /// Replaces the phone's code for this purpose, under the cooldown and the budgets. Either every write happens or
+    /// none. Without an account, no message is sent, and the shared budgets are only checked.
     ///
-    /// The tries are the new code's own; the failures of the window are not reset by it.
+    /// The new code has tries of its own. It does not reset the failures of the window.
     pub async fn issue_code(
         &self,
         code: NewCode<'_>,
@@ -140,7 +141,7 @@ impl Store {
             None => update.remove("#user_id").remove("#epoch").remove("#mfa_enabled"),
         };
         let update = match target.failures_since {
-            // A new window, unless somebody else has begun it.
+            // Begins a new window, unless another request has begun one.
             Some(since) if since.plus(FAILURE_WINDOW) <= now => update
                 .set("#failures = :zero")
                 .set("#failures_since = :now")
@@ -157,8 +158,8 @@ impl Store {
         })
     }
 
-    /// Takes a code back that certainly was not sent: it is no code any more, and the next may be asked for at once. Not
-    /// its place in the budgets; and not a newer code, should a slow failure come after one.
+    /// Takes back a code that was certainly not sent: the code is no longer valid, and the next may be requested at
+    /// once. The budgets stay charged. If a slow failure arrives after a newer code was issued, the newer code stays.
     pub async fn withdraw_code(
         &self,
         phone: &Phone,
@@ -182,9 +183,9 @@ impl Store {
         Ok(())
     }
 
-    /// Counts a try, and only then says what to compare the code with.
+    /// Counts a try, and only then returns the code to compare it with.
     ///
-    /// One conditional update: of any number of parallel guesses only so many are ever compared, and the count stands
+    /// One conditional update counts the try, so that `max_attempts` also limits parallel guesses. The count stands
     /// whatever happens next.
     pub async fn spend_code_attempt(
         &self,
@@ -218,7 +219,7 @@ impl Store {
             Outcome::Refused(Some(item)) => {
                 let used_up = item.count(FAILURES)? >= MAX_FAILURES;
                 let retry_after = item.moment(FAILURES_SINCE)?.plus(FAILURE_WINDOW).since(now);
-                // Once the window is over the next code begins another; this one cannot be tried any more.
+                // After the end of the window, the next code begins a new one. This code can no longer be tried.
                 Ok(if used_up && !retry_after.is_zero() {
                     Attempt::LimitReached(LimitReached { bucket: Bucket::OtpPhone, retry_after })
                 } else {
@@ -228,10 +229,10 @@ impl Store {
         }
     }
 
-    /// Counts a try that a new registration of the same phone must not forgive: the failures of one registration die with
-    /// it. Right ones are counted as well, for after a right one there is nothing left to guess.
+    /// Counts a try against a limit that a new registration of the same phone does not reset, because the failures of a
+    /// registration end with it. Right codes are counted as well, because after a right one nothing is left to guess.
     ///
-    /// Counted for the phone's pseudonym: the count outlives an account that is deleted.
+    /// The subject of the limit is the phone's pseudonym, because the count outlives a deleted account.
     pub async fn charge_activation_attempt(
         &self,
         pseudonym: &str,
@@ -242,8 +243,8 @@ impl Store {
         self.charge(Limit { bucket, subject: &subject, allowed: MAX_FAILURES, window }, now).await
     }
 
-    /// Uses a right code up and sets the new password, in one transaction: of two right codes at once one wins. Ends
-    /// every session, verifies the phone, and clears the login throttle and the failures of the window.
+    /// Uses up a right code and sets the new password, in one transaction, so that only one of two parallel requests
+    /// wins. Ends every session, verifies the phone, and clears the login throttle and the failures of the window.
     pub async fn reset_password(
         &self,
         phone: &Phone,
@@ -257,12 +258,12 @@ impl Store {
         Ok(self.transact(vec![spent, credential, profile]).await?.into())
     }
 
-    /// Uses a right code up and moves the account to the phone that it was sent to, which counts as verified; ends every
-    /// session but one.
+    /// Uses up a right code and moves the account to the phone that the code was sent to, which then counts as
+    /// verified. Ends every session but one.
     ///
-    /// One transaction: the code, the credential of the new phone under the condition that it has no account, that of the
-    /// old one (which becomes a ghost: the number is free), the profile, the session that stays, and the old phone's codes,
-    /// which lead to the account.
+    /// One transaction uses up the code and writes the credential of the new phone, under the condition that the phone
+    /// has no account; the credential of the old phone, which becomes a ghost, so that the number is free; the profile;
+    /// and the session that stays. It also deletes the codes of the old phone, because they lead to the account.
     pub async fn change_phone(
         &self,
         profile: &Profile,
@@ -284,7 +285,7 @@ impl Store {
         })
     }
 
-    /// Uses a right code up and marks the account's phone as verified, in one transaction.
+    /// Uses up a right code and marks the account's phone as verified, in one transaction.
     pub async fn confirm_phone(
         &self,
         phone: &Phone,
@@ -297,10 +298,10 @@ impl Store {
     }
 }
 
-/// The condition under which the next code may be sent.
+/// The condition that allows the next code to be sent.
 pub(super) const COOLED_DOWN: &str = "(attribute_not_exists(#resend_at) OR #resend_at <= :now)";
 
-/// Puts a code in the place of the one before, with tries of its own.
+/// Builds the update that replaces a phone's code with this one, which has tries of its own.
 pub(super) fn replace(code: &NewCode<'_>) -> ItemUpdate {
     ItemUpdate::new(Key::code(code.phone, code.purpose))
         .remove("#op")
@@ -314,7 +315,7 @@ pub(super) fn replace(code: &NewCode<'_>) -> ItemUpdate {
         .value(":ends_at", moment(code.now.plus(code.ttl)))
 }
 
-/// Binds a code to an account as it is.
+/// Binds a code to an account at its current epoch.
 pub(super) fn bind(code: ItemUpdate, account: CodeAccount) -> ItemUpdate {
     code.set("#user_id = :user")
         .set("#epoch = :epoch")
@@ -324,8 +325,8 @@ pub(super) fn bind(code: ItemUpdate, account: CodeAccount) -> ItemUpdate {
         .value(":mfa_enabled", AttributeValue::Bool(account.mfa_enabled))
 }
 
-/// What refused a code: the cooldown, which is the first of these parts, or a budget, which are the others. A budget says
-/// more than the cooldown: it lasts longer.
+/// Returns the limit that refused a code: the cooldown, which is the first of these parts, or a budget, which the other
+/// parts are. A budget takes precedence over the cooldown, because it lasts longer.
 pub(super) fn limit_reached(
     parts: &[Part],
     budgets: &[Limit<'_>],
@@ -342,8 +343,8 @@ pub(super) fn limit_reached(
     })
 }
 
-/// The part of a transaction that uses a code up: of two right ones at once one wins. The failures of the window are
-/// forgiven.
+/// Builds the part of a transaction that uses up a code, so that only one of two parallel requests wins. Resets the
+/// failures of the window.
 pub(super) fn spend(phone: &Phone, purpose: Purpose, code: &PendingCode, now: Timestamp) -> ItemUpdate {
     ItemUpdate::new(Key::code(phone, purpose))
         .remove("#op")

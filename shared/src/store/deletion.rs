@@ -1,4 +1,4 @@
-//! The end of an account, and everything that the table holds about one.
+//! The deletion of an account, and the export of everything that the table holds about it.
 
 use std::time::Duration;
 
@@ -26,71 +26,71 @@ use crate::{
     domain::{otp::Purpose, phone::Phone},
 };
 
-/// How much longer a tombstone stays than the longest token.
+/// The time for which a tombstone outlives the longest token.
 const KEPT: Duration = Duration::from_hours(24);
 
-/// What became of deleting an account.
+/// The outcome of deleting an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountDeletion {
-    /// It is gone.
+    /// The account is deleted.
     Done,
-    /// The account changed meanwhile; nothing was written.
+    /// The account changed in the meantime; nothing was written.
     Outrun,
 }
 
-/// Everything that the table holds about a user, but secrets and their hashes.
+/// Everything that the table holds about a user, except secrets and their hashes.
 #[derive(Clone, Debug)]
 pub struct StoredAccount {
-    /// When a code that was sent to the phone came back.
+    /// The time at which a code proved who owns the phone, if one did.
     pub phone_verified_at: Option<Timestamp>,
-    /// Attempts to sign in since the last success.
+    /// The attempts to sign in since the last success.
     pub password: Guesses,
-    /// The second factor that is on.
+    /// The second factor, if it is on.
     pub second_factor: Option<StoredFactor>,
-    /// Until when an authenticator may confirm that it was set up, if one was.
-    pub enrolment_ends_at: Option<Timestamp>,
-    /// Until when logins wait for their second step.
+    /// The deadline for confirming an enrollment, if the table holds one.
+    pub enrollment_ends_at: Option<Timestamp>,
+    /// The deadlines of the logins that wait for their second step.
     pub second_steps_end_at: Vec<Timestamp>,
-    /// Every session, those that are over and not collected yet included.
+    /// Every session, including those that have ended but that DynamoDB has not deleted yet.
     pub sessions: Vec<StoredSession>,
-    /// Codes that were sent for this account, to its phone or to one that it was to have.
+    /// The codes that were sent for this account, to its phone or to a new one.
     pub codes: Vec<StoredCode>,
 }
 
-/// Guesses that were counted.
+/// A count of guesses.
 #[derive(Clone, Copy, Debug)]
 pub struct Guesses {
-    /// How many since the last right one.
+    /// The number of guesses since the last right one.
     pub failures: u64,
-    /// When the last of them was.
+    /// The time of the last guess, if there was one.
     pub attempted_at: Option<Timestamp>,
 }
 
 /// A second factor, as its owner may see it.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredFactor {
-    /// Since when it is on.
+    /// The time at which the second factor was switched on.
     pub created_at: Timestamp,
-    /// How many recovery codes are left.
+    /// The number of unused recovery codes.
     pub recovery_codes_left: usize,
-    /// Codes that were tried.
+    /// The count of codes that were tried.
     pub guesses: Guesses,
 }
 
 /// A code, as its owner may see it.
 #[derive(Clone, Debug)]
 pub struct StoredCode {
-    /// What it is for.
+    /// The purpose of the code.
     pub purpose: Purpose,
-    /// Whom it was sent to.
+    /// The phone that the code was sent to.
     pub phone: Phone,
-    /// When it dies; none when it was used.
+    /// The time at which the code expires, or `None` if it was used.
     pub ends_at: Option<Timestamp>,
-    /// Tries of it.
+    /// The number of tries of this code.
     pub attempts: u64,
-    /// Wrong codes in the phone's window.
+    /// The number of wrong codes in the phone's window.
     pub failures: u64,
-    /// When that window began.
+    /// The start of that window.
     pub failures_since: Timestamp,
 }
 
@@ -124,20 +124,22 @@ impl StoredCode {
     }
 }
 
-/// What an account's codes that are sent to its own phone are for.
+/// The purposes of the codes that are sent to an account's own phone.
 const OWN_PURPOSES: [Purpose; 2] = [Purpose::Reset, Purpose::VerifyPhone];
 
-/// Deletes an account's codes that were sent to its phone, which it leaves: they lead to it.
+/// Builds the writes that delete an account's codes for the phone that it leaves, because those codes lead to the
+/// account.
 pub(super) fn delete_own_codes(phone: &Phone) -> [Write; 2] {
     OWN_PURPOSES.map(|purpose| Write::Delete(ItemDeletion::new(Key::code(phone, purpose))))
 }
 
 impl Store {
-    /// Deletes an account: its phone is free at once, and no session, token or code of it is worth anything.
+    /// Deletes an account. Its phone is free at once, and its sessions, tokens and codes are no longer accepted.
     ///
-    /// One transaction under the condition that the account is as it was read: credential, second factor and codes go, and
-    /// the profile becomes a tombstone without personal data, which stays until the longest token has expired. What is
-    /// inert then goes after it: DynamoDB's TTL collects what a fault leaves behind.
+    /// One transaction, under the condition that the account is as it was read, deletes credential, second factor and
+    /// codes, and turns the profile into a tombstone without personal data. The tombstone stays until the longest token
+    /// has expired. The remaining items have no effect and are deleted afterward. DynamoDB's TTL deletes those that a
+    /// fault leaves behind.
     pub async fn delete_account(
         &self,
         profile: &Profile,
@@ -174,7 +176,8 @@ impl Store {
         Ok(AccountDeletion::Done)
     }
 
-    /// Deletes what is inert: of as much as it can, whatever becomes of the rest.
+    /// Deletes the remaining items of a deleted account, which have no effect. Deletes as many as it can, even if some
+    /// deletions fail.
     async fn delete_what_is_left(&self, user: UserId) {
         let delete_all = async {
             let items = self.read_user(user).await?;
@@ -183,12 +186,12 @@ impl Store {
             deleted.into_iter().collect::<Result<(), StoreError>>()
         };
         if let Err(error) = delete_all.await {
-            tracing::warn!(%error, "what is left of a deleted account is collected later");
+            tracing::warn!(%error, "items of a deleted account were left; DynamoDB's TTL deletes them later");
         }
     }
 
-    /// Whether this user's account was deleted, and not so long ago that no token of it can be about. What that left is
-    /// deleted again: whoever asks twice did not get an answer the first time.
+    /// Returns whether this user's account was deleted, for as long as its tombstone exists. Deletes again what the
+    /// deletion left behind, because a client that repeats the request received no response the first time.
     pub async fn was_deleted(&self, user: UserId) -> Result<bool, StoreError> {
         let profile = self.read(Key::profile(user)).await?;
         let is_deleted = profile.is_some_and(|profile| profile.has(DELETED_AT));
@@ -198,7 +201,7 @@ impl Store {
         Ok(is_deleted)
     }
 
-    /// Everything that the table holds about an account, read at once.
+    /// Returns everything that the table holds about an account, from two parallel reads.
     pub async fn stored_account(&self, profile: &Profile) -> Result<StoredAccount, StoreError> {
         let (user, phone) = (profile.user, &profile.phone);
         let [reset, verify_phone] = OWN_PURPOSES.map(|purpose| Key::code(phone, purpose));
@@ -222,7 +225,7 @@ impl Store {
             phone_verified_at: profile.map(|item| item.optional_moment(PHONE_VERIFIED_AT)).transpose()?.flatten(),
             password: Guesses::read(&credential.filter(of_user).unwrap_or_default())?,
             second_factor: under_user(keys::SECOND_FACTOR_SORT).map(StoredFactor::read).transpose()?,
-            enrolment_ends_at: under_user(keys::ENROLMENT_SORT).map(|item| item.moment(ENDS_AT)).transpose()?,
+            enrollment_ends_at: under_user(keys::ENROLLMENT_SORT).map(|item| item.moment(ENDS_AT)).transpose()?,
             second_steps_end_at: waiting.map(|(_, item)| item.moment(ENDS_AT)).collect::<Result<_, _>>()?,
             sessions: sessions::stored(&items)?,
             codes: codes.chain(to_new_phones).collect::<Result<_, _>>()?,

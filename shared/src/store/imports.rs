@@ -1,4 +1,4 @@
-//! Accounts that come from another system, each with the identifier that it had there.
+//! Accounts that are imported from another system. Each keeps the identifier that it had there.
 
 use std::collections::HashMap;
 
@@ -20,41 +20,42 @@ use crate::{
     domain::{password::PasswordHash, phone::Phone},
 };
 
-/// An account of another system.
+/// An account of another system, to be imported.
 #[derive(Clone, Debug)]
 pub struct ImportedAccount {
-    /// Its identifier there.
+    /// The account's identifier in the other system.
     pub legacy_id: i64,
-    /// Its phone.
+    /// The account's phone.
     pub phone: Phone,
-    /// The hash of its password, as it was there.
+    /// The password hash, as the other system stored it.
     pub password_hash: PasswordHash,
 }
 
 impl ImportedAccount {
-    /// Under which the import of this account is remembered: by a digest of phone and hash, which has a salt. So the same
-    /// user is known again, and nothing is kept of a user who is deleted here.
+    /// Returns the key that records the import of this account: a digest of phone and password hash, which has a salt.
+    /// So an import of the same user is recognized, and the table keeps neither phone nor hash of a user who is deleted
+    /// here.
     fn key(&self) -> Key {
         let user = [self.password_hash.as_str(), self.phone.as_e164()].concat();
         Key::import(self.legacy_id, BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, user.as_bytes())))
     }
 }
 
-/// What became of importing an account.
+/// The outcome of importing an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Import {
-    /// It exists now.
+    /// The account was created.
     Created,
-    /// It was imported before.
+    /// The account was imported before.
     AlreadyThere,
     /// The phone has another account.
     PhoneTaken,
 }
 
 impl Store {
-    /// Makes an account that another system had, unless its phone has one: in one transaction, so that the same import
-    /// again, or one that was cut off and goes on, makes no second one. A mark of it stays, so that none comes back that was
-    /// deleted or has another phone since.
+    /// Creates an account that another system had, unless its phone has an account. One transaction, so that repeating
+    /// an import, or continuing one that was cut off, creates no second account. A mark of the import stays, so that no
+    /// later import restores an account that was deleted or has another phone since.
     pub async fn import_account(
         &self,
         user: UserId,
@@ -71,7 +72,7 @@ impl Store {
         }
     }
 
-    /// What an import of this account would find: none when nothing is in its way.
+    /// Returns what prevents the import of this account, or `None` if nothing does.
     pub async fn imported(&self, account: &ImportedAccount) -> Result<Option<Import>, StoreError> {
         if self.read(account.key()).await?.is_some() {
             return Ok(Some(Import::AlreadyThere));

@@ -1,4 +1,4 @@
-//! The public keys, for everybody who verifies.
+//! The public keys that verify access tokens.
 
 use super::{
     Store,
@@ -12,23 +12,23 @@ use super::{
 };
 use crate::tokens::key_schedule::KeySet;
 
-/// What became of publishing a key set.
+/// The outcome of publishing a key set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Publication {
-    /// Everybody can read it.
+    /// The key set is published.
     Done,
-    /// A later one was published meanwhile; nothing was written.
+    /// A later key set was published first; nothing was written.
     Outrun,
 }
 
 impl Store {
-    /// The published keys; none before the first rotation.
+    /// Returns the published keys, or `None` before the first rotation.
     pub async fn key_set(&self) -> Result<Option<KeySet>, StoreError> {
         let item = self.read(Key::key_set()).await?;
         item.as_ref().map(KeySet::read).transpose()
     }
 
-    /// Publishes a key set over every earlier one; the same one again is no change.
+    /// Publishes a key set in place of any earlier one. Publishing the same set again changes nothing.
     pub async fn publish(&self, keys: &KeySet) -> Result<Publication, StoreError> {
         let json = serde_json::to_string(&keys.keys).map_err(|error| StoreError::Bug(error.into()))?;
         let update = ItemUpdate::new(Key::key_set())

@@ -1,4 +1,4 @@
-//! Counters of how often something was done in a fixed window. The window is in the key, so nothing ever has to be reset
+//! Counters of uses in fixed windows. The key of a counter contains its window, so that no counter ever has to be reset
 //! and no race can roll a window over.
 
 use std::{ops::RangeInclusive, time::Duration};
@@ -15,13 +15,13 @@ use super::{
 };
 use crate::base::{time::Timestamp, variables::Variables};
 
-/// How long a counter outlives its window before it is collected.
+/// The time for which a counter outlives its window before DynamoDB may delete it.
 const KEPT: Duration = Duration::from_hours(1);
 
-/// The condition under which there may be one more.
+/// The condition that allows one more use.
 const ALLOWED: &str = "attribute_not_exists(#uses) OR #uses < :allowed";
 
-/// What a limit counts.
+/// The kind of use that a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bucket {
     /// Wrong passwords for one phone.
@@ -30,29 +30,29 @@ pub enum Bucket {
     LoginAddress,
     /// Registrations from one address.
     RegisterAddress,
-    /// One code at a time: the resend cooldown.
+    /// The resend cooldown, which allows one code at a time.
     MessagesCooldown,
     /// Messages to one phone.
     MessagesPhone,
-    /// Messages asked for from one address.
+    /// Messages requested from one address.
     MessagesAddress,
     /// Messages to the numbers of one country.
     MessagesCountry,
-    /// Messages of all.
+    /// All messages.
     MessagesTotal,
     /// Wrong codes for one phone.
     OtpPhone,
-    /// Wrong codes of the second factor of one account.
+    /// Wrong codes of one account's second factor.
     Mfa,
 }
 
 impl Bucket {
-    /// Whether it counts what everybody does, and not one phone or one address.
+    /// Returns whether all callers share the counter, so that it does not count for one phone or one address.
     pub const fn is_shared(self) -> bool {
         matches!(self, Self::MessagesCountry | Self::MessagesTotal)
     }
 
-    /// Its name in answers and in keys of the table.
+    /// Returns the bucket's name in responses and in keys of the table.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::LoginPhone => "login-phone",
@@ -69,29 +69,29 @@ impl Bucket {
     }
 }
 
-/// How often something may be done. Per phone they are strict; per address generous, for phones share addresses behind
-/// carriers' NAT.
+/// The configured limits. Limits per phone are strict. Limits per address are generous, because phones share addresses
+/// behind carriers' NAT.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// `LIMIT_LOGIN_PER_ADDRESS` per 5 minutes: logins, code tries.
+    /// Logins and code tries per address and 5 minutes: `LIMIT_LOGIN_PER_ADDRESS`.
     pub login_per_address: u64,
-    /// `LIMIT_REGISTER_PER_ADDRESS` per hour.
+    /// Registrations per address and hour: `LIMIT_REGISTER_PER_ADDRESS`.
     pub register_per_address: u64,
-    /// `LIMIT_MESSAGES_PER_ADDRESS` per hour.
+    /// Messages per address and hour: `LIMIT_MESSAGES_PER_ADDRESS`.
     pub messages_per_address: u64,
-    /// `LIMIT_MESSAGES_PER_PHONE` per day.
+    /// Messages per phone and day: `LIMIT_MESSAGES_PER_PHONE`.
     pub messages_per_phone: u64,
-    /// `LIMIT_MESSAGES_PER_COUNTRY` per hour.
+    /// Messages per country and hour: `LIMIT_MESSAGES_PER_COUNTRY`.
     pub messages_per_country: u64,
-    /// `LIMIT_MESSAGES_TOTAL` per hour.
+    /// All messages per hour: `LIMIT_MESSAGES_TOTAL`.
     pub messages_total: u64,
 }
 
-/// The least and the greatest number that a limit can be.
+/// The least and the greatest value of a limit.
 const LIMIT_RANGE: RangeInclusive<u64> = 1..=1_000_000;
 
 impl Limits {
-    /// Reads `LIMIT_*`.
+    /// Reads the limits from the `LIMIT_*` variables.
     pub fn read(read: &mut Variables<'_>) -> Self {
         Self {
             login_per_address: read.number("LIMIT_LOGIN_PER_ADDRESS", 300, LIMIT_RANGE),
@@ -104,25 +104,25 @@ impl Limits {
     }
 }
 
-/// So many uses per window.
+/// A number of uses that are allowed per window.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit<'a> {
-    /// What is counted.
+    /// The kind of use that is counted.
     pub bucket: Bucket,
-    /// Whose uses are counted.
+    /// The phone, address or other subject whose uses are counted.
     pub subject: &'a str,
-    /// How many are allowed.
+    /// The number of uses that are allowed per window.
     pub allowed: u64,
-    /// In which time.
+    /// The length of the window.
     pub window: Duration,
 }
 
-/// A limit was reached.
+/// The limit that refused a use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitReached {
-    /// Which.
+    /// The kind of use that the limit counts.
     pub bucket: Bucket,
-    /// When its window ends.
+    /// The time until the limit allows another use.
     pub retry_after: Duration,
 }
 
@@ -131,7 +131,7 @@ impl Limit<'_> {
         Key::limit(self.bucket.as_str(), self.subject, now.window_start(self.window).unix_seconds())
     }
 
-    /// The one conditional `ADD` that is strict however many run at once.
+    /// Builds the conditional `ADD` that counts one use. It is strict however many run at once.
     pub(super) fn charge(&self, now: Timestamp) -> ItemUpdate {
         let start = now.window_start(self.window);
         ItemUpdate::new(self.key(now))
@@ -143,13 +143,14 @@ impl Limit<'_> {
             .value(":expires_at", ttl(start.plus(self.window).plus(KEPT)))
     }
 
-    /// Whether one more would be allowed, and nothing is counted: of what costs nothing.
+    /// Builds the check that one more use would be allowed, which counts nothing. It is for uses that cost nothing.
     fn check(&self, now: Timestamp) -> ItemCheck {
         ItemCheck::new(self.key(now), ALLOWED).value(":allowed", number(self.allowed))
     }
 
-    /// Its part of the transaction that stores a code. Where no message is sent, the budgets that all share are not used up
-    /// by it, and the answer is as if they were: else a stranger could close them for everybody, at no cost.
+    /// Builds the limit's part of the transaction that stores a code. A code without a message does not use up a shared
+    /// budget, but gets the same response as if it did. Otherwise an attacker could exhaust the budget for everybody at
+    /// no cost.
     pub(super) fn of_code(&self, is_sent: bool, now: Timestamp) -> Write {
         if is_sent || !self.bucket.is_shared() {
             Write::Update(self.charge(now))
@@ -165,13 +166,13 @@ impl Limit<'_> {
 }
 
 impl Store {
-    /// How many uses were counted in the window that is.
+    /// Returns the number of uses that were counted in the current window.
     pub async fn uses(&self, limit: Limit<'_>, now: Timestamp) -> Result<u64, StoreError> {
         let counter = self.read(limit.key(now)).await?;
         counter.map_or(Ok(0), |counter| counter.count(USES))
     }
 
-    /// Counts one use of each, all or nothing; or says which allows no more.
+    /// Counts one use against every limit. If a limit allows no more, counts nothing and returns that limit.
     pub async fn charge_all(
         &self,
         limits: &[Limit<'_>],
@@ -187,7 +188,7 @@ impl Store {
         })
     }
 
-    /// Counts one use, or says that no more is allowed.
+    /// Counts one use, or returns the limit if it allows no more.
     pub async fn charge(&self, limit: Limit<'_>, now: Timestamp) -> Result<Result<(), LimitReached>, StoreError> {
         Ok(match self.update(limit.charge(now)).await? {
             Outcome::Applied(_) => Ok(()),

@@ -1,4 +1,5 @@
-//! The table, by use case: each method is one DynamoDB call or one transaction, with the condition that makes it atomic.
+//! The table, by use case. Each method makes one DynamoDB call or one transaction, under the condition that makes it
+//! atomic.
 //!
 //! Keys, items and the reasons behind them: `docs/ARCHITECTURE.md#the-table`.
 
@@ -34,7 +35,7 @@ pub use sessions::{NewSession, Rotation, Session, SessionState, SessionSummary, 
 pub use table::keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use table::{error::StoreError, wire::Receipt};
 
-/// The table.
+/// The DynamoDB table, and the client that calls it.
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,
@@ -42,7 +43,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// The table of this name, behind this client.
+    /// Returns a store that calls the table of this name through this client.
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table }
     }

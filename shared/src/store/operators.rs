@@ -1,4 +1,5 @@
-//! What operators do: look at accounts, disable them, and count what there is. No function has the rights for all of it.
+//! Use cases of operators: reading accounts, disabling them, and counting items. No function has the rights for all of
+//! them.
 
 use super::{
     Store,
@@ -21,29 +22,29 @@ use crate::{
     domain::phone::Phone,
 };
 
-/// How long what operators did is kept.
+/// The time for which audit lines of operators' actions are kept.
 const AUDIT_KEPT: std::time::Duration = std::time::Duration::from_hours(400 * 24);
 
-/// How many there are of what.
+/// Counts of what the table holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Accounts.
+    /// The number of accounts.
     pub accounts: usize,
-    /// Those whose phone was confirmed by a code.
+    /// The number of accounts whose phone is verified.
     pub verified: usize,
-    /// Those with a second factor.
+    /// The number of accounts with a second factor.
     pub with_second_factor: usize,
-    /// Those that an operator disabled.
+    /// The number of accounts that an operator disabled.
     pub disabled: usize,
-    /// Those that came from another system.
+    /// The number of accounts that were imported from another system.
     pub imported: usize,
-    /// Those whose password hash is still the other system's.
+    /// The number of accounts that still have the password hash of the other system.
     pub with_legacy_hash: usize,
-    /// Sessions, those that are over and not collected yet included.
+    /// The number of sessions, including those that have ended but that DynamoDB has not deleted yet.
     pub sessions: usize,
-    /// Accounts that were deleted, and whose tokens may not have expired yet.
+    /// The number of tombstones: deleted accounts whose tokens may not have expired yet.
     pub tombstones: usize,
-    /// Everything in the table.
+    /// The number of all items in the table.
     pub items: usize,
 }
 
@@ -71,17 +72,17 @@ impl Stats {
 }
 
 impl Store {
-    /// The account of a phone, if it has one: what it shows, and what it is signed in to with.
+    /// Returns the profile and the credential of a phone's account, if the phone has one.
     pub async fn account_by_phone(&self, phone: &Phone) -> Result<Option<(Profile, Credential)>, StoreError> {
         let Some(credential) = self.credential(phone).await? else { return Ok(None) };
         let profile = self.read(Key::profile(credential.user)).await?;
         let profile = profile.map(|item| Profile::read(credential.user, &item)).transpose()?.flatten();
-        // None: it moved to another phone, or was deleted, between the two reads.
+        // Returns `None` if the account was deleted or moved to another phone between the two reads.
         Ok(profile.filter(|profile| profile.phone == *phone).map(|profile| (profile, credential)))
     }
 
-    /// Disables an account: nobody signs in to it, and every session ends; one transaction. Codes that are open die with
-    /// the epoch, and no others are sent.
+    /// Disables an account, so that every sign-in fails, and ends every session, in one transaction. Raising the epoch
+    /// kills open codes, and no other codes are sent.
     pub async fn disable_account(&self, profile: &Profile, now: Timestamp) -> Result<Change, StoreError> {
         let credential = accounts::raise_credential_epoch(&profile.phone, profile.user, profile.epoch)
             .remove("#op")
@@ -111,7 +112,7 @@ impl Store {
         Ok(stats)
     }
 
-    /// Keeps what an operator did, beside the accounts and for longer.
+    /// Stores an audit line of an operator's action, under a key of its own, so that it outlives the account.
     pub async fn keep_audit_line(&self, line: &str, now: Timestamp) -> Result<(), StoreError> {
         let attributes = [(AUDIT_LINE, text(line)), (TTL_ATTRIBUTE, ttl(now.plus(AUDIT_KEPT)))]
             .map(|(name, value)| (name.to_owned(), value));

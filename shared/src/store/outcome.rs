@@ -1,16 +1,16 @@
-//! How use cases end that have nothing of their own to say.
+//! Outcomes that several use cases share.
 
 use super::{
     limits::LimitReached,
     table::wire::{Receipt, Transacted},
 };
 
-/// How a change ended that happens only while the account is as it was read.
+/// The outcome of a change that happens only if the account is still as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// All of it was written.
+    /// Everything was written.
     Done,
-    /// Something else changed the account, the session or the code first; nothing was written.
+    /// Another request changed the account, the session or the code first; nothing was written.
     Overtaken,
 }
 
@@ -23,18 +23,18 @@ impl From<Transacted> for Change {
     }
 }
 
-/// What a request gets that asks to try a password or a code. The try is counted before anything is compared.
+/// The outcome of a request to try a password or a code. The try is counted before anything is compared.
 #[derive(Clone, Debug)]
 pub enum Attempt<T> {
     /// The try is counted, and may be compared.
     Admitted {
-        /// What to compare it with.
+        /// The stored value to compare the try with.
         with: T,
-        /// Takes the count back, for a try that is not compared after all.
+        /// The receipt that takes the count back, for a try that is not compared after all.
         receipt: Receipt,
     },
-    /// No try is allowed for now; nothing was counted.
+    /// No try is allowed at present; nothing was counted.
     LimitReached(LimitReached),
-    /// There is nothing to try: it is over, used up, or never was.
+    /// Nothing exists to try: it has ended, is used up, or never existed.
     Nothing,
 }

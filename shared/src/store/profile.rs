@@ -1,4 +1,4 @@
-//! The profile: what an account is to its owner.
+//! The profile: the part of an account that its owner may see.
 
 use super::table::{
     error::StoreError,
@@ -10,27 +10,27 @@ use crate::{
     domain::phone::Phone,
 };
 
-/// What an account's owner may see of it.
+/// The data of an account that its owner may see.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// Whose it is.
+    /// The account's user.
     pub user: UserId,
-    /// The phone.
+    /// The account's phone.
     pub phone: Phone,
-    /// Whether a code that was sent to the phone came back.
+    /// Whether a code has proved who owns the phone.
     pub phone_verified: bool,
     /// Whether a second factor is on.
     pub mfa_enabled: bool,
-    /// When the account was made.
+    /// The time at which the account was created.
     pub created_at: Timestamp,
-    /// The identifier that it had in the system that it was imported from.
+    /// The account's identifier in the system that it was imported from, if it was.
     pub legacy_id: Option<i64>,
-    /// The session epoch: sessions of an earlier one are dead.
+    /// The account's epoch. Sessions of an earlier epoch have ended.
     pub epoch: u64,
 }
 
 impl Profile {
-    /// A tombstone is of no account.
+    /// Reads a profile from its item. Returns `None` for a tombstone, which has no account.
     pub(super) fn read(user: UserId, item: &Item) -> Result<Option<Self>, StoreError> {
         if item.has(DELETED_AT) {
             return Ok(None);

@@ -1,5 +1,5 @@
-//! Second factors: one item per user holds the sealed secret, the last step, the recovery codes and the throttle, so that
-//! one conditional update counts a guess and reads what it is compared with, and one uses a code up.
+//! Second factors. One item per user holds the sealed secret, the last step, the recovery codes and the throttle. So
+//! one conditional update counts a guess and reads the value to compare it with, and another uses up a code.
 
 use std::time::Duration;
 
@@ -32,21 +32,22 @@ use crate::{
     },
 };
 
-/// How long an enrolment waits for its first code.
-const ENROLMENT_WAITS: Duration = Duration::from_mins(10);
+/// The time for which an enrollment waits for its first code.
+const ENROLLMENT_WAITS: Duration = Duration::from_mins(10);
 
-/// A second factor, as far as a guess is compared with it.
+/// The part of a second factor that a guess is compared with.
 #[derive(Clone, Debug)]
 pub struct SecondFactor {
-    /// What codes are made with.
+    /// The secret that TOTP codes are computed from.
     pub secret: SealedTotpSecret,
-    /// The step whose code was accepted last: only codes of later ones are.
+    /// The step whose code was accepted last. Only codes of later steps are accepted.
     pub last_step: Option<u64>,
     item: Item,
 }
 
 impl SecondFactor {
-    /// Whether one of the recovery codes that are left is right. Each is looked at, so that the time does not tell which.
+    /// Returns whether one of the unused recovery codes is right. Compares every one, so that the time does not reveal
+    /// which.
     pub fn has_recovery_code(&self, is_right: impl Fn(&str) -> bool) -> bool {
         self.item.set(RECOVERY_CODES).iter().fold(false, |found, stored| found | is_right(stored))
     }
@@ -60,33 +61,34 @@ impl SecondFactor {
     }
 }
 
-/// How many codes are judged for one enrolment. Another one takes the password again, so that somebody who has a token alone
-/// cannot guess for long.
-const ENROLMENT_ATTEMPTS: u64 = 5;
+/// The number of codes that are compared for one enrollment. Another enrollment requires the password again, so that an
+/// attacker who has only a token cannot guess for long.
+const ENROLLMENT_ATTEMPTS: u64 = 5;
 
-/// A code that was compared and is right, and is not used up yet.
+/// A code that was compared and is right, but is not used up yet.
 #[derive(Clone, Debug)]
 pub enum RightCode {
-    /// The authenticator's code of this step.
+    /// A TOTP code.
     Totp {
-        /// Whose.
+        /// The user who entered the code.
         user: UserId,
-        /// What it was compared with.
+        /// The secret that the code was compared with.
         secret: SealedTotpSecret,
-        /// Which step.
+        /// The step of the code.
         step: u64,
     },
     /// A recovery code.
     Recovery {
-        /// Whose.
+        /// The user who entered the code.
         user: UserId,
-        /// Its hash.
+        /// The hash of the code.
         mac: RecoveryCodeMac,
     },
 }
 
 impl RightCode {
-    /// Uses it up, and takes the count of guesses back: of any number at once one does.
+    /// Builds the update that uses up the code and clears the count of guesses. Only one of several parallel updates
+    /// succeeds.
     fn use_up(&self) -> ItemUpdate {
         let (Self::Totp { user, .. } | Self::Recovery { user, .. }) = self;
         let update = ItemUpdate::new(Key::second_factor(*user)).remove("#login_failures").remove("#login_attempted_at");
@@ -105,39 +107,40 @@ impl RightCode {
     }
 }
 
-/// A second factor that is to be switched on.
+/// A second factor to be switched on.
 #[derive(Clone, Copy, Debug)]
 pub struct NewFactor<'a> {
-    /// As it was enrolled.
+    /// The secret, as it was enrolled.
     pub secret: &'a SealedTotpSecret,
-    /// The step of the code that confirmed it.
+    /// The step of the code that confirmed the enrollment.
     pub step: u64,
-    /// The recovery codes that come with it.
+    /// The hashes of the new recovery codes.
     pub recovery_codes: &'a [RecoveryCodeMac],
 }
 
-/// What became of the second step of a login.
+/// The outcome of the second step of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecondStep {
-    /// The session lives.
+    /// The session is alive.
     Done,
-    /// The code was used meanwhile.
+    /// Another request used the code first.
     CodeUsed,
-    /// The login was completed, or its account changed.
+    /// The login was completed already, or its account changed.
     Ended,
 }
 
 impl Store {
-    /// Keeps a second factor that is to be confirmed with a code, in place of one that was not. It is over when the account
-    /// is another than this credential, which the user was asked for.
-    pub async fn enrol(
+    /// Stores a second factor that waits to be confirmed with a code, in place of an earlier one that was not
+    /// confirmed. The enrollment is valid only while the account's epoch is that of this credential, whose password the
+    /// user has proved.
+    pub async fn enroll(
         &self,
         credential: &Credential,
         secret: &SealedTotpSecret,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let ends_at = now.plus(ENROLMENT_WAITS);
-        let update = ItemUpdate::new(Key::enrolment(credential.user))
+        let ends_at = now.plus(ENROLLMENT_WAITS);
+        let update = ItemUpdate::new(Key::enrollment(credential.user))
             .set("#totp_secret = :secret")
             .set("#epoch = :epoch")
             .set("#attempts = :zero")
@@ -151,20 +154,21 @@ impl Store {
         self.update(update).await.map(|_| ())
     }
 
-    /// Counts a code for the second factor that waits to be confirmed, and only then says what to compare it with.
-    pub async fn spend_enrolment_attempt(
+    /// Counts a code for the second factor that waits to be confirmed, and only then returns the secret to compare it
+    /// with.
+    pub async fn spend_enrollment_attempt(
         &self,
         profile: &Profile,
         now: Timestamp,
     ) -> Result<Attempt<SealedTotpSecret>, StoreError> {
-        let key = Key::enrolment(profile.user);
+        let key = Key::enrollment(profile.user);
         let update = ItemUpdate::new(key.clone())
             .add("#attempts :one")
             .when("#ends_at > :now AND #epoch = :epoch AND #attempts < :max_attempts")
             .value(":one", number(1))
             .value(":now", moment(now))
             .value(":epoch", number(profile.epoch))
-            .value(":max_attempts", number(ENROLMENT_ATTEMPTS));
+            .value(":max_attempts", number(ENROLLMENT_ATTEMPTS));
         Ok(match self.update(update).await? {
             Outcome::Applied(item) => Attempt::Admitted {
                 receipt: Receipt::of(key, &item, &["#attempts = #attempts - :one"], "#attempts >= :one")?,
@@ -174,9 +178,9 @@ impl Store {
         })
     }
 
-    /// Switches a second factor on, or puts it in place of the one before, and ends every session but one.
+    /// Switches a second factor on, or replaces the one before, and ends every session but one.
     ///
-    /// One transaction: the enrolment is over, the factor is there, and credential and profile say so at one epoch.
+    /// One transaction ends the enrollment, stores the factor, and marks credential and profile at one epoch.
     pub async fn switch_factor_on(
         &self,
         profile: &Profile,
@@ -185,7 +189,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Change, StoreError> {
         let user = profile.user;
-        let enrolment = ItemDeletion::new(Key::enrolment(user))
+        let enrollment = ItemDeletion::new(Key::enrollment(user))
             .when("#totp_secret = :secret AND #epoch = :epoch AND #ends_at > :now")
             .value(":secret", new.secret.into())
             .value(":epoch", number(profile.epoch))
@@ -210,12 +214,12 @@ impl Store {
         let is_on = |update: ItemUpdate| update.set("#mfa_enabled = :true").value(":true", AttributeValue::Bool(true));
         let credential = accounts::raise_credential_epoch(&profile.phone, user, profile.epoch).remove("#op");
         let raised = accounts::raise_epoch(user, &profile.phone, profile.epoch);
-        // Whoever confirmed it has shown it.
+        // The user of this session has proved the second factor by confirming it.
         let session = accounts::stay(user, staying, profile.epoch)
             .set("#second_factor = :true")
             .value(":true", AttributeValue::Bool(true));
         self.change_factor(vec![
-            Write::Delete(enrolment),
+            Write::Delete(enrollment),
             Write::Update(factor),
             Write::Update(is_on(credential)),
             Write::Update(is_on(raised)),
@@ -224,7 +228,8 @@ impl Store {
         .await
     }
 
-    /// Switches the second factor off, recovery codes included, and ends every session but the one that stays, if one does.
+    /// Switches the second factor off, deletes its recovery codes, and ends every session except `staying`, if one
+    /// stays.
     pub async fn switch_factor_off(&self, profile: &Profile, staying: Option<SessionId>) -> Result<Change, StoreError> {
         let (user, epoch) = (profile.user, profile.epoch);
         let factor = ItemDeletion::new(Key::second_factor(user)).when("attribute_exists(#totp_secret)");
@@ -243,8 +248,8 @@ impl Store {
         Ok(self.transact(writes).await?.into())
     }
 
-    /// Puts new recovery codes in place of all that are left, and ends every session but one: in one transaction under the
-    /// condition that the account is as it was when its owner was asked for the factor.
+    /// Replaces all recovery codes that are left, and ends every session but one. One transaction, under the condition
+    /// that the account is as it was when its owner proved the second factor.
     pub async fn replace_recovery_codes(
         &self,
         profile: &Profile,
@@ -266,7 +271,7 @@ impl Store {
         .await
     }
 
-    /// Counts a guess, and only then says what to compare it with. The count is taken back by a success only.
+    /// Counts a guess, and only then returns the second factor to compare it with. Only a success clears the count.
     pub async fn spend_factor_attempt(
         &self,
         user: UserId,
@@ -291,12 +296,13 @@ impl Store {
         }
     }
 
-    /// Uses a right code up. False when it was used meanwhile.
+    /// Uses up a right code. Returns `false` if another request used it first.
     pub async fn use_factor(&self, code: &RightCode) -> Result<bool, StoreError> {
         Ok(matches!(self.update(code.use_up()).await?, Outcome::Applied(_)))
     }
 
-    /// Keeps a login whose password was right until its second step. The count of passwords stays as it is until then.
+    /// Stores a login whose password was right, until its second step. Until then, the count of passwords stays as it
+    /// is.
     pub async fn begin_second_step(
         &self,
         phone: &Phone,
@@ -320,7 +326,7 @@ impl Store {
         try_join!(self.create(waiting), rehash).map(|_| ())
     }
 
-    /// The account of a login that waits for its second step; none when it does not wait any more.
+    /// Returns the account of a login that waits for its second step, or `None` if the login no longer waits.
     pub async fn waiting_account(
         &self,
         user: UserId,
@@ -334,8 +340,9 @@ impl Store {
         Ok(waits.then_some(profile))
     }
 
-    /// Starts the session of a login whose second step was right, in one transaction with the end of the code and of the
-    /// waiting login: of two at once one starts a session. The throttles of password and factor are cleared.
+    /// Starts the session of a login whose second step was right. The same transaction uses up the code and ends the
+    /// waiting login, so that only one of two parallel requests starts a session. It also clears the throttles of
+    /// password and second factor.
     pub async fn complete_second_step(
         &self,
         profile: &Profile,
@@ -354,8 +361,8 @@ impl Store {
         ];
         let (transacted, room) = join!(self.transact(writes), self.make_room(&session));
         if let Err(error) = room {
-            // The next login makes room again; this one must not fail for it.
-            tracing::warn!(%error, "no room was made among the sessions");
+            // This login must not fail because of older sessions. The next login makes room again.
+            tracing::warn!(%error, "the oldest sessions were not deleted; the next login tries again");
         }
         Ok(match transacted? {
             Transacted::Committed => SecondStep::Done,

@@ -1,4 +1,4 @@
-//! Sessions: from a login to its end. A session counts only while its epoch is its account's.
+//! Sessions, from a login to its end. A session is alive only while its epoch equals its account's.
 
 use std::time::Duration;
 
@@ -28,39 +28,39 @@ use crate::{
     tokens::refresh::{RefreshToken, SessionSalt},
 };
 
-/// How long a session lives that is not used (docs/threats.md#s6).
+/// The time after which an unused session ends (docs/threats.md#s6).
 pub(crate) const IDLE_LIFETIME: Duration = Duration::from_hours(14 * 24);
 
-/// How many sessions a user has at the most (docs/threats.md#s10).
+/// The largest number of sessions per user (docs/threats.md#s10).
 const MAX_SESSIONS: usize = 20;
 
-/// How long an ended session is kept before it is collected.
+/// The time for which a session is kept after its absolute end before DynamoDB may delete it.
 const KEPT: Duration = Duration::from_hours(24);
 
-/// The longest description of a client that is kept, in characters: it is whatever the client sent.
+/// The longest description of a client that is kept, in characters. The client decides what it sends.
 const MAX_DEVICE_LENGTH: usize = 200;
 
 /// A session to be started.
 #[derive(Clone, Debug)]
 pub struct NewSession {
-    /// Whose.
+    /// The session's user.
     pub user: UserId,
-    /// Its identifier: new at every login.
+    /// The session's identifier, new at every login.
     pub id: SessionId,
-    /// What its refresh tokens are bound to.
+    /// The salt that the session's refresh tokens are bound to.
     pub salt: SessionSalt,
-    /// The account's epoch as it was read together with the password hash: when it was raised meanwhile, the session is
-    /// dead on arrival.
+    /// The account's epoch, read together with the password hash. If the epoch was raised in the meantime, the session
+    /// is dead on arrival.
     pub epoch: u64,
-    /// The client, as it described itself.
+    /// The client's description of itself.
     pub device: Option<String>,
-    /// Where it came from.
+    /// The address of the login.
     pub address: String,
-    /// Whether it began with a second factor.
+    /// Whether the login used a second factor.
     pub second_factor: bool,
-    /// When the login was.
+    /// The time of the login.
     pub now: Timestamp,
-    /// How long it lives at the most.
+    /// The longest lifetime of the session.
     pub lifetime: Duration,
 }
 
@@ -92,7 +92,7 @@ impl NewSession {
     }
 }
 
-/// A session as stored, as far as its liveness goes.
+/// The part of a stored session that decides whether it is alive.
 #[derive(Clone, Copy, Debug)]
 pub struct Session {
     epoch: u64,
@@ -100,18 +100,18 @@ pub struct Session {
     idle_ends_at: Timestamp,
 }
 
-/// A session as its owner may see it.
+/// A session, as its owner may see it.
 #[derive(Clone, Debug)]
 pub struct SessionSummary {
-    /// Which.
+    /// The session's identifier.
     pub id: SessionId,
-    /// The client, as it described itself.
+    /// The client's description of itself.
     pub device: Option<String>,
-    /// Where the login came from.
+    /// The address of the login.
     pub address: String,
-    /// When the login was.
+    /// The time of the login.
     pub created_at: Timestamp,
-    /// When it was last refreshed, or the login.
+    /// The time of the last refresh, or of the login if there was none.
     pub last_used_at: Timestamp,
     liveness: Session,
 }
@@ -119,54 +119,54 @@ pub struct SessionSummary {
 /// A session, with everything that its owner may see of it.
 #[derive(Clone, Debug)]
 pub struct StoredSession {
-    /// What the list of sessions shows.
+    /// The data that the list of sessions shows.
     pub summary: SessionSummary,
-    /// Whether it began with a second factor.
+    /// Whether the login used a second factor.
     pub second_factor: bool,
-    /// Its end, at the latest.
+    /// The absolute end of the session.
     pub ends_at: Timestamp,
-    /// Its end, unless it is used before.
+    /// The end of the session if it is not used before.
     pub idle_ends_at: Timestamp,
 }
 
-/// The session that tokens are handed out for.
+/// The session that tokens are issued for.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenSession {
-    /// Whose.
+    /// The session's user.
     pub user: UserId,
-    /// Which.
+    /// The session's identifier.
     pub id: SessionId,
-    /// Which refresh token of it is next.
+    /// The number of the session's next refresh token.
     pub generation: u32,
-    /// What its refresh tokens are bound to.
+    /// The salt that the session's refresh tokens are bound to.
     pub salt: SessionSalt,
-    /// Its epoch.
+    /// The session's epoch.
     pub epoch: u64,
-    /// When its user proved who they are.
+    /// The time at which the user signed in.
     pub authenticated_at: Timestamp,
-    /// Whether with a second factor.
+    /// Whether the user signed in with a second factor.
     pub second_factor: bool,
 }
 
-/// What became of exchanging a refresh token.
+/// The outcome of exchanging a refresh token.
 #[derive(Clone, Debug)]
 pub enum Rotation {
-    /// The session goes on with this generation.
+    /// The session continues with this generation.
     Next(TokenSession),
-    /// A token older than the last spent one, or the last spent one too late: somebody has a copy.
+    /// The token is older than the last spent one, or is the last spent one after the grace. So a copy of it exists.
     Reused,
-    /// The session is over, or its account has changed since.
+    /// The session has ended, or its account has changed since.
     Ended,
 }
 
 impl SessionState {
-    /// Whether both are there and their epochs differ.
+    /// Returns whether account and session both exist and their epochs differ.
     pub fn is_of_two_epochs(&self) -> bool {
         matches!((&self.profile, &self.session), (Some(profile), Some(session)) if profile.epoch != session.epoch)
     }
 
-    /// The account, if it and the session are there and the session is alive: neither over nor outlived by a change of
-    /// its account.
+    /// Returns the account if it and the session exist and the session is alive: the session has not ended, and no
+    /// change of the account has raised the epoch since.
     pub fn live_profile(self, now: Timestamp) -> Option<Profile> {
         let (profile, session) = (self.profile?, self.session?);
         session.lives(profile.epoch, now).then_some(profile)
@@ -200,12 +200,12 @@ impl Session {
     }
 }
 
-/// What the table knows about an access token's user and session.
+/// The table's state of an access token's user and session.
 #[derive(Clone, Debug)]
 pub struct SessionState {
-    /// The account, if there is one.
+    /// The account, if it exists.
     pub profile: Option<Profile>,
-    /// The session, if there is one.
+    /// The session, if it exists.
     pub session: Option<Session>,
 }
 
@@ -219,11 +219,12 @@ impl Store {
         })
     }
 
-    /// Exchanges a refresh token: raises the session's generation if it is still the token's, and reads the account, in
-    /// one step.
+    /// Exchanges a refresh token: raises the session's generation if it is still the token's, and reads the account at
+    /// the same time.
     ///
-    /// One conditional update: of any number at once one raises it. Those that come within `grace` of it with the same
-    /// token get the same successor, without a write, so that two tabs do not fork the session.
+    /// One conditional update raises the generation, so that only one of several parallel exchanges does. An exchange
+    /// of the same token within `grace` of it gets the same successor, without a write, so that two tabs do not fork
+    /// the session.
     pub async fn rotate_session(
         &self,
         token: &RefreshToken,
@@ -249,8 +250,8 @@ impl Store {
         let Some(profile) = profile.map(|item| Profile::read(token.user, &item)).transpose()?.flatten() else {
             return Ok(Rotation::Ended);
         };
-        // The two were read at once and not at one moment: a change of password in between makes the session that stays
-        // look outlived. So one of another epoch is looked at again before it is called over.
+        // The two reads run at once but not at one moment. A change of password in between makes the session that stays
+        // look dead. So a session of another epoch is read again before it counts as ended.
         let (session, mut epoch) = (Session::read(item)?, profile.epoch);
         if session.epoch != epoch {
             let state = self.session_state(token.user, token.session).await?;
@@ -281,15 +282,15 @@ impl Store {
         })
     }
 
-    /// Ends a session; one that is not there has ended.
+    /// Ends a session. A session that does not exist counts as ended.
     pub async fn end_session(&self, user: UserId, session: SessionId) -> Result<(), StoreError> {
         self.delete(Key::session(user, session)).await
     }
 
-    /// The sessions of an account that live, the last used first; none when there is no account.
+    /// Returns the live sessions of an account, the last used first. The list is empty if the account does not exist.
     ///
-    /// The items are not read at one moment: a change of password in between makes the session that stays look outlived.
-    /// So when one is ahead of its account, all are read again.
+    /// The items are not read at one moment. A change of password in between makes the session that stays look dead. So
+    /// if a session's epoch is ahead of the account's, all items are read again.
     pub async fn live_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<SessionSummary>, StoreError> {
         let mut items = self.read_user_from(user, PROFILE_SORT).await?;
         if is_torn(&items)? {
@@ -305,15 +306,15 @@ impl Store {
         Ok(sessions)
     }
 
-    /// Makes room for a session that is being started: those that are over go first, then the oldest. Does nothing when
-    /// the account has changed since the session's epoch was read: then it is this session that is over.
+    /// Makes room for a session that is being started. Deletes dead sessions first, then the oldest. Does nothing if
+    /// the account has changed since the new session's epoch was read, because then the new session is the dead one.
     pub(super) async fn make_room(&self, starting: &NewSession) -> Result<(), StoreError> {
         let items = self.read_user_from(starting.user, PROFILE_SORT).await?;
         if any_is_ahead(&items, starting.epoch)? {
             return Ok(());
         }
         let mut sessions = summaries(&items)?;
-        // It may be there already: it is written at the same time.
+        // The new session may exist already, because it is written at the same time.
         sessions.retain(|session| session.id != starting.id);
         sessions.sort_by_key(|session| (session.liveness.lives(starting.epoch, starting.now), session.created_at));
         let superfluous = (sessions.len() + 1).saturating_sub(MAX_SESSIONS);
@@ -323,7 +324,8 @@ impl Store {
     }
 }
 
-/// Whether a session has a higher epoch than the profile: the profile was read before a change and the session after it.
+/// Returns whether a session has a higher epoch than the profile, because the profile was read before a change and the
+/// session after it.
 fn is_torn(items: &[(String, Item)]) -> Result<bool, StoreError> {
     let Some((_, profile)) = items.iter().find(|(sort, _)| sort == PROFILE_SORT) else {
         return Ok(false);
@@ -331,10 +333,10 @@ fn is_torn(items: &[(String, Item)]) -> Result<bool, StoreError> {
     any_is_ahead(items, profile.number(EPOCH)?)
 }
 
-/// Whether an item of a user has a higher epoch than this.
+/// Returns whether an item of a user has a higher epoch than this.
 fn any_is_ahead(items: &[(String, Item)], epoch: u64) -> Result<bool, StoreError> {
     for (_, item) in items {
-        // What is of the second factor has no epoch, or one that no session follows.
+        // An item of the second factor has no epoch, or one that no session follows.
         if item.count(EPOCH)? > epoch {
             return Ok(true);
         }
@@ -346,7 +348,7 @@ fn summaries(items: &[(String, Item)]) -> Result<Vec<SessionSummary>, StoreError
     Ok(stored(items)?.into_iter().map(|session| session.summary).collect())
 }
 
-/// The sessions among a user's items.
+/// Returns the sessions among a user's items.
 pub(super) fn stored(items: &[(String, Item)]) -> Result<Vec<StoredSession>, StoreError> {
     let sessions = items.iter().filter_map(|(sort, item)| Some((sort.strip_prefix(SESSION_PREFIX)?, item)));
     let read = sessions.map(|(id, item)| {

@@ -1,5 +1,5 @@
-//! The throttle of guesses at something that somebody knows or has: counted in the item that it is about, by the same
-//! conditional update that reads what the guess is compared with.
+//! The throttle of guesses at a password or a second factor. The item that a guess is about holds the count, and the
+//! conditional update that reads the value to compare the guess with also counts the guess.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -12,13 +12,14 @@ use super::table::{
 };
 use crate::base::time::Timestamp;
 
-/// How many attempts are free before each costs a wait (docs/threats.md#l2).
+/// The number of attempts after which each costs a wait (docs/threats.md#l2).
 const FREE_FAILURES: u64 = 5;
 /// The longest wait between two attempts (docs/threats.md#l2).
 const LONGEST_DELAY: Duration = Duration::from_mins(15);
-/// How many failures in a row are ever judged (NIST SP 800-63B section 3.2.2); then only a reset helps.
+/// The number of failures in a row after which no attempt is compared (NIST SP 800-63B section 3.2.2). Then only a
+/// reset helps.
 const MAX_FAILURES: u64 = 100;
-/// The wait after this many attempts: none for the first five and the one after, then 2, 4, 8, … s.
+/// Returns the wait after this many attempts: 0 s after up to five, then 2, 4, 8, … s.
 fn delay_after(failures: u64) -> Duration {
     match failures.checked_sub(FREE_FAILURES) {
         None | Some(0) => Duration::ZERO,
@@ -26,20 +27,21 @@ fn delay_after(failures: u64) -> Duration {
     }
 }
 
-/// The attempt count from which on the wait is the longest one.
+/// The smallest attempt count that costs the longest wait.
 const LONGEST_FROM: u64 = FREE_FAILURES + 10;
 
-/// Whether there is an end to the attempts.
+/// The rule for whether attempts come to an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// After [`MAX_FAILURES`] in a row no more is judged.
+    /// No attempt is compared after [`MAX_FAILURES`] failures in a row.
     Hard,
-    /// Each costs a wait, and nothing more: of what nobody can guess.
+    /// Each attempt costs a wait and nothing more. This is for secrets that nobody can guess.
     Never,
 }
 
-/// Admits an attempt when the wait that its predecessors cost is over. One clause per count, since DynamoDB cannot
-/// compute a power; so one call admits and counts, however many run at once.
+/// The conditions, one per [`Stop`], that admit an attempt when the wait after the attempts before it is over. Each has
+/// one clause per count, because DynamoDB cannot compute a power. So one call admits and counts, however many run at
+/// once.
 static ADMITTED: LazyLock<[String; 2]> = LazyLock::new(|| {
     ["#login_failures < :max AND ", ""].map(|stop| {
         let mut clauses =
@@ -53,7 +55,7 @@ static ADMITTED: LazyLock<[String; 2]> = LazyLock::new(|| {
     })
 });
 
-/// Counts an attempt in this item, if the waits allow it.
+/// Builds the update that counts an attempt in this item, if the wait is over.
 pub(super) fn spend(key: Key, stop: Stop, now: Timestamp) -> ItemUpdate {
     let [hard, never] = &*ADMITTED;
     let update = ItemUpdate::new(key)
@@ -74,14 +76,14 @@ pub(super) fn spend(key: Key, stop: Stop, now: Timestamp) -> ItemUpdate {
     })
 }
 
-/// For an attempt that is not judged after all.
+/// Returns the receipt for an attempt that is not compared after all.
 pub(super) fn receipt(key: Key, applied: &Item) -> Result<Receipt, StoreError> {
     let give_back = &["#login_failures = #login_failures - :one"];
     Receipt::of(key, applied, give_back, "#login_failures >= :one")
 }
 
-/// When the next attempt can be admitted, after one that was refused. Where no more is judged, there is no such time: the
-/// longest wait, however often it is asked.
+/// Returns the time until the next attempt can be admitted, after a refused one. If no more attempts are compared,
+/// returns the longest wait every time.
 pub(super) fn retry_after(item: &Item, stop: Stop, now: Timestamp) -> Result<Duration, StoreError> {
     let failures = item.count(LOGIN_FAILURES)?;
     if stop == Stop::Hard && failures >= MAX_FAILURES {

@@ -1,4 +1,4 @@
-//! Access tokens: JWTs by RFC 9068.
+//! Access tokens: JWTs in the profile of RFC 9068.
 
 use std::{fmt, time::Duration};
 
@@ -15,41 +15,41 @@ use crate::{
     },
 };
 
-/// `client_id` (RFC 9068 section 2.2 requires it): there is one client, the operator's own application.
+/// The value of `client_id`, which RFC 9068 section 2.2 requires. There is one client, the operator's own application.
 const CLIENT_ID: &str = "latchkey";
 
-/// The claims of an access token. No phone number and nothing else that is personal.
+/// The claims of an access token. They contain no phone number and no other personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
-    /// Who issued it.
+    /// The issuer.
     pub iss: String,
-    /// Whom it is for. One audience, as a string.
+    /// The audience: always one, as a string.
     pub aud: String,
-    /// Whose it is.
+    /// The user.
     pub sub: UserId,
-    /// Which client it was issued to.
+    /// The client that the token was issued to.
     pub client_id: String,
-    /// The session that it belongs to and dies with.
+    /// The session that the token belongs to and ends with.
     pub sid: SessionId,
-    /// When it was issued, in Unix seconds.
+    /// The time of issue, in Unix seconds.
     pub iat: u64,
-    /// When it ends, in Unix seconds.
+    /// The time of expiry, in Unix seconds.
     pub exp: u64,
-    /// From when on it counts, in Unix seconds. We set none, but hold to one that is there.
+    /// The time from which the token is valid, in Unix seconds. We never set it, but obey it if it is present.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "signed::number")]
     pub nbf: Option<u64>,
-    /// Its own identifier.
+    /// The token's identifier.
     pub jti: TokenId,
-    /// When the user last proved who they are, in Unix seconds.
+    /// The time at which the user last proved who they are, in Unix seconds.
     pub auth_time: u64,
-    /// How they proved it (RFC 8176).
+    /// The methods by which the user proved it (RFC 8176).
     pub amr: Vec<String>,
-    /// The account's session epoch when it was issued.
+    /// The account's epoch at the time of issue.
     pub ver: u64,
 }
 
 impl SignedClaims for Claims {
-    /// RFC 9068 section 2.1.
+    /// The type that RFC 9068 section 2.1 requires.
     const TYPE: &'static str = "at+jwt";
 
     fn envelope(&self) -> Envelope<'_> {
@@ -58,32 +58,32 @@ impl SignedClaims for Claims {
     }
 }
 
-/// What a login or a refresh puts into a token.
+/// The values that a login or a refresh puts into an access token.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant<'a> {
-    /// `iss`.
+    /// The issuer: `iss`.
     pub issuer: &'a str,
-    /// `aud`.
+    /// The audience: `aud`.
     pub audience: &'a str,
-    /// `sub`.
+    /// The user: `sub`.
     pub user: UserId,
-    /// `sid`.
+    /// The session: `sid`.
     pub session: SessionId,
-    /// `ver`.
+    /// The account's epoch: `ver`.
     pub epoch: u64,
-    /// `auth_time`.
+    /// The time at which the user last proved who they are: `auth_time`.
     pub authenticated_at: Timestamp,
-    /// `amr`: whether a second factor was shown.
+    /// Whether the user proved a second factor: `amr`.
     pub second_factor: bool,
-    /// How long the token lives.
+    /// The lifetime of the token.
     pub lifetime: Duration,
 }
 
-/// A signed access token, ready to be handed out. Its text is a secret of its bearer.
+/// A signed access token. Its text is a secret of the bearer.
 pub struct AccessToken(String);
 
 impl AccessToken {
-    /// Signs a token.
+    /// Issues a token: sets its times and identifier, and signs it.
     pub fn issue(key: &SigningKey, grant: Grant<'_>, now: Timestamp) -> Result<Self, IssueError> {
         // RFC 8176 section 2.
         let amr: &[&str] = if grant.second_factor { &["pwd", "otp", "mfa"] } else { &["pwd"] };
@@ -104,7 +104,7 @@ impl AccessToken {
         signed::sign(key, &claims).map(Self)
     }
 
-    /// The token's text, to be handed to its bearer and nowhere else.
+    /// Returns the token's text, which may go only to the bearer.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -152,7 +152,7 @@ mod tests {
         Unverified::read(token)?.verify(key.verifying(), "https://auth.example", "latchkey", now)
     }
 
-    /// Signs any header and claims with our own key.
+    /// Signs any header and any claims with this key.
     fn sign(key: &SigningKey, header: &Value, claims: &Value) -> String {
         let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
         let message = format!("{}.{}", part(header), part(claims));

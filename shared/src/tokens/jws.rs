@@ -1,7 +1,8 @@
-//! Signatures for `jsonwebtoken` by *ring*, which we have for TLS anyway: its aws-lc backend costs a cold start some
-//! 420 M instructions, its RustCrypto backend 0.4 ms a signature and the `rsa` crate of RUSTSEC-2023-0071.
+//! A backend for `jsonwebtoken` that signs and verifies with *ring*, which the binaries contain for TLS anyway. The
+//! aws-lc backend of `jsonwebtoken` costs a cold start some 420 M instructions; its RustCrypto backend costs 0.4 ms per
+//! signature and brings in the `rsa` crate of RUSTSEC-2023-0071.
 //!
-//! ES256 and RS256 only; every other algorithm is an error, whatever a token's header says.
+//! Only ES256 and RS256 are supported. Any other algorithm is an error, whatever a token's header says.
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, DecodingKeyKind, EncodingKey,
@@ -20,9 +21,9 @@ use ring::{
 };
 use signature::{Signer, Verifier};
 
-/// Makes *ring* the cryptography of `jsonwebtoken` in this process. Harmless to repeat.
+/// Makes *ring* the backend of `jsonwebtoken` in this process. Repeated calls do nothing.
 pub(crate) fn use_ring() {
-    // An error means that it was installed already.
+    // An error means that the backend has been installed already.
     let _ = PROVIDER.install_default();
 }
 
@@ -44,7 +45,7 @@ fn unsupported() -> Error {
     ErrorKind::InvalidAlgorithm.into()
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that the library calls")]
+#[expect(clippy::needless_pass_by_value, reason = "the library defines the signature")]
 fn compute_digest(data: &[u8], hash: ThumbprintHash) -> Result<Vec<u8>> {
     match hash {
         ThumbprintHash::SHA256 => Ok(digest::digest(&digest::SHA256, data).as_ref().to_vec()),

@@ -1,9 +1,9 @@
-//! When which key signs, and which keys verify: the document that Secrets Manager keeps, and its public half, which
-//! everybody may read.
+//! The schedule of the signing keys: when each key signs, and until when it verifies. Secrets Manager keeps the
+//! schedule; its public half is the key set, which everybody may read.
 //!
-//! A new key is published long before it signs, so that nobody who keeps a copy of the key set meets a token that they
-//! cannot verify; an old one stays published until its last token has expired. Both are rules about time, not about who
-//! ran when: a rotation writes the whole schedule down, and everybody looks at the clock.
+//! A new key is published long before it signs, so that a verifier with a copy of the key set can always verify a
+//! token. An old key stays published until its last token has expired. Both rules depend only on time and not on the
+//! order in which processes run: a rotation writes the whole schedule, and every reader compares it with its clock.
 
 use std::{fmt, time::Duration};
 
@@ -16,45 +16,47 @@ use crate::{
     tokens::keys::{InvalidKey, SigningAlgorithm, SigningKey, VerifyingKey},
 };
 
-/// How long others may keep a copy of the key set, by our own `Cache-Control` (docs/threats.md#j8).
+/// The time for which our `Cache-Control` lets others keep a copy of the key set (docs/threats.md#j8).
 pub const JWKS_MAX_AGE: Duration = Duration::from_mins(5);
 
-/// How long API Gateway's JWT authorizer may keep a copy, whatever we say (AWS, "Control access to HTTP APIs with JWT
-/// authorizers").
+/// The time for which API Gateway's JWT authorizer may keep a copy, whatever `Cache-Control` says (AWS, "Control access
+/// to HTTP APIs with JWT authorizers").
 const FOREIGN_CACHE: Duration = Duration::from_hours(2);
 
-/// For our own copies of the table's item, copies of copies, clocks that do not agree, and the steps of a rotation.
+/// A margin for our own copies of the table's item, copies of copies, clocks that differ, and the steps of a rotation.
 const MARGIN: Duration = Duration::from_mins(10);
 
-/// How long a new key is published before it signs (docs/threats.md#j10).
+/// The time for which a new key is published before it signs (docs/threats.md#j10).
 pub const PUBLISHED_BEFORE: Duration = FOREIGN_CACHE.saturating_add(JWKS_MAX_AGE).saturating_add(MARGIN);
 
-/// What of that must be left when it is published: the rest is for the steps before.
+/// The part of [`PUBLISHED_BEFORE`] that must be left when the new key is published. The steps before may take the
+/// rest.
 const LEFT_WHEN_PUBLISHED: Duration = PUBLISHED_BEFORE.saturating_sub(Duration::from_mins(5));
 
-/// What of that must be left when the signers get it. They may use an older copy for [`PUBLISHED_BEFORE`] when they
-/// cannot read it, and the old key must not have retired by then.
+/// The part of [`PUBLISHED_BEFORE`] that must be left when the signers can read the new key. A signer that cannot read
+/// it may use an older copy for [`PUBLISHED_BEFORE`], and the old key must not have retired by then.
 const LEFT_WHEN_FINISHED: Duration = Duration::from_hours(1);
 
-/// How long a key stays published after its last signature: what its last token lives at the longest (RFC 9700 section
-/// 2.2, and the bound of `ACCESS_TOKEN_TTL_SECONDS`), and as much as others may be late (docs/threats.md#j10).
+/// The time for which a key stays published after its successor starts to sign: the greatest lifetime of its last token
+/// (RFC 9700 section 2.2, and the bound of `ACCESS_TOKEN_TTL_SECONDS`) and the delay that caches of others may cause
+/// (docs/threats.md#j10).
 pub const PUBLISHED_AFTER: Duration = FOREIGN_CACHE.saturating_add(Duration::from_mins(15)).saturating_add(MARGIN);
 
-/// A key as everybody may know it.
+/// The public part of a scheduled key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PublishedKey {
     /// The public key.
     #[serde(rename = "jwk")]
     pub key: VerifyingKey,
-    /// From when on it signs, in Unix seconds.
+    /// The time from which the key signs, in Unix seconds.
     pub signs_from: u64,
-    /// From when on no token of it is taken, in Unix seconds; none while there is no successor.
+    /// The time from which tokens signed with the key are refused, in Unix seconds; `None` while it has no successor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retires_at: Option<u64>,
 }
 
 impl PublishedKey {
-    /// Whether tokens of it are still taken.
+    /// Returns whether tokens signed with the key are accepted at `now`.
     pub fn verifies(&self, now: Timestamp) -> bool {
         self.retires_at.is_none_or(|end| now.unix_seconds() < end)
     }
@@ -78,59 +80,59 @@ impl TryFrom<Jwk> for VerifyingKey {
     }
 }
 
-/// The public half of a schedule: the item `KEYS` / `JWKS` of the table.
+/// The public half of a schedule: the item `KEYS` / `JWKS` in the table.
 #[derive(Clone, Debug)]
 pub struct KeySet {
-    /// Which edition of the schedule it is of; a later one is never replaced by an earlier one.
+    /// The edition of the schedule. An earlier edition never replaces a later one.
     pub generation: u64,
-    /// Every key that verifies, those that have not signed yet included.
+    /// The keys of the schedule, including those that have not signed yet.
     pub keys: Vec<PublishedKey>,
 }
 
 impl KeySet {
-    /// The key of this `kid`, while tokens of it are taken.
+    /// Returns the key with this `kid` if tokens signed with it are accepted at `now`.
     pub fn find(&self, kid: &str, now: Timestamp) -> Option<&VerifyingKey> {
         self.verifying(now).find(|key| key.kid() == kid)
     }
 
-    /// Every key that tokens are taken of.
+    /// Returns the keys whose tokens are accepted at `now`.
     pub fn verifying(&self, now: Timestamp) -> impl Iterator<Item = &VerifyingKey> {
         self.keys.iter().filter(move |key| key.verifies(now)).map(|key| &key.key)
     }
 }
 
-/// A key with its private half, as long as it needs one.
+/// A key of the schedule, with its private half as long as it may sign.
 #[derive(Clone, Serialize, Deserialize)]
 struct ScheduledKey {
     #[serde(flatten)]
     public: PublishedKey,
-    /// PKCS#8 DER in base64; none when a successor signs.
+    /// The private key, PKCS#8 DER in base64; `None` once a successor signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     private_key: Option<Zeroizing<String>>,
 }
 
-/// A new key for a schedule: its algorithm, and PKCS#8 DER in base64.
+/// A new key for a schedule.
 pub struct NewKey {
-    /// What it signs with.
+    /// The algorithm of the key.
     pub algorithm: SigningAlgorithm,
-    /// The private key.
+    /// The private key, PKCS#8 DER in base64.
     pub private_key: Zeroizing<String>,
 }
 
-/// All keys and their times, private halves included: what the secret of the signing keys holds.
+/// All keys with their times and private halves: the content of the secret of the signing keys.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct KeySchedule {
-    /// Raised by every change. A secret that was just made has none, and no keys.
+    /// The edition, which every change raises. A newly created secret has neither an edition nor keys.
     #[serde(default)]
     generation: u64,
-    /// In the order in which they sign.
+    /// The keys, in the order in which they sign.
     #[serde(default)]
     keys: Vec<ScheduledKey>,
 }
 
-/// The secret is not as we write it. What is in it is not repeated.
+/// The error for a secret that does not have the format we write. Its text never repeats the secret.
 #[derive(Debug, thiserror::Error)]
-#[error("the secret of the signing keys is not as `rotate-keys` writes it (line {line}, column {column})")]
+#[error("the secret of the signing keys is not in the format of `rotate-keys` (line {line}, column {column})")]
 pub struct MalformedSchedule {
     line: usize,
     column: usize,
@@ -143,27 +145,27 @@ impl fmt::Debug for KeySchedule {
 }
 
 impl KeySchedule {
-    /// Reads the secret.
+    /// Reads a schedule from the text of the secret.
     pub fn from_json(text: &str) -> Result<Self, MalformedSchedule> {
         serde_json::from_str(text).map_err(|error| MalformedSchedule { line: error.line(), column: error.column() })
     }
 
-    /// As the secret holds it.
+    /// Returns the text of the secret.
     pub fn to_json(&self) -> Result<Zeroizing<String>, serde_json::Error> {
         serde_json::to_string(self).map(Zeroizing::new)
     }
 
-    /// Its edition.
+    /// Returns the edition.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// What everybody may know of it.
+    /// Returns the public half of the schedule.
     pub fn key_set(&self) -> KeySet {
         KeySet { generation: self.generation, keys: self.keys.iter().map(|key| key.public.clone()).collect() }
     }
 
-    /// The private keys, each with the time from which on it signs.
+    /// Returns the private keys, each with the time from which it signs.
     pub fn signing_keys(&self) -> Result<SigningKeys, InvalidKey> {
         let with_private = self.keys.iter().filter_map(|key| Some((&key.public, key.private_key.as_ref()?)));
         let keys = with_private.map(|(public, private_key)| {
@@ -172,10 +174,10 @@ impl KeySchedule {
         keys.collect::<Result<_, _>>().map(SigningKeys)
     }
 
-    /// The schedule with one key more, as edition `generation`. It signs after [`PUBLISHED_BEFORE`]; when nothing signs
-    /// that it could succeed, at once.
+    /// Returns the schedule with the new key added, as edition `generation`. The new key signs after
+    /// [`PUBLISHED_BEFORE`], or at once if no key signs now.
     ///
-    /// Keys that nobody needs any more are left out, and private keys whose successor signs already.
+    /// The result omits keys that have retired, and private keys whose successor already signs.
     pub fn with(&self, new: NewKey, generation: u64, now: Timestamp) -> Result<Self, InvalidKey> {
         let key = SigningKey::from_base64(new.algorithm, &new.private_key)?.verifying().clone();
         let signs_from = if self.signs(now) { now.plus(PUBLISHED_BEFORE) } else { now };
@@ -187,8 +189,8 @@ impl KeySchedule {
         Ok(Self { generation, keys }.settled(now))
     }
 
-    /// The schedule without a key, as edition `generation`; none when it has no such key. When that one signed, the one
-    /// that waited signs at once; when none waited, nothing does, and a new one has to be added.
+    /// Returns the schedule without a key, as edition `generation`, or `None` if it has no such key. If the removed key
+    /// signed, the key that waits next signs at once. If no key waits, none signs, and the caller must add a new one.
     pub fn without(&self, kid: &str, generation: u64, now: Timestamp) -> Option<Self> {
         let mut left = Self { generation, keys: self.keys.clone() };
         left.keys.retain(|key| key.public.key.kid() != kid);
@@ -203,14 +205,14 @@ impl KeySchedule {
         Some(left.settled(now))
     }
 
-    /// The same schedule as a later edition.
+    /// Returns the same schedule as another edition.
     #[must_use]
     pub fn renumbered(&self, generation: u64) -> Self {
         Self { generation, keys: self.keys.clone() }
     }
 
-    /// What is published before this schedule replaces `current`: what is published already, and the new keys beside it.
-    /// Nothing retires yet, for it may never replace it.
+    /// Returns the key set to publish before this schedule replaces `current`: the keys of `current` and the new keys.
+    /// No key retires earlier than in `current`, because this schedule may never replace it.
     pub fn announcement(&self, current: &Self) -> KeySet {
         let mut keys = current.key_set().keys;
         let is_new = |key: &&PublishedKey| !current.keys.iter().any(|known| known.public.key.kid() == key.key.kid());
@@ -218,28 +220,30 @@ impl KeySchedule {
         KeySet { generation: self.generation, keys }
     }
 
-    /// Whether everybody will know the new key before it signs when it is published now.
+    /// Returns whether the new key, published at `now`, will be in every copy of the key set before it signs.
     pub fn is_announced_in_time(&self, current: &Self, now: Timestamp) -> bool {
         self.starts_after(current, now, LEFT_WHEN_PUBLISHED)
     }
 
-    /// Whether the new key is not due yet for a good while, so that nobody signs with an old one that has retired.
+    /// Returns whether the new key signs late enough after `now` that no signer with an old copy uses a key that has
+    /// retired.
     pub fn is_in_time(&self, current: &Self, now: Timestamp) -> bool {
         self.starts_after(current, now, LEFT_WHEN_FINISHED)
     }
 
     fn starts_after(&self, current: &Self, now: Timestamp, notice: Duration) -> bool {
         let newest = self.keys.last().map(|key| key.public.signs_from);
-        // The first key succeeds nobody.
+        // The first key has no predecessor, so it need not wait.
         !current.signs(now) || newest.is_some_and(|signs_from| signs_from >= now.plus(notice).unix_seconds())
     }
 
-    /// Whether some key of it signs now.
+    /// Returns whether a key of the schedule signs at `now`.
     pub fn signs(&self, now: Timestamp) -> bool {
         self.keys.iter().any(|key| key.private_key.is_some() && key.public.may_sign(now))
     }
 
-    /// With every key's end as its successor's start says.
+    /// Sets the end of each key by the start of its successor, drops private keys whose successor signs, and drops
+    /// retired keys.
     fn settled(mut self, now: Timestamp) -> Self {
         let mut successor: Option<u64> = None;
         for key in self.keys.iter_mut().rev() {
@@ -263,12 +267,12 @@ impl KeySchedule {
 pub struct SigningKeys(Vec<(PublishedKey, SigningKey)>);
 
 impl SigningKeys {
-    /// The one whose turn it is.
+    /// Returns the key that signs at `now`.
     pub fn at(&self, now: Timestamp) -> Option<&SigningKey> {
         self.0.iter().rfind(|(public, _)| public.may_sign(now)).map(|(_, key)| key)
     }
 
-    /// All of them, those included whose turn has not come.
+    /// Returns all keys, including those that do not sign yet.
     pub fn all(&self) -> impl Iterator<Item = &SigningKey> {
         self.0.iter().map(|(_, key)| key)
     }
@@ -285,7 +289,7 @@ mod tests {
         NewKey { algorithm: SigningAlgorithm::Es256, private_key: SigningKey::generate_es256().unwrap() }
     }
 
-    /// A schedule that was rotated at these times.
+    /// Returns a schedule that was rotated at these times.
     fn rotated(times: &[Timestamp]) -> KeySchedule {
         let schedule = KeySchedule::default();
         times.iter().fold(schedule, |schedule, now| schedule.with(new_key(), schedule.generation + 1, *now).unwrap())
@@ -322,7 +326,7 @@ mod tests {
         assert!(set.find(new, second).is_some(), "published before it signs");
         let end = switch.plus(PUBLISHED_AFTER);
         assert!(set.find(first, end.minus(Duration::from_secs(1))).is_some());
-        assert!(set.find(first, end).is_none(), "by the clock, whoever has tidied up or not");
+        assert!(set.find(first, end).is_none(), "by the clock alone, even before a rotation drops the key");
         assert!(set.find(new, end.plus(DAY)).is_some());
     }
 

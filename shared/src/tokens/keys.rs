@@ -1,5 +1,5 @@
-//! The secrets that the table does not hold: one master secret, from which a key per use is derived, and the keys that
-//! sign access tokens, each with its public half.
+//! The secrets that are not in the table: the master secret, from which one key per use is derived, and the keys that
+//! sign tokens, each with its public half.
 
 use std::{fmt, str::FromStr};
 
@@ -25,45 +25,46 @@ use zeroize::Zeroizing;
 
 use crate::{base::random::RandomError, tokens::jws};
 
-/// Why a key cannot be used. The sentences never repeat the value.
+/// The reason why a key cannot be used. The sentences never repeat the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
-    /// Not base64.
+    /// The text is not base64.
     #[error("must be base64")]
     NotBase64,
-    /// Too little to be a secret.
+    /// The master secret is shorter than [`SECRET_LENGTH`].
     #[error("must be at least {SECRET_LENGTH} random bytes in base64 (`openssl rand -base64 {SECRET_LENGTH}`)")]
     TooShort,
-    /// Not a private key of the algorithm, or not one that *ring* takes.
+    /// The text is not a private key of the algorithm, or *ring* does not accept it.
     #[error("must be a private key of its algorithm, PKCS#8 DER in base64")]
     NotAPrivateKey,
-    /// A JWK that is not the public half of a key of ours.
+    /// The JWK cannot be the public half of one of our keys.
     #[error("must be a public P-256 key (ES256) or an RSA key of at least 2048 bits (RS256) under its own thumbprint")]
     NotAPublicKey,
 }
 
-/// How many bytes a secret has at least: the strength of HMAC-SHA-256.
+/// The least length of the master secret, in bytes: the strength of HMAC-SHA-256.
 pub const SECRET_LENGTH: usize = 32;
 
-/// The master secret (`SECRET_KEY_ARN`) as one key per use: a key that leaks or is misused in one place opens no other.
+/// The keys that are derived from the master secret (`SECRET_KEY_ARN`), one per use, so that a key that leaks or is
+/// misused in one place is worth nothing in another.
 #[derive(Clone)]
 pub struct Secret {
-    /// Hashes one-time codes.
+    /// The key that hashes one-time codes.
     pub otp: hmac::Key,
-    /// Authenticates refresh tokens.
+    /// The key that authenticates refresh tokens.
     pub refresh_token: hmac::Key,
-    /// Seals the identifiers of registrations that wait for their code.
+    /// The key that seals the identifiers of registrations that wait for their code.
     pub activation: hmac::Key,
-    /// Encrypts the secrets of second factors.
+    /// The key that encrypts the secrets of second factors.
     pub totp: aead::LessSafeKey,
-    /// Hashes recovery codes.
+    /// The key that hashes recovery codes.
     pub recovery_code: hmac::Key,
-    /// Hashes phones for the audit log.
+    /// The key that hashes phones for the audit log.
     pub audit: hmac::Key,
 }
 
 impl Secret {
-    /// Reads it from base64.
+    /// Reads the master secret from base64 and derives the keys.
     pub fn from_base64(text: &str) -> Result<Self, InvalidKey> {
         let master = Zeroizing::new(BASE64_STANDARD.decode(text).map_err(|_| InvalidKey::NotBase64)?);
         if master.len() < SECRET_LENGTH {
@@ -83,7 +84,7 @@ impl Secret {
         })
     }
 
-    /// A new one in base64, for tests: CloudFormation makes that of a deployment.
+    /// Makes a new master secret in base64, for tests. CloudFormation makes the one of a deployment.
     #[cfg(test)]
     pub(crate) fn generate_base64() -> Result<Zeroizing<String>, RandomError> {
         let bytes = Zeroizing::new(crate::base::random::bytes::<SECRET_LENGTH>()?);
@@ -97,7 +98,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// HKDF-SHA-256 (RFC 5869), the use as info.
+/// Derives a key by HKDF-SHA-256 (RFC 5869), with the use as `info`.
 fn derive<L, K>(master: &[u8], usage: &[u8], length: L) -> Result<K, InvalidKey>
 where
     L: hkdf::KeyType,
@@ -110,12 +111,12 @@ where
     Ok(key.into())
 }
 
-/// What a key signs with (RFC 7518 section 3.1): one algorithm per key, whatever a token says.
+/// The algorithm of a key (RFC 7518 section 3.1). A key has one algorithm, whatever a token's header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SigningAlgorithm {
     /// ECDSA on P-256 with SHA-256: small tokens, fast signatures.
     Es256,
-    /// RSASSA-PKCS1-v1_5 with SHA-256: what API Gateway's own JWT authorizer takes.
+    /// RSASSA-PKCS1-v1_5 with SHA-256: the algorithm that API Gateway's own JWT authorizer supports.
     Rs256,
 }
 
@@ -123,7 +124,7 @@ impl SigningAlgorithm {
     /// Every algorithm that a key can have.
     pub const ALL: [Self; 2] = [Self::Es256, Self::Rs256];
 
-    /// Its name in JOSE headers and in `SIGNING_ALGORITHM`.
+    /// Returns the algorithm's name in JOSE headers and in `SIGNING_ALGORITHM`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
@@ -132,9 +133,9 @@ impl SigningAlgorithm {
     }
 }
 
-/// Not the name of an algorithm that keys can have.
+/// The error for a text that names none of the algorithms.
 #[derive(Debug, thiserror::Error)]
-#[error("not a signing algorithm")]
+#[error("must be ES256 or RS256")]
 pub struct UnknownAlgorithm;
 
 impl FromStr for SigningAlgorithm {
@@ -154,7 +155,7 @@ impl From<SigningAlgorithm> for Algorithm {
     }
 }
 
-/// A key that signs access tokens, with its public half.
+/// A key that signs tokens, with its public half.
 #[derive(Clone)]
 pub struct SigningKey {
     encoding: EncodingKey,
@@ -162,7 +163,7 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// Reads it from base64 of PKCS#8 DER.
+    /// Reads a private key from PKCS#8 DER in base64.
     pub fn from_base64(algorithm: SigningAlgorithm, text: &str) -> Result<Self, InvalidKey> {
         let der = Zeroizing::new(BASE64_STANDARD.decode(text).map_err(|_| InvalidKey::NotBase64)?);
         let (encoding, parameters) = match algorithm {
@@ -179,19 +180,20 @@ impl SigningKey {
         Ok(Self { encoding, verifying: VerifyingKey::new(algorithm, parameters)? })
     }
 
-    /// A new key for ES256, in the form that [`Self::from_base64`] reads. (*ring* makes no RSA keys; `rotate-keys` does.)
+    /// Makes a new ES256 key in the form that [`Self::from_base64`] reads. (*ring* does not make RSA keys;
+    /// `rotate-keys` does.)
     pub fn generate_es256() -> Result<Zeroizing<String>, RandomError> {
         let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
             .map_err(|_| RandomError)?;
         Ok(Zeroizing::new(BASE64_STANDARD.encode(der)))
     }
 
-    /// The public half.
+    /// Returns the public half.
     pub fn verifying(&self) -> &VerifyingKey {
         &self.verifying
     }
 
-    /// Whether the public key verifies what this one signs.
+    /// Returns whether `public` verifies a signature by this key.
     pub fn is_verified_by(&self, public: &VerifyingKey) -> bool {
         const PROBE: &[u8] = b"latchkey key test";
         let algorithm = self.verifying.algorithm.into();
@@ -211,7 +213,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// `point` is the uncompressed public point: `0x04`, x, y.
+/// Returns the JWK parameters of an uncompressed public point: `0x04`, x, y.
 fn p256_parameters(point: &[u8]) -> Result<AlgorithmParameters, InvalidKey> {
     let (x, y) = point.get(1..65).and_then(|xy| xy.split_at_checked(32)).ok_or(InvalidKey::NotAPrivateKey)?;
     Ok(AlgorithmParameters::EllipticCurve(EllipticCurveKeyParameters {
@@ -262,7 +264,7 @@ impl VerifyingKey {
             }
             AlgorithmParameters::RSA(key) => {
                 let (n, e) = (base64url(&key.n)?, base64url(&key.e)?);
-                // 2048 bits at least (RFC 7518 section 3.3); ring refuses smaller ones too.
+                // The key must have at least 2048 bits (RFC 7518 section 3.3); *ring* refuses smaller keys too.
                 if n.len() < 256 || n.first() == Some(&0) {
                     return Err(InvalidKey::NotAPublicKey);
                 }
@@ -273,7 +275,7 @@ impl VerifyingKey {
         Ok(Self { kid, algorithm, decoding, jwk })
     }
 
-    /// Reads it from a JWK that says what it is for: `use`, `alg`, and a `kid` that is its thumbprint.
+    /// Reads a public key from a JWK. Refuses it unless `use` and `alg` name its purpose and `kid` is its thumbprint.
     pub fn from_jwk(jwk: &Jwk) -> Result<Self, InvalidKey> {
         let algorithm = match (&jwk.algorithm, jwk.common.key_algorithm) {
             (AlgorithmParameters::EllipticCurve(_), Some(KeyAlgorithm::ES256)) => SigningAlgorithm::Es256,
@@ -284,17 +286,17 @@ impl VerifyingKey {
         if jwk.common == key.jwk.common { Ok(key) } else { Err(InvalidKey::NotAPublicKey) }
     }
 
-    /// Its identifier: the JWK thumbprint (RFC 7638), so that a `kid` cannot name two keys.
+    /// Returns the key's identifier: the JWK thumbprint (RFC 7638), so that a `kid` cannot name two keys.
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// What it verifies.
+    /// Returns the algorithm of the signatures that the key verifies.
     pub fn algorithm(&self) -> SigningAlgorithm {
         self.algorithm
     }
 
-    /// As others read it: public members only (docs/threats.md#j8).
+    /// Returns the JWK to publish, which has only public members (docs/threats.md#j8).
     pub fn jwk(&self) -> &Jwk {
         &self.jwk
     }
@@ -314,7 +316,7 @@ fn base64url(text: &str) -> Result<Vec<u8>, InvalidKey> {
     BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidKey::NotAPublicKey)
 }
 
-/// A coordinate of a point on P-256: always all of its 32 bytes (RFC 7518 section 6.2.1.2).
+/// Decodes a coordinate of a point on P-256. It always has 32 bytes (RFC 7518 section 6.2.1.2).
 fn coordinate(text: &str) -> Result<[u8; 32], InvalidKey> {
     base64url(text)?.try_into().map_err(|_| InvalidKey::NotAPublicKey)
 }
@@ -390,7 +392,7 @@ mod tests {
 
     #[test]
     fn a_thumbprint_is_that_of_rfc_7638() {
-        // RFC 7638 section 3.1.
+        // The example is from RFC 7638 section 3.1.
         let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4\
                  n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0z\
                  gdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csF\
@@ -404,7 +406,7 @@ mod tests {
         );
     }
 
-    /// Judges Wycheproof's signatures with our own keys and verifiers; returns how many were judged.
+    /// Verifies Wycheproof's signatures with our own keys and verifiers, and returns the number of signatures.
     fn judge<'a>(jwk: Value, tests: impl Iterator<Item = (&'a [u8], &'a [u8], TestResult, usize)>) -> usize {
         let parameters: AlgorithmParameters = serde_json::from_value(jwk).unwrap();
         let algorithm = match &parameters {
@@ -417,7 +419,7 @@ mod tests {
                 let signature = BASE64_URL_SAFE_NO_PAD.encode(signature);
                 let verdict =
                     jsonwebtoken::crypto::verify(&signature, message, key.decoding(), algorithm.into()).unwrap();
-                // Whoever makes such signatures is not us: what is merely acceptable may be refused.
+                // We never make signatures that are merely acceptable, so they may be refused.
                 assert!(expected == TestResult::Acceptable || verdict == (expected == TestResult::Valid), "test {id}");
             })
             .count()
@@ -430,7 +432,7 @@ mod tests {
             .test_groups
             .iter()
             .map(|group| {
-                // The public point, as it would be in a JWK.
+                // The public point, in the form of a JWK.
                 let (x, y) = group.key.key[1..].split_at(32);
                 let jwk = json!({"kty": "EC", "crv": "P-256", "x": BASE64_URL_SAFE_NO_PAD.encode(x),
                              "y": BASE64_URL_SAFE_NO_PAD.encode(y)});

@@ -1,5 +1,5 @@
-//! What a right password gets where a second factor is on: a token that opens `POST /auth/login/mfa`, once, and nothing
-//! else.
+//! MFA tokens. If the account has a second factor, a right password gets this token, which is accepted once, by
+//! `POST /auth/login/mfa` only.
 
 use std::{fmt, time::Duration};
 
@@ -16,23 +16,23 @@ use crate::{
     },
 };
 
-/// How long the second step may take (docs/threats.md#t8).
+/// The lifetime of an MFA token: the time that the second step of a login may take (docs/threats.md#t8).
 pub const LIFETIME: Duration = Duration::from_mins(5);
 
-/// The claims of such a token.
+/// The claims of an MFA token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MfaClaims {
-    /// Who issued it.
+    /// The issuer.
     pub iss: String,
-    /// Whom it is for: [`audience`].
+    /// The audience, as [`audience`] returns it.
     pub aud: String,
-    /// Whose password was right.
+    /// The user whose password was right.
     pub sub: UserId,
-    /// When it was issued, in Unix seconds.
+    /// The time of issue, in Unix seconds.
     pub iat: u64,
-    /// When it ends, in Unix seconds.
+    /// The time of expiry, in Unix seconds.
     pub exp: u64,
-    /// Which login it continues.
+    /// The identifier of the login that the token continues.
     pub jti: TokenId,
 }
 
@@ -45,17 +45,17 @@ impl SignedClaims for MfaClaims {
     }
 }
 
-/// `aud`: this system's second step, never the audience of access tokens.
+/// Returns the audience (`aud`) of MFA tokens, which always differs from that of access tokens.
 pub fn audience(of_access_tokens: &str) -> String {
     format!("{of_access_tokens}:mfa")
 }
 
-/// A signed token, ready to be handed out. Its text is a secret of its bearer.
+/// A signed MFA token. Its text is a secret of the bearer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MfaToken(String);
 
 impl MfaToken {
-    /// Signs one.
+    /// Issues a token: sets its times and signs it.
     pub fn issue(
         key: &SigningKey,
         issuer: &str,
@@ -75,7 +75,7 @@ impl MfaToken {
         signed::sign(key, &claims).map(Self)
     }
 
-    /// The token's text, to be handed to its bearer and nowhere else.
+    /// Returns the token's text, which may go only to the bearer.
     pub fn reveal(&self) -> &str {
         &self.0
     }

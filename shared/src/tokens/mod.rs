@@ -1,4 +1,4 @@
-//! Tokens and the keys that make them: access tokens, refresh tokens, tokens for the second step of a login.
+//! Tokens and the keys that make them: access tokens, refresh tokens, and MFA tokens for the second step of a login.
 
 pub mod access;
 mod jws;

@@ -1,5 +1,5 @@
-//! Refresh tokens: opaque to clients, 101 bytes to us. Neither the table alone nor the key alone can make one, and one
-//! that we did not make is refused before anything is read.
+//! Refresh tokens: 101 bytes, which are opaque to clients. Making one takes both the table and the key. A token that we
+//! did not make is refused before the table is read.
 
 use std::fmt;
 
@@ -11,27 +11,29 @@ use crate::base::{
     random::{self, RandomError},
 };
 
+/// The version of the format, a token's first byte.
 const VERSION: u8 = 1;
-/// The length of an HMAC-SHA-256.
+/// The length of an HMAC-SHA-256, in bytes.
 const MAC_LENGTH: usize = 32;
+/// The length of version, user, session and generation, in bytes.
 const PUBLIC_LENGTH: usize = 1 + 16 + 16 + 4;
 
-/// 256 random bits of a session, kept in its item and in no token.
+/// The 256 random bits of a session that are stored in its item and are in no token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SessionSalt([u8; 32]);
 
 impl SessionSalt {
-    /// A new one.
+    /// Makes a new salt.
     pub fn generate() -> Result<Self, RandomError> {
         Ok(Self(random::bytes()?))
     }
 
-    /// One as we stored it.
+    /// Takes a salt from the table.
     pub fn from_stored(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// Its bytes.
+    /// Returns the salt's bytes, for the table.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -43,20 +45,21 @@ impl fmt::Debug for SessionSalt {
     }
 }
 
-/// The right to continue a session once, in base64url: version, user, session and generation; a seal over the whole token,
-/// which our key alone can judge; and an HMAC-SHA-256 over the first four and the session's salt.
+/// A token that continues a session once. In base64url, it has the version, the user, the session and the generation; a
+/// seal over the whole token, which our key alone can verify; and an HMAC-SHA-256 over the first four and the session's
+/// salt.
 pub struct RefreshToken {
-    /// Whose session.
+    /// The owner of the session.
     pub user: UserId,
-    /// Which session.
+    /// The session that the token continues.
     pub session: SessionId,
-    /// Which of the session's tokens: each use raises it.
+    /// The number of the token within its session; each use raises it.
     pub generation: u32,
     mac: [u8; MAC_LENGTH],
 }
 
 impl RefreshToken {
-    /// The token of this generation of a session. The same arguments give the same token.
+    /// Returns the token of this generation of a session. The same arguments always give the same token.
     pub fn new(key: &hmac::Key, user: UserId, session: SessionId, generation: u32, salt: &SessionSalt) -> Self {
         let tag = hmac::sign(key, &salted(&public_part(user, session, generation), salt));
         let mut mac = [0; MAC_LENGTH];
@@ -64,10 +67,10 @@ impl RefreshToken {
         Self { user, session, generation, mac }
     }
 
-    /// Reads a token that we sealed; everything else is refused. One token has one spelling.
+    /// Reads a token that we sealed, and refuses any other text. A token has only one spelling.
     ///
-    /// User and session are in every access token, so whoever has seen one could ask for a next generation. The seal
-    /// keeps them from ever touching the session.
+    /// Every access token names its user and its session, so that an attacker who sees one could make up a
+    /// refresh token of a later generation. The seal exposes it before the session is read.
     pub fn open(key: &hmac::Key, text: &str) -> Result<Self, NotARefreshToken> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NotARefreshToken)?;
         let (public, rest) = bytes.split_first_chunk::<PUBLIC_LENGTH>().ok_or(NotARefreshToken)?;
@@ -90,13 +93,13 @@ impl RefreshToken {
         })
     }
 
-    /// Whether it was made for the session with this salt; in constant time.
+    /// Returns whether the token was made for the session with this salt; compares in constant time.
     pub fn is_of(&self, key: &hmac::Key, salt: &SessionSalt) -> bool {
         let public = public_part(self.user, self.session, self.generation);
         hmac::verify(key, &salted(&public, salt), &self.mac).is_ok()
     }
 
-    /// The token's text, to be handed to its bearer and nowhere else.
+    /// Returns the token's text, which may go only to the bearer.
     pub fn reveal(&self, key: &hmac::Key) -> String {
         let mut bytes = public_part(self.user, self.session, self.generation);
         let seal = hmac::sign(key, &sealed(&bytes, &self.mac));
@@ -115,12 +118,12 @@ fn public_part(user: UserId, session: SessionId, generation: u32) -> Vec<u8> {
     bytes
 }
 
-/// What the MAC is over. Begins otherwise than what the seal is over, so that one is never the other.
+/// Returns the message of the MAC. It never starts like the message of the seal, so that neither passes for the other.
 fn salted(public: &[u8], salt: &SessionSalt) -> Vec<u8> {
     [b"mac", public, salt.as_bytes()].concat()
 }
 
-/// What the seal is over: every other byte of the token.
+/// Returns the message of the seal: every other byte of the token.
 fn sealed(public: &[u8], mac: &[u8; MAC_LENGTH]) -> Vec<u8> {
     [b"seal", public, mac].concat()
 }
@@ -131,9 +134,9 @@ impl fmt::Debug for RefreshToken {
     }
 }
 
-/// The text is not a refresh token that we made.
+/// The error for a text that is not a refresh token we made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a refresh token of ours")]
+#[error("not a refresh token that this service issued")]
 pub struct NotARefreshToken;
 
 #[cfg(test)]

@@ -1,23 +1,25 @@
-//! How long tokens live, who issues them and whom they are for.
+//! The settings of tokens: their lifetimes, issuer and audience.
 
 use std::time::Duration;
 
 use crate::base::variables::Variables;
 
-/// Access and refresh tokens.
+/// The settings of access and refresh tokens.
 #[derive(Clone, Debug)]
 pub struct TokenSettings {
-    /// `ACCESS_TOKEN_TTL_SECONDS`; at most 900 (RFC 9700 section 2.2 asks for short ones).
+    /// `ACCESS_TOKEN_TTL_SECONDS`: the lifetime of an access token, at most 900 s (RFC 9700 section 2.2 asks for short
+    /// lifetimes).
     pub access_ttl: Duration,
-    /// `REFRESH_TOKEN_TTL_SECONDS`: the absolute life of a session; at most 30 days (NIST SP 800-63B section 2.1.3).
+    /// `REFRESH_TOKEN_TTL_SECONDS`: the absolute lifetime of a session, at most 30 days (NIST SP 800-63B section
+    /// 2.1.3).
     pub session_ttl: Duration,
-    /// `REFRESH_GRACE_SECONDS`: how long the last spent refresh token still gets its successor.
+    /// `REFRESH_GRACE_SECONDS`: the time for which the last spent refresh token still returns its successor.
     pub refresh_grace: Duration,
-    /// `JWT_ISSUER`; unset, the address that the request was sent to.
+    /// `JWT_ISSUER`: the issuer. If unset, it is the URL that the request was sent to.
     pub issuer: Option<String>,
-    /// `API_URL`: the issuer in place of that address, for a function that no request is sent to.
+    /// `API_URL`: the issuer in place of that URL, for a function that receives no requests.
     pub api_url: Option<String>,
-    /// `JWT_AUDIENCE`.
+    /// `JWT_AUDIENCE`: the audience of access tokens.
     pub audience: String,
 }
 
@@ -35,7 +37,7 @@ impl TokenSettings {
     }
 }
 
-/// Verifiers compare issuers byte by byte, so one that could be spelled in two ways is refused.
+/// Refuses an issuer that could be spelled in two ways, because verifiers compare issuers byte by byte.
 fn issuer(value: &str) -> Result<String, &'static str> {
     match value.strip_prefix("https://") {
         Some(rest) if !rest.is_empty() && !rest.ends_with('/') && !rest.contains(['?', '#', ' ']) => {

@@ -1,5 +1,5 @@
-//! Tokens that we sign: JWTs of several kinds, each with a type of its own, so that none is ever taken for another
-//! (RFC 8725 section 3.11). Judged by the key's algorithm and never by what the token says.
+//! Tokens that we sign: JWTs of several kinds. Each kind has its own type, so that no token passes for one of another
+//! kind (RFC 8725 section 3.11). A token is verified by the key's algorithm, never by the one that its header names.
 
 use std::{marker::PhantomData, time::Duration};
 
@@ -15,53 +15,53 @@ use crate::{
     },
 };
 
-/// Longer than any token of ours; longer ones are refused unread (docs/threats.md#j7).
+/// The greatest length of a token, in bytes. Ours are shorter; longer texts are refused unread (docs/threats.md#j7).
 const MAX_LENGTH: usize = 4096;
 
-/// How far another machine's clock may be ahead of ours (docs/threats.md#j5).
+/// The time by which another machine's clock may be ahead of ours (docs/threats.md#j5).
 const CLOCK_SKEW: Duration = Duration::from_secs(30);
 
-/// What every kind of token says of itself.
+/// The claims that every kind of token has.
 #[derive(Clone, Copy, Debug)]
 pub struct Envelope<'a> {
-    /// Who issued it.
+    /// The issuer.
     pub issuer: &'a str,
-    /// Whom it is for.
+    /// The audience.
     pub audience: &'a str,
-    /// When it was issued, in Unix seconds.
+    /// The time of issue, in Unix seconds.
     pub issued_at: u64,
-    /// When it ends, in Unix seconds.
+    /// The time of expiry, in Unix seconds.
     pub ends_at: u64,
-    /// From when on it counts, in Unix seconds, when it says so.
+    /// The time from which the token is valid, in Unix seconds, if it has such a claim.
     pub not_before: Option<u64>,
 }
 
 /// The claims of one kind of token.
 pub trait SignedClaims: Serialize + DeserializeOwned {
-    /// `typ` in the header: what keeps one kind from being taken for another.
+    /// The `typ` in the header, which differs between kinds of tokens.
     const TYPE: &'static str;
 
-    /// What they say of the token itself.
+    /// Returns the claims that every kind of token has.
     fn envelope(&self) -> Envelope<'_>;
 }
 
-/// A claim that need not be there, but is a number when it is.
+/// Reads an optional claim, which must be a number if it is present.
 pub(crate) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     u64::deserialize(deserializer).map(Some)
 }
 
-/// A token could not be signed.
+/// The reason why a token could not be signed.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
-    /// No randomness for the token's identifier.
+    /// The operating system returned no random bytes for the token's identifier.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// The key did not sign.
+    /// Signing with the key failed.
     #[error("the token could not be signed: {0}")]
     Sign(#[from] jsonwebtoken::errors::Error),
 }
 
-/// Signs claims. The text is a secret of its bearer.
+/// Signs claims and returns the token's text, which is a secret of the bearer.
 pub(crate) fn sign<C: SignedClaims>(key: &SigningKey, claims: &C) -> Result<String, IssueError> {
     jws::use_ring();
     let mut header = Header::new(key.verifying().algorithm().into());
@@ -70,27 +70,28 @@ pub(crate) fn sign<C: SignedClaims>(key: &SigningKey, claims: &C) -> Result<Stri
     Ok(jsonwebtoken::encode(&header, claims, key.encoding())?)
 }
 
-/// Why a token is not taken. For the log; the client learns only that it is invalid.
+/// The reason why a token is refused, for the log. The client learns only that the token is invalid or has expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSignedToken {
-    /// Not a compact JWS of reasonable length with a JSON header of ours.
-    #[error("not a token of ours by its shape")]
+    /// The text is too long, or is not a compact JWS.
+    #[error("the text does not have the form of a token")]
     Malformed,
-    /// `alg` is not that of the key, `typ` is of another kind of token, or `kid` names no key.
-    #[error("the header names another type, algorithm or key")]
+    /// The header is not one that we write, its `alg` is not that of the key, its `typ` is that of another kind of
+    /// token, or its `kid` names no key.
+    #[error("the header is not ours, or names another type, algorithm or key")]
     WrongHeader,
-    /// The signature is not the key's, or a claim is missing or of the wrong type.
-    #[error("the signature or the claims do not hold")]
+    /// The signature is not the key's, or a claim is missing or has the wrong type.
+    #[error("the signature is wrong, or a claim is missing or has the wrong type")]
     WrongSignatureOrClaims,
-    /// Another issuer's or another audience's token.
-    #[error("issued by or for somebody else")]
+    /// The token has another issuer or another audience.
+    #[error("the token has another issuer or another audience")]
     WrongIssuerOrAudience,
-    /// Past its end, or issued in the future.
-    #[error("expired or not yet valid")]
+    /// The token has expired, or was issued in the future.
+    #[error("the token has expired or is not valid yet")]
     Expired,
 }
 
-/// The only header that we write: three members. A token with any other (`jku`, `jwk`, `x5u`, `crit`, …) is not ours.
+/// The only header that we write. A token whose header has another member (`jku`, `jwk`, `x5u`, `crit`, …) is refused.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StrictHeader {
@@ -99,7 +100,7 @@ struct StrictHeader {
     kid: String,
 }
 
-/// A token whose header was read and nothing of which is believed yet.
+/// A token whose header has been read but not verified.
 pub struct Unverified<'a, C> {
     token: &'a str,
     header: StrictHeader,
@@ -107,7 +108,7 @@ pub struct Unverified<'a, C> {
 }
 
 impl<'a, C: SignedClaims> Unverified<'a, C> {
-    /// Reads the header.
+    /// Reads the header, and refuses one that we would not write.
     pub fn read(token: &'a str) -> Result<Self, InvalidSignedToken> {
         if token.len() > MAX_LENGTH || token.split('.').count() != 3 {
             return Err(InvalidSignedToken::Malformed);
@@ -122,12 +123,12 @@ impl<'a, C: SignedClaims> Unverified<'a, C> {
         }
     }
 
-    /// Which key it claims to be signed with: to be looked up among ours, and nothing else.
+    /// Returns the `kid` that the header claims. Use it only to look up one of our keys.
     pub fn kid(&self) -> &str {
         &self.header.kid
     }
 
-    /// Judges it by the one key, issuer and audience that it must have.
+    /// Verifies the token with this key, issuer and audience at `now`, and returns its claims.
     pub fn verify(
         self,
         key: &VerifyingKey,
@@ -141,8 +142,8 @@ impl<'a, C: SignedClaims> Unverified<'a, C> {
             return Err(InvalidSignedToken::WrongHeader);
         }
 
-        // Only the signature is left to the library. It would read the wall clock for `exp`, and would skip the check of
-        // a claim of an unexpected type (CVE-2026-25537); `C` demands each claim in its type.
+        // The library verifies only the signature. It would compare `exp` with the wall clock and would skip the check
+        // of a claim that has an unexpected type (CVE-2026-25537). `C` requires each claim in its type.
         let mut signature_only = Validation::new(algorithm);
         signature_only.required_spec_claims.clear();
         signature_only.validate_exp = false;

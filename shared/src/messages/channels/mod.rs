@@ -1,4 +1,4 @@
-//! The ways out for messages: SMS by several providers. The outside world is an enum, not a mocked trait.
+//! Channels for messages: SMS by several providers. They are an enum, so that no trait needs a mock.
 
 mod post;
 mod sns;
@@ -16,12 +16,12 @@ use super::{
 };
 use crate::{base::fault::Source, keyring::Keyring};
 
-/// A way out for messages.
+/// A channel that carries messages.
 #[derive(Clone, Debug)]
 pub enum Channel {
-    /// Into the log.
+    /// The log: nothing is sent.
     Log,
-    /// Nowhere: the messages are kept in memory, for the dev server's `/dev/messages` and the tests.
+    /// An outbox in memory, for the dev server's `/dev/messages` and the tests: nothing is sent.
     Outbox(Outbox),
     /// SMS by Amazon SNS.
     Sns(Box<aws_sdk_sns::Client>),
@@ -34,7 +34,7 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// Returns the channel that the settings ask for. An outbox, where there is one, takes what would only be logged.
+    /// Returns the channel of the settings' provider. With an outbox, messages are kept there instead of logged.
     pub fn new(settings: &SmsSettings, sns: aws_sdk_sns::Client, outbox: Option<Outbox>) -> Result<Self, Source> {
         Ok(match settings.provider {
             Provider::Log => outbox.map_or(Self::Log, Self::Outbox),
@@ -51,7 +51,7 @@ impl Channel {
         self.send_sms(settings, keyring, message, &text).await.unwrap_or_else(Delivery::NotSent)
     }
 
-    /// Sends a message as an SMS with this text. The error says why no provider was asked.
+    /// Sends a message as an SMS with this text. The error is the reason why no provider was called.
     async fn send_sms(
         &self,
         settings: &SmsSettings,
@@ -61,9 +61,9 @@ impl Channel {
     ) -> Result<Delivery, String> {
         let to = message.to.as_e164();
         let (sender, api) = (settings.senders.of(&message.to), settings.api_url.as_deref());
-        let some_sender = || sender.ok_or("SMS_SENDER_ID names no sender for the country");
+        let some_sender = || sender.ok_or("SMS_SENDER_ID names no sender for this country");
         Ok(match self {
-            // The one place where a code may reach a log, and what `SMS_PROVIDER=log` is for.
+            // This is the only place where a code may reach a log, and the purpose of `SMS_PROVIDER=log`.
             Self::Log => {
                 tracing::info!(to, text, "SMS not sent, only logged");
                 Delivery::Sent
@@ -96,7 +96,7 @@ async fn credentials<T: DeserializeOwned>(keyring: &Keyring, message: &Message) 
     read(&stored.map_err(|error| format!("the provider's credentials cannot be read: {error}"))?)
 }
 
-/// Checks that the credentials that a secret holds are those of this provider. The error does not repeat them.
+/// Checks that credentials have the form that this provider requires. The error does not repeat them.
 pub fn check_credentials(provider: Provider, credentials: &str) -> Result<(), String> {
     match provider {
         Provider::Log | Provider::Sns => Ok(()),
@@ -106,8 +106,8 @@ pub fn check_credentials(provider: Provider, credentials: &str) -> Result<(), St
     }
 }
 
-/// Reads credentials. Serde's own error may repeat a value, so it is not passed on.
+/// Reads credentials. Serde's own error may repeat a value, so it is dropped.
 fn read<T: DeserializeOwned>(credentials: &str) -> Result<T, String> {
     serde_json::from_str(credentials)
-        .map_err(|_| "the secret of SMS_CREDENTIALS_ARN is not as docs/sms.md describes it".to_owned())
+        .map_err(|_| "the secret of SMS_CREDENTIALS_ARN does not have the form in docs/sms.md".to_owned())
 }

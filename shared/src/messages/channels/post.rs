@@ -1,5 +1,5 @@
-//! HTTP to a provider of text messages: by the HTTP client that the AWS SDK brings, with the machine's own roots, within
-//! a deadline.
+//! HTTPS requests to providers of text messages, within a deadline: by the HTTP client that the AWS SDK brings, with
+//! the machine's trusted roots.
 
 use std::{error::Error as StdError, fmt, time::Duration};
 
@@ -20,57 +20,59 @@ use zeroize::Zeroizing;
 
 use crate::{base::fault::Source, messages::message::Delivery};
 
-/// How long a provider has, both tries together: under the request's own deadline, with room for what comes after.
+/// The time that a provider has, for both tries together: under the request's own deadline, with time left for later
+/// steps.
 pub(super) const DEADLINE: Duration = Duration::from_secs(3);
 
-/// How often a message is handed over, at the most.
+/// The largest number of tries to hand over a message.
 const TRIES: usize = 2;
 
-/// How long a connection may take, so that there is time for a second try.
+/// The time that a connection may take, short enough for a second try.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The longest answer that is looked at, in bytes.
+/// The size of the longest response that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// A client for providers' APIs.
 #[derive(Clone)]
 pub struct HttpsPoster(SharedHttpConnector);
 
-/// A request to a provider. Has no `Debug`: it carries a code and credentials.
+/// A request to a provider. It has no `Debug`, because it carries a code and credentials.
 pub(super) struct Post<'a> {
     pub(super) url: &'a str,
     pub(super) headers: Vec<(&'static str, Zeroizing<String>)>,
     pub(super) body: &'a str,
 }
 
-/// What a provider answered.
+/// A provider's response.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
 }
 
 impl HttpsPoster {
-    /// Trusts the roots of the machine: providers have certificates of many authorities. Speaks plain HTTP only to an
-    /// address that is configured so.
+    /// Creates a client that trusts the machine's roots, because providers have certificates of many authorities. It
+    /// uses plain HTTP only for a URL that says so.
     pub fn new() -> Result<Self, Source> {
         let tls = TlsContext::builder().with_trust_store(TrustStore::empty().with_native_roots(true)).build()?;
         let connector = Connector::builder()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .tls_context(tls)
             .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build())
-            // A connection that was kept while the sandbox slept may be dead, and then nobody knows what became of a message.
+            // A connection kept while the sandbox slept may be dead, and then the outcome of a message would be
+            // unknown.
             .pool_max_idle_per_host(0)
             .build();
         Ok(Self(SharedHttpConnector::new(connector)))
     }
 
-    /// Hands a message over. `judge` says what an answer means.
+    /// Hands a message over. `judge` derives the outcome from the response.
     pub(super) async fn deliver(&self, post: &Post<'_>, judge: fn(&Answer) -> Delivery) -> Delivery {
         let once = || async {
             match self.send(post).await {
                 Ok(Answer { status: 408 | 504, .. }) => Delivery::Unknown,
                 Ok(answer) => judge(&answer),
-                Err(error) if never_arrived(&error) => Delivery::NotSent("it cannot be reached".into()),
+                Err(error) if never_arrived(&error) => Delivery::NotSent("the provider cannot be reached".into()),
                 Err(_) => Delivery::Unknown,
             }
         };
@@ -88,7 +90,7 @@ impl HttpsPoster {
         let response = self.0.call(request).await?;
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-        // The status has been said: a body that breaks off does not make it untrue.
+        // The status is valid, even if the body breaks off.
         Ok(Answer { status, body: body.map(|body| body.to_bytes().to_vec()).unwrap_or_default() })
     }
 }
@@ -99,16 +101,16 @@ impl fmt::Debug for HttpsPoster {
     }
 }
 
-/// What `Authorization` says by Basic authentication (RFC 7617).
+/// Returns the value of `Authorization` for Basic authentication (RFC 7617).
 pub(super) fn basic(user: &str, password: &str) -> Zeroizing<String> {
     let pair = Zeroizing::new(format!("{user}:{password}"));
     Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes())))
 }
 
-/// Hands a message over, and once more when it certainly was not taken; within the deadline.
+/// Hands a message over, within the deadline. Tries once more if the message certainly was not sent.
 pub(super) async fn hand_over<F: Future<Output = Delivery>>(once: impl Fn() -> F) -> Delivery {
     let tries = async {
-        let mut outcome = Delivery::NotSent("it was not tried".into());
+        let mut outcome = Delivery::NotSent("no try was made".into());
         for _ in 0..TRIES {
             outcome = once().await;
             if !matches!(outcome, Delivery::NotSent(_)) {
@@ -117,12 +119,12 @@ pub(super) async fn hand_over<F: Future<Output = Delivery>>(once: impl Fn() -> F
         }
         outcome
     };
-    // What took so long may have arrived.
+    // A message that took this long may have been sent.
     tokio::time::timeout(DEADLINE, tries).await.unwrap_or(Delivery::Unknown)
 }
 
-/// Whether the provider certainly has not seen the request: there was no connection, for whatever reason (no such name,
-/// nobody there, no certificate that we trust).
+/// Returns whether the request certainly did not reach the provider, because no connection was made: the name is
+/// unknown, nothing listens there, or the certificate is not trusted.
 pub(super) fn never_arrived(error: &ConnectorError) -> bool {
     let mut source: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(current) = source {

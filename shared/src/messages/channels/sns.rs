@@ -19,7 +19,7 @@ pub(super) async fn send(
 ) -> Delivery {
     let attributes = [
         ("AWS.SNS.SMS.SMSType", "String", Some("Transactional")),
-        // A number that the account has, long or short; or a name.
+        // The sender is a long number or a short code of the AWS account, or a name.
         ("AWS.MM.SMS.OriginationNumber", "String", sender.filter(|sender| is_number(sender))),
         ("AWS.SNS.SMS.SenderID", "String", sender.filter(|sender| !is_number(sender))),
         ("AWS.SNS.SMS.MaxPrice", "Number", max_price),
@@ -35,16 +35,16 @@ pub(super) async fn send(
     hand_over(|| async { call.clone().send().await.map_or_else(|error| judge(&error), |_| Delivery::Sent) }).await
 }
 
-/// Names have a letter in them.
+/// Returns whether a sender is a number; a name has a letter in it.
 fn is_number(sender: &str) -> bool {
     sender.bytes().all(|b| b.is_ascii_digit() || b == b'+')
 }
 
-/// By the error's code; its message may repeat the number.
+/// Derives the outcome from the error's code. The error's message may repeat the number, so it is not logged.
 fn judge(error: &SdkError<PublishError>) -> Delivery {
     match error {
         SdkError::ServiceError(_) => {
-            // Not SNS's own answer: a gateway's before it, say.
+            // Without a code, the response is not from SNS but, for example, from a gateway before it.
             let Some(code) = error.code() else { return Delivery::Unknown };
             let about_the_number = error.message().is_some_and(|message| message.contains("PhoneNumber"));
             match code {
@@ -53,11 +53,11 @@ fn judge(error: &SdkError<PublishError>) -> Delivery {
                 _ => Delivery::NotSent(code.to_owned()),
             }
         }
-        SdkError::ConstructionFailure(_) => Delivery::NotSent("the call cannot be made".to_owned()),
+        SdkError::ConstructionFailure(_) => Delivery::NotSent("the call to SNS cannot be built".to_owned()),
         SdkError::DispatchFailure(failure) if failure.as_connector_error().is_some_and(never_arrived) => {
-            Delivery::NotSent("it cannot be reached".to_owned())
+            Delivery::NotSent("SNS cannot be reached".to_owned())
         }
-        // A connection that broke, or an answer that cannot be read: it may have been sent.
+        // The connection broke, or the response cannot be read: the message may have been sent.
         _ => Delivery::Unknown,
     }
 }

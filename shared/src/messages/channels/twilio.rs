@@ -7,14 +7,14 @@ use zeroize::Zeroizing;
 use super::post::{Answer, HttpsPoster, Post, basic};
 use crate::messages::{message::Delivery, senders::is_messaging_service};
 
-/// Where it is, unless `SMS_API_URL` says otherwise.
+/// The URL of the API, unless `SMS_API_URL` is set.
 const API: &str = "https://api.twilio.com";
 
-/// Errors that are about the number: no such number, none that gets SMS, a region that the account may not send to, or a
-/// person who has said STOP. What else is wrong is ours to mend, whatever the number.
+/// The errors that concern the number: it does not exist or cannot receive SMS, the account may not send to its region,
+/// or its owner has replied STOP. The operator must fix all other errors.
 const REFUSED: [u32; 13] = [21211, 21214, 21217, 21219, 21265, 21266, 21408, 21610, 21612, 21614, 21635, 30003, 30006];
 
-/// What the secret holds: the account's token, or better an API key's.
+/// The content of the secret: the account's token, or better an API key with its secret.
 #[derive(Deserialize)]
 pub(super) struct Credentials {
     account_sid: String,
@@ -40,7 +40,7 @@ pub(super) async fn send(
     let (user, password) = match (api_key, api_key_secret, auth_token) {
         (Some(key), Some(secret), _) => (key, secret),
         (_, _, Some(token)) => (account_sid, token),
-        _ => return Delivery::NotSent("its credentials are incomplete".into()),
+        _ => return Delivery::NotSent("the credentials lack auth_token, or api_key and api_key_secret".into()),
     };
     let url = format!("{}/2010-04-01/Accounts/{account_sid}/Messages.json", api.unwrap_or(API));
     // A messaging service picks the sender itself.
@@ -65,7 +65,7 @@ fn judge(answer: &Answer) -> Delivery {
     if (200..300).contains(&answer.status) {
         return Delivery::Sent;
     }
-    // Its message repeats the number; its code does not.
+    // The error's message repeats the number; its code does not.
     let code = serde_json::from_slice::<Problem>(&answer.body).map(|problem| problem.code).ok();
     match code {
         Some(code) if REFUSED.contains(&code) => Delivery::Refused(format!("error {code}")),

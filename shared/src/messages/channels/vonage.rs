@@ -7,21 +7,21 @@ use zeroize::Zeroizing;
 use super::post::{Answer, HttpsPoster, Post, basic};
 use crate::messages::message::Delivery;
 
-/// Where it is, unless `SMS_API_URL` says otherwise.
+/// The URL of the API, unless `SMS_API_URL` is set.
 const API: &str = "https://api.nexmo.com";
 
-/// Errors that are about the number: an unknown prefix, a number that is barred, not in the list of a trial account, no
-/// number at all, one that is gone, or one that has opted out.
+/// The errors that concern the number: its prefix is unknown, it is barred, it is not in the list of a trial account,
+/// it is not a number, it is no longer in service, or it has opted out.
 const REFUSED: [&str; 6] = ["1040", "1050", "1160", "1170", "1190", "1240"];
 
-/// What the secret holds.
+/// The content of the secret.
 #[derive(Deserialize)]
 pub(super) struct Credentials {
     api_key: String,
     api_secret: Zeroizing<String>,
 }
 
-/// RFC 7807; the code is the fragment of the type.
+/// A problem of Vonage's (RFC 7807); its code is the fragment of the type.
 #[derive(Deserialize)]
 struct Problem {
     #[serde(rename = "type")]
@@ -37,7 +37,7 @@ pub(super) async fn send(
     text: &str,
 ) -> Delivery {
     let Credentials { api_key, api_secret } = credentials;
-    // Numbers without the plus sign.
+    // Vonage takes numbers without the plus sign.
     let digits = |number: &'_ str| number.trim_start_matches('+').to_owned();
     let body = json!({
         "message_type": "text", "channel": "sms", "to": digits(to), "from": digits(sender), "text": text,

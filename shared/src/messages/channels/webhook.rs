@@ -1,5 +1,5 @@
-//! A signed webhook, for every provider that is not built in: an adapter of some lines takes the message and hands it on.
-//! The form is that of Standard Webhooks 1.0.0; `docs/sms.md` describes it.
+//! A signed webhook, for every provider that is not built in: an adapter of a few lines receives the message and passes
+//! it to the provider. It follows Standard Webhooks 1.0.0; `docs/sms.md` describes it.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use ring::hmac;
@@ -13,10 +13,11 @@ use crate::{
     messages::message::{Delivery, Message},
 };
 
-/// The least number of bytes of the key (Standard Webhooks 1.0.0: 24 to 64): one that is guessed signs for anybody.
+/// The length of the shortest key, in bytes (Standard Webhooks 1.0.0: 24 to 64). An attacker who guesses the key can
+/// sign.
 const SHORTEST_KEY: usize = 24;
 
-/// What the secret holds: the key that signs, `whsec_` and base64.
+/// The content of the secret: the key that signs, as `whsec_` and base64.
 #[derive(Deserialize)]
 #[serde(try_from = "Stored")]
 pub(super) struct Credentials {
@@ -33,8 +34,8 @@ impl TryFrom<Stored> for Credentials {
 
     fn try_from(Stored { secret }: Stored) -> Result<Self, &'static str> {
         let text = secret.strip_prefix("whsec_").unwrap_or(&secret);
-        let key = BASE64_STANDARD.decode(text).map(Zeroizing::new).map_err(|_| "it is not base64")?;
-        if key.len() < SHORTEST_KEY { Err("it is too short") } else { Ok(Self { key }) }
+        let key = BASE64_STANDARD.decode(text).map(Zeroizing::new).map_err(|_| "the key is not base64")?;
+        if key.len() < SHORTEST_KEY { Err("the key is too short") } else { Ok(Self { key }) }
     }
 }
 
@@ -46,9 +47,9 @@ pub(super) async fn send(
     message: &Message,
     text: &str,
 ) -> Delivery {
-    // One for both tries, so that the adapter can tell that they are one message.
+    // Both tries have the same identifier, so that the adapter recognizes them as one message.
     let Ok(id) = OperationId::generate() else {
-        return Delivery::NotSent("there is no randomness".into());
+        return Delivery::NotSent("the system's random generator failed".into());
     };
     let timestamp = message.at.unix_seconds();
     let body = json!({

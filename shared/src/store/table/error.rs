@@ -1,4 +1,4 @@
-//! Why the table did not answer as it should.
+//! Errors of the table.
 
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 
@@ -7,25 +7,25 @@ use crate::{
     base::{fault::Source, random::RandomError},
 };
 
-/// Why the table did not answer as it should.
+/// An error of the table or of a call to it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It cannot be reached, is throttled, or broken: worth another try later.
+    /// The table cannot be reached, is throttled, or is broken. A later try may succeed.
     #[error("the table is not available")]
     Unavailable(#[source] Source),
-    /// The function's role does not allow the call.
-    #[error("the function may not do this to the table")]
+    /// The policy of the caller's role does not allow the call.
+    #[error("the role may not do this to the table: its policy lacks an action")]
     Denied(#[source] Source),
-    /// An item is not as we write them.
-    #[error("the attribute {attribute} of an item is missing or not as we write it")]
+    /// An attribute of an item is missing or malformed.
+    #[error("the attribute `{attribute}` of an item is missing or malformed")]
     Corrupt {
-        /// Which attribute.
+        /// The attribute's name.
         attribute: &'static str,
     },
-    /// A call that DynamoDB does not take: a fault of ours, or of the template.
-    #[error("a call to the table is wrong")]
+    /// DynamoDB does not accept the call. The code or the template is at fault.
+    #[error("a call to the table is invalid: the code or the template is at fault")]
     Bug(#[source] Source),
-    /// No randomness for the operation's identifier.
+    /// No randomness is available for the operation's identifier.
     #[error(transparent)]
     Random(#[from] RandomError),
 }

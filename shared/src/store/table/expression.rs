@@ -1,4 +1,4 @@
-//! Writes as expressions: one builder for single updates and for parts of transactions.
+//! Writes as expressions. One builder serves single updates and parts of transactions.
 
 use std::collections::HashMap;
 
@@ -13,8 +13,8 @@ use super::keys::{self, Key};
 
 /// An update of one item.
 ///
-/// Attribute names are written `#name` in expressions, so that none can collide with DynamoDB's 573 reserved words;
-/// values are written `:name`.
+/// Expressions write attribute names as `#name`, so that none can collide with DynamoDB's 573 reserved words, and
+/// values as `:name`.
 pub(in crate::store) struct ItemUpdate {
     key: Key,
     sets: Vec<&'static str>,
@@ -46,19 +46,19 @@ impl ItemUpdate {
         self
     }
 
-    /// Takes elements out of a set.
+    /// Removes elements from a set.
     pub(in crate::store) fn delete(mut self, deletion: &'static str) -> Self {
         self.deletes.push(deletion);
         self
     }
 
-    /// The condition under which the update happens at all.
+    /// Sets the condition of the update.
     pub(in crate::store) fn when(mut self, condition: impl Into<String>) -> Self {
         self.condition = condition.into();
         self
     }
 
-    /// One more condition.
+    /// Adds a condition.
     pub(in crate::store) fn and_when(mut self, condition: &str) -> Self {
         self.condition = format!("{condition} AND ({})", self.condition);
         self
@@ -79,7 +79,7 @@ impl ItemUpdate {
         names_in(&[&self.update_expression(), &self.condition])
     }
 
-    /// Key, condition and values, for a single call.
+    /// Returns key, condition and values, for a single call.
     pub(in crate::store) fn into_parts(self) -> (Key, String, HashMap<String, AttributeValue>) {
         (self.key, self.condition, self.values)
     }
@@ -99,7 +99,7 @@ impl ItemUpdate {
     }
 }
 
-/// The end of an item, if it is there.
+/// A deletion of one item, if it exists.
 pub(in crate::store) struct ItemDeletion {
     key: Key,
     condition: Option<&'static str>,
@@ -111,7 +111,7 @@ impl ItemDeletion {
         Self { key, condition: None, values: HashMap::new() }
     }
 
-    /// The condition under which it ends at all.
+    /// Sets the condition of the deletion.
     pub(in crate::store) fn when(self, condition: &'static str) -> Self {
         Self { condition: Some(condition), ..self }
     }
@@ -133,7 +133,7 @@ impl ItemDeletion {
     }
 }
 
-/// A new item: it must not exist.
+/// An item to be created, which must not exist yet.
 pub(in crate::store) struct NewItem {
     pub(in crate::store) key: Key,
     pub(in crate::store) attributes: HashMap<String, AttributeValue>,
@@ -163,7 +163,7 @@ impl NewItem {
     }
 }
 
-/// A condition that an item must meet, which stays as it is.
+/// A condition that an item must meet. The item does not change.
 pub(in crate::store) struct ItemCheck {
     key: Key,
     condition: &'static str,
@@ -211,7 +211,7 @@ impl Write {
     }
 }
 
-/// `#name` → `name` for every attribute that the expressions use.
+/// Returns `#name` → `name` for every attribute that the expressions use.
 fn names_in(expressions: &[&str]) -> HashMap<String, String> {
     let mut names = HashMap::new();
     for expression in expressions {

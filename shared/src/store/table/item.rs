@@ -1,4 +1,4 @@
-//! Attributes in and out.
+//! Conversions between attributes and our types.
 
 use std::{collections::HashMap, fmt, str::FromStr};
 
@@ -21,28 +21,28 @@ pub(in crate::store) fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// A number that may be below zero.
+/// Converts a number that may be negative.
 pub(in crate::store) fn integer(value: i64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// A moment that rules compare with now.
+/// Converts a time that rules compare with now, to Unix milliseconds.
 pub(in crate::store) fn moment(value: Timestamp) -> AttributeValue {
     number(value.unix_millis())
 }
 
-/// A moment for DynamoDB's TTL.
+/// Converts a time for DynamoDB's TTL, to Unix seconds.
 pub(in crate::store) fn ttl(value: Timestamp) -> AttributeValue {
     number(value.unix_seconds())
 }
 
-/// A set of hashes; never an empty one, which DynamoDB does not have.
+/// Converts hashes to a set. `macs` must not be empty, because DynamoDB has no empty sets.
 pub(in crate::store) fn set(macs: &[RecoveryCodeMac]) -> AttributeValue {
     AttributeValue::Ss(macs.iter().map(|mac| mac.as_str().to_owned()).collect())
 }
 
-// Of the twins only these become attributes: `Password`, `OtpCode`, `RefreshToken`, `TotpSecret` and `RecoveryCode` have no
-// way in.
+// Of each secret and its protected twin, only the twin converts to an attribute. `Password`, `OtpCode`, `RefreshToken`,
+// `TotpSecret` and `RecoveryCode` have no conversion.
 
 impl From<&SealedTotpSecret> for AttributeValue {
     fn from(secret: &SealedTotpSecret) -> Self {
@@ -68,7 +68,7 @@ impl From<&SessionSalt> for AttributeValue {
     }
 }
 
-/// An item as DynamoDB gave it. Its `Debug` shows names only: values are hashes, salts and numbers of people.
+/// An item, as DynamoDB returned it. Its `Debug` shows names only, because values are hashes, salts and phone numbers.
 #[derive(Clone, Default)]
 pub(in crate::store) struct Item(HashMap<String, AttributeValue>);
 
@@ -107,7 +107,7 @@ impl Item {
         value.as_n().ok().and_then(|digits| digits.parse().ok()).map(Some).ok_or(corrupt(name))
     }
 
-    /// A counter that nobody has raised yet is zero.
+    /// Returns a counter, which is zero if it is missing.
     pub(in crate::store) fn count(&self, name: &'static str) -> Result<u64, StoreError> {
         if self.has(name) { self.number(name) } else { Ok(0) }
     }
@@ -132,7 +132,7 @@ impl Item {
         self.blob(name)?.try_into().map_err(|_| corrupt(name))
     }
 
-    /// The texts of a set; one that is missing has none.
+    /// Returns the texts of a set, which is empty if it is missing.
     pub(in crate::store) fn set(&self, name: &str) -> &[String] {
         self.0.get(name).and_then(|value| value.as_ss().ok()).map_or(&[], Vec::as_slice)
     }

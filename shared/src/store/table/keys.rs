@@ -1,4 +1,4 @@
-//! Keys and attribute names of the table: the one place where they are spelled.
+//! Keys and attribute names of the table. Only this module spells them.
 
 use std::collections::HashMap;
 
@@ -16,40 +16,40 @@ use crate::{
 pub const PARTITION_KEY: &str = "pk";
 /// The name of the sort key.
 pub const SORT_KEY: &str = "sk";
-/// The attribute that DynamoDB's TTL looks at, in Unix seconds: garbage collection, never a rule. Deletion may come days
-/// late, so every rule compares another attribute with now.
+/// The attribute that DynamoDB's TTL reads, in Unix seconds. It collects garbage and is never a rule: DynamoDB may
+/// delete an item days late, so every rule compares another attribute with now.
 pub const TTL_ATTRIBUTE: &str = "expires_at";
 
-/// What a credential that stays holds instead of a TTL: DynamoDB collects items whose TTL attribute is a number only.
-/// So one expression, `if_not_exists`, can give a ghost its end without giving a user one.
+/// The value that an account's credential holds instead of a TTL. DynamoDB deletes only items whose TTL attribute is a
+/// number. So one expression, `if_not_exists`, can give a ghost its end without giving one to an account.
 pub(in crate::store) const NEVER: &str = "never";
 
-/// What partition keys of phones begin with.
+/// The prefix of partition keys of phones.
 pub(in crate::store) const PHONE_PREFIX: &str = "PHONE#";
 
-/// What partition keys of users begin with.
+/// The prefix of partition keys of users.
 pub(in crate::store) const USER_PREFIX: &str = "USER#";
 
 /// The sort key of a credential.
 pub(in crate::store) const CREDENTIAL_SORT: &str = "CREDENTIAL";
 
-/// The sort key of a user's profile. Sessions come after it, and nothing else does: what a user can make many of, such as codes
-/// to new phones, is not read with them.
+/// The sort key of a user's profile. Only sessions sort after it. So items that a user can create in large numbers,
+/// such as codes to new phones, are not read with the sessions.
 pub(in crate::store) const PROFILE_SORT: &str = "PROFILE";
 
 /// The sort key of a user's second factor.
 pub(in crate::store) const SECOND_FACTOR_SORT: &str = "MFA";
 
-/// The sort key of a second factor that is not on yet.
-pub(in crate::store) const ENROLMENT_SORT: &str = "MFA#ENROLMENT";
+/// The sort key of an enrollment: a second factor that is not on yet.
+pub(in crate::store) const ENROLLMENT_SORT: &str = "MFA#ENROLLMENT";
 
-/// What sort keys of codes that were sent to a new phone begin with; the phone follows.
+/// The prefix of sort keys of codes that were sent to a new phone. The phone follows.
 pub(in crate::store) const NEW_PHONE_PREFIX: &str = "OTP#change-phone#";
 
-/// What the sort keys begin with of logins that wait for their second step.
+/// The prefix of sort keys of logins that wait for their second step.
 pub(in crate::store) const SECOND_STEP_PREFIX: &str = "MFA#LOGIN#";
 
-/// What the sort keys of a user's sessions begin with.
+/// The prefix of sort keys of a user's sessions.
 pub(in crate::store) const SESSION_PREFIX: &str = "SESSION#";
 
 /// A key of the table.
@@ -60,13 +60,15 @@ pub(in crate::store) struct Key {
 }
 
 impl Key {
-    /// All that a login must know: password hash, epoch, throttle. A phone without an account has a ghost here.
+    /// Returns the key of a credential: password hash, epoch and throttle, which a login reads. A phone without an
+    /// account has a ghost there.
     pub(in crate::store) fn credential(phone: &Phone) -> Self {
         Self { partition: phone_partition(phone), sort: CREDENTIAL_SORT.to_owned() }
     }
 
-    /// The open code of a phone for a purpose, and the failures of its window. One for a new phone is kept with the user who
-    /// wants it, so that it goes with the account: no key of the account leads to the phone.
+    /// Returns the key of a phone's open code for a purpose, which also holds the failures of its window. A code for a
+    /// new phone is stored under the user who wants the phone, so that it is deleted with the account: no key of the
+    /// account leads to the new phone.
     pub(in crate::store) fn code(phone: &Phone, purpose: Purpose) -> Self {
         let name = purpose.as_str();
         let sort = match purpose {
@@ -77,59 +79,61 @@ impl Key {
         Self { partition: phone_partition(phone), sort }
     }
 
-    /// When the next code for a registration of this phone may be sent, whichever registration it is.
+    /// Returns the key of the cooldown that all registrations of a phone share.
     pub(in crate::store) fn activation_cooldown(phone: &Phone) -> Self {
         Self { partition: phone_partition(phone), sort: "OTP#activation".to_owned() }
     }
 
-    /// All that others may know of a user.
+    /// Returns the key of a user's profile.
     pub(in crate::store) fn profile(user: UserId) -> Self {
         Self::of_user(user, PROFILE_SORT)
     }
 
-    /// A session of a user.
+    /// Returns the key of a user's session.
     pub(in crate::store) fn session(user: UserId, session: SessionId) -> Self {
         Self::of_user(user, format!("{SESSION_PREFIX}{session}"))
     }
 
-    /// A user's second factor: the sealed secret, the last step, recovery codes, and the throttle of guesses.
+    /// Returns the key of a user's second factor: the sealed secret, the last step, recovery codes, and the throttle of
+    /// guesses.
     pub(in crate::store) fn second_factor(user: UserId) -> Self {
         Self::of_user(user, SECOND_FACTOR_SORT)
     }
 
-    /// A second factor that is not on yet.
-    pub(in crate::store) fn enrolment(user: UserId) -> Self {
-        Self::of_user(user, ENROLMENT_SORT)
+    /// Returns the key of a user's enrollment.
+    pub(in crate::store) fn enrollment(user: UserId) -> Self {
+        Self::of_user(user, ENROLLMENT_SORT)
     }
 
-    /// A login that waits for its second step.
+    /// Returns the key of a login that waits for its second step.
     pub(in crate::store) fn second_step(user: UserId, token: TokenId) -> Self {
         Self::of_user(user, format!("{SECOND_STEP_PREFIX}{token}"))
     }
 
-    /// An item of a user, by its sort key.
+    /// Returns the key of a user's item, by its sort key.
     pub(in crate::store) fn of_user(user: UserId, sort: impl Into<String>) -> Self {
         Self { partition: user_partition(user), sort: sort.into() }
     }
 
-    /// The public keys of access tokens.
+    /// Returns the key of the public keys of access tokens.
     pub(in crate::store) fn key_set() -> Self {
         Self { partition: "KEYS".to_owned(), sort: "JWKS".to_owned() }
     }
 
-    /// That an account of another system was imported: by its identifier there and a digest of the account.
+    /// Returns the key of the mark that an account of another system was imported: its identifier there and a digest of
+    /// the account.
     pub(in crate::store) fn import(legacy_id: i64, digest: String) -> Self {
         Self { partition: format!("IMPORT#{legacy_id}"), sort: digest }
     }
 
-    /// What an operator did, by month and moment.
+    /// Returns the key of an audit line of an operator's action, by month and moment.
     pub(in crate::store) fn audit(at: Timestamp, operation: OperationId) -> Self {
         let moment = at.to_rfc3339();
         let month = moment.get(..7).unwrap_or_default();
         Self { partition: format!("AUDIT#{month}"), sort: format!("{moment}#{operation}") }
     }
 
-    /// A counter of one window.
+    /// Returns the key of the counter of one window.
     pub(in crate::store) fn limit(bucket: &str, subject: &str, window: u64) -> Self {
         Self { partition: format!("LIMIT#{bucket}#{subject}"), sort: window.to_string() }
     }
@@ -142,7 +146,7 @@ impl Key {
         .into()
     }
 
-    /// Whether an item has this key.
+    /// Returns whether an item has this key.
     pub(in crate::store) fn is_of(&self, item: &HashMap<String, AttributeValue>) -> bool {
         let is = |name: &str, value: &str| item.get(name).and_then(|v| v.as_s().ok()).is_some_and(|text| text == value);
         is(PARTITION_KEY, &self.partition) && is(SORT_KEY, &self.sort)
@@ -161,35 +165,35 @@ macro_rules! attributes {
     ($($(#[$doc:meta])* $constant:ident = $name:literal;)+) => {
         $($(#[$doc])* pub(in crate::store) const $constant: &str = $name;)+
 
-        /// Every attribute, so that a misspelt one in an expression is caught.
+        /// Every attribute name, so that a debug assertion catches a misspelled one in an expression.
         pub(in crate::store) const ALL: &[&str] = &[PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE, $($constant),+];
     };
 }
 
 attributes! {
-    /// The operation that wrote the item last.
+    /// The identifier of the operation that wrote the item last.
     OPERATION = "op";
     /// A user's identifier.
     USER_ID = "user_id";
-    /// A PHC string.
+    /// The password hash, as a PHC string.
     PASSWORD_HASH = "password_hash";
-    /// The session epoch: the same number in credential and profile.
+    /// The epoch: the same number in credential and profile.
     EPOCH = "epoch";
-    /// Attempts to sign in since the last success: of a credential with passwords, of a second factor with codes.
+    /// The number of attempts since the last success: in a credential with passwords, in a second factor with codes.
     LOGIN_FAILURES = "login_failures";
-    /// When the last of them was, in Unix milliseconds.
+    /// The time of the last of these attempts, in Unix milliseconds.
     LOGIN_ATTEMPTED_AT = "login_attempted_at";
-    /// E.164.
+    /// The phone, in E.164.
     PHONE = "phone";
-    /// When the phone was verified, in Unix milliseconds.
+    /// The time at which the phone was verified, in Unix milliseconds.
     PHONE_VERIFIED_AT = "phone_verified_at";
-    /// The identifier that the account had in the system that it comes from.
+    /// The account's identifier in the system that it was imported from.
     LEGACY_ID = "legacy_id";
-    /// When an operator disabled the account, in Unix milliseconds.
+    /// The time at which an operator disabled the account, in Unix milliseconds.
     DISABLED_AT = "disabled_at";
-    /// An audit event, as the log would have it.
+    /// An audit event, in the format of the log.
     AUDIT_LINE = "audit_line";
-    /// When the account was deleted, in Unix milliseconds: what holds it is a tombstone.
+    /// The time at which the account was deleted, in Unix milliseconds. An item that has it is a tombstone.
     DELETED_AT = "deleted_at";
     /// Whether a second factor is on.
     MFA_ENABLED = "mfa_enabled";
@@ -197,44 +201,44 @@ attributes! {
     TOTP_SECRET = "totp_secret";
     /// The step whose code was accepted last.
     TOTP_STEP = "totp_step";
-    /// The hashes of the recovery codes that are left; missing when none is.
+    /// The hashes of the unused recovery codes; missing if none is left.
     RECOVERY_CODES = "recovery_codes";
-    /// Whether a session began with a second factor.
+    /// Whether the session began with a second factor.
     SECOND_FACTOR = "second_factor";
-    /// In Unix milliseconds.
+    /// The time of creation, in Unix milliseconds.
     CREATED_AT = "created_at";
-    /// The HMAC of an open code; none when it was used.
+    /// The HMAC of an open code; missing if the code was used.
     CODE_MAC = "code_mac";
-    /// Which sending the code is of.
+    /// The identifier of the sending that the code belongs to.
     CHALLENGE_ID = "challenge_id";
-    /// Tries of this code.
+    /// The number of tries of this code.
     ATTEMPTS = "attempts";
-    /// Wrong codes in the phone's window; a new code does not reset them.
+    /// The number of wrong codes in the phone's window. A new code does not reset it.
     FAILURES = "failures";
-    /// When that window began, in Unix milliseconds.
+    /// The start of that window, in Unix milliseconds.
     FAILURES_SINCE = "failures_since";
-    /// When the code dies, in Unix milliseconds.
+    /// The time at which the code expires, in Unix milliseconds.
     CODE_ENDS_AT = "code_ends_at";
-    /// When the next code may be sent, in Unix milliseconds.
+    /// The time from which the next code may be sent, in Unix milliseconds.
     RESEND_AT = "resend_at";
-    /// Which refresh token of the session is next; which edition of the key set this is.
+    /// In a session, the number of its next refresh token; in the key set, the number of its edition.
     GENERATION = "generation";
-    /// 32 random bytes, in no token.
+    /// The salt of a session: 32 random bytes, which no token contains.
     SALT = "salt";
-    /// When the refresh token was last exchanged, in Unix milliseconds.
+    /// The time at which the refresh token was last exchanged, in Unix milliseconds.
     ROTATED_AT = "rotated_at";
-    /// The client, from its User-Agent.
+    /// The client's description of itself, from its User-Agent.
     DEVICE = "device";
-    /// The network address of the login.
+    /// The address of the login.
     ADDRESS = "address";
-    /// In Unix milliseconds.
+    /// The time at which the session was last used, in Unix milliseconds.
     LAST_USED_AT = "last_used_at";
-    /// The absolute end of a session, or of something that waits, in Unix milliseconds.
+    /// The absolute end of a session, or of an item that waits, in Unix milliseconds.
     ENDS_AT = "ends_at";
-    /// The end of a session that is not used, in Unix milliseconds.
+    /// The end of a session if it is not used before, in Unix milliseconds.
     IDLE_ENDS_AT = "idle_ends_at";
-    /// JSON: JWKs with the times from which on they sign and verify no more.
+    /// The public keys, as JSON: JWKs, each with the times at which it stops signing and verifying.
     PUBLIC_KEYS = "public_keys";
-    /// How often, in a limit's window.
+    /// The number of uses in a limit's window.
     USES = "uses";
 }

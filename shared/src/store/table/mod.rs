@@ -1,4 +1,4 @@
-//! The table's grammar: keys, items, expressions, and the calls with what their replies mean.
+//! The table's grammar: keys, items, expressions, calls, and the meaning of their replies.
 
 pub(in crate::store) mod error;
 pub(in crate::store) mod expression;

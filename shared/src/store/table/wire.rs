@@ -1,4 +1,4 @@
-//! The calls themselves: what a reply means, what is tried again, and what is an error.
+//! The calls to DynamoDB: the meaning of each reply, which failures are tried again, and which are errors.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -22,16 +22,16 @@ use crate::{
     store::Store,
 };
 
-/// What became of a conditional write.
+/// The outcome of a conditional write.
 #[derive(Debug)]
 pub(in crate::store) enum Outcome {
-    /// It happened; the item as it is now.
+    /// The write happened. The field is the item as it is now.
     Applied(Item),
-    /// Its condition did not hold; the item as it is, if there is one.
+    /// The condition did not hold. The field is the item as it is, if it exists.
     Refused(Option<Item>),
 }
 
-/// One count of a counter, so that exactly it can be taken back.
+/// A receipt for one count of a counter, so that exactly this count can be taken back.
 #[derive(Clone, Debug)]
 pub struct Receipt {
     key: Key,
@@ -41,7 +41,8 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// For an update that was applied just now: `give_back` undoes its additions, while `unless_reset` holds.
+    /// Returns the receipt for an update that was applied just now. `give_back` undoes its additions while
+    /// `unless_reset` holds.
     pub(in crate::store) fn of(
         key: Key,
         applied: &Item,
@@ -52,39 +53,39 @@ impl Receipt {
     }
 }
 
-/// What became of a transaction.
+/// The outcome of a transaction.
 #[derive(Debug)]
 pub(in crate::store) enum Transacted {
-    /// All of it happened.
+    /// Every write happened.
     Committed,
-    /// None of it did; per write, whether its condition failed, and on which item.
+    /// No write happened. The field tells, per write, whether its condition failed, and on which item.
     Refused(Vec<Part>),
 }
 
-/// What became of one write of a transaction that was refused.
+/// The outcome of one write of a transaction that was refused.
 #[derive(Debug)]
 pub(in crate::store) enum Part {
-    /// Its condition held.
+    /// The condition held.
     Fine,
-    /// Its condition failed; the item as it is, if there is one.
+    /// The condition failed. The field is the item as it is, if it exists.
     Failed(Option<Item>),
 }
 
-/// How often a write is tried that conflicts with a transaction on one of its items: the SDK does not try again
-/// (docs/threats.md#w6). Five pauses are half a second on the average, which leaves room in the request's 8 s.
+/// The number of tries of a write that conflicts with a transaction on one of its items: the SDK does not try again
+/// (docs/threats.md#w6). Five pauses take half a second on average, which leaves room in the request's 8 s.
 const TRIES: u32 = 6;
 
-/// Before every sort key that we write.
+/// A sort key before every sort key that we write.
 const FIRST_SORT: &str = " ";
 
-/// What a write is answered that meets a transaction on its item.
+/// The error code of a write that meets a transaction on its item.
 const CONFLICT: &str = "TransactionConflictException";
 
 impl Store {
     /// Updates one item under its condition.
     ///
-    /// Stores this operation's identifier with it, so that a failed condition on a retry after a lost reply is
-    /// recognised as our own success (docs/threats.md#w4).
+    /// Stores the operation's identifier in the item. If a retry after a lost reply fails its condition, the identifier
+    /// shows that our first try succeeded (docs/threats.md#w4).
     pub(in crate::store) async fn update(&self, update: ItemUpdate) -> Result<Outcome, StoreError> {
         let operation = OperationId::generate()?.to_string();
         let update = update.set("#op = :op").value(":op", text(operation.clone()));
@@ -112,11 +113,11 @@ impl Store {
         }
     }
 
-    /// Takes one count back that nothing was judged for.
+    /// Takes back the count of one try that was not compared.
     ///
-    /// Only while nobody has counted or reset since: under the condition that the item's last operation is still the one
-    /// that counted (a transaction that resets a counter removes the mark). So it can never be taken back twice, and
-    /// counts may stay too high but never come out too low.
+    /// The condition is that the item's last operation is still the one that counted. A transaction that resets a
+    /// counter removes this mark. So a count is never taken back twice, and counts may stay too high but never become
+    /// too low.
     pub async fn take_back(&self, receipt: Receipt) -> Result<(), StoreError> {
         let update = ItemUpdate::new(receipt.key)
             .when(format!("#op = :counted AND {}", receipt.unless_reset))
@@ -126,7 +127,7 @@ impl Store {
         self.update(update).await.map(|_| ())
     }
 
-    /// Writes an item that must not exist yet.
+    /// Creates an item that must not exist yet.
     pub(in crate::store) async fn create(&self, mut item: NewItem) -> Result<Outcome, StoreError> {
         let operation = OperationId::generate()?.to_string();
         item.attributes.insert(OPERATION.to_owned(), text(operation.clone()));
@@ -149,7 +150,7 @@ impl Store {
         }
     }
 
-    /// Removes an item, if it is there.
+    /// Deletes an item, if it exists.
     pub(in crate::store) async fn delete(&self, key: Key) -> Result<(), StoreError> {
         let call = self.client.delete_item().table_name(&self.table).set_key(Some(key.into_attributes()));
         retry(|| call.clone().send(), is_conflict).await??;
@@ -163,12 +164,12 @@ impl Store {
         Ok(output.item.filter(|item| !item.is_empty()).map(Item::from))
     }
 
-    /// Reads all items of a user, consistently: each with its sort key.
+    /// Reads all items of a user, consistently, each with its sort key.
     pub(in crate::store) async fn read_user(&self, user: UserId) -> Result<Vec<(String, Item)>, StoreError> {
         self.read_user_from(user, FIRST_SORT).await
     }
 
-    /// The same, of those whose sort keys are not before this one.
+    /// Reads a user's items whose sort keys are not before `first`, consistently, each with its sort key.
     pub(in crate::store) async fn read_user_from(
         &self,
         user: UserId,
@@ -195,7 +196,7 @@ impl Store {
         Ok(items)
     }
 
-    /// Reads everything, page by page: for operators alone.
+    /// Reads every item of the table, page by page. Only operators call it.
     pub(in crate::store) async fn for_each_item(
         &self,
         mut each: impl FnMut(&Item) -> Result<(), StoreError>,
@@ -207,8 +208,8 @@ impl Store {
         Ok(())
     }
 
-    /// Does all of the writes or none. One `ClientRequestToken` for all tries, so that a lost reply is not a second
-    /// transaction (docs/threats.md#w3).
+    /// Does all of the writes or none. All tries share one `ClientRequestToken`, so that a retry after a lost reply is
+    /// not a second transaction (docs/threats.md#w3).
     pub(in crate::store) async fn transact(&self, writes: Vec<Write>) -> Result<Transacted, StoreError> {
         let token = OperationId::generate()?.to_string();
         let items =
@@ -225,8 +226,8 @@ impl Store {
         }
     }
 
-    /// Reads items by their keys, in one call and in the order of the keys: each as the last write left it, but not all at
-    /// one moment.
+    /// Reads items by their keys, in one call and in the order of the keys. Each item is as the last write left it, but
+    /// the items are not read at one moment.
     pub(in crate::store) async fn read_all<const N: usize>(
         &self,
         keys: [Key; N],
@@ -237,11 +238,12 @@ impl Store {
             wanted = wanted.keys(key.clone().into_attributes());
         }
         let mut wanted = HashMap::from([(self.table.clone(), wanted.build()?)]);
-        // No repetition of one call: each asks for what the one before left out, as DynamoDB does when it is throttled.
+        // These calls do not repeat each other: each requests the keys that DynamoDB left out of the one before, which
+        // it does when it is throttled.
         let mut tried = 0;
         while !wanted.is_empty() {
             if tried == TRIES {
-                return Err(StoreError::Unavailable("the batch stayed incomplete".into()));
+                return Err(StoreError::Unavailable("a batch read stayed incomplete after every try".into()));
             }
             if tried > 0 {
                 pause(tried).await?;
@@ -255,8 +257,8 @@ impl Store {
     }
 }
 
-/// Makes a call, and makes it again after a pause while it fails for a reason that passes by itself, [`TRIES`] times in all.
-/// Returns how the last try ended; fails when there is no randomness for a pause.
+/// Makes a call, and repeats it after a pause while it fails for a reason that passes by itself, [`TRIES`] times in
+/// all. Returns the outcome of the last try. Fails if no randomness is available for a pause.
 async fn retry<T, E, F: Future<Output = Result<T, E>>>(
     call: impl Fn() -> F,
     is_passing: impl Fn(&E) -> bool,
@@ -270,7 +272,7 @@ async fn retry<T, E, F: Future<Output = Result<T, E>>>(
     Ok(call().await)
 }
 
-/// Whether a single write met a transaction on its item.
+/// Returns whether a single write met a transaction on its item.
 fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     error.code() == Some(CONFLICT)
 }
@@ -286,12 +288,13 @@ fn ours_or_refused(item: Option<&HashMap<String, AttributeValue>>, operation: &s
 enum Verdict {
     Refused(Vec<Part>),
     TryAgain,
-    /// A write that can never be done, such as one that is too large: a fault of ours.
+    /// A write that can never succeed, such as one that is too large. The code is at fault.
     Wrong,
     Failed,
 }
 
-/// A condition that failed is the answer; a conflict or a throttle alone is worth another try.
+/// Classifies a transaction's error. A failed condition is the answer; only a conflict or a throttle is worth another
+/// try.
 fn judge(error: &SdkError<TransactWriteItemsError>) -> Verdict {
     if error.code() == Some(CONFLICT) {
         return Verdict::TryAgain;
@@ -318,7 +321,7 @@ fn part(reason: &CancellationReason) -> Part {
     }
 }
 
-/// Waits 25 to 200 ms, longer each time and by chance, so that two that collided do not collide again.
+/// Waits 25 to 200 ms, longer each time and at random, so that two writes that collided do not collide again.
 async fn pause(tried: u32) -> Result<(), StoreError> {
     let longest = 25_u32.saturating_mul(1 << tried.min(3));
     let millis = 25 + random::below(longest)?;

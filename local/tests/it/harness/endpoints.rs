@@ -1,0 +1,173 @@
+//! What people do: one method for each endpoint, with what it changes in what they know.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{Person, Reply, Request};
+
+impl Person {
+    /// `POST /auth/register`
+    pub(crate) async fn register(&self) -> Reply {
+        self.begin("/auth/register", json!({"phone": self.phone(), "password": self.password()})).await
+    }
+
+    /// `POST /auth/activate`
+    pub(crate) async fn activate(&self, otp: &str) -> Reply {
+        self.begin("/auth/activate", json!({"activation_id": self.activation_id(), "otp": otp})).await
+    }
+
+    /// `POST /auth/resend-activation`
+    pub(crate) async fn resend_activation(&self) -> Reply {
+        self.begin("/auth/resend-activation", json!({"activation_id": self.activation_id()})).await
+    }
+
+    /// `POST /auth/login`
+    pub(crate) async fn login(&self) -> Reply {
+        self.begin("/auth/login", json!({"phone": self.phone(), "password": self.password()})).await
+    }
+
+    /// `POST /auth/login/mfa`: with the authenticator's code, unless something else is shown.
+    pub(crate) async fn login_mfa(&self) -> Reply {
+        let shown = if self.proof.is_some() { self.clone() } else { self.with_code() };
+        self.begin("/auth/login/mfa", shown.with_factor(json!({"mfa_token": self.mfa_token()}))).await
+    }
+
+    /// `POST /auth/refresh`
+    pub(crate) async fn refresh(&self) -> Reply {
+        self.begin("/auth/refresh", json!({"refresh_token": self.refresh_token()})).await
+    }
+
+    /// `POST /auth/logout`
+    pub(crate) async fn logout(&self) -> Reply {
+        self.ask(Method::POST, "/auth/logout").await
+    }
+
+    /// `POST /auth/logout-all`
+    pub(crate) async fn logout_all(&self) -> Reply {
+        self.ask(Method::POST, "/auth/logout-all").await
+    }
+
+    /// `GET /auth/sessions`
+    pub(crate) async fn sessions(&self) -> Reply {
+        self.ask(Method::GET, "/auth/sessions").await
+    }
+
+    /// `DELETE /auth/sessions/{id}`
+    pub(crate) async fn end_session(&self, id: &str) -> Reply {
+        self.ask(Method::DELETE, &format!("/auth/sessions/{id}")).await
+    }
+
+    /// `GET /auth/me`
+    pub(crate) async fn me(&self) -> Reply {
+        self.ask(Method::GET, "/auth/me").await
+    }
+
+    /// `GET /auth/me/export`
+    pub(crate) async fn export(&self) -> Reply {
+        self.ask(Method::GET, "/auth/me/export").await
+    }
+
+    /// `DELETE /auth/me`
+    pub(crate) async fn delete_account(&self) -> Reply {
+        self.send(Request::post("/auth/me", self.reauthenticated(json!({}))).method(Method::DELETE)).await
+    }
+
+    /// `POST /auth/change-password`
+    pub(crate) async fn change_password(&self, new: &str) -> Reply {
+        let body = json!({"old_password": self.password(), "new_password": new});
+        let reply = self.post("/auth/change-password", body).await;
+        self.learn_password(new, &reply);
+        reply
+    }
+
+    /// `POST /auth/request-reset`
+    pub(crate) async fn request_reset(&self) -> Reply {
+        self.begin("/auth/request-reset", json!({"phone": self.phone()})).await
+    }
+
+    /// `POST /auth/verify-reset`
+    pub(crate) async fn verify_reset(&self, otp: &str, new: &str) -> Reply {
+        let body = json!({"phone": self.phone(), "otp": otp, "new_password": new});
+        let reply = self.begin("/auth/verify-reset", self.with_factor(body)).await;
+        self.learn_password(new, &reply);
+        reply
+    }
+
+    /// `POST /auth/verify-phone`
+    pub(crate) async fn verify_phone(&self) -> Reply {
+        self.ask(Method::POST, "/auth/verify-phone").await
+    }
+
+    /// `POST /auth/verify-phone/confirm`
+    pub(crate) async fn confirm_phone(&self, otp: &str) -> Reply {
+        self.post("/auth/verify-phone/confirm", json!({"otp": otp})).await
+    }
+
+    /// `POST /auth/change-phone`
+    pub(crate) async fn change_phone(&self, new: &str) -> Reply {
+        let reply = self.post("/auth/change-phone", self.reauthenticated(json!({"phone": new}))).await;
+        if reply.status == 202 {
+            self.learn(|known| known.wanted_phone = Some(new.to_owned()));
+        }
+        reply
+    }
+
+    /// `POST /auth/change-phone/verify`, for the phone that was asked for last.
+    pub(crate) async fn change_phone_verify(&self, otp: &str) -> Reply {
+        let wanted = self.known().wanted_phone.expect("another phone was asked for");
+        let reply = self.post("/auth/change-phone/verify", json!({"phone": wanted, "otp": otp})).await;
+        if reply.status == 204 {
+            self.learn(|known| known.phone = wanted);
+        }
+        reply
+    }
+
+    /// `POST /auth/mfa/enroll`
+    pub(crate) async fn mfa_enroll(&self) -> Reply {
+        self.post("/auth/mfa/enroll", self.reauthenticated(json!({}))).await
+    }
+
+    /// `POST /auth/mfa/confirm`
+    pub(crate) async fn mfa_confirm(&self, code: &str) -> Reply {
+        let reply = self.post("/auth/mfa/confirm", json!({"code": code})).await;
+        if reply.status == 200 {
+            self.learn(|known| known.authenticator.clone_from(&known.new_authenticator));
+        }
+        reply
+    }
+
+    /// `POST /auth/mfa/recovery-codes`
+    pub(crate) async fn mfa_recovery_codes(&self) -> Reply {
+        self.post("/auth/mfa/recovery-codes", self.reauthenticated(json!({}))).await
+    }
+
+    /// `POST /auth/mfa/disable`
+    pub(crate) async fn mfa_disable(&self) -> Reply {
+        self.post("/auth/mfa/disable", self.reauthenticated(json!({}))).await
+    }
+
+    /// Posts what needs no session.
+    async fn begin(&self, path: &str, body: Value) -> Reply {
+        self.send_without_token(Request::post(path, body)).await
+    }
+
+    /// A body with the password and, where one is shown, the second factor.
+    fn reauthenticated(&self, mut body: Value) -> Value {
+        body["password"] = self.password().into();
+        self.with_factor(body)
+    }
+
+    /// A body with the second factor, where one is shown.
+    fn with_factor(&self, mut body: Value) -> Value {
+        if let Some((member, value)) = &self.proof {
+            body[member] = value.as_str().into();
+        }
+        body
+    }
+
+    fn learn_password(&self, new: &str, reply: &Reply) {
+        if reply.status == 204 {
+            self.learn(|known| new.clone_into(&mut known.password));
+        }
+    }
+}

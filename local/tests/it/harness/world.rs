@@ -1,0 +1,189 @@
+//! A world: gateway, table, secrets, clock and outbox, for one test alone.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use http::{HeaderValue, Method, header};
+use latchkey::{
+    app::Witness,
+    base::time::Timestamp,
+    messages::Outbox,
+    tokens::{
+        key_schedule::{KeySchedule, NewKey},
+        keys::{SigningAlgorithm, SigningKey},
+    },
+};
+use local::{
+    clock::Clock,
+    emulator::Emulator,
+    gateway::{Gateway, Setup},
+    rotation,
+    secrets::Secrets,
+};
+use serde_json::{Value, json};
+
+use super::{PHONE, Person, Reply, Request, TEMPLATE};
+use crate::log_watch::{LogWatch, WatchedLines};
+
+/// When every world begins.
+const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+/// The first signing key of every world, as its rotation would have made it.
+static KEYS: LazyLock<KeySchedule> = LazyLock::new(|| {
+    let key = NewKey { algorithm: SigningAlgorithm::Es256, private_key: SigningKey::generate_es256().unwrap() };
+    KeySchedule::default().with(key, 1, START).unwrap()
+});
+
+/// A whole system. A clone is the same system.
+#[derive(Clone)]
+pub(crate) struct World {
+    gateway: Arc<Gateway>,
+    /// The AWS services, and what can be made to go wrong with them.
+    pub(crate) emulator: Emulator,
+    /// The messages that were sent.
+    pub(crate) outbox: Outbox,
+    pub(crate) metrics: WatchedLines,
+    pub(crate) audit_log: WatchedLines,
+    pub(crate) clock: Clock,
+    log: Arc<LogWatch>,
+}
+
+impl World {
+    /// With the template's own configuration.
+    pub(crate) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With some variables set otherwise.
+    pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
+        let world = Self::without_keys(variables);
+        let put = json!({
+            "SecretId": "SigningKeys",
+            "ClientRequestToken": "first",
+            "SecretString": KEYS.to_json().unwrap().as_str(),
+        });
+        assert_eq!(world.emulator.secrets().answer("PutSecretValue", &put.to_string()).0, 200);
+        let keys = serde_json::to_string(&KEYS.key_set().keys).unwrap();
+        world.put_item(&json!({
+            "pk": {"S": "KEYS"}, "sk": {"S": "JWKS"}, "generation": {"N": "1"}, "public_keys": {"S": keys},
+        }));
+        world
+    }
+
+    /// As a stack is before its first rotation.
+    pub(crate) fn without_keys(variables: &[(&str, &str)]) -> Self {
+        let emulator = Emulator::in_memory(&TEMPLATE.table, Secrets::in_memory(&TEMPLATE).unwrap()).unwrap();
+        let (witness, clock) = (Witness::default(), Clock::manual(START));
+        let overrides: HashMap<_, _> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let setup = Setup {
+            template: &TEMPLATE,
+            emulator: &emulator,
+            overrides: &overrides,
+            witness: witness.clone(),
+            clock: clock.clone(),
+            domain_name: "latchkey.test".to_owned(),
+        };
+        let gateway = Arc::new(Gateway::new(setup).unwrap_or_else(|error| panic!("{error}")));
+        let Witness { outbox, metrics, audit_log } = witness;
+        let (metrics, audit_log) = (WatchedLines::of(metrics), WatchedLines::of(audit_log));
+        let log = Arc::new(LogWatch::begin(outbox.clone(), [metrics.clone(), audit_log.clone()]));
+        Self { gateway, emulator, outbox, metrics, audit_log, clock, log }
+    }
+
+    /// With functions that have read their keys already.
+    pub(crate) async fn warm(self) -> Self {
+        self.gateway.warm().await;
+        self.emulator.calls().take();
+        self
+    }
+
+    /// Somebody with this phone and without an account, from anywhere.
+    pub(crate) fn visitor(&self, phone: &str) -> Person {
+        Person::new(self, phone)
+    }
+
+    /// Somebody with an account, who has not signed in yet.
+    pub(crate) async fn person(&self) -> Person {
+        self.person_with_phone(PHONE).await
+    }
+
+    /// Somebody else with an account.
+    pub(crate) async fn person_with_phone(&self, phone: &str) -> Person {
+        self.visitor(phone).registered().await
+    }
+
+    /// Somebody with an account and a session.
+    pub(crate) async fn signed_in_person(&self) -> Person {
+        self.person().await.signed_in().await
+    }
+
+    /// Somebody with an account, a second factor, and the session that switched it on.
+    pub(crate) async fn person_with_factor(&self) -> Person {
+        let person = self.signed_in_person().await;
+        person.switch_factor_on().await;
+        person
+    }
+
+    /// Somebody who holds this access token, and nothing else.
+    pub(crate) fn bearer(&self, token: &str) -> Person {
+        self.visitor(PHONE).bearing(token)
+    }
+
+    /// Sends a request on nobody's behalf.
+    pub(crate) async fn send(&self, request: Request) -> Reply {
+        let Request { method, path, headers, body, source } = request;
+        if let Ok(body) = serde_json::from_slice(&body) {
+            self.log.learn(&body);
+        }
+        if let Some(Ok(authorization)) = headers.get(header::AUTHORIZATION).map(HeaderValue::to_str) {
+            self.log.learn_token(authorization);
+        }
+        let mut http = http::Request::new(body);
+        *http.method_mut() = method;
+        *http.uri_mut() = path.parse().unwrap();
+        *http.headers_mut() = headers;
+        let answer = self.gateway.handle(http, source).await;
+        let (parts, bytes) = answer.response.into_parts();
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        self.log.learn(&body);
+        Reply { status: parts.status.as_u16(), headers: parts.headers, body, bytes, function: answer.function }
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
+        self.send(Request::post(path, body)).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send(Request::new(Method::GET, path)).await
+    }
+
+    /// Invokes a function without a route.
+    pub(crate) async fn invoke(&self, function: &str, event: Value) -> Result<Value, String> {
+        self.gateway.invoke(function, event).await
+    }
+
+    /// Rotates the signing keys, as Secrets Manager does.
+    pub(crate) async fn rotate_keys(&self) -> Result<(), String> {
+        rotation::rotate(&self.gateway, self.emulator.secrets(), &TEMPLATE.rotations[0], &self.clock).await
+    }
+
+    /// The published keys, as everybody reads them.
+    pub(crate) async fn jwks(&self) -> Vec<Value> {
+        let body = self.get("/.well-known/jwks.json").await.expect(200).body;
+        body["keys"].as_array().unwrap().clone()
+    }
+
+    /// Lets time pass.
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// How many password hashes were computed so far.
+    pub(crate) fn hashes(&self) -> usize {
+        self.gateway.hasher().computed()
+    }
+}
