@@ -345,7 +345,7 @@ async fn the_doctor_names_what_is_wrong() {
     sns.set_account(true, Some(200));
     let (what, finding) = only(&examined(&world, &[]).await);
     assert!(what == "sns sandbox" && is_wrong(&finding, "sandbox"), "{finding:?}");
-    for (limit, part) in [(Some(1), "1 US dollar"), (None, "none is told")] {
+    for (limit, part) in [(Some(1), "1 US dollar"), (None, "SNS reports none")] {
         sns.set_account(false, limit);
         let (what, finding) = only(&examined(&world, &[]).await);
         assert!(what == "sns spend limit" && is_doubtful(&finding, part), "{finding:?}");
