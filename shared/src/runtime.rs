@@ -82,13 +82,15 @@ macro_rules! code {
 
 /// Writes the `main` of a function's binary, which serves the handler on Lambda: `lambda!(logout::handle)`. Names after
 /// the handler are methods of [`Function`] that prepare something while the sandbox starts:
-/// `lambda!(change_password::handle, hashing, verifying)`. Handlers of other kinds are named as in [`code!`].
+/// `lambda!(change_password::handle, hashing, verifying)`. A stateless handler may name a function of its own there.
+/// Handlers of other kinds are named as in [`code!`].
 ///
 /// [`Function`]: crate::runtime::Function
 #[macro_export]
 macro_rules! lambda {
-    (stateless $handler:path) => {
+    (stateless $handler:path $(, $ready:path)?) => {
         fn main() -> ::std::result::Result<(), $crate::runtime::Error> {
+            $($ready();)?
             $crate::runtime::run_stateless($handler)
         }
     };
