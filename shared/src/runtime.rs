@@ -28,7 +28,10 @@ use crate::{
     domain::password::Hasher,
     error::ApiError,
     http::{Request, Response, context::Context},
-    log::audit::{Circumstances, Outcome},
+    log::{
+        audit::{Circumstances, Outcome},
+        metrics::Metric,
+    },
 };
 
 pub use lambda_runtime::Error;
@@ -79,13 +82,15 @@ macro_rules! code {
 
 /// Writes the `main` of a function's binary, which serves the handler on Lambda: `lambda!(logout::handle)`. Names after
 /// the handler are methods of [`Function`] that prepare something while the sandbox starts:
-/// `lambda!(change_password::handle, hashing, verifying)`. Handlers of other kinds are named as in [`code!`].
+/// `lambda!(change_password::handle, hashing, verifying)`. A stateless handler may name a function of its own there.
+/// Handlers of other kinds are named as in [`code!`].
 ///
 /// [`Function`]: crate::runtime::Function
 #[macro_export]
 macro_rules! lambda {
-    (stateless $handler:path) => {
+    (stateless $handler:path $(, $ready:path)?) => {
         fn main() -> ::std::result::Result<(), $crate::runtime::Error> {
+            $($ready();)?
             $crate::runtime::run_stateless($handler)
         }
     };
@@ -213,12 +218,27 @@ const UNAUDITED: [&str; 2] = ["jwks", "openid-configuration"];
 /// the outcome into the audit log.
 pub async fn respond(app: &App, function: &str, ctx: &Context, handling: HandlerFuture<'_>) -> http::Response<Body> {
     let result = guard(&ctx.request_id, handling).await;
+    if let Err(error) = &result {
+        count_for_alarms(app, error, ctx.now);
+    }
     if !UNAUDITED.contains(&function) {
         let (address, request_id) = (Some(ctx.source.to_string()), ctx.request_id.as_str());
         let of = Circumstances { event: function, now: ctx.now, address, operator: None, request_id };
         app.write_audit_event(&ctx.audit, of, result.as_ref().map_or_else(ApiError::outcome, |_| Outcome::SUCCESS));
     }
     into_lambda(ctx, result)
+}
+
+/// Counts an error that alarms watch. Lambda counts no error, because it sees a response; and API Gateway does not tell
+/// one fault from another, nor one limit.
+fn count_for_alarms(app: &App, error: &ApiError, now: Timestamp) {
+    match error {
+        ApiError::Internal(_) | ApiError::TemporarilyUnavailable(_) => {
+            app.metrics.count(Metric::Faults, error.code(), now);
+        }
+        ApiError::TooManyRequests { bucket, .. } => app.metrics.count(Metric::LimitsReached, bucket.as_str(), now),
+        _ => {}
+    }
 }
 
 fn into_lambda(ctx: &Context, result: Result<Response, ApiError>) -> http::Response<Body> {

@@ -1,11 +1,20 @@
 //! `GET /docs`, `GET /openapi.json`: serves Swagger UI and the OpenAPI description, which is generated from the
 //! handlers' types. This binary contains every file, so that no page of ours loads anything from another host.
+//!
+//! Strangers can ask for these files as often as they like, so each is small (gzip) and asked for once (its name contains
+//! its hash, and caches keep it for a year).
 
 mod endpoints;
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    fmt::Write,
+    io,
+    sync::{Arc, LazyLock},
+};
 
+use flate2::{Compression, write::GzEncoder};
 use latchkey::{ApiError, Context, Request, Response, http::header};
+use ring::digest::{SHA256, digest};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -71,20 +80,21 @@ fn described() -> utoipa::openapi::OpenApi {
 static DESCRIPTION: LazyLock<String> =
     LazyLock::new(|| described().to_json().unwrap_or_else(|error| error.to_string()));
 
-/// The page of Swagger UI. Its links are relative, so that it also works below a base path.
+/// The page of Swagger UI. Its links are relative, so that it also works below a base path. Names in braces become those
+/// of files.
 const PAGE: &str = r#"<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Latchkey API</title>
-<link rel="icon" type="image/png" href="docs/favicon-32x32.png">
-<link rel="stylesheet" href="docs/swagger-ui.css">
+<link rel="icon" type="image/png" href="docs/{favicon-32x32.png}">
+<link rel="stylesheet" href="docs/{swagger-ui.css}">
 </head>
 <body>
 <div id="swagger-ui"></div>
-<script src="docs/swagger-ui-bundle.js"></script>
-<script src="docs/start.js"></script>
+<script src="docs/{swagger-ui-bundle.js}"></script>
+<script src="docs/{start.js}"></script>
 </body>
 </html>
 "#;
@@ -100,43 +110,128 @@ const START: &str = r##"SwaggerUIBundle({
 });
 "##;
 
-/// The files of Swagger UI that the page loads: their names and content types.
-const FILES: [(&str, &str); 3] = [
-    ("swagger-ui.css", "text/css; charset=utf-8"),
-    ("swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
-    ("favicon-32x32.png", "image/png"),
-];
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The files of Swagger UI that the page loads: their names and media types.
+const FILES: [(&str, &str); 3] =
+    [("swagger-ui.css", "text/css; charset=utf-8"), ("swagger-ui-bundle.js", JAVASCRIPT), ("favicon-32x32.png", PNG)];
+
+/// The only media type here that is compressed already.
+const PNG: &str = "image/png";
 
 /// The policy by which the page loads only our own files, whatever a description contains. Swagger UI sets inline
 /// styles and draws icons as data URLs.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The cache policy of files that change only with a deployment.
+/// The cache policy of what keeps its name when a deployment changes it.
 const CACHED: &str = "public, max-age=300";
+
+/// The cache policy of files whose name changes with their content.
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+
+/// A document in the forms in which it is served.
+struct Document {
+    content_type: &'static str,
+    body: Vec<u8>,
+    /// The same, compressed, if that is shorter.
+    gzip: Option<Vec<u8>>,
+}
+
+/// Everything that is served.
+struct Documents {
+    page: Document,
+    description: Document,
+    /// The files, each with the name under which the page loads it.
+    files: Vec<(String, Document)>,
+}
+
+static DOCUMENTS: LazyLock<Result<Documents, String>> = LazyLock::new(Documents::build);
+
+impl Document {
+    fn new(content_type: &'static str, body: Vec<u8>) -> Self {
+        let gzip = (content_type != PNG).then(|| gzip(&body)).and_then(Result::ok);
+        Self { content_type, gzip: gzip.filter(|gzip| gzip.len() < body.len()), body }
+    }
+
+    /// Returns the response, compressed if the client accepts that.
+    fn respond(&self, request: &Request, cache_control: &str) -> Response {
+        let accepted = request.header(header::ACCEPT_ENCODING).is_some_and(accepts_gzip);
+        let response = match self.gzip.as_ref().filter(|_| accepted) {
+            Some(gzip) => Response::file(self.content_type, gzip.clone()).with_header(header::CONTENT_ENCODING, "gzip"),
+            None => Response::file(self.content_type, self.body.clone()),
+        };
+        // A cache that knows one form must not give it to a client that asked for the other.
+        response.with_header(header::VARY, "accept-encoding").with_header(header::CACHE_CONTROL, cache_control)
+    }
+}
+
+impl Documents {
+    fn build() -> Result<Self, String> {
+        let config = Arc::new(Config::default());
+        let mut sources = vec![("start.js", JAVASCRIPT, START.as_bytes().to_vec())];
+        for (name, content_type) in FILES {
+            let file = utoipa_swagger_ui::serve(name, config.clone()).map_err(|error| error.to_string())?;
+            let file = file.ok_or_else(|| format!("Swagger UI has no {name}"))?;
+            sources.push((name, content_type, file.bytes.into_owned()));
+        }
+        let (mut page, mut files) = (PAGE.to_owned(), Vec::new());
+        for (name, content_type, body) in sources {
+            let hashed = name_with_hash(name, &body);
+            page = page.replace(&format!("{{{name}}}"), &hashed);
+            files.push((hashed, Document::new(content_type, body)));
+        }
+        Ok(Self {
+            page: Document::new("text/html; charset=utf-8", page.into_bytes()),
+            description: Document::new("application/json", DESCRIPTION.clone().into_bytes()),
+            files,
+        })
+    }
+}
+
+/// Builds every document, while the sandbox starts.
+pub fn prepare() {
+    LazyLock::force(&DOCUMENTS);
+}
 
 /// Serves the page, one of its files or the description, depending on the request's path.
 pub fn handle(_ctx: &Context, request: &Request) -> Result<Response, ApiError> {
+    let documents = DOCUMENTS.as_ref().map_err(|why| ApiError::Internal(why.clone().into()))?;
     if let Some(name) = request.path_parameter("file") {
-        return file(name);
+        let file = documents.files.iter().find(|(known, _)| known == name);
+        let (_, file) = file.ok_or(ApiError::NotFound)?;
+        return Ok(file.respond(request, IMMUTABLE));
     }
     if request.path().ends_with("/openapi.json") {
-        let description = Response::file("application/json", DESCRIPTION.clone().into_bytes());
-        return Ok(description.with_header(header::CACHE_CONTROL, CACHED));
+        return Ok(documents.description.respond(request, CACHED));
     }
-    Ok(Response::file("text/html; charset=utf-8", PAGE.into())
-        .with_header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY)
-        .with_header(header::CACHE_CONTROL, CACHED))
+    let page = documents.page.respond(request, CACHED);
+    Ok(page.with_header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
 }
 
-fn file(name: &str) -> Result<Response, ApiError> {
-    let response = if name == "start.js" {
-        Response::file("text/javascript; charset=utf-8", START.into())
-    } else {
-        let (name, content_type) = FILES.into_iter().find(|(known, _)| *known == name).ok_or(ApiError::NotFound)?;
-        let file = utoipa_swagger_ui::serve(name, Arc::new(Config::default()))
-            .map_err(|error| ApiError::Internal(error.to_string().into()))?;
-        Response::file(content_type, file.ok_or(ApiError::NotFound)?.bytes.into_owned())
-    };
-    Ok(response.with_header(header::CACHE_CONTROL, CACHED))
+/// Returns the name of a file with a hash of its content before the extension: `start.0f1e2d3c4b5a6978.js`.
+fn name_with_hash(name: &str, body: &[u8]) -> String {
+    let digest = digest(&SHA256, body);
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    let mut hashed = format!("{stem}.");
+    for byte in digest.as_ref().iter().take(8) {
+        let _ = write!(hashed, "{byte:02x}");
+    }
+    hashed + "." + extension
+}
+
+fn gzip(body: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    io::Write::write_all(&mut encoder, body)?;
+    encoder.finish()
+}
+
+/// Returns whether `Accept-Encoding` allows gzip (RFC 9110 section 12.5.3).
+fn accepts_gzip(accepted: &str) -> bool {
+    accepted.split(',').any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok());
+        is_gzip && weight.is_none_or(|weight| weight > 0.0)
+    })
 }

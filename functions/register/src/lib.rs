@@ -5,10 +5,7 @@ use std::time::Duration;
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     base::id::UserId,
-    domain::{
-        password::{NewPassword, PasswordHash},
-        phone::Phone,
-    },
+    domain::{password::NewPassword, phone::Phone},
     flows::{
         codes::CodeSentResponse,
         registration::{PendingRegistration, RegisterResponse},
@@ -79,7 +76,6 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let RegisterRequest { phone, password } = request.read(&app.config)?;
     ctx.audit.phone(&phone);
 
-    let password_hash = app.hasher.hash(&password)?;
     let limit = Limit {
         bucket: Bucket::RegisterAddress,
         subject: &ctx.source.subject(),
@@ -87,28 +83,30 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         window: Duration::from_hours(1),
     };
     if app.config.require_activation {
-        ask_for_code(app, ctx, phone, &password_hash, limit).await
+        ask_for_code(app, ctx, phone, &password, limit).await
     } else {
-        make_account(app, ctx, &phone, &password_hash, limit).await
+        make_account(app, ctx, &phone, &password, limit).await
     }
 }
 
+/// Creates the account. A refusal reveals whether the phone is taken, so every registration is counted, and before the
+/// password is hashed: a request beyond the limit reveals nothing and costs little.
 async fn make_account(
     app: &App,
     ctx: &Context,
     phone: &Phone,
-    password_hash: &PasswordHash,
+    password: &NewPassword,
     limit: Limit<'_>,
 ) -> Result<Response, ApiError> {
+    app.store.charge(limit, ctx.now).await??;
     let user = UserId::generate()?;
-    match app.store.register(user, phone, password_hash, limit, ctx.now).await? {
+    match app.store.register(user, phone, &app.hasher.hash(password)?, ctx.now).await? {
         Registration::Created => {
             ctx.audit.user(user);
             let account = RegisterResponse { id: user, phone: phone.as_e164().to_owned() };
             Ok(Response::json(StatusCode::CREATED, &account))
         }
         Registration::PhoneTaken => Err(ApiError::PhoneTaken),
-        Registration::LimitReached(reached) => Err(reached.into()),
     }
 }
 
@@ -116,11 +114,13 @@ async fn ask_for_code(
     app: &App,
     ctx: &Context,
     phone: Phone,
-    password_hash: &PasswordHash,
+    password: &NewPassword,
     limit: Limit<'_>,
 ) -> Result<Response, ApiError> {
     let registration = PendingRegistration::of(phone)?;
-    let code = registration.send_code(app, ctx, Some(password_hash), &[limit]).await?;
+    let has_account = registration.admit(app, ctx, limit).await?;
+    let password_hash = app.hasher.hash(password)?;
+    let code = registration.send_code(app, ctx, has_account, Some(&password_hash)).await?;
     let code = code.ok_or_else(|| ApiError::Internal("a new registration was not stored as pending".into()))?;
     let CodeSentResponse { otp } = code.on_its_way_to_field("/phone")?;
 

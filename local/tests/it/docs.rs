@@ -1,8 +1,13 @@
 //! `GET /docs`, `GET /docs/{file}`, `GET /openapi.json`
 
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+use http::Method;
+use ring::digest::{SHA256, digest};
 use serde_json::Value;
 
-use crate::harness::World;
+use crate::harness::{Request, World};
 
 #[tokio::test]
 async fn the_page_and_all_that_it_loads_come_from_us() {
@@ -18,16 +23,62 @@ async fn the_page_and_all_that_it_loads_come_from_us() {
     for link in links {
         let file = world.get(&format!("/{link}")).await.expect(200);
         assert!(file.bytes.len() > 100, "{link}");
-        assert_eq!(file.header("cache-control"), Some("public, max-age=300"));
         loaded += 1;
     }
     assert_eq!(loaded, 4);
 }
 
+/// Somebody who asks for all of it without a pause costs as little as can be.
+#[tokio::test]
+async fn files_are_compressed_and_kept_for_a_year_under_a_name_that_changes_with_them() {
+    let world = World::new();
+    let html = String::from_utf8(world.get("/docs").await.expect(200).bytes).unwrap();
+    let links: Vec<_> =
+        html.split(['"']).filter(|part| part.starts_with("docs/")).map(|link| format!("/{link}")).collect();
+    for path in links.iter().map(String::as_str).chain(["/docs", "/openapi.json"]) {
+        let plain = world.get(path).await.expect(200);
+        assert!(plain.header("content-encoding").is_none());
+        let is_file = path.starts_with("/docs/");
+        let cached = if is_file { "public, max-age=31536000, immutable" } else { "public, max-age=300" };
+        let hash =
+            digest(&SHA256, &plain.bytes).as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(path.contains(&hash), is_file, "{path}");
+        for accepted in ["gzip", "br, GZIP", "gzip;q=0.5, *;q=0", "deflate, gzip, br, zstd"] {
+            let request = Request::new(Method::GET, path).header("accept-encoding", accepted);
+            let packed = world.send(request).await.expect(200);
+            assert_eq!(packed.header("cache-control"), Some(cached));
+            assert_eq!(packed.header("vary"), Some("accept-encoding"));
+            assert_eq!(packed.header("content-type"), plain.header("content-type"));
+            if path.ends_with(".png") {
+                assert!(packed.header("content-encoding").is_none() && packed.bytes == plain.bytes);
+                continue;
+            }
+            assert_eq!(packed.header("content-encoding"), Some("gzip"), "{path}, {accepted}");
+            let mut unpacked = Vec::new();
+            GzDecoder::new(&packed.bytes[..]).read_to_end(&mut unpacked).unwrap();
+            assert!(unpacked == plain.bytes, "{path}");
+            if plain.bytes.len() > 2000 {
+                assert!(packed.bytes.len() * 3 < plain.bytes.len(), "{path}");
+            }
+        }
+        for refused in ["", "br", "gzip;q=0", "gzip; q=0.0, identity", "x"] {
+            let request = Request::new(Method::GET, path).header("accept-encoding", refused);
+            let whole = world.send(request).await.expect(200);
+            assert!(whole.header("content-encoding").is_none() && whole.bytes == plain.bytes, "{path}, {refused}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn other_files_are_not_there() {
     let world = World::new();
-    for path in ["/docs/index.html", "/docs/nothing.js", "/docs/..%2f..%2fetc%2fpasswd"] {
+    for path in [
+        "/docs/index.html",
+        "/docs/nothing.js",
+        "/docs/start.js",
+        "/docs/swagger-ui-bundle.js",
+        "/docs/..%2f..%2fetc%2fpasswd",
+    ] {
         world.get(path).await.expect_problem(404, "not-found");
     }
 }

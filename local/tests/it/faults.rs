@@ -22,8 +22,8 @@ const ALWAYS: usize = 1000;
 
 /// Every endpoint that asks something of the table, with what it does that with, and its success.
 const ENDPOINTS: [(&str, &[&str], u16); 26] = [
-    ("register", &[TRANSACT], 201),
-    ("register, to be activated", &[GET, TRANSACT], 202),
+    ("register", &[UPDATE, TRANSACT], 201),
+    ("register, to be activated", &[UPDATE, GET, TRANSACT], 202),
     ("activate", &[UPDATE, TRANSACT], 201),
     ("resend-activation", &[SECRET, GET, TRANSACT], 202),
     ("login", &[UPDATE, PUT], 200),

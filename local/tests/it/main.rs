@@ -10,6 +10,7 @@
 
 mod activate;
 mod admin;
+mod alarms;
 mod audit;
 mod authorizer;
 mod bad_input;
@@ -17,6 +18,7 @@ mod change_password;
 mod change_phone;
 mod change_phone_verify;
 mod contract;
+mod costs;
 mod docs;
 mod documents;
 mod events;

@@ -25,7 +25,7 @@ async fn requests_wait_for_the_table_as_often_as_budgeted() {
     let world = World::new().warm().await;
     let person = world.visitor(PHONE);
     person.register().await.expect(201);
-    assert_eq!(steps(world.calls()), 1, "register");
+    assert_eq!(steps(world.calls()), 2, "register");
 
     person.register().await.expect(409);
     assert_eq!(steps(world.calls()), 2, "register, when the phone is taken");

@@ -16,7 +16,10 @@ use crate::{
     },
     domain::{otp::Purpose, password::PasswordHash, phone::Phone},
     error::ApiError,
-    flows::codes::{DrawnCode, IssuedCode},
+    flows::{
+        budgets::MessageSubjects,
+        codes::{DrawnCode, IssuedCode},
+    },
     http::context::Context,
     messages::Notice,
     store::{ActivationIssue, CodeIssue, Limit},
@@ -78,24 +81,42 @@ impl PendingRegistration {
         Purpose::Activation(self.id)
     }
 
+    /// Counts a registration from the caller's address, and checks the budgets of its message. All that is asked of the
+    /// table is asked at once. Returns whether the phone has an account.
+    ///
+    /// So a registration that a limit refuses costs no password hash. The order is the same for every phone.
+    pub async fn admit(&self, app: &App, ctx: &Context, limit: Limit<'_>) -> Result<bool, ApiError> {
+        let subjects = MessageSubjects::new(&self.phone, ctx);
+        let is_test = app.test_code(&self.phone).is_some();
+        let budgets = if is_test { Vec::new() } else { app.message_budgets(&subjects).to_vec() };
+        let (counted, used_up, has_account) = tokio::try_join!(
+            app.store.charge(limit, ctx.now),
+            app.store.used_up(&budgets, ctx.now),
+            app.store.has_account(&self.phone),
+        )?;
+        counted?;
+        match used_up {
+            Some(reached) => Err(app.message_limit_reached(reached, ctx.now)),
+            None => Ok(has_account),
+        }
+    }
+
     /// Sends the phone a code for this registration, or a notice if the phone already has an account. Both send one
     /// message after the same calls and fail alike, so that the response does not reveal which it was.
     ///
-    /// `first`, the hash of the password, comes with the first code and is stored with the registration. `limits` are
-    /// charged in addition to the budgets of messages. Returns none if the registration is over.
+    /// `first`, the hash of the password, comes with the first code and is stored with the registration. Returns none
+    /// if the registration is over.
     pub async fn send_code(
         &self,
         app: &App,
         ctx: &Context,
+        has_account: bool,
         first: Option<&PasswordHash>,
-        limits: &[Limit<'_>],
     ) -> Result<Option<IssuedCode>, ApiError> {
-        let has_account = app.store.has_account(&self.phone).await?;
         let user = UserId::generate()?;
         // For a phone that has an account, the code is bound to nobody, so it is never right.
         let code = DrawnCode::draw(app, ctx, self.purpose(), &self.phone, (!has_account).then_some(user)).await?;
-        let charged = [limits, &code.budgets()].concat();
-        match app.store.issue_activation(code.new_code(), user, first, &charged).await? {
+        match app.store.issue_activation(code.new_code(), user, first, &code.budgets()).await? {
             ActivationIssue::Code(CodeIssue::Issued) => {}
             ActivationIssue::Code(CodeIssue::LimitReached(reached)) => {
                 return Err(app.message_limit_reached(reached, ctx.now));

@@ -5,44 +5,56 @@ use serde_json::json;
 
 use crate::{base::time::Timestamp, log::line_log::LineLog};
 
-/// A kind of count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
-    /// Codes that a provider may have sent, by country.
-    CodesSent,
-    /// Codes that certainly were not sent, by country.
-    CodesNotSent,
-    /// Codes for which the provider reported no outcome, by country. `CodesSent` counts them, too.
-    CodesUnknown,
-    /// Notices that a provider may have sent, by country.
-    NoticesSent,
-    /// Codes that were entered and right, by country. If they are few of those sent, an attacker may be pumping
-    /// messages.
-    CodesVerified,
-    /// Requests for a message that met the used-up budget of a country or the total, by bucket.
-    MessagesBudgetReached,
-}
-
-impl Metric {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::CodesSent => "CodesSent",
-            Self::CodesNotSent => "CodesNotSent",
-            Self::CodesUnknown => "CodesUnknown",
-            Self::NoticesSent => "NoticesSent",
-            Self::CodesVerified => "CodesVerified",
-            Self::MessagesBudgetReached => "MessagesBudgetReached",
+macro_rules! metrics {
+    ($($(#[$doc:meta])* $metric:ident by $dimension:ident;)+) => {
+        /// A kind of count. The template has an alarm on each (`local/tests/it/alarms.rs`).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Metric {
+            $($(#[$doc])* $metric,)+
         }
-    }
 
-    fn dimension(self) -> &'static str {
-        match self {
-            Self::MessagesBudgetReached => "Bucket",
-            Self::CodesSent | Self::CodesNotSent | Self::CodesUnknown | Self::NoticesSent | Self::CodesVerified => {
-                "Country"
+        impl Metric {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$metric),+];
+
+            /// Returns the metric's name in CloudWatch.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$metric => stringify!($metric),)+ }
+            }
+
+            /// Returns the name of the dimension that the count is split by.
+            pub const fn dimension(self) -> &'static str {
+                match self { $(Self::$metric => stringify!($dimension),)+ }
             }
         }
-    }
+    };
+}
+
+metrics! {
+    /// Codes that a provider may have sent.
+    CodesSent by Country;
+    /// Codes that certainly were not sent.
+    CodesNotSent by Country;
+    /// Codes for which the provider reported no outcome. `CodesSent` counts them, too.
+    CodesUnknown by Country;
+    /// Notices that a provider may have sent.
+    NoticesSent by Country;
+    /// Codes that were entered and right. If they are few of those sent, an attacker may be pumping messages.
+    CodesVerified by Country;
+    /// Requests for a message that met the used-up budget of a country or the total.
+    MessagesBudgetReached by Bucket;
+    /// Responses that report a fault: 500 and 503, by the problem's code.
+    Faults by Code;
+    /// Responses that report a limit that was reached: 429.
+    LimitsReached by Bucket;
+    /// Spent refresh tokens that were used again after the grace, so that their session ended.
+    RefreshTokenReuse by Reason;
+    /// Spent refresh tokens that were answered once more, within the grace, by whether the same client asked.
+    RefreshGraceUses by Client;
+    /// Access tokens that a removed signing key has signed.
+    RemovedKeyUses by Key;
+    /// Reads that found a removed key in the secret or among the published keys, by where it was.
+    KeyDisagreements by Behind;
 }
 
 /// The writer of counts.

@@ -8,7 +8,7 @@ use tokio::{join, try_join};
 
 use super::{
     Store,
-    limits::{Bucket, Limit, LimitReached},
+    limits::{Bucket, LimitReached},
     outcome::{Attempt, Change},
     profile::Profile,
     sessions::NewSession,
@@ -20,7 +20,7 @@ use super::{
             CREATED_AT, DISABLED_AT, EPOCH, Key, LEGACY_ID, MFA_ENABLED, NEVER, PASSWORD_HASH, PHONE,
             PHONE_VERIFIED_AT, USER_ID,
         },
-        wire::{Outcome, Part, Transacted},
+        wire::{Outcome, Transacted},
     },
     throttle::{self, Stop},
 };
@@ -105,8 +105,6 @@ pub enum Registration {
     Created,
     /// The phone has an account already.
     PhoneTaken,
-    /// The address has registered too often.
-    LimitReached(LimitReached),
 }
 
 /// The outcome of a login whose password was right.
@@ -312,29 +310,20 @@ impl Store {
 
     /// Creates an account, unless the phone has one.
     ///
-    /// One transaction writes the credential, under the condition that no password exists yet (a ghost's throttle is
-    /// cleared), the profile, and the address's limit. A refusal reveals whether the phone is taken, so it is charged
-    /// as well, and nothing is revealed once the limit is reached.
+    /// One transaction writes the profile and the credential, under the condition that no password exists yet (a ghost's
+    /// throttle is cleared).
     pub async fn register(
         &self,
         user: UserId,
         phone: &Phone,
         password_hash: &PasswordHash,
-        limit: Limit<'_>,
         now: Timestamp,
     ) -> Result<Registration, StoreError> {
         let new = NewAccount { user, phone, password_hash, phone_verified_at: None, legacy_id: None };
-        let [credential, profile] = create(new, now);
-        match self.transact(vec![credential, profile, Write::Update(limit.charge(now))]).await? {
-            Transacted::Committed => Ok(Registration::Created),
-            Transacted::Refused(parts) if matches!(parts.get(2), Some(Part::Failed(_))) => {
-                Ok(Registration::LimitReached(limit.reached(now)))
-            }
-            Transacted::Refused(_) => Ok(match self.charge(limit, now).await? {
-                Ok(()) => Registration::PhoneTaken,
-                Err(reached) => Registration::LimitReached(reached),
-            }),
-        }
+        Ok(match self.transact(create(new, now).into()).await? {
+            Transacted::Committed => Registration::Created,
+            Transacted::Refused(_) => Registration::PhoneTaken,
+        })
     }
 
     /// Counts an attempt to sign in, and only then returns the credential to compare the password with.

@@ -3,6 +3,8 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
+use futures_util::future::try_join_all;
+
 use super::{
     Store,
     table::{
@@ -170,6 +172,13 @@ impl Store {
     pub async fn uses(&self, limit: Limit<'_>, now: Timestamp) -> Result<u64, StoreError> {
         let counter = self.read(limit.key(now)).await?;
         counter.map_or(Ok(0), |counter| counter.count(USES))
+    }
+
+    /// Returns a limit that allows no more uses, if there is one, and counts nothing. Reads all counters at once.
+    pub async fn used_up(&self, limits: &[Limit<'_>], now: Timestamp) -> Result<Option<LimitReached>, StoreError> {
+        let uses = try_join_all(limits.iter().map(|limit| self.uses(*limit, now))).await?;
+        let used_up = limits.iter().zip(uses).find(|(limit, uses)| *uses >= limit.allowed);
+        Ok(used_up.map(|(limit, _)| limit.reached(now)))
     }
 
     /// Counts one use against every limit. If a limit allows no more, counts nothing and returns that limit.
