@@ -16,8 +16,9 @@ use crate::{
     },
     domain::{otp::Purpose, password::PasswordHash, phone::Phone},
     error::ApiError,
-    flows::codes::{DrawnCode, IssuedCode},
+    flows::codes::{self, DrawnCode, IssuedCode},
     http::context::Context,
+    log::audit,
     messages::Notice,
     store::{ActivationIssue, CodeIssue, Limit},
 };
@@ -90,19 +91,32 @@ impl PendingRegistration {
         first: Option<&PasswordHash>,
         limits: &[Limit<'_>],
     ) -> Result<Option<IssuedCode>, ApiError> {
-        let has_account = app.store.has_account(&self.phone).await?;
-        let user = UserId::generate()?;
-        // For a phone that has an account, the code is bound to nobody, so it is never right.
-        let code = DrawnCode::draw(app, ctx, self.purpose(), &self.phone, (!has_account).then_some(user)).await?;
-        let charged = [limits, &code.budgets()].concat();
-        match app.store.issue_activation(code.new_code(), user, first, &charged).await? {
-            ActivationIssue::Code(CodeIssue::Issued) => {}
-            ActivationIssue::Code(CodeIssue::LimitReached(reached)) => {
-                return Err(app.message_limit_reached(reached, ctx.now));
+        let phone = &self.phone;
+        let secret = app.keyring.secret(ctx.now).await?;
+        let pseudonym = audit::pseudonym(&secret.audit, phone);
+        for _ in 0..codes::TRIES {
+            let target = app.store.code_target(phone, self.purpose()).await?;
+            let user = target.bound_user().map_or_else(UserId::generate, Ok)?;
+            // For a phone that has an account, the code is bound to nobody, so it is never right.
+            let code = DrawnCode::draw(app, ctx, self.purpose(), phone, (!target.has_account).then_some(user)).await?;
+            let charged = [limits, &code.budgets()].concat();
+            let all: Vec<_> = charged.iter().copied().chain(code.requests()).collect();
+            let registration = (user, first, pseudonym.as_str());
+            match app.store.issue_activation(code.new_code(true), &target, registration, &all).await? {
+                ActivationIssue::Code(CodeIssue::Issued) => {}
+                ActivationIssue::Code(CodeIssue::LimitReached(reached)) => {
+                    return Err(app.message_limit_reached(reached, ctx.now));
+                }
+                ActivationIssue::Code(CodeIssue::Overtaken) => continue,
+                ActivationIssue::NotWaiting => return Ok(None),
             }
-            ActivationIssue::NotWaiting => return Ok(None),
+            return Ok(Some(if target.has_account {
+                code.send_instead(Notice::AlreadyRegistered, &charged).await
+            } else {
+                code.send(&charged, None).await
+            }));
         }
-        Ok(Some(if has_account { code.send_instead(Notice::AlreadyRegistered).await } else { code.send(None).await }))
+        Err(ApiError::TemporarilyUnavailable("other codes of the registration were issued or used meanwhile".into()))
     }
 }
 
