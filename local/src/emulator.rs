@@ -79,6 +79,7 @@ pub struct Faults(Arc<Mutex<Vec<Pending>>>);
 /// A fault that waits for calls of its operation.
 struct Pending {
     operation: &'static str,
+    passed: usize,
     fault: Fault,
     times: usize,
 }
@@ -86,7 +87,13 @@ struct Pending {
 impl Faults {
     /// Makes the next `times` calls of this operation fail with this fault.
     pub fn inject(&self, operation: &'static str, fault: Fault, times: usize) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Pending { operation, fault, times });
+        self.inject_after(operation, 0, fault, times);
+    }
+
+    /// Lets `passed` calls of this operation pass, and makes the `times` calls after them fail with this fault.
+    pub fn inject_after(&self, operation: &'static str, passed: usize, fault: Fault, times: usize) {
+        let pending = Pending { operation, passed, fault, times };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(pending);
     }
 
     /// Removes all faults, so that calls succeed from now on.
@@ -97,6 +104,10 @@ impl Faults {
     fn next(&self, operation: &str) -> Option<Fault> {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pending = faults.iter_mut().find(|pending| pending.operation == operation && pending.times > 0)?;
+        if pending.passed > 0 {
+            pending.passed -= 1;
+            return None;
+        }
         pending.times -= 1;
         Some(pending.fault)
     }

@@ -156,9 +156,14 @@ struct CodeRecord {
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let Caller { profile, .. } = Caller::authenticate(app, ctx, &request).await?;
     let subjects = MessageSubjects::new(&profile.phone, ctx);
-    let [messages, ..] = app.message_budgets(&subjects);
-    let (stored, messages_today) =
-        tokio::try_join!(app.store.stored_account(&profile), app.store.uses(messages, ctx.now))?;
+    let of_resets = subjects.clone().of_resets();
+    let ([messages, ..], [resets, ..]) = (app.message_budgets(&subjects), app.message_budgets(&of_resets));
+    let (stored, messages, resets) = tokio::try_join!(
+        app.store.stored_account(&profile),
+        app.store.uses(messages, ctx.now),
+        app.store.uses(resets, ctx.now)
+    )?;
+    let messages_today = messages + resets;
     let StoredAccount {
         phone_verified_at,
         password,

@@ -23,9 +23,9 @@ const ALWAYS: usize = 1000;
 /// Every endpoint that asks something of the table, with what it does that with, and its success.
 const ENDPOINTS: [(&str, &[&str], u16); 26] = [
     ("register", &[UPDATE, TRANSACT], 201),
-    ("register, to be activated", &[UPDATE, GET, TRANSACT], 202),
+    ("register, to be activated", &[UPDATE, BATCH, TRANSACT], 202),
     ("activate", &[UPDATE, TRANSACT], 201),
-    ("resend-activation", &[SECRET, GET, TRANSACT], 202),
+    ("resend-activation", &[SECRET, BATCH, TRANSACT], 202),
     ("login", &[UPDATE, PUT], 200),
     ("login-mfa", &[SECRET, BATCH, UPDATE, TRANSACT], 200),
     ("refresh", &[SECRET, UPDATE, GET], 200),

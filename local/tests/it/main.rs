@@ -47,6 +47,7 @@ mod mfa_recovery_codes;
 mod notices;
 mod openid_configuration;
 mod origin;
+mod outage;
 mod races;
 mod refresh;
 mod register;

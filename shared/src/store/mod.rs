@@ -10,6 +10,7 @@ mod deletion;
 mod imports;
 mod key_set;
 mod limits;
+mod open_codes;
 mod operators;
 mod outcome;
 mod profile;
@@ -22,7 +23,7 @@ use aws_sdk_dynamodb::Client;
 
 pub use accounts::{CodeAccount, Credential, LoginCompletion, Registration};
 pub use activations::{Activation, ActivationIssue};
-pub use codes::{CodeIssue, CodeTarget, NewCode, PendingCode, PhoneChange};
+pub use codes::{CodeIssue, CodeTarget, Failure, NewCode, PendingCode, PendingCodes, PhoneChange};
 pub use deletion::{AccountDeletion, Guesses, StoredAccount, StoredCode, StoredFactor};
 pub use imports::{Import, ImportedAccount};
 pub use key_set::Publication;

@@ -207,17 +207,27 @@ attributes! {
     SECOND_FACTOR = "second_factor";
     /// The time of creation, in Unix milliseconds.
     CREATED_AT = "created_at";
-    /// The HMAC of an open code; missing if the code was used.
+    /// The open codes, newest first; missing if one of them was used.
+    CODES = "codes";
+    /// In an open code, its HMAC.
     CODE_MAC = "code_mac";
-    /// The identifier of the sending that the code belongs to.
+    /// The identifier of a sending: in an open code its own, in the item that of the newest.
     CHALLENGE_ID = "challenge_id";
-    /// The number of tries of this code.
+    /// The sendings of the open codes.
+    OPEN_CHALLENGES = "open_challenges";
+    /// Those of them whose message was certainly not sent.
+    NOT_SENT = "not_sent";
+    /// Those of them whose message was reported as not sent, but may have been.
+    DOUBTFUL = "doubtful";
+    /// The number of tries of all codes; in an open code, that number when it was issued.
     ATTEMPTS = "attempts";
+    /// The number of tries at which the newest code has none left.
+    ATTEMPTS_END = "attempts_end";
     /// The number of wrong codes in the phone's window. A new code does not reset it.
     FAILURES = "failures";
     /// The start of that window, in Unix milliseconds.
     FAILURES_SINCE = "failures_since";
-    /// The time at which the code expires, in Unix milliseconds.
+    /// The time at which a code expires, in Unix milliseconds: in an open code its own, in the item that of the newest.
     CODE_ENDS_AT = "code_ends_at";
     /// The time from which the next code may be sent, in Unix milliseconds.
     RESEND_AT = "resend_at";
