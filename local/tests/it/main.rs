@@ -28,6 +28,7 @@ mod flows;
 mod harness;
 mod health;
 mod import;
+mod invariants;
 mod jwks;
 mod jwt_attacks;
 mod keyring;
