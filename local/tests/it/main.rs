@@ -28,6 +28,7 @@ mod health;
 mod import;
 mod jwks;
 mod jwt_attacks;
+mod key_removal;
 mod keyring;
 mod least_privilege;
 mod log_watch;

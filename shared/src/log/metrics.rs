@@ -21,6 +21,10 @@ pub enum Metric {
     CodesVerified,
     /// Requests for a message that met the used-up budget of a country or the total, by bucket.
     MessagesBudgetReached,
+    /// Sign-ins and runs of `rotate-keys` that found a removed key in the secret or in the table, by where it was.
+    SigningKeysDisagree,
+    /// Signing keys that were removed because they had leaked, by key.
+    SigningKeyRemoved,
 }
 
 impl Metric {
@@ -32,12 +36,16 @@ impl Metric {
             Self::NoticesSent => "NoticesSent",
             Self::CodesVerified => "CodesVerified",
             Self::MessagesBudgetReached => "MessagesBudgetReached",
+            Self::SigningKeysDisagree => "SigningKeysDisagree",
+            Self::SigningKeyRemoved => "SigningKeyRemoved",
         }
     }
 
     fn dimension(self) -> &'static str {
         match self {
             Self::MessagesBudgetReached => "Bucket",
+            Self::SigningKeysDisagree => "Behind",
+            Self::SigningKeyRemoved => "Key",
             Self::CodesSent | Self::CodesNotSent | Self::CodesUnknown | Self::NoticesSent | Self::CodesVerified => {
                 "Country"
             }
