@@ -506,7 +506,8 @@ impl<'a> Target<'a> {
             partition: item.and_then(partition),
         };
         let item = |request: &'_ Value| request.get("Key").or_else(|| request.get("Item")).cloned();
-        let without_partition = |action, resource| Access { permission: Permission { action, resource }, partition: None };
+        let without_partition =
+            |action, resource| Access { permission: Permission { action, resource }, partition: None };
         match (self.service, self.operation) {
             (Service::SecretsManager, operation) => {
                 [without_partition(format!("secretsmanager:{operation}"), text(&body, "SecretId"))].into()

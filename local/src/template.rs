@@ -307,7 +307,8 @@ impl Role {
         if !is_denial && effect.as_deref() != Some("Allow") {
             return Err("has a policy that neither allows nor denies");
         }
-        let partitions = member(statement, "Condition").map(|condition| partitions(condition, is_denial)).transpose()?;
+        let partitions =
+            member(statement, "Condition").map(|condition| partitions(condition, is_denial)).transpose()?;
         for resource in one_or_more(member(statement, "Resource")) {
             // A resource that is not in the template may be denied but never allowed.
             let resource = target(resource).or_else(|| scalar(resource).filter(|_| is_denial));
@@ -551,7 +552,8 @@ mod tests {
             (vec![&but, &only], false, false, false, false),
             (vec![&but], false, false, false, false),
         ] {
-            let [k, a, u, none] = [Some("KEYS"), Some("AUDIT#2026-01"), Some("USER#1"), None].map(|p| may(&statements, p));
+            let [k, a, u, none] =
+                [Some("KEYS"), Some("AUDIT#2026-01"), Some("USER#1"), None].map(|p| may(&statements, p));
             assert_eq!((k, a, u, none), (keys, audit, user, unknown), "{statements:?}");
         }
         assert!(may(&[&only], Some("KEYS")) && !may(&[&only], Some("KEYS#1")), "a pattern without * is one partition");

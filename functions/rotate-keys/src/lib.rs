@@ -58,7 +58,9 @@ enum Step {
 /// A reason for which a step or a removal fails.
 #[derive(Debug, thiserror::Error)]
 enum RotationError {
-    #[error("the event is neither from Secrets Manager, nor {{\"remove_key\": \"KID\"}} or {{\"remove_every_key\": true}}")]
+    #[error(
+        "the event is neither from Secrets Manager, nor {{\"remove_key\": \"KID\"}} or {{\"remove_every_key\": true}}"
+    )]
     UnknownEvent,
     #[error("this function does not rotate that secret: name the one in SIGNING_KEYS_ARN")]
     OtherSecret,
@@ -165,7 +167,10 @@ impl Rotation<'_> {
     async fn finish(&self, token: &str) -> Result<(), ApiError> {
         if let Version::Pending = self.secret.version(token).await? {
             let (State { version, current, published }, next) = tokio::try_join!(self.state(), self.next(token))?;
-            if !is_announced(&next, &published) || !follows(&next, &current, &published) || !next.is_in_time(&current, self.now) {
+            if !is_announced(&next, &published)
+                || !follows(&next, &current, &published)
+                || !next.is_in_time(&current, self.now)
+            {
                 return self.give_up(token).await;
             }
             self.secret.promote(token, &version).await?;

@@ -82,11 +82,6 @@ impl KeySet {
         let keys = serde_json::from_str(item.text(PUBLIC_KEYS)?);
         let keys = keys.map_err(|_| StoreError::Corrupt { attribute: PUBLIC_KEYS })?;
         let set = |name| item.set(name).iter().cloned().collect();
-        Ok(Self {
-            generation: item.number(GENERATION)?,
-            keys,
-            removed: set(REMOVED_KEYS),
-            leaving: set(LEAVING_KEYS),
-        })
+        Ok(Self { generation: item.number(GENERATION)?, keys, removed: set(REMOVED_KEYS), leaving: set(LEAVING_KEYS) })
     }
 }

@@ -472,6 +472,59 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_retires_keeps_its_end_when_its_successor_is_removed() {
+        let schedule = rotated(&[START, START.plus(DAY)]);
+        let [old, signer_kid] = &kids(&schedule)[..] else { panic!() };
+        let now = START.plus(DAY).plus(PUBLISHED_BEFORE);
+        let end = schedule.keys[0].public.retires_at.unwrap();
+        assert_eq!(end, now.plus(PUBLISHED_AFTER).unix_seconds());
+
+        let left = schedule.without(signer_kid, 3, now).unwrap();
+        assert_eq!(kids(&left), [old.as_str()]);
+        assert_eq!(left.keys[0].public.retires_at, Some(end), "no later");
+        assert!(!left.signs(now), "and it does not sign again");
+        let next = left.with(new_key(), 4, now.plus(Duration::from_mins(10))).unwrap();
+        assert_eq!(next.keys[0].public.retires_at, Some(end), "not with another successor either");
+        // Long before the turn of the second, the first one goes on without an end.
+        let left = schedule.without(signer_kid, 3, START.plus(DAY)).unwrap();
+        assert_eq!((left.keys[0].public.retires_at, left.signs(now)), (None, true));
+    }
+
+    #[test]
+    fn a_spare_key_signs_when_no_other_is_left_and_not_before() {
+        let schedule = rotated(&[START]).with_spare(new_key(), 2).unwrap();
+        let now = START.plus(DAY);
+        let spare = schedule.spare[0].kid().to_owned();
+        assert!(schedule.has(&spare) && !schedule.key_set().lists(&spare), "nobody knows it");
+        assert_ne!(signer(&schedule, now.plus(DAY * 365)), Some(spare.clone()));
+
+        let left = schedule.without(&kids(&schedule)[0], 3, now).unwrap();
+        assert_eq!((signer(&left, now), left.spare.len()), (Some(spare.clone()), 0));
+        // Signers that have the old secret sign with it, too, as soon as the table lists it.
+        let signs =
+            schedule.signing_keys().unwrap().at(now, &left.key_set()).map(|key| key.verifying().kid().to_owned());
+        assert_eq!(signs, Some(spare));
+    }
+
+    #[test]
+    fn a_key_on_the_deny_list_neither_signs_nor_verifies_nor_comes_back() {
+        let schedule = rotated(&[START]);
+        let kid = &kids(&schedule)[0];
+        let mut published = schedule.key_set();
+        published.removed.insert(kid.clone());
+        let keys = schedule.signing_keys().unwrap();
+        assert!(published.find(kid, START).is_none() && published.verifying(START).next().is_none());
+        assert!(keys.at(START, &published).is_none() && keys.has_removed(&published));
+
+        let left = schedule.without(kid, 2, START).unwrap();
+        let next = left.with(new_key(), 3, START).unwrap();
+        assert!(next.removed().contains(kid), "a rotation keeps the list");
+        assert_eq!((left.replaces(), next.replaces()), (1, 2));
+        let announced = schedule.announcement(&next);
+        assert!(announced.find(kid, START).is_none(), "an announcement obeys the list");
+    }
+
+    #[test]
     fn it_reads_back_and_prints_nothing() {
         let schedule = rotated(&[START]);
         let text = schedule.to_json().unwrap();
