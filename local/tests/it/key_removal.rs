@@ -169,7 +169,7 @@ async fn a_removal_may_fail_at_every_call() {
         }
     }
     println!("removals with a failing call: {}, of which {} reported it", tried.get(), failed.get());
-    assert_eq!(tried.get(), 34);
+    assert_eq!(tried.get(), 30);
 }
 
 /// Two removals at once, of two keys or of the same one, with every head start: both count.
@@ -177,12 +177,12 @@ async fn a_removal_may_fail_at_every_call() {
 async fn removals_at_once_all_count() {
     let mut tried = 0;
     for same in [false, true] {
-        for head_start in 0..24 {
-            for swapped in [false, true] {
+        for head_start in 0..16 {
+            for swapped in if same { &[false][..] } else { &[false, true] } {
                 let scene = Scene::two_keys().await;
                 let world = &scene.world;
                 let (mut one, mut other) = (&scene.keys[0], if same { &scene.keys[0] } else { &scene.keys[1] });
-                if swapped {
+                if *swapped {
                     (one, other) = (other, one);
                 }
                 let (first, second) = tokio::join!(remove(world, one), after(head_start, remove(world, other)));
@@ -199,7 +199,7 @@ async fn removals_at_once_all_count() {
         }
     }
     println!("pairs of removals: {tried}");
-    assert_eq!(tried, 96);
+    assert_eq!(tried, 48);
 }
 
 /// Two removals at once, and one of them loses a call.
@@ -208,7 +208,7 @@ async fn removals_at_once_of_which_one_fails_leave_nobody_out() {
     let mut tried = 0;
     for call in ["UpdateItem", "PutSecretValue", "UpdateSecretVersionStage"] {
         for fault in FAULTS {
-            for head_start in [0, 1, 2, 3, 5, 8, 13, 21] {
+            for head_start in [0, 1, 2, 5, 8, 13] {
                 let scene = Scene::two_keys().await;
                 let world = &scene.world;
                 world.emulator.faults().inject(call, fault, 3);
@@ -229,7 +229,7 @@ async fn removals_at_once_of_which_one_fails_leave_nobody_out() {
         }
     }
     println!("pairs of removals with a failing call: {tried}");
-    assert_eq!(tried, 72);
+    assert_eq!(tried, 54);
 }
 
 /// A removal beside each step of a rotation, with every head start of either.
@@ -237,7 +237,7 @@ async fn removals_at_once_of_which_one_fails_leave_nobody_out() {
 async fn a_removal_beside_any_step_of_a_rotation_counts() {
     let mut tried = 0;
     for beside in 0..STEPS.len() {
-        for head_start in 0..16 {
+        for head_start in (0..16).step_by(2) {
             for removal_waits in [false, true] {
                 let scene = Scene::one_key().await;
                 let (world, leaked) = (&scene.world, &scene.keys[0]);
@@ -265,7 +265,7 @@ async fn a_removal_beside_any_step_of_a_rotation_counts() {
         }
     }
     println!("removals beside a step of a rotation: {tried}");
-    assert_eq!(tried, 128);
+    assert_eq!(tried, 64);
 }
 
 /// A removal that loses a call in the middle of a rotation, which then goes on.
