@@ -62,7 +62,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     // The attempt is counted before the password is compared. Known and unknown phones cost the same calls and the same
     // hash.
     let attempt = app.store.spend_login_attempt(&phone, ctx.now);
-    let credential = admission::admit(app, ctx, attempt).await?.flatten();
+    let (keys, credential) = tokio::join!(keys.current(app, ctx), admission::admit(app, ctx, attempt));
+    let (credential, keys) = (credential?.flatten(), keys?);
     ctx.audit.factor(Factor::Password);
     if let Some(credential) = &credential {
         ctx.audit.user(credential.user);

@@ -46,15 +46,18 @@ impl FromFields for RefreshRequest {
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let RefreshRequest { refresh_token } = request.read(&app.config)?;
     let keys = TokenKeys::of(app, ctx).await?;
-    let key = &keys.secret.refresh_token;
+    let secret = keys.secret.clone();
+    let key = &secret.refresh_token;
     // A token that we did not issue is refused here, before anything is read.
     let token = RefreshToken::open(key, &refresh_token).map_err(TokenProblem::from).map_err(ApiError::InvalidToken)?;
     ctx.audit.factor(Factor::RefreshToken);
     ctx.audit.session(token.user, token.session);
 
-    match app.store.rotate_session(&token, app.config.tokens.refresh_grace, ctx.now).await? {
+    let rotation = app.store.rotate_session(&token, app.config.tokens.refresh_grace, ctx.now);
+    let (keys, rotation) = tokio::join!(keys.current(app, ctx), rotation);
+    match rotation? {
         Rotation::Next(session) if token.is_of(key, &session.salt) => {
-            Ok(Response::json(StatusCode::OK, &TokenResponse::issue(app, ctx, &keys, &session)?))
+            Ok(Response::json(StatusCode::OK, &TokenResponse::issue(app, ctx, &keys?, &session)?))
         }
         Rotation::Next(_) | Rotation::Ended => Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
         Rotation::Reused => {

@@ -1,8 +1,12 @@
 //! Granted is used, and used is granted: for every function, both ways.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use local::template::{Function, Permission};
+use aws_sdk_dynamodb::{
+    error::ProvideErrorMetadata,
+    types::{AttributeValue, Delete, Put, TransactWriteItem, Update},
+};
+use local::template::{Function, Partitions, Permission};
 use serde_json::json;
 use serde_norway::Value;
 
@@ -204,6 +208,98 @@ async fn what_is_not_granted_is_denied() {
     let other = clients.secrets.get_secret_value().secret_id("SigningKeys").send().await;
     let error = other.expect_err("it may read one secret, and not the other").into_service_error();
     assert_eq!(error.meta().code(), Some("AccessDeniedException"));
+}
+
+/// What every function may write where, tried: alone and as part of a transaction.
+#[tokio::test]
+async fn keys_and_records_are_written_by_their_writers_alone() {
+    const RESERVED: [&str; 3] = ["KEYS", "AUDIT#2026-11", "IMPORT#17"];
+    let world = World::new();
+    let table = TEMPLATE.table.name.as_str();
+    let mut tried = 0;
+    for function in &TEMPLATE.functions {
+        let client = world.emulator.clients_for(function).dynamodb;
+        for verb in ["DeleteItem", "PutItem", "UpdateItem"] {
+            let permission = Permission { action: format!("dynamodb:{verb}"), resource: table.to_owned() };
+            if !function.permissions.contains(&permission) {
+                continue;
+            }
+            for partition in RESERVED.into_iter().chain(["USER#somebody", "KEYS#other", "LIMIT#of"]) {
+                let key = [("pk", partition), ("sk", "some")];
+                let key: HashMap<_, _> =
+                    key.map(|(name, text)| (name.to_owned(), AttributeValue::S(text.into()))).into();
+                let (alone, together) = write(&client, table, verb, key).await;
+                let is_writer = function.name == "rotate-keys";
+                let may = if is_writer { partition == "KEYS" } else { !RESERVED.contains(&partition) };
+                let expected = if may { None } else { Some("AccessDeniedException".to_owned()) };
+                assert_eq!(alone, expected, "{} and {verb} on {partition}", function.name);
+                assert_eq!(together, expected, "{} and {verb} on {partition} in a transaction", function.name);
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried >= 6 * 30, "{tried} writes were tried");
+}
+
+/// Writes an item with this key, alone and in a transaction: the codes of the errors.
+async fn write(
+    client: &aws_sdk_dynamodb::Client,
+    table: &str,
+    verb: &str,
+    key: HashMap<String, AttributeValue>,
+) -> (Option<String>, Option<String>) {
+    let key = Some(key);
+    let item = TransactWriteItem::builder();
+    let (alone, item) = match verb {
+        "DeleteItem" => {
+            let part = Delete::builder().table_name(table).set_key(key.clone()).build().unwrap();
+            let call = client.delete_item().table_name(table).set_key(key).send().await;
+            (call.err().and_then(|error| error.code().map(str::to_owned)), item.delete(part))
+        }
+        "PutItem" => {
+            let part = Put::builder().table_name(table).set_item(key.clone()).build().unwrap();
+            let call = client.put_item().table_name(table).set_item(key).send().await;
+            (call.err().and_then(|error| error.code().map(str::to_owned)), item.put(part))
+        }
+        _ => {
+            let part = Update::builder().table_name(table).set_key(key.clone()).update_expression("SET a = sk");
+            let call = client.update_item().table_name(table).set_key(key).update_expression("SET a = sk").send().await;
+            (call.err().and_then(|error| error.code().map(str::to_owned)), item.update(part.build().unwrap()))
+        }
+    };
+    let together = client.transact_write_items().transact_items(item.build()).send().await;
+    (alone, together.err().and_then(|error| error.code().map(str::to_owned)))
+}
+
+#[test]
+fn keys_and_records_are_reserved_for_every_verb_that_writes() {
+    const VERBS: [&str; 7] =
+        ["BatchWriteItem", "DeleteItem", "PutItem", "UpdateItem", "PartiQLDelete", "PartiQLInsert", "PartiQLUpdate"];
+    let on_table =
+        |verb: &str| Permission { action: format!("dynamodb:{verb}"), resource: TEMPLATE.table.name.clone() };
+    let keys = BTreeSet::from([Partitions::One("KEYS".to_owned())]);
+    for function in &TEMPLATE.functions {
+        let writes = VERBS.iter().any(|verb| function.permissions.contains(&on_table(verb)));
+        if function.name == "rotate-keys" {
+            let only = BTreeMap::from([(on_table("GetItem"), keys.clone()), (on_table("UpdateItem"), keys.clone())]);
+            assert_eq!(function.only_partitions, only);
+        } else if writes {
+            for verb in VERBS {
+                for partition in ["KEYS", "AUDIT#2026-11", "IMPORT#17"] {
+                    assert!(!function.may(&on_table(verb), Some(partition)), "{}: {verb} {partition}", function.name);
+                    let denied = function.denied_partitions.get(&on_table(verb)).into_iter().flatten();
+                    assert!(
+                        denied.clone().any(|denied| denied.has(partition)),
+                        "{}: {verb} {partition}",
+                        function.name
+                    );
+                }
+            }
+        } else {
+            assert!(function.denied_partitions.is_empty(), "{} writes nothing", function.name);
+        }
+    }
+    assert_eq!(TEMPLATE.function("jwks").unwrap().only_partitions, BTreeMap::from([(on_table("GetItem"), keys)]));
 }
 
 #[test]

@@ -79,7 +79,8 @@ impl WatchedLines {
         lines
     }
 
-    fn all(&self) -> Vec<Value> {
+    /// Every line so far.
+    pub(crate) fn all(&self) -> Vec<Value> {
         self.take();
         lock(&self.seen).clone()
     }

@@ -31,6 +31,7 @@ mod import;
 mod invariants;
 mod jwks;
 mod jwt_attacks;
+mod key_removal;
 mod keyring;
 mod least_privilege;
 mod log_watch;

@@ -14,9 +14,10 @@ use crate::{
     error::{ApiError, TokenProblem},
     http::{Request, context::Context},
     log::audit::Audit,
-    store::{Attempt, Credential, Profile, Receipt, SessionSummary},
+    store::{Attempt, Credential, Profile, Receipt, SessionState, SessionSummary},
     tokens::{
         access::Claims,
+        keys::VerifyingKey,
         signed::{InvalidSignedToken, Unverified},
     },
 };
@@ -45,9 +46,15 @@ impl Caller {
         audit: &Audit,
         now: Timestamp,
     ) -> Result<Self, ApiError> {
-        let claims = claims(app, token, issuer, audit, now).await?;
-        let profile = live_profile(app, claims.sub, claims.sid, now).await?;
-        let profile = profile.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
+        let token = Unverified::<Claims>::read(token)?;
+        let kid = token.kid().to_owned();
+        let key = app.keyring.verifying_key(&kid, now).await?;
+        let claims = verified(app, token, key, issuer, audit, now)?;
+        let state = session_state(app, claims.sub, claims.sid).await?;
+        if state.removed_keys.contains(&kid) {
+            return Err(InvalidSignedToken::WrongHeader.into());
+        }
+        let profile = state.live_profile(now).ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
         Ok(Self { profile, session: claims.sid })
     }
 
@@ -103,7 +110,7 @@ impl Caller {
     /// Returns the error for a request during which another one changed the account: that the session has ended, if the
     /// change ended it, or `otherwise`.
     pub async fn overtaken(&self, app: &App, ctx: &Context, otherwise: ApiError) -> ApiError {
-        match live_profile(app, self.profile.user, self.session, ctx.now).await {
+        match session_state(app, self.profile.user, self.session).await.map(|state| state.live_profile(ctx.now)) {
             Ok(Some(_)) => otherwise,
             Ok(None) => ApiError::InvalidToken(TokenProblem::SessionEnded),
             Err(error) => error,
@@ -111,14 +118,23 @@ impl Caller {
     }
 }
 
-/// Verifies the bearer token and returns its claims. Does not check that its session is live.
+/// Verifies the bearer token and returns its claims. Does not check that its session is live, and accepts a removed key
+/// for ten seconds.
 pub async fn bearer_claims(app: &App, ctx: &Context, request: &Request) -> Result<Claims, ApiError> {
-    claims(app, request.bearer_token()?, app.issuer(&ctx.origin), &ctx.audit, ctx.now).await
+    let token = Unverified::<Claims>::read(request.bearer_token()?)?;
+    let key = app.keyring.verifying_key_without_session(token.kid(), ctx.now).await?;
+    verified(app, token, key, app.issuer(&ctx.origin), &ctx.audit, ctx.now)
 }
 
-async fn claims(app: &App, token: &str, issuer: &str, audit: &Audit, now: Timestamp) -> Result<Claims, ApiError> {
-    let token = Unverified::<Claims>::read(token)?;
-    let key = app.keyring.verifying_key(token.kid(), now).await?.ok_or(InvalidSignedToken::WrongHeader)?;
+fn verified(
+    app: &App,
+    token: Unverified<'_, Claims>,
+    key: Option<VerifyingKey>,
+    issuer: &str,
+    audit: &Audit,
+    now: Timestamp,
+) -> Result<Claims, ApiError> {
+    let key = key.ok_or(InvalidSignedToken::WrongHeader)?;
     let claims = token.verify(&key, issuer, &app.config.tokens.audience, now)?;
     audit.session(claims.sub, claims.sid);
     Ok(claims)
@@ -139,14 +155,11 @@ pub async fn own_sessions(
     }
 }
 
-/// Returns the profile of a live session.
+/// Returns the state of a session and its account.
 ///
 /// A batch is no snapshot: a change of password may be committed between its two reads, and then the session that stays
 /// seems to be of an old epoch. So session and profile are read once more if their epochs differ.
-async fn live_profile(app: &App, user: UserId, id: SessionId, now: Timestamp) -> Result<Option<Profile>, ApiError> {
-    let mut state = app.store.session_state(user, id).await?;
-    if state.is_of_two_epochs() {
-        state = app.store.session_state(user, id).await?;
-    }
-    Ok(state.live_profile(now))
+async fn session_state(app: &App, user: UserId, id: SessionId) -> Result<SessionState, ApiError> {
+    let state = app.store.session_state(user, id).await?;
+    if state.is_of_two_epochs() { Ok(app.store.session_state(user, id).await?) } else { Ok(state) }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    app::App,
+    app::{App, Disagreement},
     base::id::{SessionId, UserId},
     error::ApiError,
     http::context::Context,
@@ -33,6 +33,16 @@ impl TokenKeys {
     pub async fn of(app: &App, ctx: &Context) -> Result<Self, ApiError> {
         let (signing, secret) = tokio::try_join!(app.keyring.signing_key(ctx.now), app.keyring.secret(ctx.now))?;
         Ok(Self { signing, secret })
+    }
+
+    /// Returns the keys with the one that signs by what is published now. Endpoints call this beside their first
+    /// access to the table, so that no token is signed with a key that was removed a moment ago.
+    pub async fn current(self, app: &App, ctx: &Context) -> Result<Self, ApiError> {
+        let signing = app.keyring.current_signing_key(ctx.now).await?;
+        if app.keyring.secret_has_removed_key(ctx.now).await {
+            app.report_disagreement(Disagreement::Secret, ctx.now);
+        }
+        Ok(Self { signing, ..self })
     }
 }
 

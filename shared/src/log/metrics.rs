@@ -53,7 +53,9 @@ metrics! {
     RefreshGraceUses by Client;
     /// Access tokens that a removed signing key has signed.
     RemovedKeyUses by Key;
-    /// Reads that found a removed key in the secret or among the published keys, by where it was.
+    /// Signing keys that were removed because they had leaked.
+    KeyRemovals by Key;
+    /// Sign-ins and runs of `rotate-keys` that found a removed key in the secret or in the table, by where it was.
     KeyDisagreements by Behind;
 }
 

@@ -1,13 +1,13 @@
 //! Sessions, from a login to its end. A session is alive only while its epoch equals its account's.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::try_join_all;
 use tokio::try_join;
 
 use super::{
-    Store,
+    Store, key_set,
     profile::Profile,
     table::{
         error::StoreError,
@@ -207,15 +207,19 @@ pub struct SessionState {
     pub profile: Option<Profile>,
     /// The session, if it exists.
     pub session: Option<Session>,
+    /// The keys whose tokens are refused, whatever a copy of the key set says.
+    pub removed_keys: BTreeSet<String>,
 }
 
 impl Store {
-    /// Reads a user's profile and one session together, consistently.
+    /// Reads a user's profile, one session and the deny list of keys together, consistently.
     pub async fn session_state(&self, user: UserId, session: SessionId) -> Result<SessionState, StoreError> {
-        let [profile, session] = self.read_all([Key::profile(user), Key::session(user, session)]).await?;
+        let keys = [Key::profile(user), Key::session(user, session), Key::key_set()];
+        let [profile, session, key_set] = self.read_all(keys).await?;
         Ok(SessionState {
             profile: profile.map(|item| Profile::read(user, &item)).transpose()?.flatten(),
             session: session.map(|item| Session::read(&item)).transpose()?,
+            removed_keys: key_set.as_ref().map(key_set::removed_keys).unwrap_or_default(),
         })
     }
 

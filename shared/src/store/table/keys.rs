@@ -249,6 +249,10 @@ attributes! {
     IDLE_ENDS_AT = "idle_ends_at";
     /// The public keys, as JSON: JWKs, each with the times at which it stops signing and verifying.
     PUBLIC_KEYS = "public_keys";
+    /// The deny list of keys: the identifier of every key that was ever removed.
+    REMOVED_KEYS = "removed_keys";
+    /// The identifiers of keys that are removed as soon as another key can be stored.
+    LEAVING_KEYS = "leaving_keys";
     /// The number of uses in a limit's window.
     USES = "uses";
 }
