@@ -39,6 +39,9 @@ pub enum ApiError {
     /// The current password, which the endpoint requires again, is wrong.
     #[error("the current password is wrong")]
     WrongPassword,
+    /// The user last proved the password too long ago.
+    #[error("the login is too old")]
+    ReauthenticationRequired,
     /// A second factor requires a verified phone.
     #[error("the phone is not verified")]
     PhoneNotVerified,

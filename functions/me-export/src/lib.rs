@@ -99,21 +99,21 @@ struct SessionRecord {
     /// The client's own description, from its `User-Agent` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<String>,
-    /// The network address of the login.
+    /// The network address of the login, or of the change of the account that renewed the session.
     #[schema(example = "203.0.113.7")]
     address: String,
-    /// Whether the login used a second factor.
+    /// Whether the user has proved a second factor.
     second_factor: bool,
     /// The time of the login.
     #[schema(format = DateTime)]
     created_at: String,
-    /// The time of the last refresh.
+    /// The time of the last refresh, rounded down to the hour.
     #[schema(format = DateTime)]
     last_used_at: String,
     /// The time when the session ends at the latest.
     #[schema(format = DateTime)]
     ends_at: String,
-    /// The time when the session ends unless it is used before.
+    /// The time when the session ends unless it is used before, rounded down to the hour.
     #[schema(format = DateTime)]
     idle_ends_at: String,
 }

@@ -15,7 +15,8 @@ use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util:
 static LINES: Mutex<String> = Mutex::new(String::new());
 
 /// Members of requests and answers that are secrets, wherever they stand.
-const SECRETS: [&str; 14] = [
+const SECRETS: [&str; 15] = [
+    "attempt",
     "access_token",
     "activation_id",
     "code",
@@ -79,7 +80,8 @@ impl WatchedLines {
         lines
     }
 
-    fn all(&self) -> Vec<Value> {
+    /// Every line so far.
+    pub(crate) fn all(&self) -> Vec<Value> {
         self.take();
         lock(&self.seen).clone()
     }

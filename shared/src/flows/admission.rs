@@ -7,7 +7,7 @@ use crate::{
     app::App,
     error::ApiError,
     http::context::Context,
-    store::{Attempt, Bucket, Limit, LimitReached, StoreError},
+    store::{Attempt, Bucket, Limit, LimitReached, Receipt, StoreError},
 };
 
 /// Counts a try for the caller's address and, by `attempt`, for the account or code. Returns what to compare the try
@@ -20,8 +20,17 @@ pub async fn admit<T>(
     ctx: &Context,
     attempt: impl Future<Output = Result<Attempt<T>, StoreError>>,
 ) -> Result<Option<T>, ApiError> {
+    Ok(admit_with_receipt(app, ctx, attempt).await?.map(|(with, _)| with))
+}
+
+/// The same, with the receipt of the counted try, for a try that is taken back if it was right.
+pub async fn admit_with_receipt<T>(
+    app: &App,
+    ctx: &Context,
+    attempt: impl Future<Output = Result<Attempt<T>, StoreError>>,
+) -> Result<Option<(T, Receipt)>, ApiError> {
     match tokio::try_join!(charge_address(app, ctx), attempt)? {
-        (Ok(()), Attempt::Admitted { with, .. }) => Ok(Some(with)),
+        (Ok(()), Attempt::Admitted { with, receipt }) => Ok(Some((with, receipt))),
         (Ok(()), Attempt::Nothing) => Ok(None),
         (Ok(()), Attempt::LimitReached(reached)) => Err(reached.into()),
         (Err(reached), Attempt::Admitted { receipt, .. }) => {

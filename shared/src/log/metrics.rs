@@ -21,6 +21,11 @@ pub enum Metric {
     CodesVerified,
     /// Requests for a message that met the used-up budget of a country or the total, by bucket.
     MessagesBudgetReached,
+    /// Spent refresh tokens that got their successor again because the grace allowed it, by client: `same` as the one that
+    /// spent the token, or `other`.
+    RefreshGraceUses,
+    /// Spent refresh tokens whose use was taken for theft and ended the session, by reason.
+    RefreshTokensReused,
 }
 
 impl Metric {
@@ -32,12 +37,16 @@ impl Metric {
             Self::NoticesSent => "NoticesSent",
             Self::CodesVerified => "CodesVerified",
             Self::MessagesBudgetReached => "MessagesBudgetReached",
+            Self::RefreshGraceUses => "RefreshGraceUses",
+            Self::RefreshTokensReused => "RefreshTokensReused",
         }
     }
 
     fn dimension(self) -> &'static str {
         match self {
             Self::MessagesBudgetReached => "Bucket",
+            Self::RefreshGraceUses => "Client",
+            Self::RefreshTokensReused => "Reason",
             Self::CodesSent | Self::CodesNotSent | Self::CodesUnknown | Self::NoticesSent | Self::CodesVerified => {
                 "Country"
             }
@@ -55,7 +64,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Counts one: for its country or bucket, and in total.
+    /// Counts one: for the value of its dimension, such as a country, and in total.
     pub fn count(&self, metric: Metric, kind: &str, now: Timestamp) {
         let (name, dimension) = (metric.as_str(), metric.dimension());
         self.log.write(&json!({
