@@ -103,6 +103,10 @@ pub enum TokenProblem {
     /// The session of the token has ended, or its account is deleted.
     #[error("its session has ended")]
     SessionEnded,
+    /// A change of the account that the session asked for has replaced it by another one. The response may have been
+    /// lost.
+    #[error("a change of the account has replaced the session")]
+    SessionRenewed,
 }
 
 impl TokenProblem {
@@ -115,6 +119,7 @@ impl TokenProblem {
             Self::Reused => "reused",
             Self::LoginOver => "login-over",
             Self::SessionEnded => "session-ended",
+            Self::SessionRenewed => "session-renewed",
         }
     }
 }

@@ -13,7 +13,7 @@ async fn the_new_password_counts_and_the_old_one_no_longer() {
 }
 
 #[tokio::test]
-async fn every_other_session_ends_and_this_one_stays() {
+async fn every_other_session_ends_and_the_caller_gets_another() {
     let person = World::new().signed_in_person().await;
     let laptop = person.on_another_device().signed_in().await;
     person.change_password(NEW_PASSWORD).await.expect(200);

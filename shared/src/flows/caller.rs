@@ -4,7 +4,7 @@ use super::second_factor;
 use crate::{
     app::App,
     base::{
-        id::SessionId,
+        id::{SessionId, UserId},
         time::Timestamp,
     },
     domain::{
@@ -48,9 +48,7 @@ impl Caller {
         now: Timestamp,
     ) -> Result<Self, ApiError> {
         let claims = claims(app, token, issuer, audit, now).await?;
-        let state = app.store.session_state(claims.sub, claims.sid).await?;
-        let (profile, login) =
-            state.live(claims.ver, now).ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
+        let (profile, login) = live(app, claims.sub, claims.sid, claims.ver, now).await?;
         Ok(Self { profile, session: claims.sid, login })
     }
 
@@ -133,15 +131,25 @@ impl Caller {
     /// Returns the error for a request during which another one changed the account: that the session has ended, if the
     /// change ended it, or `otherwise`.
     pub async fn overtaken(&self, app: &App, ctx: &Context, otherwise: ApiError) -> ApiError {
-        match app.store.session_state(self.profile.user, self.session).await {
-            // The session keeps its epoch, so an account of another one has ended it.
-            Ok(state) => match state.live(self.profile.epoch, ctx.now) {
-                Some(_) => otherwise,
-                None => ApiError::InvalidToken(TokenProblem::SessionEnded),
-            },
-            Err(error) => error.into(),
+        // The session keeps its epoch, so an account of another one has ended it.
+        match live(app, self.profile.user, self.session, self.profile.epoch, ctx.now).await {
+            Ok(_) => otherwise,
+            Err(error) => error,
         }
     }
+}
+
+/// Returns account and session if both are live, and the session is of this epoch.
+async fn live(
+    app: &App,
+    user: UserId,
+    session: SessionId,
+    epoch: u64,
+    now: Timestamp,
+) -> Result<(Profile, Session), ApiError> {
+    let state = app.store.session_state(user, session).await?;
+    let ended = if state.was_renewed() { TokenProblem::SessionRenewed } else { TokenProblem::SessionEnded };
+    state.live(epoch, now).ok_or(ApiError::InvalidToken(ended))
 }
 
 /// Verifies the bearer token and returns its claims. Does not check that its session is live.

@@ -158,6 +158,10 @@ impl ApiError {
             Self::InvalidToken(TokenProblem::Token(InvalidSignedToken::Expired)) => {
                 "The access token has expired. Get a new one with POST /auth/refresh, or sign in again.".to_owned()
             }
+            Self::InvalidToken(TokenProblem::SessionRenewed) => {
+                "The change was made, and the session has ended with it. Use the tokens of its response, or sign in again."
+                    .to_owned()
+            }
             Self::InvalidToken(
                 TokenProblem::SessionEnded | TokenProblem::Reused | TokenProblem::NotARefreshToken(_),
             ) => "The session has ended. Sign in again.".to_owned(),

@@ -15,8 +15,8 @@ use super::{
         item::{Item, moment, number, text, ttl},
         keys::{
             ADDRESS, ATTEMPT, AUTHENTICATED_AT, CREATED_AT, DEVICE, ENDS_AT, EPOCH, GENERATION, IDLE_ENDS_AT, Key,
-            LAST_USED_AT, OTHER_CLIENT, OTHER_GENERATION, PROFILE_SORT, ROTATED_AT, ROTATED_BY, SALT, SECOND_FACTOR,
-            SESSION_PREFIX, SORT_KEY, TTL_ATTRIBUTE,
+            LAST_USED_AT, OTHER_CLIENT, OTHER_GENERATION, PROFILE_SORT, RENEWED, ROTATED_AT, ROTATED_BY, SALT,
+            SECOND_FACTOR, SESSION_PREFIX, SORT_KEY, TTL_ATTRIBUTE,
         },
         wire::Outcome,
     },
@@ -118,8 +118,10 @@ impl Renewal {
     pub(super) fn into_writes(self, user: UserId, epoch: u64, now: Timestamp) -> Vec<Write> {
         let ended = ItemUpdate::new(Key::session(user, self.old))
             .remove("#op")
+            .set("#renewed = :true")
             .set("#expires_at = :expires_at")
             .when("#epoch = :epoch")
+            .value(":true", AttributeValue::Bool(true))
             .value(":epoch", number(epoch))
             .value(":expires_at", ttl(now.plus(KEPT)));
         let new = self.new.map(|new| Write::Create(NewSession { epoch: epoch + 1, ..new }.into_item()));
@@ -140,6 +142,7 @@ pub struct Session {
     /// The absolute end of the session.
     pub ends_at: Timestamp,
     idle_ends_at: Timestamp,
+    renewed: bool,
 }
 
 /// A session, as its owner may see it.
@@ -292,6 +295,11 @@ impl SpentUse {
 }
 
 impl SessionState {
+    /// Returns whether a change of the account that the session itself asked for has replaced it.
+    pub fn was_renewed(&self) -> bool {
+        self.profile.is_some() && self.session.is_some_and(|session| session.renewed)
+    }
+
     /// Returns account and session if both exist and the session is alive: it has not ended, no change of the account
     /// has raised the epoch since, and the token that names it was issued at this `epoch`.
     pub fn live(self, epoch: u64, now: Timestamp) -> Option<(Profile, Session)> {
@@ -332,6 +340,7 @@ impl Session {
             second_factor: item.flag(SECOND_FACTOR),
             ends_at: item.moment(ENDS_AT)?,
             idle_ends_at: item.moment(IDLE_ENDS_AT)?,
+            renewed: item.flag(RENEWED),
         })
     }
 }

@@ -233,6 +233,8 @@ attributes! {
     ROTATED_BY = "rotated_by";
     /// The keyed hash of that client's `attempt`; missing if it sent none.
     ATTEMPT = "attempt";
+    /// Whether a change of the account replaced the session by another one.
+    RENEWED = "renewed";
     /// The generation of the last spent refresh token that another client used as well, within the grace.
     OTHER_GENERATION = "other_generation";
     /// The keyed hash of that other client.
