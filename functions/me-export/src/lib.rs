@@ -107,6 +107,9 @@ struct SessionRecord {
     /// The time of the login.
     #[schema(format = DateTime)]
     created_at: String,
+    /// The time at which the user last proved the password.
+    #[schema(format = DateTime)]
+    authenticated_at: String,
     /// The time of the last refresh, rounded down to the hour.
     #[schema(format = DateTime)]
     last_used_at: String,
@@ -206,15 +209,16 @@ impl From<StoredFactor> for SecondFactorRecord {
 }
 
 impl From<StoredSession> for SessionRecord {
-    fn from(StoredSession { summary, second_factor, ends_at, idle_ends_at }: StoredSession) -> Self {
+    fn from(StoredSession { summary, session, idle_ends_at }: StoredSession) -> Self {
         Self {
             id: summary.id,
             user_agent: summary.device,
             address: summary.address,
-            second_factor,
-            created_at: summary.created_at.to_rfc3339(),
+            second_factor: session.second_factor,
+            created_at: session.created_at.to_rfc3339(),
+            authenticated_at: session.authenticated_at.to_rfc3339(),
             last_used_at: summary.last_used_at.to_rfc3339(),
-            ends_at: ends_at.to_rfc3339(),
+            ends_at: session.ends_at.to_rfc3339(),
             idle_ends_at: idle_ends_at.to_rfc3339(),
         }
     }

@@ -76,7 +76,12 @@ async fn tell_the_owner(world: &World, provider: &Provider) {
     person.with_recovery_code(0).mfa_enroll().await.expect(200);
     person.first_step().await;
     person.with_recovery_code(1).login_mfa().await.expect(200);
-    person.change_password(NEW_PASSWORD).await.expect(200);
+    let laptop = person.on_another_device();
+    laptop.first_step().await;
+    laptop.with_recovery_code(5).login_mfa().await.expect(200);
+    world.advance(700);
+    person.with_recovery_code(6).end_session_with_password(&person.other_session().await).await.expect(204);
+    person.with_recovery_code(7).change_password(NEW_PASSWORD).await.expect(200);
     person.request_reset().await.expect(202);
     person.with_recovery_code(2).verify_reset(&last_code(), PASSWORD).await.expect(204);
     person.first_step().await;
@@ -107,7 +112,9 @@ async fn go_every_way(world: &World) {
     }
     person.end_session(&person.other_session().await).await.expect(204);
     laptop.logout().await.expect(204);
+    laptop.logout_by_refresh_token().await.expect(204);
     person.logout_all().await.expect(204);
+    person.logout_all_by_refresh_token().await.expect(401);
     person.sign_in().await;
     let tablet = person.on_another_device().signed_in().await;
     person.mistyping().change_password(NEW_PASSWORD).await.expect(403);
@@ -208,7 +215,18 @@ async fn what_is_not_granted_is_denied() {
 
 #[test]
 fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
-    const SENDERS: [&str; 14] = [
+    const SIGNERS: [&str; 9] = [
+        "change-password",
+        "change-phone-verify",
+        "login",
+        "login-mfa",
+        "mfa-confirm",
+        "mfa-disable",
+        "mfa-recovery-codes",
+        "refresh",
+        "rotate-keys",
+    ];
+    const SENDERS: [&str; 15] = [
         "change-password",
         "change-phone",
         "change-phone-verify",
@@ -221,6 +239,7 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
         "register",
         "request-reset",
         "resend-activation",
+        "sessions-delete",
         "verify-phone",
         "verify-reset",
     ];
@@ -235,16 +254,19 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
         names.sort_unstable();
         names
     };
-    assert_eq!(readers("SigningKeys"), ["login", "login-mfa", "refresh", "rotate-keys"]);
+    assert_eq!(readers("SigningKeys"), SIGNERS);
     assert_eq!(readers("SmsCredentials"), SENDERS);
     assert_eq!(
         readers("SecretKey"),
         [
             "activate",
+            "change-password",
             "change-phone",
             "change-phone-verify",
             "login",
             "login-mfa",
+            "logout",
+            "logout-all",
             "me-delete",
             "mfa-confirm",
             "mfa-disable",
@@ -254,6 +276,7 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
             "register",
             "request-reset",
             "resend-activation",
+            "sessions-delete",
             "verify-phone",
             "verify-phone-confirm",
             "verify-reset"

@@ -167,10 +167,8 @@ pub struct SessionSummary {
 pub struct StoredSession {
     /// The data that the list of sessions shows.
     pub summary: SessionSummary,
-    /// Whether the user has proved a second factor.
-    pub second_factor: bool,
-    /// The absolute end of the session.
-    pub ends_at: Timestamp,
+    /// How and when the user signed in, and until when that counts.
+    pub session: Session,
     /// The end of the session if it is not used before, rounded down to the hour.
     pub idle_ends_at: Timestamp,
 }
@@ -541,9 +539,8 @@ pub(super) fn stored(items: &[(String, Item)]) -> Result<Vec<StoredSession>, Sto
     let read = sessions.map(|(id, item)| {
         let id = id.parse().map_err(|_| StoreError::Corrupt { attribute: SORT_KEY })?;
         let summary = SessionSummary::read(id, item)?;
-        let Session { ends_at, idle_ends_at, second_factor, .. } = summary.session;
-        let idle_ends_at = idle_ends_at.window_start(USE_IS_TOLD_BY);
-        Ok(StoredSession { summary, second_factor, ends_at, idle_ends_at })
+        let session = summary.session;
+        Ok(StoredSession { summary, session, idle_ends_at: session.idle_ends_at.window_start(USE_IS_TOLD_BY) })
     });
     read.collect()
 }
