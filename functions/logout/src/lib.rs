@@ -31,8 +31,11 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let (first, second) = match (by_access_token, by_refresh_token) {
         (Ok(first), second) => (first, second.ok()),
         (Err(_), Ok(second)) => (second, None),
-        (Err(why @ ApiError::InvalidToken(_)), Err(ApiError::InvalidToken(TokenProblem::Missing))) => return Err(why),
-        (Err(ApiError::InvalidToken(_)), Err(why)) | (Err(why), Err(_)) => return Err(why),
+        (Err(access), Err(refresh)) => {
+            let was_sent = !matches!(refresh, ApiError::InvalidToken(TokenProblem::Missing));
+            let refused = matches!(access, ApiError::InvalidToken(_));
+            return Err(if refused && was_sent { refresh } else { access });
+        }
     };
     // The tokens of a client are of one session. If they are of two, each proves its own.
     for (user, session) in [Some(first), second.filter(|second| *second != first)].into_iter().flatten() {
@@ -42,11 +45,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     Ok(Response::no_content())
 }
 
-async fn session_of_access_token(
-    app: &App,
-    ctx: &Context,
-    request: &Request,
-) -> Result<(UserId, SessionId), ApiError> {
+async fn session_of_access_token(app: &App, ctx: &Context, request: &Request) -> Result<(UserId, SessionId), ApiError> {
     let claims = bearer_claims_of_any_age(app, ctx, request).await?;
     Ok((claims.sub, claims.sid))
 }

@@ -66,16 +66,8 @@ async fn no_attribute_is_forgotten() {
         // Collected an hour or a day after the end that is told.
         "expires_at",
     ];
-    const SECRETS: [&str; 8] = [
-        "attempt",
-        "challenge_id",
-        "code_mac",
-        "other_client",
-        "password_hash",
-        "rotated_by",
-        "salt",
-        "totp_secret",
-    ];
+    const SECRETS: [&str; 8] =
+        ["attempt", "challenge_id", "code_mac", "other_client", "password_hash", "rotated_by", "salt", "totp_secret"];
     const BOOKS: [&str; 6] = ["epoch", "generation", "op", "other_generation", "renewed", "totp_step"];
     let world = World::new();
     let person = world.person_with_factor().await;

@@ -164,7 +164,10 @@ async fn a_thief_who_follows_a_session_is_caught_by_his_second_step() {
     let reasons: Vec<_> = events(&world).into_iter().map(|event| event["reason"].clone()).collect();
     laptop.refresh().await.expect(200);
     let ended = "session-ended";
-    assert_eq!(reasons, [json!(null), json!("grace-other-client"), json!(null), json!("reused"), json!(ended), json!(ended)]);
+    assert_eq!(
+        reasons,
+        [json!(null), json!("grace-other-client"), json!(null), json!("reused"), json!(ended), json!(ended)]
+    );
     assert_eq!(counted(&world, "RefreshGraceUses", "Client"), ["other"]);
     assert_eq!(counted(&world, "RefreshTokensReused", "Reason"), ["other-client-again"]);
 }
@@ -262,7 +265,11 @@ async fn tabs_are_of_one_network_by_24_bits_of_ipv4_and_64_of_ipv6() {
         let tab = person.with_copied_tokens().at(other);
         person.at(one).refresh().await.expect(200);
         tab.refresh().await.expect(200);
-        assert_eq!(counted(&world, "RefreshGraceUses", "Client"), [if same { "same" } else { "other" }], "{one} {other}");
+        assert_eq!(
+            counted(&world, "RefreshGraceUses", "Client"),
+            [if same { "same" } else { "other" }],
+            "{one} {other}"
+        );
     }
     let world = World::new();
     let person = world.signed_in_person().await;

@@ -92,7 +92,9 @@ async fn another_users_session_and_what_is_none_are_not_found() {
     let other = world.person_with_phone(OTHER_PHONE).await.signed_in().await;
     let their_id = other.list().await[0]["id"].as_str().unwrap().to_owned();
     let unhyphenated = their_id.replace('-', "");
-    for id in [their_id.as_str(), &their_id.to_uppercase(), &unhyphenated, "nothing", "PROFILE", "%2e%2e", "..%2fPROFILE"] {
+    for id in
+        [their_id.as_str(), &their_id.to_uppercase(), &unhyphenated, "nothing", "PROFILE", "%2e%2e", "..%2fPROFILE"]
+    {
         person.end_session(id).await.expect_problem(404, "not-found");
     }
     other.me().await.expect(200);

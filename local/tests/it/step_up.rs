@@ -99,10 +99,17 @@ async fn a_step_up_makes_no_session_live_longer_and_says_when_and_how_its_user_s
         let claims = Parts::of(&person.access_token()).claims;
         let now = world.clock.now().unix_seconds();
         assert_eq!(claims["auth_time"], if proves_password { now } else { signed_in_at }, "{endpoint}");
-        assert_eq!((&claims["amr"], &claims["ver"]), (&amr, &json!(new["epoch"]["N"].as_str().unwrap().parse::<u64>().unwrap())));
+        assert_eq!(
+            (&claims["amr"], &claims["ver"]),
+            (&amr, &json!(new["epoch"]["N"].as_str().unwrap().parse::<u64>().unwrap()))
+        );
         let auth_time = claims["auth_time"].clone();
         person.refresh().await.expect(200);
-        assert_eq!(Parts::of(&person.access_token()).claims["auth_time"], auth_time, "{endpoint}: a refresh changes nothing");
+        assert_eq!(
+            Parts::of(&person.access_token()).claims["auth_time"],
+            auth_time,
+            "{endpoint}: a refresh changes nothing"
+        );
     }
 }
 

@@ -183,12 +183,7 @@ pub(super) fn confirm_phone(phone: &Phone, CodeAccount { user, epoch, .. }: Code
 
 /// Builds the writes of a change of phone, for one transaction with the end of the code. The new phone's credential
 /// comes first.
-pub(super) fn change_phone(
-    profile: &Profile,
-    credential: &Credential,
-    new: &Phone,
-    now: Timestamp,
-) -> [Write; 3] {
+pub(super) fn change_phone(profile: &Profile, credential: &Credential, new: &Phone, now: Timestamp) -> [Write; 3] {
     let (user, epoch) = (profile.user, profile.epoch);
     let taken_over = new_credential(user, new, &credential.password_hash, epoch + 1);
     let taken_over = if credential.mfa_enabled {

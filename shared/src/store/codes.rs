@@ -25,10 +25,7 @@ use super::{
     },
 };
 use crate::{
-    base::{
-        id::ChallengeId,
-        time::Timestamp,
-    },
+    base::{id::ChallengeId, time::Timestamp},
     domain::{
         otp::{OtpMac, Purpose},
         password::PasswordHash,

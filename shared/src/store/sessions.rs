@@ -495,7 +495,9 @@ impl Store {
         let mut sessions = summaries(&items)?;
         sessions.retain(|session| session.session.lives(profile.epoch, now));
         // By what is told of the use, and not by the use itself: an order would tell it.
-        sessions.sort_by_key(|session| std::cmp::Reverse((session.last_used_at, session.created_at, *session.id.as_bytes())));
+        sessions.sort_by_key(|session| {
+            std::cmp::Reverse((session.last_used_at, session.created_at, *session.id.as_bytes()))
+        });
         Ok(Some((profile, sessions)))
     }
 

@@ -268,7 +268,9 @@ mod tests {
         for right in ["0123456789abcdef", "AZaz09-._~+/==AZ", &"x".repeat(128)] {
             assert!(right.parse::<RefreshAttempt>().is_ok(), "{right}");
         }
-        for wrong in ["", "0123456789abcde", &"x".repeat(129), "sixteen or more ", "0123456789abcde\n", "übersechzehnlang"] {
+        for wrong in
+            ["", "0123456789abcde", &"x".repeat(129), "sixteen or more ", "0123456789abcde\n", "übersechzehnlang"]
+        {
             assert!(wrong.parse::<RefreshAttempt>().is_err(), "{wrong}");
         }
     }
