@@ -99,21 +99,24 @@ struct SessionRecord {
     /// The client's own description, from its `User-Agent` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<String>,
-    /// The network address of the login.
+    /// The network address of the login, or of the change of the account that renewed the session.
     #[schema(example = "203.0.113.7")]
     address: String,
-    /// Whether the login used a second factor.
+    /// Whether the user has proved a second factor.
     second_factor: bool,
     /// The time of the login.
     #[schema(format = DateTime)]
     created_at: String,
-    /// The time of the last refresh.
+    /// The time at which the user last proved the password.
+    #[schema(format = DateTime)]
+    authenticated_at: String,
+    /// The time of the last refresh, rounded down to the hour.
     #[schema(format = DateTime)]
     last_used_at: String,
     /// The time when the session ends at the latest.
     #[schema(format = DateTime)]
     ends_at: String,
-    /// The time when the session ends unless it is used before.
+    /// The time when the session ends unless it is used before, rounded down to the hour.
     #[schema(format = DateTime)]
     idle_ends_at: String,
 }
@@ -211,15 +214,16 @@ impl From<StoredFactor> for SecondFactorRecord {
 }
 
 impl From<StoredSession> for SessionRecord {
-    fn from(StoredSession { summary, second_factor, ends_at, idle_ends_at }: StoredSession) -> Self {
+    fn from(StoredSession { summary, session, idle_ends_at }: StoredSession) -> Self {
         Self {
             id: summary.id,
             user_agent: summary.device,
             address: summary.address,
-            second_factor,
-            created_at: summary.created_at.to_rfc3339(),
+            second_factor: session.second_factor,
+            created_at: session.created_at.to_rfc3339(),
+            authenticated_at: session.authenticated_at.to_rfc3339(),
             last_used_at: summary.last_used_at.to_rfc3339(),
-            ends_at: ends_at.to_rfc3339(),
+            ends_at: session.ends_at.to_rfc3339(),
             idle_ends_at: idle_ends_at.to_rfc3339(),
         }
     }

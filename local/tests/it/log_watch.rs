@@ -15,7 +15,8 @@ use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util:
 static LINES: Mutex<String> = Mutex::new(String::new());
 
 /// Members of requests and answers that are secrets, wherever they stand.
-const SECRETS: [&str; 14] = [
+const SECRETS: [&str; 15] = [
+    "attempt",
     "access_token",
     "activation_id",
     "code",

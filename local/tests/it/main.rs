@@ -60,6 +60,7 @@ mod round_trips;
 mod server;
 mod sessions;
 mod sms;
+mod step_up;
 mod store;
 mod toll_fraud;
 mod verify_phone;

@@ -9,7 +9,7 @@ use crate::{
     app::App,
     error::ApiError,
     http::context::Context,
-    store::{Attempt, Bucket, Limit, LimitReached, StoreError},
+    store::{Attempt, Bucket, Limit, LimitReached, Receipt, StoreError},
 };
 
 /// Counts a try for the caller's address and, by `attempt`, for the account or code. Returns what to compare the try
@@ -22,9 +22,18 @@ pub fn admit<'a, T: Send + 'a>(
     ctx: &'a Context,
     attempt: impl Future<Output = Result<Attempt<T>, StoreError>> + Send + 'a,
 ) -> BoxFuture<'a, Result<Option<T>, ApiError>> {
+    Box::pin(async move { Ok(admit_with_receipt(app, ctx, attempt).await?.map(|(with, _)| with)) })
+}
+
+/// The same, with the receipt of the counted try, for a try that is taken back if it was right.
+pub fn admit_with_receipt<'a, T: Send + 'a>(
+    app: &'a App,
+    ctx: &'a Context,
+    attempt: impl Future<Output = Result<Attempt<T>, StoreError>> + Send + 'a,
+) -> BoxFuture<'a, Result<Option<(T, Receipt)>, ApiError>> {
     Box::pin(async move {
         match tokio::try_join!(charge_address(app, ctx), attempt)? {
-            (Ok(()), Attempt::Admitted { with, .. }) => Ok(Some(with)),
+            (Ok(()), Attempt::Admitted { with, receipt }) => Ok(Some((with, receipt))),
             (Ok(()), Attempt::Nothing) => Ok(None),
             (Err(reached), Attempt::Admitted { receipt, .. }) => {
                 app.store.take_back(receipt).await?;

@@ -7,10 +7,14 @@ use utoipa::ToSchema;
 
 use crate::{
     app::{App, Disagreement},
-    base::id::{SessionId, UserId},
+    base::{
+        id::{SessionId, UserId},
+        time::Timestamp,
+    },
     error::ApiError,
+    flows::caller::Caller,
     http::context::Context,
-    store::{NewSession, TokenSession},
+    store::{NewSession, Profile, Renewal, Session, TokenSession},
     tokens::{
         access::{AccessToken, Grant},
         keys::{Secret, SigningKey},
@@ -74,6 +78,61 @@ pub fn new_session(
     epoch: u64,
     second_factor: bool,
 ) -> Result<(NewSession, TokenResponse), ApiError> {
+    let ends_at = ctx.now.plus(app.config.tokens.session_ttl);
+    let login = Login { created_at: ctx.now, authenticated_at: ctx.now, second_factor, ends_at };
+    start(app, ctx, keys, user, epoch, login)
+}
+
+/// Returns the session that takes the place of the caller's when a change of the account ends all of them, and its
+/// tokens (docs/adr/0023-a-step-up-starts-a-new-session.md). It has another identifier and another salt, so that nothing
+/// of the old session opens it, and the old one's absolute end.
+///
+/// `proof` is what the caller has proved in this request.
+pub fn renewed_session(
+    app: &App,
+    ctx: &Context,
+    keys: &TokenKeys,
+    caller: &Caller,
+    proof: StepUp,
+) -> Result<(Renewal, TokenResponse), ApiError> {
+    let Session { created_at, authenticated_at, second_factor, ends_at, .. } = caller.login;
+    let StepUp { password, second_factor: proved } = proof;
+    let login = Login {
+        created_at,
+        authenticated_at: if password { ctx.now } else { authenticated_at },
+        second_factor: second_factor || proved,
+        ends_at,
+    };
+    let Profile { user, epoch, .. } = caller.profile;
+    let (new, answer) = start(app, ctx, keys, user, epoch + 1, login)?;
+    Ok((Renewal { old: caller.session, new: Some(new) }, answer))
+}
+
+/// The proofs that a caller has shown in a request that renews the session.
+#[derive(Clone, Copy, Debug)]
+pub struct StepUp {
+    /// Whether the password was among them.
+    pub password: bool,
+    /// Whether a second factor was.
+    pub second_factor: bool,
+}
+
+/// How and when the user of a session signed in, and until when that counts.
+struct Login {
+    created_at: Timestamp,
+    authenticated_at: Timestamp,
+    second_factor: bool,
+    ends_at: Timestamp,
+}
+
+fn start(
+    app: &App,
+    ctx: &Context,
+    keys: &TokenKeys,
+    user: UserId,
+    epoch: u64,
+    Login { created_at, authenticated_at, second_factor, ends_at }: Login,
+) -> Result<(NewSession, TokenResponse), ApiError> {
     let session = NewSession {
         user,
         id: SessionId::generate()?,
@@ -82,18 +141,13 @@ pub fn new_session(
         device: ctx.user_agent.clone(),
         address: ctx.source.to_string(),
         second_factor,
+        created_at,
+        authenticated_at,
+        ends_at,
         now: ctx.now,
-        lifetime: app.config.tokens.session_ttl,
     };
-    let tokens = TokenSession {
-        user,
-        id: session.id,
-        generation: 0,
-        salt: session.salt,
-        epoch,
-        authenticated_at: ctx.now,
-        second_factor,
-    };
+    let (id, salt) = (session.id, session.salt);
+    let tokens = TokenSession { user, id, generation: 0, salt, epoch, authenticated_at, second_factor };
     let answer = TokenResponse::issue(app, ctx, keys, &tokens)?;
     Ok((session, answer))
 }

@@ -69,7 +69,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Counts one: for its country or bucket, and in total.
+    /// Counts one: for the value of its dimension, such as a country, and in total.
     pub fn count(&self, metric: Metric, kind: &str, now: Timestamp) {
         let (name, dimension) = (metric.as_str(), metric.dimension());
         self.log.write(&json!({

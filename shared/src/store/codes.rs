@@ -13,6 +13,7 @@ use super::{
     open_codes::OpenCodes,
     outcome::{Attempt, Change},
     profile::Profile,
+    sessions::Renewal,
     table::{
         error::StoreError,
         expression::{ItemUpdate, Write},
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::{
     base::{
-        id::{ChallengeId, SessionId, UserId},
+        id::{ChallengeId, UserId},
         time::Timestamp,
     },
     domain::{
@@ -327,22 +328,23 @@ impl Store {
     }
 
     /// Uses up a right code and moves the account to the phone that the code was sent to, which then counts as
-    /// verified. Ends every session but one.
+    /// verified. Ends every session; the one that asked is renewed.
     ///
     /// One transaction uses up the code and writes the credential of the new phone, under the condition that the phone
     /// has no account; the credential of the old phone, which becomes a ghost, so that the number is free; the profile;
-    /// and the session that stays. It also deletes the codes of the old phone, because they lead to the account.
+    /// and the session that takes the place of the old one. It also deletes the codes of the old phone, because they lead to the account.
     pub async fn change_phone(
         &self,
         profile: &Profile,
         new: &Phone,
         code: &PendingCode,
-        staying: SessionId,
+        renewal: Renewal,
         now: Timestamp,
     ) -> Result<PhoneChange, StoreError> {
         let Some(credential) = self.credential(&profile.phone).await? else { return Ok(PhoneChange::Overtaken) };
         let mut writes = vec![Write::Update(spend(new, Purpose::ChangePhone(profile.user), code, now))];
-        writes.extend(accounts::change_phone(profile, &credential, new, staying, now));
+        writes.extend(accounts::change_phone(profile, &credential, new, now));
+        writes.extend(renewal.into_writes(profile.user, profile.epoch, now));
         writes.extend(deletion::delete_own_codes(&profile.phone));
         Ok(match self.transact(writes).await? {
             Transacted::Committed => PhoneChange::Done,

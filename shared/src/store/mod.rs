@@ -32,7 +32,10 @@ pub use operators::Stats;
 pub use outcome::{Attempt, Change};
 pub use profile::Profile;
 pub use second_factors::{NewFactor, RightCode, SecondFactor, SecondStep};
-pub use sessions::{NewSession, Rotation, Session, SessionState, SessionSummary, StoredSession, TokenSession};
+pub use sessions::{
+    MAX_SESSIONS, NewSession, Renewal, Repetition, Reuse, Rotation, Session, SessionState, SessionSummary,
+    StoredSession, TokenSession, TokenUser,
+};
 pub use table::keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use table::{error::StoreError, wire::Receipt};
 

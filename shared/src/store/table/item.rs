@@ -10,7 +10,7 @@ use crate::{
     domain::{
         otp::OtpMac, password::PasswordHash, phone::Phone, recovery_code::RecoveryCodeMac, totp::SealedTotpSecret,
     },
-    tokens::refresh::SessionSalt,
+    tokens::refresh::{SessionSalt, UseMac},
 };
 
 pub(in crate::store) fn text(value: impl Into<String>) -> AttributeValue {
@@ -75,6 +75,12 @@ impl From<&OtpMac> for AttributeValue {
 impl From<&SessionSalt> for AttributeValue {
     fn from(salt: &SessionSalt) -> Self {
         Self::B(Blob::new(salt.as_bytes().as_slice()))
+    }
+}
+
+impl From<UseMac> for AttributeValue {
+    fn from(mac: UseMac) -> Self {
+        Self::B(Blob::new(mac.as_bytes().as_slice()))
     }
 }
 

@@ -205,6 +205,8 @@ attributes! {
     RECOVERY_CODES = "recovery_codes";
     /// Whether the session began with a second factor.
     SECOND_FACTOR = "second_factor";
+    /// The time at which the user of a session last proved the password, in Unix milliseconds.
+    AUTHENTICATED_AT = "authenticated_at";
     /// The time of creation, in Unix milliseconds.
     CREATED_AT = "created_at";
     /// The open codes, newest first; missing if one of them was used.
@@ -237,6 +239,16 @@ attributes! {
     SALT = "salt";
     /// The time at which the refresh token was last exchanged, in Unix milliseconds.
     ROTATED_AT = "rotated_at";
+    /// The keyed hash of the client that exchanged it.
+    ROTATED_BY = "rotated_by";
+    /// The keyed hash of that client's `attempt`; missing if it sent none.
+    ATTEMPT = "attempt";
+    /// Whether a change of the account replaced the session by another one.
+    RENEWED = "renewed";
+    /// The generation of the last spent refresh token that another client used as well, within the grace.
+    OTHER_GENERATION = "other_generation";
+    /// The keyed hash of that other client.
+    OTHER_CLIENT = "other_client";
     /// The client's description of itself, from its User-Agent.
     DEVICE = "device";
     /// The address of the login.
