@@ -155,7 +155,8 @@ struct CodeRecord {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let Caller { profile, .. } = Caller::authenticate(app, ctx, &request).await?;
-    let subjects = MessageSubjects::new(&profile.phone, ctx);
+    let secret = app.keyring.secret(ctx.now).await?;
+    let subjects = MessageSubjects::new(&secret, &profile.phone, ctx);
     let [messages, ..] = app.message_budgets(&subjects);
     let (stored, messages_today) =
         tokio::try_join!(app.store.stored_account(&profile), app.store.uses(messages, ctx.now))?;

@@ -33,7 +33,7 @@ const ENDPOINTS: [(&str, &[&str], u16); 26] = [
     ("logout-all", &[GET, BATCH, TRANSACT], 204),
     ("sessions", &[GET, QUERY], 200),
     ("me", &[GET, BATCH], 200),
-    ("me-export", &[GET, BATCH, QUERY], 200),
+    ("me-export", &[GET, SECRET, BATCH, QUERY], 200),
     ("me-delete", &[GET, BATCH, UPDATE, TRANSACT], 204),
     ("me-delete, with a second factor", &[GET, SECRET, BATCH, UPDATE, TRANSACT], 204),
     ("mfa-enroll", &[GET, SECRET, BATCH, UPDATE], 200),

@@ -241,11 +241,13 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
         readers("SecretKey"),
         [
             "activate",
+            "change-password",
             "change-phone",
             "change-phone-verify",
             "login",
             "login-mfa",
             "me-delete",
+            "me-export",
             "mfa-confirm",
             "mfa-disable",
             "mfa-enroll",

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::address_subject;
 use crate::{
     app::App,
     error::ApiError,
@@ -20,6 +21,7 @@ pub async fn admit<T>(
     ctx: &Context,
     attempt: impl Future<Output = Result<Attempt<T>, StoreError>>,
 ) -> Result<Option<T>, ApiError> {
+    let attempt = async { attempt.await.map_err(ApiError::from) };
     match tokio::try_join!(charge_address(app, ctx), attempt)? {
         (Ok(()), Attempt::Admitted { with, .. }) => Ok(Some(with)),
         (Ok(()), Attempt::Nothing) => Ok(None),
@@ -33,12 +35,13 @@ pub async fn admit<T>(
 }
 
 /// Counts a try of a password or a code from the caller's address.
-async fn charge_address(app: &App, ctx: &Context) -> Result<Result<(), LimitReached>, StoreError> {
+async fn charge_address(app: &App, ctx: &Context) -> Result<Result<(), LimitReached>, ApiError> {
+    let secret = app.keyring.secret(ctx.now).await?;
     let limit = Limit {
         bucket: Bucket::LoginAddress,
-        subject: &ctx.source.subject(),
+        subject: &address_subject(&secret, ctx),
         allowed: app.config.limits.login_per_address,
         window: Duration::from_mins(5),
     };
-    app.store.charge(limit, ctx.now).await
+    Ok(app.store.charge(limit, ctx.now).await?)
 }

@@ -8,11 +8,13 @@ use crate::{
     domain::phone::Phone,
     error::ApiError,
     http::context::Context,
-    log::metrics::Metric,
+    log::{audit, metrics::Metric},
     store::{Bucket, Limit, LimitReached},
+    tokens::keys::Secret,
 };
 
-/// The phone, address and country whose budgets a message is charged to.
+/// The phone, address and country whose budgets a message is charged to. Phone and address are pseudonyms, because counts
+/// outlive a deleted account (docs/threats.md#r9).
 #[derive(Clone, Debug)]
 pub struct MessageSubjects {
     pub(super) phone: String,
@@ -22,9 +24,19 @@ pub struct MessageSubjects {
 
 impl MessageSubjects {
     /// Returns the subjects of a message to this phone that this request causes.
-    pub fn new(phone: &Phone, ctx: &Context) -> Self {
-        Self { phone: phone.as_e164().to_owned(), address: ctx.source.subject(), country: phone.country_code() }
+    pub fn new(secret: &Secret, phone: &Phone, ctx: &Context) -> Self {
+        Self {
+            phone: audit::pseudonym(&secret.audit, phone),
+            address: address_subject(secret, ctx),
+            country: phone.country_code(),
+        }
     }
+}
+
+/// Returns the subject of limits that count what the caller's address does: a pseudonym, because the address belongs to a
+/// person.
+pub fn address_subject(secret: &Secret, ctx: &Context) -> String {
+    audit::pseudonym_of(&secret.audit, &ctx.source.subject())
 }
 
 impl App {

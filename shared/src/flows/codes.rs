@@ -125,7 +125,8 @@ impl<'a> DrawnCode<'a> {
         let code = test_code.map_or_else(OtpCode::generate, Ok)?;
         let challenge = ChallengeId::generate()?;
         let mac = OtpMac::new(&secret.otp, Binding { purpose, phone, user, challenge }, &code);
-        Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects: MessageSubjects::new(phone, ctx) })
+        let subjects = MessageSubjects::new(&secret, phone, ctx);
+        Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects })
     }
 
     /// Returns the code in the form that the table stores.

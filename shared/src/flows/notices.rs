@@ -49,7 +49,14 @@ impl App {
         if self.test_code(phone).is_some() {
             return false;
         }
-        let subjects = MessageSubjects::new(phone, ctx);
+        let secret = match self.keyring.secret(ctx.now).await {
+            Ok(secret) => secret,
+            Err(error) => {
+                tracing::warn!(%error, "a notice was not sent: the key of its budgets could not be read");
+                return false;
+            }
+        };
+        let subjects = MessageSubjects::new(&secret, phone, ctx);
         // Notices have budgets of their own for phone and address, so that a thief cannot use them up by requesting
         // codes.
         let [phone, address] = [&subjects.phone, &subjects.address].map(|subject| format!("notice:{subject}"));
