@@ -61,7 +61,7 @@ impl DataFolder {
         let name = path.display().to_string();
         let unusable = |source| DataFolderError::Unusable { path: name.clone(), source };
         create_private(path).map_err(unusable)?;
-        let lock = File::create(path.join("lock")).map_err(unusable)?;
+        let lock = open_private(&path.join("lock")).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(DataFolderError::InUse(name)),
@@ -74,7 +74,10 @@ impl DataFolder {
         let path = self.path.join("secrets.json");
         let secrets = Secrets::in_file(&path, template)
             .map_err(|source| DataFolderError::Secrets { path: path.display().to_string(), source })?;
-        let path = self.path.join("dynamodb.sqlite");
+        let path = self.path.join(DATABASE);
+        // SQLite gives its other files the mode of this one, and takes an empty file for a new database.
+        open_private(&path)
+            .map_err(|source| DataFolderError::Unusable { path: self.path.display().to_string(), source })?;
         let emulator = Emulator::in_file(&path, &template.table, secrets);
         emulator.map_err(|source| DataFolderError::Database { path: path.display().to_string(), source })
     }
@@ -137,13 +140,53 @@ pub fn watch_routes(template: &Template) -> String {
     text
 }
 
-/// Creates a folder that only its owner can open. An existing folder stays as it is.
+/// The database's file. The table holds password hashes, and the codes' phones.
+const DATABASE: &str = "dynamodb.sqlite";
+
+/// Every file that this module and SQLite keep in the folder.
+const FILES: [&str; 7] =
+    ["lock", DATABASE, "dynamodb.sqlite-wal", "dynamodb.sqlite-shm", "secrets.json", "lambda.env", "lambda.toml"];
+
+/// Creates a folder that only its owner can open. An existing folder of ours, or an empty one, becomes such a folder. One
+/// that has other files in it keeps its mode, because others may need them; then each of our files is its owner's alone.
 fn create_private(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    builder.create(path)?;
+    let mut is_ours = true;
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        is_ours &= name.to_str().is_some_and(|name| FILES.contains(&name));
+    }
+    if is_ours {
+        restrict(path, 0o700)?;
+    }
+    for file in FILES.map(|name| path.join(name)) {
+        if file.is_file() {
+            restrict(&file, 0o600)?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens a file for writing, without changing what it holds. Creates it for its owner alone.
+fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Sets the mode of a file or a folder, where there are modes.
+fn restrict(path: &Path, mode: u32) -> io::Result<()> {
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+    #[cfg(not(unix))]
+    let _ = (path, mode);
+    Ok(())
 }
 
 #[cfg(test)]

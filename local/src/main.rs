@@ -200,7 +200,7 @@ fn reachable(host: &str) -> String {
 
 /// A warning for servers that listen on more than this machine.
 const OPEN_TO_THE_NETWORK: &str =
-    "\n  Anyone who reaches this port can read every message at /dev/messages and the table at /dev/dynamodb.\n";
+    "\n  Anyone who reaches this port can sign in as anyone: responses and /dev/messages contain every code.\n";
 
 fn banner(url: &str, kept: &str, is_loopback: bool) -> String {
     let warning = if is_loopback { "" } else { OPEN_TO_THE_NETWORK };

@@ -13,10 +13,11 @@ use std::{
 use axum::{
     body::Body,
     extract::{ConnectInfo, State},
+    middleware::Next,
     response::{Html, IntoResponse},
     routing::{get, post},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::Authority};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use latchkey::{ApiError, messages::Outbox};
 use serde_json::json;
@@ -63,8 +64,8 @@ pub struct Server {
     pub outbox: Outbox,
     /// The source of the time.
     pub clock: Clock,
-    /// Whether the server listens on this machine only. If so, it refuses `/dev/…` to requests for another host name,
-    /// because another site's name may have been made to resolve to this machine (DNS rebinding).
+    /// Whether the server listens on this machine only. If so, it refuses every request for another host name, because
+    /// another site's name may have been made to resolve to this machine (DNS rebinding).
     pub only_for_this_machine: bool,
 }
 
@@ -82,6 +83,7 @@ pub async fn serve(
         .route(SECRETS_MANAGER_PATH, post(secrets_manager))
         .route(&format!("{SECRETS_MANAGER_PATH}/"), post(secrets_manager))
         .fallback(api)
+        .layer(axum::middleware::from_fn_with_state(shared.clone(), refuse_other_hosts))
         .with_state(shared.clone())
         .into_make_service_with_connect_info::<SocketAddr>();
     let (stopping, stopped) = tokio::sync::oneshot::channel();
@@ -111,10 +113,21 @@ struct Serving {
     printed: AtomicUsize,
 }
 
-async fn outbox_page(State(serving): State<Arc<Serving>>, headers: HeaderMap) -> http::Response<Body> {
-    if serving.is_rebound(&headers) {
+/// Refuses requests to another host name while only this machine is served, whatever they ask for: responses contain
+/// codes, and a page of another site can read them once its name resolves to this machine (DNS rebinding).
+async fn refuse_other_hosts(
+    State(serving): State<Arc<Serving>>,
+    request: http::Request<Body>,
+    next: Next,
+) -> http::Response<Body> {
+    if serving.is_rebound(request.headers(), request.uri()) {
+        say("refused: a request for another host name; use http://127.0.0.1 or localhost, or --host");
         return problem(ApiError::NotFound);
     }
+    next.run(request).await
+}
+
+async fn outbox_page(State(serving): State<Arc<Serving>>) -> http::Response<Body> {
     let Server { outbox, clock, .. } = &serving.server;
     Html(messages_page::render(&outbox.messages(), clock.now())).into_response()
 }
@@ -192,7 +205,7 @@ impl Serving {
     fn aws(&self, service: Service, headers: &HeaderMap, body: &str) -> http::Response<Body> {
         let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
         let target = Target::parse(target);
-        if self.is_rebound(headers) || target.service != service {
+        if target.service != service {
             return problem(ApiError::NotFound);
         }
         let (status, answer) = self.server.emulator.answer(&target, body);
@@ -204,13 +217,17 @@ impl Serving {
 
     /// Returns whether the request was sent to a host name that is not this machine's own, while only this machine is
     /// served.
-    fn is_rebound(&self, headers: &HeaderMap) -> bool {
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let is_ours = host.parse::<Authority>().is_ok_and(|authority| {
+    fn is_rebound(&self, headers: &HeaderMap, uri: &Uri) -> bool {
+        let is_ours = |authority: &Authority| {
             let name = authority.host().trim_matches(['[', ']']);
-            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-        });
-        self.server.only_for_this_machine && !is_ours
+            name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        };
+        let names_us = |host: &HeaderValue| {
+            host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()).is_some_and(|host| is_ours(&host))
+        };
+        let mut hosts = headers.get_all(header::HOST).iter().peekable();
+        let is_for_us = hosts.peek().is_some() && hosts.all(names_us) && uri.authority().is_none_or(is_ours);
+        self.server.only_for_this_machine && !is_for_us
     }
 
     async fn answer(&self, request: http::Request<Body>, source: IpAddr) -> (http::Response<Body>, Option<String>) {

@@ -158,7 +158,8 @@ struct CodeRecord {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let Caller { profile, .. } = Caller::authenticate(app, ctx, &request).await?;
-    let subjects = MessageSubjects::new(&profile.phone, ctx);
+    let secret = app.keyring.secret(ctx.now).await?;
+    let subjects = MessageSubjects::new(&secret, &profile.phone, ctx);
     let of_resets = subjects.clone().of_resets();
     let ([messages, ..], [resets, ..]) = (app.message_budgets(&subjects), app.message_budgets(&of_resets));
     let (stored, messages, resets) = tokio::try_join!(

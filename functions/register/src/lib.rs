@@ -7,6 +7,7 @@ use latchkey::{
     base::id::UserId,
     domain::{password::NewPassword, phone::Phone},
     flows::{
+        address_subject,
         codes::CodeSentResponse,
         registration::{PendingRegistration, RegisterResponse},
     },
@@ -76,9 +77,10 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let RegisterRequest { phone, password } = request.read(&app.config)?;
     ctx.audit.phone(&phone);
 
+    let secret = app.keyring.secret(ctx.now).await?;
     let limit = Limit {
         bucket: Bucket::RegisterAddress,
-        subject: &ctx.source.subject(),
+        subject: &address_subject(&secret, ctx),
         allowed: app.config.limits.register_per_address,
         window: Duration::from_hours(1),
     };
@@ -125,7 +127,7 @@ async fn ask_for_code(
     let CodeSentResponse { otp } = code.on_its_way_to_field("/phone")?;
 
     let secret = app.keyring.secret(ctx.now).await?;
-    let activation_id = registration.seal(&secret.activation);
+    let activation_id = registration.seal(&secret.activation)?;
     let pending = PendingRegistrationResponse { activation_id, expires_in: app.config.otp.ttl.as_secs(), otp };
     Ok(Response::json(StatusCode::ACCEPTED, &pending))
 }

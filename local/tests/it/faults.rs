@@ -38,7 +38,7 @@ const ENDPOINTS: [(&str, &[&str], u16); 31] = [
     ("sessions-delete", &[GET, QUERY, DELETE], 204),
     ("sessions-delete, with the password", &[GET, QUERY, UPDATE, DELETE], 204),
     ("me", &[GET, BATCH], 200),
-    ("me-export", &[GET, BATCH, QUERY], 200),
+    ("me-export", &[GET, SECRET, BATCH, QUERY], 200),
     ("me-delete", &[GET, BATCH, UPDATE, TRANSACT], 204),
     ("me-delete, with a second factor", &[GET, SECRET, BATCH, UPDATE, TRANSACT], 204),
     ("mfa-enroll", &[GET, SECRET, BATCH, UPDATE], 200),

@@ -96,9 +96,13 @@ async fn who_was_deleted_or_has_moved_does_not_come_back() {
     for phone in [PHONE, OTHER_PHONE] {
         world.visitor(phone).login().await.expect_problem(401, "invalid-credentials");
     }
-    // What is kept for it is of nobody: an old identifier, and a digest of a hash with a salt.
+    // What is kept for it is of nobody: a digest of old identifier, phone, and a hash with a salt.
     let marks = world.items("IMPORT#");
-    assert!(marks.iter().all(|mark| !mark.to_string().contains("1012345678") && mark["password_hash"].is_null()));
+    assert_eq!(marks.len(), 2);
+    for mark in marks {
+        assert_eq!(mark.as_object().unwrap().keys().collect::<Vec<_>>(), ["pk", "sk"]);
+        assert!(mark["pk"]["S"].as_str().unwrap().len() == "IMPORT#".len() + 43 && mark["sk"]["S"] == "MARK");
+    }
 }
 
 #[tokio::test]

@@ -364,6 +364,7 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
             "logout",
             "logout-all",
             "me-delete",
+            "me-export",
             "mfa-confirm",
             "mfa-disable",
             "mfa-enroll",

@@ -187,11 +187,64 @@ fn a_page_of_another_site_reads_neither_messages_nor_table() {
         assert_eq!(server.request_to(host, "GET", "/dev/messages", "", "").0, expected, "{host}");
         let table = r#"{"TableName": "Table"}"#;
         assert_eq!(server.request_to(host, "POST", "/dev/dynamodb", scan, table).0, expected, "{host}");
+        let (json, account) = ("Content-Type: application/json\r\n", json!({"phone": PHONE}).to_string());
+        let (status, answer) = server.request_to(host, "POST", "/auth/request-reset", json, &account);
+        assert_eq!(status == 404, expected == 404, "{host}: {status}");
+        assert!(expected == 200 || !answer.contains("otp"), "{host}");
+        for path in ["/health", "/docs", "/openapi.json", "/.well-known/jwks.json", "/nothing"] {
+            let found = if path == "/nothing" { 404 } else { expected };
+            assert_eq!(server.request_to(host, "GET", path, "", "").0, found, "{host} {path}");
+        }
     }
+    // A second name, and one in the request line, are names as well.
+    assert_eq!(server.request("GET", "/health", "Host: rebound.example\r\n", "").0 / 100, 4);
+    assert_eq!(server.request("GET", "http://rebound.example/health", "", "").0, 404);
+    assert_eq!(server.request("GET", "http://127.0.0.1/health", "", "").0, 200);
     // What a server that is gone left in another folder does not lead to this one's table.
     let (status, answer) = server.request("POST", "/dev/dynamodb", target, r#"{"TableName": "Table"}"#);
     assert_eq!(status, 400);
     assert!(answer.contains("UnrecognizedClientException") && answer.contains("lambda.env"));
+}
+
+/// Other users of this machine read no hash and no key, even if the folder and the files were there before.
+#[cfg(unix)]
+#[test]
+fn the_data_folder_and_its_files_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let open_up = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let account = json!({"phone": PHONE, "password": PASSWORD});
+    let parent = tempdir().unwrap();
+    for existing in [false, true] {
+        let folder = parent.path().join(existing.to_string());
+        if existing {
+            fs::create_dir(&folder).unwrap();
+            open_up(&folder, 0o755);
+        }
+        for run in 0..2 {
+            let server = Server::start(&["--data", folder.to_str().unwrap()]);
+            server.post("/auth/register", &account);
+            assert_eq!(mode(&folder), 0o700);
+            let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
+            assert!(files.iter().any(|file| file.ends_with("dynamodb.sqlite-wal")), "{files:?}");
+            for file in &files {
+                assert_eq!(mode(file), 0o600, "{}, run {run}", file.display());
+            }
+            drop(server);
+            // As an older version left them.
+            open_up(&folder, 0o755);
+            files.iter().filter(|file| file.exists()).for_each(|file| open_up(file, 0o644));
+        }
+    }
+    // A folder with something else in it is not ours to close.
+    let shared = parent.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    open_up(&shared, 0o755);
+    fs::write(shared.join("notes"), "").unwrap();
+    open_up(&shared.join("notes"), 0o644);
+    let _server = Server::start(&["--data", shared.to_str().unwrap()]);
+    assert_eq!((mode(&shared), mode(&shared.join("notes"))), (0o755, 0o644));
+    assert_eq!((mode(&shared.join("dynamodb.sqlite")), mode(&shared.join("secrets.json"))), (0o600, 0o600));
 }
 
 #[test]

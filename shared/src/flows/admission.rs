@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use super::address_subject;
 use crate::{
     app::App,
     error::ApiError,
@@ -32,6 +33,7 @@ pub fn admit_with_receipt<'a, T: Send + 'a>(
     attempt: impl Future<Output = Result<Attempt<T>, StoreError>> + Send + 'a,
 ) -> BoxFuture<'a, Result<Option<(T, Receipt)>, ApiError>> {
     Box::pin(async move {
+        let attempt = async { attempt.await.map_err(ApiError::from) };
         match tokio::try_join!(charge_address(app, ctx), attempt)? {
             (Ok(()), Attempt::Admitted { with, receipt }) => Ok(Some((with, receipt))),
             (Ok(()), Attempt::Nothing) => Ok(None),
@@ -47,12 +49,13 @@ pub fn admit_with_receipt<'a, T: Send + 'a>(
 }
 
 /// Counts a try of a password or a code from the caller's address.
-async fn charge_address(app: &App, ctx: &Context) -> Result<Result<(), LimitReached>, StoreError> {
+async fn charge_address(app: &App, ctx: &Context) -> Result<Result<(), LimitReached>, ApiError> {
+    let secret = app.keyring.secret(ctx.now).await?;
     let limit = Limit {
         bucket: Bucket::LoginAddress,
-        subject: &ctx.source.subject(),
+        subject: &address_subject(&secret, ctx),
         allowed: app.config.limits.login_per_address,
         window: Duration::from_mins(5),
     };
-    app.store.charge(limit, ctx.now).await
+    Ok(app.store.charge(limit, ctx.now).await?)
 }

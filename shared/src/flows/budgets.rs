@@ -8,8 +8,9 @@ use crate::{
     domain::phone::Phone,
     error::ApiError,
     http::context::Context,
-    log::metrics::Metric,
+    log::{audit, metrics::Metric},
     store::{Bucket, Limit, LimitReached},
+    tokens::keys::Secret,
 };
 
 /// The number of requests for messages that an address may make for each message that it may be sent: a request whose
@@ -19,7 +20,8 @@ const REQUESTS_PER_MESSAGE: u64 = 5;
 /// The least number of those requests, whatever the number of messages: phones share addresses behind carriers' NAT.
 const LEAST_REQUESTS: u64 = 300;
 
-/// The phone, address and country whose budgets a message is charged to.
+/// The phone, address and country whose budgets a message is charged to. Phone and address are pseudonyms, because counts
+/// outlive a deleted account (docs/threats.md#r9).
 #[derive(Clone, Debug)]
 pub struct MessageSubjects {
     phone: String,
@@ -30,9 +32,9 @@ pub struct MessageSubjects {
 
 impl MessageSubjects {
     /// Returns the subjects of a message to this phone that this request causes.
-    pub fn new(phone: &Phone, ctx: &Context) -> Self {
-        let address = ctx.source.subject();
-        let phone_subject = phone.as_e164().to_owned();
+    pub fn new(secret: &Secret, phone: &Phone, ctx: &Context) -> Self {
+        let address = address_subject(secret, ctx);
+        let phone_subject = audit::pseudonym(&secret.audit, phone);
         Self { phone: phone_subject, requester: address.clone(), address, country: phone.country_code() }
     }
 
@@ -48,6 +50,12 @@ impl MessageSubjects {
     pub fn of_resets(self) -> Self {
         self.of_kind("reset")
     }
+}
+
+/// Returns the subject of limits that count what the caller's address does: a pseudonym, because the address belongs to a
+/// person.
+pub fn address_subject(secret: &Secret, ctx: &Context) -> String {
+    audit::pseudonym_of(&secret.audit, &ctx.source.subject())
 }
 
 impl App {

@@ -126,7 +126,7 @@ impl<'a> DrawnCode<'a> {
         let code = test_code.map_or_else(OtpCode::generate, Ok)?;
         let challenge = ChallengeId::generate()?;
         let mac = OtpMac::new(&secret.otp, Binding { purpose, phone, user, challenge }, &code);
-        let subjects = MessageSubjects::new(phone, ctx);
+        let subjects = MessageSubjects::new(&secret, phone, ctx);
         let subjects = if purpose == Purpose::Reset { subjects.of_resets() } else { subjects };
         Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects })
     }

@@ -11,5 +11,5 @@ pub mod second_factor;
 mod sending;
 pub mod token_pair;
 
-pub use budgets::MessageSubjects;
+pub use budgets::{MessageSubjects, address_subject};
 pub use sending::floor;

@@ -54,9 +54,16 @@ impl App {
 
     /// Charges the budgets of notices, sends the notice, and gives back what was charged if it certainly was not sent.
     async fn charge_and_send(&self, ctx: &Context, phone: &Phone, notice: Notice) {
+        let secret = match self.keyring.secret(ctx.now).await {
+            Ok(secret) => secret,
+            Err(error) => {
+                tracing::warn!(%error, "a notice was not sent: the key of its budgets could not be read");
+                return;
+            }
+        };
         // Notices have budgets of their own for phone and address, so that a thief cannot use them up by requesting
         // codes.
-        let subjects = MessageSubjects::new(phone, ctx).of_kind("notice");
+        let subjects = MessageSubjects::new(&secret, phone, ctx).of_kind("notice");
         let budgets = self.message_budgets(&subjects);
         match self.store.charge_all(&budgets, ctx.now).await {
             Ok(Ok(())) => {}

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use ring::hmac;
+use ring::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -12,7 +12,7 @@ use crate::{
     app::App,
     base::{
         id::{RegistrationId, UserId},
-        random::RandomError,
+        random::{self, RandomError},
     },
     domain::{otp::Purpose, password::PasswordHash, phone::Phone},
     error::ApiError,
@@ -27,8 +27,9 @@ use crate::{
 };
 
 const VERSION: u8 = 1;
-/// The length of an HMAC-SHA-256, in bytes.
-const SEAL_LENGTH: usize = 32;
+/// The length of the longest phone in E.164. Shorter ones are padded, so that the length of an `activation_id` tells
+/// nothing.
+const PHONE_LENGTH: usize = 16;
 
 /// The new account.
 #[derive(Serialize, ToSchema)]
@@ -57,24 +58,32 @@ impl PendingRegistration {
 
     /// Reads an `activation_id` that we sealed. Refuses everything else before the table is read. A registration has
     /// exactly one spelling.
-    pub fn open(key: &hmac::Key, text: &str) -> Result<Self, NotARegistration> {
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NotARegistration)?;
-        let (seal, public) = bytes.split_first_chunk::<SEAL_LENGTH>().ok_or(NotARegistration)?;
-        hmac::verify(key, public, seal).map_err(|_| NotARegistration)?;
+    pub fn open(key: &LessSafeKey, text: &str) -> Result<Self, NotARegistration> {
+        let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NotARegistration)?;
+        let (version, rest) = bytes.split_first_mut().ok_or(NotARegistration)?;
+        let (nonce, sealed) = rest.split_first_chunk_mut::<NONCE_LEN>().ok_or(NotARegistration)?;
+        let (nonce, bound) = (Nonce::assume_unique_for_key(*nonce), Aad::from([*version]));
+        let plain = key.open_in_place(nonce, bound, sealed).map_err(|_| NotARegistration)?;
 
-        let (version, rest) = public.split_first().ok_or(NotARegistration)?;
-        let (id, phone) = rest.split_first_chunk::<16>().ok_or(NotARegistration)?;
-        let phone = str::from_utf8(phone).ok().and_then(|e164| Phone::from_stored(e164).ok());
+        let (id, phone) = plain.split_first_chunk::<16>().ok_or(NotARegistration)?;
+        let phone = str::from_utf8(phone).ok().map(|padded| padded.trim_end_matches('\0'));
+        let phone = phone.and_then(|e164| Phone::from_stored(e164).ok());
         match (*version, phone) {
             (VERSION, Some(phone)) => Ok(Self { id: RegistrationId::from_bytes(*id), phone }),
             _ => Err(NotARegistration),
         }
     }
 
-    /// Returns the `activation_id`: a seal that only our key can make, the identifier, and the phone, in base64url.
-    pub fn seal(&self, key: &hmac::Key) -> String {
-        let public = [&[VERSION][..], self.id.as_bytes(), self.phone.as_e164().as_bytes()].concat();
-        BASE64_URL_SAFE_NO_PAD.encode([hmac::sign(key, &public).as_ref(), &public].concat())
+    /// Returns the `activation_id`: identifier and phone, encrypted with AES-256-GCM, in base64url. Clients keep it in
+    /// logs and addresses, where nobody may read a phone.
+    pub fn seal(&self, key: &LessSafeKey) -> Result<String, SealError> {
+        let nonce = random::bytes::<NONCE_LEN>()?;
+        let mut text = [&self.id.as_bytes()[..], self.phone.as_e164().as_bytes()].concat();
+        text.resize(self.id.as_bytes().len() + PHONE_LENGTH, 0);
+        let bound = Aad::from([VERSION]);
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound, &mut text)
+            .map_err(|_| SealError::Cipher)?;
+        Ok(BASE64_URL_SAFE_NO_PAD.encode([&[VERSION][..], &nonce, &text].concat()))
     }
 
     /// Returns the purpose of the registration's codes.
@@ -87,7 +96,8 @@ impl PendingRegistration {
     ///
     /// So a registration that a limit refuses costs no password hash. The order is the same for every phone.
     pub async fn admit(&self, app: &App, ctx: &Context, limit: Limit<'_>) -> Result<CodeTarget, ApiError> {
-        let subjects = MessageSubjects::new(&self.phone, ctx);
+        let secret = app.keyring.secret(ctx.now).await?;
+        let subjects = MessageSubjects::new(&secret, &self.phone, ctx);
         let is_test = app.test_code(&self.phone).is_some();
         let budgets = if is_test { Vec::new() } else { app.message_budgets(&subjects).to_vec() };
         let (counted, used_up, target) = tokio::try_join!(
@@ -154,6 +164,23 @@ impl fmt::Debug for PendingRegistration {
     }
 }
 
+/// An `activation_id` cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The operating system returned no random bytes.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// The cipher refused.
+    #[error("a registration cannot be encrypted")]
+    Cipher,
+}
+
+impl From<SealError> for ApiError {
+    fn from(error: SealError) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
 /// The text is not an `activation_id` that we made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not an `activation_id` of this service")]
@@ -162,12 +189,13 @@ pub struct NotARegistration;
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use ring::aead::{AES_256_GCM, UnboundKey};
 
     use super::*;
     use crate::domain::phone::PhoneRules;
 
-    fn key(byte: u8) -> hmac::Key {
-        hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32])
+    fn key(byte: u8) -> LessSafeKey {
+        LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[byte; 32]).unwrap())
     }
 
     fn registration() -> PendingRegistration {
@@ -177,12 +205,26 @@ mod tests {
 
     #[test]
     fn an_activation_id_reads_back_with_its_key_alone() {
-        let text = registration().seal(&key(1));
+        let text = registration().seal(&key(1)).unwrap();
         assert_eq!(PendingRegistration::open(&key(1), &text), Ok(registration()));
         assert_eq!(PendingRegistration::open(&key(2), &text), Err(NotARegistration));
         for other in [format!("{text}="), format!("{text}A"), text.to_lowercase(), format!(" {text}"), String::new()] {
             assert_eq!(PendingRegistration::open(&key(1), &other), Err(NotARegistration));
         }
+    }
+
+    #[test]
+    fn an_activation_id_tells_neither_the_phone_nor_its_length() {
+        let lengths = ["+201012345678", "+4512345678", "+123456789012345"].map(|e164| {
+            let registration = PendingRegistration { phone: Phone::from_stored(e164).unwrap(), ..registration() };
+            let text = registration.seal(&key(1)).unwrap();
+            assert!(PendingRegistration::open(&key(1), &text).unwrap() == registration);
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(&text).unwrap();
+            assert!(!bytes.windows(4).any(|part| e164.as_bytes().windows(4).any(|digits| digits == part)));
+            bytes.len()
+        });
+        assert_eq!(lengths, [61; 3]);
+        assert!(registration().seal(&key(1)).unwrap() != registration().seal(&key(1)).unwrap());
     }
 
     #[test]
@@ -192,9 +234,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_activation_id_with_any_byte_changed_is_none(at in 0_usize..62, with in 1_u8..) {
-            let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(registration().seal(&key(1))).unwrap();
-            prop_assert_eq!(bytes.len(), 62);
+        fn an_activation_id_with_any_byte_changed_is_none(at in 0_usize..61, with in 1_u8..) {
+            let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(registration().seal(&key(1)).unwrap()).unwrap();
+            prop_assert_eq!(bytes.len(), 61);
             bytes[at] ^= with;
             prop_assert!(PendingRegistration::open(&key(1), &BASE64_URL_SAFE_NO_PAD.encode(bytes)).is_err());
         }

@@ -149,7 +149,12 @@ pub struct Line<'a> {
 /// Returns a name for a phone: always the same, and irreversible without the key. A plain hash would be no secret,
 /// because there are few enough numbers to try all. 128 bits in base64url.
 pub fn pseudonym(key: &hmac::Key, phone: &Phone) -> String {
-    let tag = hmac::sign(key, phone.as_e164().as_bytes());
+    pseudonym_of(key, phone.as_e164())
+}
+
+/// Returns such a name for an address or another text. Two kinds of text that may be equal need different prefixes.
+pub fn pseudonym_of(key: &hmac::Key, text: &str) -> String {
+    let tag = hmac::sign(key, text.as_bytes());
     BASE64_URL_SAFE_NO_PAD.encode(tag.as_ref().first_chunk::<16>().unwrap_or(&[0; 16]))
 }
 

@@ -32,12 +32,12 @@ pub struct ImportedAccount {
 }
 
 impl ImportedAccount {
-    /// Returns the key that records the import of this account: a digest of phone and password hash, which has a salt.
-    /// So an import of the same user is recognized, and the table keeps neither phone nor hash of a user who is deleted
-    /// here.
+    /// Returns the key that records the import of this account: a digest of its old identifier, phone and password hash.
+    /// So an import of the same user is recognized, and the table keeps nothing readable of a user who is deleted here:
+    /// the hash has a salt of 128 random bits, so that nobody can try phones or identifiers without the old database.
     fn key(&self) -> Key {
-        let user = [self.password_hash.as_str(), self.phone.as_e164()].concat();
-        Key::import(self.legacy_id, BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, user.as_bytes())))
+        let user = format!("{}#{}#{}", self.legacy_id, self.phone.as_e164(), self.password_hash.as_str());
+        Key::import(&BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, user.as_bytes())))
     }
 }
 

@@ -119,7 +119,8 @@ impl Limits {
 pub struct Limit<'a> {
     /// The kind of use that is counted.
     pub bucket: Bucket,
-    /// The phone, address or other subject whose uses are counted.
+    /// The subject whose uses are counted: a pseudonym of a phone or an address, because the table keeps it, or something
+    /// that belongs to nobody, such as a country.
     pub subject: &'a str,
     /// The number of uses that are allowed per window.
     pub allowed: u64,

@@ -53,8 +53,8 @@ pub struct Secret {
     pub otp: hmac::Key,
     /// The key that authenticates refresh tokens.
     pub refresh_token: hmac::Key,
-    /// The key that seals the identifiers of registrations that wait for their code.
-    pub activation: hmac::Key,
+    /// The key that encrypts the identifiers of registrations that wait for their code.
+    pub activation: aead::LessSafeKey,
     /// The key that encrypts the secrets of second factors.
     pub totp: aead::LessSafeKey,
     /// The key that hashes recovery codes.
@@ -73,7 +73,11 @@ impl Secret {
         Ok(Self {
             otp: derive(&master, b"latchkey otp v1", hmac::HMAC_SHA256)?,
             refresh_token: derive(&master, b"latchkey refresh v1", hmac::HMAC_SHA256)?,
-            activation: derive(&master, b"latchkey activation v1", hmac::HMAC_SHA256)?,
+            activation: aead::LessSafeKey::new(derive::<_, aead::UnboundKey>(
+                &master,
+                b"latchkey activation v1",
+                &aead::AES_256_GCM,
+            )?),
             totp: aead::LessSafeKey::new(derive::<_, aead::UnboundKey>(
                 &master,
                 b"latchkey totp v1",

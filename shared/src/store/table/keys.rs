@@ -120,10 +120,9 @@ impl Key {
         Self { partition: "KEYS".to_owned(), sort: "JWKS".to_owned() }
     }
 
-    /// Returns the key of the mark that an account of another system was imported: its identifier there and a digest of
-    /// the account.
-    pub(in crate::store) fn import(legacy_id: i64, digest: String) -> Self {
-        Self { partition: format!("IMPORT#{legacy_id}"), sort: digest }
+    /// Returns the key of the mark that an account of another system was imported, by a digest of the account there.
+    pub(in crate::store) fn import(digest: &str) -> Self {
+        Self { partition: format!("IMPORT#{digest}"), sort: "MARK".to_owned() }
     }
 
     /// Returns the key of an audit line of an operator's action, by month and moment.
