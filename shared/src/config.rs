@@ -132,9 +132,9 @@ fn test_numbers(read: &mut Variables<'_>, rules: Option<&PhoneRules>) -> Vec<(Ph
         let one = |item: &str| {
             let (number, code) = item.split_once('=').ok_or(WRONG)?;
             let phone = rules.ok_or(WRONG)?.parse(number).map_err(|_| WRONG)?;
-            Ok((phone, code.trim().parse().map_err(|_| WRONG)?))
+            Ok((phone, code.parse().map_err(|_| WRONG)?))
         };
-        value.split(',').map(one).collect::<Result<Vec<_>, &str>>()
+        value.trim_end_matches(',').split(',').map(one).collect::<Result<Vec<_>, &str>>()
     });
     numbers.unwrap_or_default()
 }

@@ -57,6 +57,7 @@ mod sessions;
 mod sms;
 mod store;
 mod toll_fraud;
+mod typed;
 mod verify_phone;
 mod verify_phone_confirm;
 mod verify_reset;
