@@ -118,6 +118,6 @@ async fn begin_second_step(
 /// Compares the password. For a phone without an account, does the same work and returns the error of a wrong password.
 fn compare(app: &App, password: &Password, credential: Option<Credential>) -> Result<(Credential, Verdict), ApiError> {
     let stored = credential.as_ref().map(|credential| &credential.password_hash);
-    let verdict = app.hasher.verify_alike(password, stored, app.config.legacy_hashes)?;
+    let verdict = app.hasher.verify_alike(password, stored, app.config.legacy_cost)?;
     credential.map(|credential| (credential, verdict)).ok_or(ApiError::InvalidCredentials)
 }

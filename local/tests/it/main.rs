@@ -45,6 +45,7 @@ mod mfa_recovery_codes;
 mod notices;
 mod openid_configuration;
 mod origin;
+mod passwords;
 mod races;
 mod refresh;
 mod register;
