@@ -5,6 +5,8 @@
 //! [`write()`].
 
 
+pub mod report;
+
 use std::{
     collections::{BTreeMap, HashMap},
     path::Path,
