@@ -27,9 +27,9 @@ shoot() {
         --disable-component-update --disable-sync --user-data-dir="$scratch/profile" \
         --screenshot="$1" --window-size="$2" "${@:3}" 2>/dev/null
 }
-shoot "$scratch/docs.png" 800,860 --virtual-time-budget=20000 "$url/docs"
+shoot "$scratch/docs.png" 800,700 --virtual-time-budget=20000 "$url/docs"
 # It looks for new messages for ever, so its time cannot be virtual.
-shoot "$scratch/inbox.png" 560,860 "$url$inbox"
+shoot "$scratch/inbox.png" 560,700 "$url$inbox"
 cat >"$scratch/both.html" <<'HTML'
 <style>
     body { margin: 0; padding: 16px; display: flex; gap: 16px; background: #d0d7de; }
@@ -37,5 +37,5 @@ cat >"$scratch/both.html" <<'HTML'
 </style>
 <img src="docs.png"><img src="inbox.png">
 HTML
-shoot docs/images/docs-and-inbox.png 1408,892 "file://$scratch/both.html"
+shoot docs/images/docs-and-inbox.png 1408,732 "file://$scratch/both.html"
 ls -l docs/images/docs-and-inbox.png

@@ -10,7 +10,7 @@ use crate::harness::{file, root};
 /// Folders with nothing of ours in them.
 const NOT_OURS: [&str; 7] = [".git", "target", ".latchkey", ".venv", ".aws-sam", "cache", "data"];
 
-/// The text files of the repository with one of these extensions, or `None` for a file without one, by their paths in it.
+/// The text files of the repository with one of these extensions (`None`: without one), by their paths in it.
 fn files(extensions: &[Option<&str>]) -> Vec<(PathBuf, String)> {
     let (mut folders, mut found) = (vec![root()], Vec::new());
     while let Some(folder) = folders.pop() {

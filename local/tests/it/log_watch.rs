@@ -60,7 +60,7 @@ pub(crate) struct LogWatch {
     kept: [WatchedLines; 2],
 }
 
-/// Lines of a schema of their own, which are the log, too: those that a test has looked at are watched as well.
+/// Lines of a schema of their own, which are the log, too: those that a test has read are watched as well.
 #[derive(Clone, Default)]
 pub(crate) struct WatchedLines {
     kept: KeptLines,

@@ -31,8 +31,8 @@ async fn it_tells_everything_that_is_stored_but_secrets() {
     assert_eq!(export["messages_today"], 2, "one that verified the phone");
 }
 
-/// What is stored and not told is a secret, its hash, or how we keep our books: a new attribute has to be put in one of these
-/// lists.
+/// What is stored and not told is a secret, its hash, or how we keep our books: a new attribute has to be put in one of
+/// these lists.
 #[tokio::test]
 async fn no_attribute_is_forgotten() {
     const TOLD: [&str; 25] = [

@@ -1,4 +1,4 @@
-//! Providers of text messages: what each is sent, to the byte, and what becomes of each of its answers. Those with an HTTP
+//! Providers of text messages: what each is sent, to the byte, and how each of its answers is judged. Those with an HTTP
 //! API are played by a server on this machine, SNS by the emulator behind the real SDK.
 
 use std::{

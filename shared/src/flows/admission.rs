@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use crate::{
     app::App,
     error::ApiError,
@@ -15,21 +17,24 @@ use crate::{
 ///
 /// A try from an address over its limit is not compared, so its count is taken back: it uses up none of the account's
 /// tries.
-pub async fn admit<T>(
-    app: &App,
-    ctx: &Context,
-    attempt: impl Future<Output = Result<Attempt<T>, StoreError>>,
-) -> Result<Option<T>, ApiError> {
-    match tokio::try_join!(charge_address(app, ctx), attempt)? {
-        (Ok(()), Attempt::Admitted { with, .. }) => Ok(Some(with)),
-        (Ok(()), Attempt::Nothing) => Ok(None),
-        (Ok(()), Attempt::LimitReached(reached)) => Err(reached.into()),
-        (Err(reached), Attempt::Admitted { receipt, .. }) => {
-            app.store.take_back(receipt).await?;
-            Err(reached.into())
+pub fn admit<'a, T: Send + 'a>(
+    app: &'a App,
+    ctx: &'a Context,
+    attempt: impl Future<Output = Result<Attempt<T>, StoreError>> + Send + 'a,
+) -> BoxFuture<'a, Result<Option<T>, ApiError>> {
+    Box::pin(async move {
+        match tokio::try_join!(charge_address(app, ctx), attempt)? {
+            (Ok(()), Attempt::Admitted { with, .. }) => Ok(Some(with)),
+            (Ok(()), Attempt::Nothing) => Ok(None),
+            (Err(reached), Attempt::Admitted { receipt, .. }) => {
+                app.store.take_back(receipt).await?;
+                Err(reached.into())
+            }
+            (Ok(()), Attempt::LimitReached(reached)) | (Err(reached), Attempt::Nothing | Attempt::LimitReached(_)) => {
+                Err(reached.into())
+            }
         }
-        (Err(reached), Attempt::Nothing | Attempt::LimitReached(_)) => Err(reached.into()),
-    }
+    })
 }
 
 /// Counts a try of a password or a code from the caller's address.

@@ -183,7 +183,7 @@ impl ApiError {
             }
             Self::MethodNotAllowed(allowed) => format!("This path allows {allowed}."),
             Self::PhoneTaken => "Sign in, or reset the password.".to_owned(),
-            Self::BodyTooLarge => format!("Send at most {} bytes.", MAX_BODY),
+            Self::BodyTooLarge => format!("Send at most {MAX_BODY} bytes."),
             Self::UnsupportedMediaType => {
                 "Send `Content-Type: application/json`, and no `Content-Encoding` but `identity`.".to_owned()
             }
