@@ -4,7 +4,6 @@
 //! It takes three steps, so that nothing is written before everything is checked: [`read_users`], [`Plan::of`],
 //! [`write()`].
 
-
 pub mod report;
 
 use std::{

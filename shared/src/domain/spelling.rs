@@ -5,6 +5,8 @@
 //! text. Everything else is refused, so that no two numbers become one. Texts are brought to this form before anything is
 //! counted, so that all spellings of a guess are the same guess.
 
+use std::ops::RangeInclusive;
+
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 use zeroize::Zeroizing;
 
@@ -34,33 +36,44 @@ enum Meaning {
     Other,
 }
 
+/// Characters of other categories that people see nothing in: fillers, the combining grapheme joiner, variation selectors.
+const INVISIBLE: [RangeInclusive<char>; 8] = [
+    '\u{34f}'..='\u{34f}',
+    '\u{115f}'..='\u{1160}',
+    '\u{180b}'..='\u{180f}',
+    '\u{2800}'..='\u{2800}',
+    '\u{3164}'..='\u{3164}',
+    '\u{fe00}'..='\u{fe0f}',
+    '\u{ffa0}'..='\u{ffa0}',
+    '\u{e0100}'..='\u{e01ef}',
+];
+/// Dashes of other categories: the minus sign, and what input methods and line drawing have in its place.
+const DASHES: &str = "−ーｰ⁃─˗";
+/// Full stops and the dots in their place.
+const DOTS: &str = ".．。｡﹒․·•・･‧∙⋅۔";
+/// Brackets of other categories.
+const ANGLE_BRACKETS: &str = "<>＜＞﹤﹥";
+const SLASHES: &str = "/／⁄∕";
+const QUOTES: &str = "\"'`´ʼ＂＇";
+const LIST_SEPARATORS: &str = ",;，；、､،؛﹐﹔";
+
 impl Meaning {
     fn of(c: char) -> Self {
         match c {
-            '0'..='9' => return Self::Digit(c),
-            '+' | '＋' | '﹢' => return Self::Plus,
-            // Not visible, or blank, but of another category: fillers, the combining grapheme joiner, variation selectors.
-            '\u{34f}'
-            | '\u{115f}'
-            | '\u{1160}'
-            | '\u{180b}'..='\u{180f}'
-            | '\u{2800}'
-            | '\u{3164}'
-            | '\u{ffa0}'
-            | '\u{fe00}'..='\u{fe0f}'
-            | '\u{e0100}'..='\u{e01ef}' => return Self::Separator,
-            // Dashes of other categories: the minus sign, and what input methods and line drawing have in its place.
-            '−' | 'ー' | 'ｰ' | '⁃' | '─' | '˗' => return Self::Separator,
-            '.' | '．' | '。' | '｡' | '﹒' | '․' | '·' | '•' | '・' | '･' | '‧' | '∙' | '⋅' | '۔' =>
-            {
-                return Self::Separator;
-            }
-            '<' | '>' | '＜' | '＞' | '﹤' | '﹥' => return Self::Separator,
-            '/' | '／' | '⁄' | '∕' => return Self::Slash,
-            '"' | '\'' | '`' | '´' | 'ʼ' | '＂' | '＇' => return Self::Quote,
-            ',' | ';' | '，' | '；' | '、' | '､' | '،' | '؛' | '﹐' | '﹔' => return Self::ListSeparator,
-            _ => {}
+            '0'..='9' => Self::Digit(c),
+            '+' | '＋' | '﹢' => Self::Plus,
+            _ if SLASHES.contains(c) => Self::Slash,
+            _ if QUOTES.contains(c) => Self::Quote,
+            _ if LIST_SEPARATORS.contains(c) => Self::ListSeparator,
+            _ if [DASHES, DOTS, ANGLE_BRACKETS].iter().any(|list| list.contains(c)) => Self::Separator,
+            _ if INVISIBLE.iter().any(|range| range.contains(&c)) => Self::Separator,
+            // Tab, carriage return, line feed and the like.
+            _ if c.is_whitespace() => Self::Separator,
+            _ => Self::of_category(c),
         }
+    }
+
+    fn of_category(c: char) -> Self {
         match c.general_category() {
             GeneralCategory::DecimalNumber => Self::Digit(ascii_digit(c)),
             GeneralCategory::SpaceSeparator
@@ -71,8 +84,6 @@ impl Meaning {
             | GeneralCategory::OpenPunctuation
             | GeneralCategory::ClosePunctuation => Self::Separator,
             GeneralCategory::InitialPunctuation | GeneralCategory::FinalPunctuation => Self::Quote,
-            // Tab, carriage return, line feed and the like.
-            _ if c.is_whitespace() => Self::Separator,
             _ => Self::Other,
         }
     }
@@ -81,10 +92,9 @@ impl Meaning {
 /// Returns the ASCII digit with the value of a decimal digit. Unicode encodes the digits of a script one after the other
 /// from zero to nine, and guarantees that; where two such rows touch, their length is a multiple of ten.
 fn ascii_digit(digit: char) -> char {
-    let before = |distance: &u32| u32::from(digit).checked_sub(*distance).and_then(char::from_u32);
     let is_digit = |c: char| c.general_category() == GeneralCategory::DecimalNumber;
-    let predecessors = (1..).take_while(|distance| before(distance).is_some_and(is_digit)).count();
-    char::from_digit(u32::try_from(predecessors % 10).unwrap_or_default(), 10).unwrap_or('0')
+    let before = ('\0'..digit).rev().take_while(|c| is_digit(*c)).count();
+    u32::try_from(before % 10).ok().and_then(|value| char::from_digit(value, 10)).unwrap_or('0')
 }
 
 /// Returns the text without what surrounds a value in a list, a table or a message: white space, characters that are not
