@@ -13,14 +13,14 @@ use crate::LeftOut;
 /// Writes the list into a new file that only its owner can read, in place of a file with that name. What another system
 /// had as a phone cannot become a formula in a spreadsheet.
 pub fn write(path: &Path, left_out: &[LeftOut]) -> io::Result<()> {
-    // Something else than a file, such as /dev/stdout, is not replaced but written to.
+    // A device or a pipe, such as /dev/stdout, is written to and not replaced.
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
         return write_to(OpenOptions::new().write(true).open(path)?, left_out);
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
-    // Left by an import that was interrupted, or put there by somebody else, who could still read a file of theirs.
+    // An interrupted import may have left it, or another user may have put it there in order to read it.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -14,10 +14,10 @@ use zeroize::Zeroizing;
 /// dialing prefix, recovery codes 24 characters.
 const MAX_LENGTH: usize = 32;
 
-/// How many digits follow a slash at the least. In `1234567/8` the slash stands for "or".
+/// The least number of digits behind a slash. In `1234567/8` the slash stands for "or".
 const MIN_DIGITS_AFTER_SLASH: usize = 3;
 
-/// What a character means to people who read a number.
+/// The meaning of a character to people who read a number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     /// A decimal digit of any script, by its value.
@@ -177,7 +177,7 @@ fn core(typed: &str) -> &str {
     typed.trim_start_matches(around).trim_end_matches(|c| around(c) || Meaning::of(c) == Meaning::ListSeparator)
 }
 
-/// What becomes of a character.
+/// What [`collect`] does with a character.
 enum Keep {
     This(char),
     Nothing,
@@ -186,7 +186,7 @@ enum Keep {
 
 /// Collects the characters that are kept. Returns `None` if one is refused or if they are too many.
 fn collect(typed: &str, mut keep: impl FnMut(char, &str) -> Keep) -> Option<Zeroizing<String>> {
-    // As long as it gets, so that no copy of a code is left behind where the text grew.
+    // It never grows, because a text that grows leaves a copy of the code behind in memory.
     let mut kept = Zeroizing::new(String::with_capacity(MAX_LENGTH));
     for c in typed.chars() {
         match keep(c, &kept) {
