@@ -119,6 +119,7 @@ async fn stats(connection: &Connection) -> Result<ExitCode, Sentence> {
         ("  disabled", stats.disabled),
         ("  imported", stats.imported),
         ("  with a legacy hash", stats.with_legacy_hash),
+        ("    of a cost up to", usize::try_from(stats.highest_legacy_cost).unwrap_or(usize::MAX)),
         ("sessions", stats.sessions),
         ("tombstones", stats.tombstones),
         ("items", stats.items),

@@ -4,6 +4,8 @@
 //! It takes three steps, so that nothing is written before everything is checked: [`read_users`], [`Plan::of`],
 //! [`write()`].
 
+pub mod report;
+
 use std::{
     collections::{BTreeMap, HashMap},
     path::Path,
@@ -181,6 +183,11 @@ impl Plan {
         plan
     }
 
+    /// Returns the highest bcrypt cost of the hashes to be moved, which `LEGACY_COST` has to be; `None` if there are none.
+    pub fn highest_cost(&self) -> Option<u32> {
+        self.accounts.iter().filter_map(|account| account.password_hash.bcrypt_cost()).max()
+    }
+
     /// Returns the number of users left out for each reason. All users who share a number count under one reason.
     pub fn reasons(&self) -> BTreeMap<&str, usize> {
         let mut reasons = BTreeMap::new();
@@ -270,6 +277,45 @@ mod tests {
         for slip in ["postgresql://h/x?user=u&password=secret", "postgresql:/u:secret@h/x", "postgresql://u:secret"] {
             assert!(!without_password(slip).contains("secret"));
         }
+    }
+
+    /// Cells as spreadsheets, exports and columns of a fixed width leave them.
+    #[test]
+    fn cells_are_read_without_what_is_around_their_values() {
+        let phones = [
+            ("(+2)01012345000", "+201012345000"),
+            ("٠١٠١٢٣٤٥٠٠١", "+201012345001"),
+            ("\u{202a}+20 10 12345002\u{202c}", "+201012345002"),
+            ("0101.234.5003", "+201012345003"),
+            ("01012345004\n", "+201012345004"),
+            ("'01012345005", "+201012345005"),
+            ("1012345006", "+201012345006"),
+            ("\"01012345007\",", "+201012345007"),
+        ];
+        let hashes = ["{}", "{}            ", "{}\n", "\u{feff}{}", "{}\r\n", "'{}", "\"{}\"", "{};"];
+        let users = (1..).zip(phones.iter().zip(hashes));
+        let users = users.map(|(id, ((phone, _), hash))| user(id, phone, &hash.replace("{}", BCRYPT))).collect();
+        let plan = plan(users);
+        assert_eq!(plan.left_out, []);
+        for (account, (_, phone)) in plan.accounts.iter().zip(phones) {
+            assert_eq!((account.phone.as_e164(), account.password_hash.as_str()), (phone, BCRYPT));
+        }
+    }
+
+    #[test]
+    fn hashes_that_every_login_would_have_to_wait_for_are_left_out() {
+        let of_cost = |cost: &str| BCRYPT.replace("$04$", &format!("${cost}$"));
+        let plan = plan(vec![
+            user(1, "01012345678", &of_cost("10")),
+            user(2, "01112345678", &of_cost("13")),
+            user(3, "01212345678", &of_cost("14")),
+            user(4, "01512345678", "2.01112E+11"),
+        ]);
+        assert_eq!((plan.accounts.len(), plan.highest_cost()), (2, Some(13)));
+        let reasons: Vec<_> = plan.left_out.iter().map(|user| user.reason.as_str()).collect();
+        let costly = "the password is a bcrypt hash of cost 14, and the highest cost is 13: every login would have to take as long";
+        assert_eq!(reasons, [costly, "the password is not a bcrypt hash ($2a$, $2b$ or $2y$)"]);
+        assert_eq!(Plan::default().highest_cost(), None);
     }
 
     #[test]

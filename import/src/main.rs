@@ -1,14 +1,13 @@
 //! `cargo run -p import`: moves the users of the origin to Latchkey.
 
 use std::{
-    fs::OpenOptions,
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::Parser;
-use import::{LeftOut, Plan, Summary, read_users, rehearse, write};
+use import::{LeftOut, Plan, Summary, read_users, rehearse, report, write};
 use indicatif::{ProgressBar, ProgressStyle};
 use operator::{Place, in_one_line, now};
 
@@ -103,8 +102,11 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Sentence> {
         write_report(&report, &plan.left_out)?;
         say(&format!("They are listed in {}.", report.display()));
     }
-    if created > 0 && !dry_run && !connection.is_local {
-        say("Deploy with LegacyHashes=bcrypt until most of them have signed in (docs/OPERATIONS.md).");
+    if let Some(cost) = plan.highest_cost()
+        && !connection.is_local
+    {
+        let until = "until most of them have signed in (docs/OPERATIONS.md)";
+        say(&format!("Deploy with LegacyHashes=bcrypt and at least LegacyCost={cost} {until}."));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -120,19 +122,6 @@ fn progress_bar(length: usize) -> ProgressBar {
     ProgressBar::new(length as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// Writes the list of users that are left out, as a file that only its owner can read.
 fn write_report(path: &Path, left_out: &[LeftOut]) -> Result<(), Sentence> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let write = || -> io::Result<()> {
-        let mut report = csv::Writer::from_writer(options.open(path)?);
-        report.write_record(["id", "phone", "reason"])?;
-        for user in left_out {
-            report.write_record([&user.id.to_string(), &user.phone, &user.reason])?;
-        }
-        report.flush()
-    };
-    write().map_err(|error| format!("{} cannot be written: {error}", path.display()))
+    report::write(path, left_out).map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }

@@ -9,7 +9,7 @@ use crate::{
     base::variables::Variables,
     domain::{
         otp::{OtpCode, OtpSettings},
-        password::PasswordRules,
+        password::{LegacyCost, PasswordRules},
         phone::{Phone, PhoneRules},
     },
     keyring::KeySettings,
@@ -27,8 +27,9 @@ pub struct Config {
     pub phones: PhoneRules,
     /// `PASSWORD_*`: the rules of new passwords.
     pub passwords: PasswordRules,
-    /// `LEGACY_HASHES`: whether accounts may have hashes of another system. If so, every login costs their work, too.
-    pub legacy_hashes: bool,
+    /// `LEGACY_HASHES` and `LEGACY_COST`: the highest cost of the hashes of another system that accounts may have, if
+    /// they may. Then every login costs that work, too.
+    pub legacy_cost: Option<LegacyCost>,
     /// `REQUIRE_ACTIVATION`: whether an account is created only after a code has proved who owns the phone. The default
     /// is true in production and false elsewhere.
     pub require_activation: bool,
@@ -69,10 +70,10 @@ impl Config {
     fn read(read: &mut Variables<'_>) -> Option<Self> {
         let table_name = read.required("TABLE_NAME");
         let phones = PhoneRules::read(read);
-        let passwords = PasswordRules::read(read);
-        let legacy_hashes = read.one_of("LEGACY_HASHES", &[("off", false), ("bcrypt", true)]);
-        let otp = OtpSettings::read(read);
         let sms = SmsSettings::read(read);
+        let passwords = PasswordRules::read(read, &sms.text.service_name);
+        let legacy_cost = LegacyCost::read(read);
+        let otp = OtpSettings::read(read);
         let is_production = read.one_of("ENVIRONMENT", &[("dev", false), ("staging", false), ("prod", true)]);
         let require_activation = read.with("REQUIRE_ACTIVATION", str::parse::<bool>);
         let test_numbers = test_numbers(read, phones.as_ref());
@@ -84,7 +85,7 @@ impl Config {
             table_name,
             phones: phones?,
             passwords,
-            legacy_hashes: legacy_hashes.unwrap_or(false),
+            legacy_cost,
             require_activation: require_activation.or(is_production).unwrap_or(false),
             otp,
             sms,
@@ -132,9 +133,9 @@ fn test_numbers(read: &mut Variables<'_>, rules: Option<&PhoneRules>) -> Vec<(Ph
         let one = |item: &str| {
             let (number, code) = item.split_once('=').ok_or(WRONG)?;
             let phone = rules.ok_or(WRONG)?.parse(number).map_err(|_| WRONG)?;
-            Ok((phone, code.trim().parse().map_err(|_| WRONG)?))
+            Ok((phone, code.parse().map_err(|_| WRONG)?))
         };
-        value.split(',').map(one).collect::<Result<Vec<_>, &str>>()
+        value.trim_end_matches(',').split(',').map(one).collect::<Result<Vec<_>, &str>>()
     });
     numbers.unwrap_or_default()
 }

@@ -25,7 +25,7 @@ pub struct ChangePasswordRequest {
     /// The current password.
     #[schema(value_type = String, format = Password, example = "mypassword")]
     old_password: Password,
-    /// The new password: at least 8 characters of any kind, not a common password, and not the phone.
+    /// The new password: at least 8 characters of any kind; not a common one, the phone, or the service's name.
     #[schema(value_type = String, format = Password, example = "newPass123")]
     new_password: NewPassword,
     /// The TOTP code, if a second factor is on. `recovery_code` may be sent instead.

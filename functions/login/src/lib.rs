@@ -126,6 +126,6 @@ fn compare(
     admitted: Option<(Credential, Receipt)>,
 ) -> Result<((Credential, Receipt), Verdict), ApiError> {
     let stored = admitted.as_ref().map(|(credential, _)| &credential.password_hash);
-    let verdict = app.hasher.verify_alike(password, stored, app.config.legacy_hashes)?;
+    let verdict = app.hasher.verify_alike(password, stored, app.config.legacy_cost)?;
     admitted.map(|admitted| (admitted, verdict)).ok_or(ApiError::InvalidCredentials)
 }

@@ -26,7 +26,7 @@ pub struct RegisterRequest {
     /// The phone, international or national in the default country. Spaces, dashes and brackets are ignored.
     #[schema(value_type = String, example = "01012345678")]
     phone: Phone,
-    /// The password: at least 8 characters of any kind, not a common password, and not the phone.
+    /// The password: at least 8 characters of any kind; not a common one, the phone, or the service's name.
     #[schema(value_type = String, format = Password, example = "mypassword")]
     password: NewPassword,
 }

@@ -23,7 +23,7 @@ pub struct VerifyResetRequest {
     /// The six digits of the code.
     #[schema(value_type = String, example = "123456")]
     otp: OtpCode,
-    /// The new password: at least 8 characters of any kind, not a common password, and not the phone.
+    /// The new password: at least 8 characters of any kind; not a common one, the phone, or the service's name.
     #[schema(value_type = String, format = Password, example = "newPass456")]
     new_password: NewPassword,
     /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.

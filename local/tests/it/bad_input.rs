@@ -4,7 +4,7 @@ use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::harness::{PHONE, Request, World};
+use crate::harness::{PASSWORD, PHONE, Request, World};
 
 /// Every route that requires a body, by the OpenAPI description.
 fn body_routes() -> Vec<(Method, String)> {
@@ -46,7 +46,63 @@ async fn bodies_that_are_no_request_are_refused_everywhere() {
             let request = Request::new(method.clone(), &path).body(content_type, body);
             person.send(request).await.expect_problem(*status, code);
         }
-        person.send(Request::new(method, &path)).await.expect_problem(415, "unsupported-media-type");
+        let without_body = person.send(Request::new(method, &path)).await.expect_problem(400, "malformed-request");
+        assert!(without_body.text("detail").contains("empty"));
+    }
+}
+
+/// Clients and proxies write the same request in other ways.
+#[tokio::test]
+async fn a_request_that_means_json_is_read_however_it_is_written() {
+    let person = World::new().person().await;
+    let body = json!({"phone": PHONE, "password": PASSWORD}).to_string();
+    let with_mark = format!("\u{feff}{body}");
+    let post = |content_types: &[&str], body: &str| {
+        let request = Request::new(Method::POST, "/auth/login").body(content_types[0], body.as_bytes());
+        content_types[1..].iter().fold(request, |request, value| request.another_header("content-type", value))
+    };
+    let json = "application/json";
+    for content_types in [
+        &[json][..],
+        &[json, json],
+        &["application/json, application/json"],
+        &["application/json; charset=utf-8", "Application/JSON;charset=UTF-8"],
+        &["application/json,application/json,application/json"],
+    ] {
+        for body in [&body, &with_mark] {
+            let reply = person.send(post(content_types, body)).await;
+            assert_eq!(reply.status, 200, "{content_types:?}");
+        }
+    }
+    for encodings in [&["identity"][..], &["Identity"], &["identity, identity"], &["identity", "identity"], &[""]] {
+        let request = encodings
+            .iter()
+            .fold(post(&[json], &body), |request, value| request.another_header("content-encoding", value));
+        assert_eq!(person.send(request).await.status, 200, "{encodings:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_may_mean_something_else_is_refused() {
+    let person = World::new().person().await;
+    let body = json!({"phone": PHONE, "password": PASSWORD}).to_string();
+    let post = |body: &[u8]| Request::new(Method::POST, "/auth/login").body("application/json", body);
+    for content_type in ["text/plain", "application/json, text/plain", "application/vnd.api+json", "", ","] {
+        let request = Request::new(Method::POST, "/auth/login").body(content_type, body.as_bytes());
+        let reply = person.send(request).await;
+        assert_eq!((reply.status, reply.code()), (415, "unsupported-media-type"), "{content_type:?}");
+    }
+    let two = post(body.as_bytes()).another_header("content-type", "text/plain");
+    person.send(two).await.expect_problem(415, "unsupported-media-type");
+    for encoding in ["gzip", "br", "identity, gzip", "gzip, identity", "x-identity"] {
+        let request = post(body.as_bytes()).header("content-encoding", encoding);
+        let reply = person.send(request).await;
+        assert_eq!((reply.status, reply.code()), (415, "unsupported-media-type"), "{encoding:?}");
+    }
+    let utf_16: Vec<u8> = format!("\u{feff}{body}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let two_marks = format!("\u{feff}\u{feff}{body}").into_bytes();
+    for body in [utf_16, two_marks, "\u{feff}".into(), format!(" \u{feff}{body}").into_bytes()] {
+        person.send(post(&body)).await.expect_problem(400, "malformed-request");
     }
 }
 

@@ -1,9 +1,13 @@
 //! `cargo run -p import`, as far as it works on the table: the users of the origin, and what they find here.
 
 use import::{LeftOut, Plan, Summary, read_users, rehearse, write};
-use latchkey::{domain::phone::PhoneRules, store::ImportedAccount};
+use latchkey::{
+    domain::{password::PasswordHash, phone::PhoneRules},
+    store::ImportedAccount,
+};
 use local::emulator::Fault;
 use sqlx::{AnyConnection, Connection};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, THIRD_PHONE, World};
 
@@ -128,7 +132,7 @@ async fn an_import_that_was_cut_off_goes_on() {
         .map(|(id, phone)| ImportedAccount {
             legacy_id: *id,
             phone: rules().parse(phone).unwrap(),
-            password_hash: latchkey::domain::password::PasswordHash::from_bcrypt(BCRYPT).unwrap(),
+            password_hash: PasswordHash::from_bcrypt(BCRYPT).unwrap(),
         })
         .collect();
     let written = std::cell::Cell::new(0);
@@ -151,13 +155,37 @@ async fn an_import_that_was_cut_off_goes_on() {
 /// The time of a login must not tell whose phone was imported, while there are such.
 #[tokio::test]
 async fn with_legacy_hashes_every_login_costs_the_same_work() {
-    let world = World::with(&[("LEGACY_HASHES", "bcrypt")]);
+    let world = World::with(&[("LEGACY_HASHES", "bcrypt"), ("LEGACY_COST", "7")]);
+    // The hash is of a lower cost than another may be.
     import(&world, &accounts(&[(1, PHONE)]).await).await;
     world.person_with_phone(OTHER_PHONE).await;
-    for phone in [PHONE, OTHER_PHONE, THIRD_PHONE] {
-        let before = world.hashes();
-        world.visitor(phone).mistyping().login().await.expect_problem(401, "invalid-credentials");
-        assert_eq!(world.hashes() - before, 2, "{phone}");
+    for (typed, forms) in [("wrong password", 1), ("wrong\u{a0}password", 2)] {
+        for phone in [PHONE, OTHER_PHONE, THIRD_PHONE] {
+            let before = (world.hashes(), world.bcrypt_rounds());
+            world.visitor(phone).typing(typed).login().await.expect_problem(401, "invalid-credentials");
+            let work = (world.hashes() - before.0, world.bcrypt_rounds() - before.1);
+            assert_eq!(work, (1, forms << 7), "{phone}");
+        }
+    }
+}
+
+/// A password was hashed there as it was typed, and is typed here on the same keyboard, and then on another.
+#[tokio::test]
+async fn a_password_that_was_hashed_as_it_was_typed_signs_in() {
+    for typed in ["Schlu\u{308}ssel gro\u{308}ßer 3", "mot\u{a0}de passe", "\u{212b}ngstr\u{f6}m", "❤️👨‍👩‍👧"]
+    {
+        let world = World::new();
+        let hash = bcrypt::hash_with_salt(typed, 4, [7; 16]).unwrap().to_string();
+        let password_hash = PasswordHash::from_bcrypt(&hash).unwrap();
+        let phone = rules().parse(PHONE).unwrap();
+        import(&world, &[ImportedAccount { legacy_id: 1, phone, password_hash }]).await;
+
+        let person = world.visitor(PHONE);
+        person.typing(&format!("{typed}x")).login().await.expect_problem(401, "invalid-credentials");
+        person.typing(typed).login().await.expect(200);
+        let composed: String = typed.nfc().collect::<String>().replace('\u{a0}', " ");
+        person.typing(&composed).login().await.expect(200);
+        person.typing(typed).login().await.expect(200);
     }
 }
 

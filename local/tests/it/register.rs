@@ -40,7 +40,7 @@ async fn every_wrong_field_is_named_at_once() {
     check(json!({"phone": PHONE, "password": PHONE}), &["/password"]).await;
     check(json!({"phone": PHONE, "password": "+201012345678"}), &["/password"]).await;
     check(json!({"phone": "+1 900 234 5678", "password": PASSWORD}), &["/phone"]).await;
-    check(json!({"phone": "٠١٠١٢٣٤٥٦٧٨", "password": PASSWORD}), &["/phone"]).await;
+    check(json!({"phone": "01012345678 x12", "password": PASSWORD}), &["/phone"]).await;
     assert!(world.items("PHONE#").is_empty() && world.items("USER#").is_empty(), "nothing was written");
 }
 

@@ -7,4 +7,5 @@ pub mod password;
 pub mod phone;
 pub mod proof;
 pub mod recovery_code;
+pub mod spelling;
 pub mod totp;

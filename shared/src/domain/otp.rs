@@ -11,7 +11,7 @@ use crate::{
         random::{self, RandomError},
         variables::Variables,
     },
-    domain::phone::Phone,
+    domain::{phone::Phone, spelling},
 };
 
 /// The number of digits of a code. Six digits are 20 bits, which are enough with five tries (RFC 4226 section 7.3,
@@ -37,13 +37,10 @@ impl OtpCode {
 impl FromStr for OtpCode {
     type Err = InvalidOtpCode;
 
-    /// Accepts exactly six ASCII digits, because another spelling of the same code must not count as a new guess.
+    /// Reads six digits as people type and paste them ([`spelling::digits`]). All spellings give the same code, so that
+    /// another spelling is no new guess.
     fn from_str(typed: &str) -> Result<Self, InvalidOtpCode> {
-        if typed.len() == DIGITS && typed.bytes().all(|b| b.is_ascii_digit()) {
-            Ok(Self(Zeroizing::new(typed.to_owned())))
-        } else {
-            Err(InvalidOtpCode)
-        }
+        spelling::digits(typed).filter(|digits| digits.len() == DIGITS).map(Self).ok_or(InvalidOtpCode)
     }
 }
 
@@ -55,7 +52,7 @@ impl fmt::Debug for OtpCode {
 
 /// The error for a text that is not six digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be the six digits 0-9 of the code, as a string")]
+#[error("must be the six digits of the code")]
 pub struct InvalidOtpCode;
 
 /// The purpose of a code. A code for one purpose is never accepted for another.
@@ -196,10 +193,20 @@ mod tests {
     }
 
     #[test]
-    fn only_six_ascii_digits_are_read() {
-        assert!("000000".parse::<OtpCode>().is_ok());
-        for typed in
-            ["", "12345", "1234567", " 123456", "123 456", "+12345", "１２３４５６", "١٢٣٤٥٦", "12345a", "0x1234"]
+    fn six_digits_are_read_in_every_spelling_and_nothing_else_is() {
+        for typed in [
+            "012345",
+            " 012345",
+            "012 345\n",
+            "012-345",
+            "０１２３４５",
+            "٠١٢٣٤٥",
+            "\u{2068}012345\u{2069}",
+            "\"012345\",",
+        ] {
+            assert_eq!(typed.parse::<OtpCode>().unwrap().reveal(), "012345", "{typed:?}");
+        }
+        for typed in ["", "12345", "1234567", "+12345", "+123456", "12345a", "0x1234", "123,456", "①23456", "123456#"]
         {
             assert!(typed.parse::<OtpCode>().is_err(), "{typed:?}");
         }
@@ -230,8 +237,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_or_refused_but_never_panics(typed in any::<String>()) {
-            let read = typed.parse::<OtpCode>();
-            prop_assert_eq!(read.is_ok(), typed.chars().count() == 6 && typed.chars().all(|c| c.is_ascii_digit()));
+            if let Ok(code) = typed.parse::<OtpCode>() {
+                prop_assert!(code.reveal().len() == DIGITS && code.reveal().bytes().all(|b| b.is_ascii_digit()));
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::hmac;
 use zeroize::Zeroizing;
 
+use super::spelling;
 use crate::base::{
     id::UserId,
     random::{self, RandomError},
@@ -18,6 +19,9 @@ const COUNT: usize = 10;
 /// The length of a code, in bytes. It has 120 bits; from 112 bits on, a keyed hash without salt or stretching is enough
 /// (OWASP ASVS 5.0, 6.5.2).
 const LENGTH: usize = 15;
+
+/// The length of a code in characters, of five bits each.
+const CHARACTERS: usize = LENGTH * 8 / 5;
 
 /// The number of characters between two hyphens.
 const GROUP: usize = 4;
@@ -66,13 +70,13 @@ impl RecoveryCode {
 impl FromStr for RecoveryCode {
     type Err = InvalidRecoveryCode;
 
-    /// Accepts upper and lower case, hyphens and spaces anywhere or nowhere, `O` for `0`, and `I` or `L` for `1`,
-    /// because people type the code from paper. All spellings give the same code and the same hash.
+    /// Reads a code as people type it from paper and paste it ([`spelling::digits_and_letters`]): in upper or lower case,
+    /// with or without separators, with its number in a list, `O` for `0`, and `I` or `L` for `1`. All spellings give the
+    /// same code and the same hash.
     fn from_str(typed: &str) -> Result<Self, InvalidRecoveryCode> {
-        let characters: Zeroizing<String> = Zeroizing::new(typed.chars().filter(|c| !matches!(c, '-' | ' ')).collect());
-        if characters.len() != LENGTH * 8 / 5 || !characters.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(InvalidRecoveryCode);
-        }
+        let read = |typed| spelling::digits_and_letters(typed).filter(|characters| characters.len() == CHARACTERS);
+        let characters =
+            read(typed).or_else(|| read(spelling::without_list_number(typed)?)).ok_or(InvalidRecoveryCode)?;
         let bytes = base32::decode(Alphabet::Crockford, &characters).map(Zeroizing::new).ok_or(InvalidRecoveryCode)?;
         let bytes = <[u8; LENGTH]>::try_from(bytes.as_slice()).map_err(|_| InvalidRecoveryCode)?;
         Ok(Self(Zeroizing::new(bytes)))

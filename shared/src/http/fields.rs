@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 use crate::{
     config::Config,
     domain::{
-        otp::OtpCode,
+        otp::{InvalidOtpCode, OtpCode},
         password::{NewPassword, Password},
         phone::Phone,
         proof::Proof,
+        recovery_code::{InvalidRecoveryCode, RecoveryCode},
     },
     error::FieldError,
 };
@@ -56,7 +57,7 @@ impl<'a> Fields<'a> {
 
     /// Takes a new password, by the rules of `PASSWORD_*`.
     pub fn new_password(&mut self, name: &str) -> Option<NewPassword> {
-        let rules = self.config.passwords;
+        let rules = &self.config.passwords;
         self.take(name, |text| rules.parse(text))
     }
 
@@ -68,8 +69,8 @@ impl<'a> Fields<'a> {
     /// Takes the proof of a second factor from `code` or `recovery_code`, if one of them is present.
     pub fn proof(&mut self) -> Option<Proof> {
         match (self.has("code"), self.has("recovery_code")) {
-            (true, false) => self.otp("code").map(Proof::Totp),
-            (false, true) => self.take("recovery_code", str::parse).map(Proof::Recovery),
+            (true, false) => self.take("code", totp).map(Proof::Totp),
+            (false, true) => self.take("recovery_code", recovery_code).map(Proof::Recovery),
             (true, true) => {
                 self.refuse("recovery_code", &"must not be sent together with `code`");
                 None
@@ -121,8 +122,27 @@ impl<'a> Fields<'a> {
         let parsed = match self.members.get(name) {
             None | Some(Value::Null) => Err("is required".to_owned()),
             Some(Value::String(text)) => parse(text).map_err(|error| error.to_string()),
+            Some(Value::Number(_)) => {
+                Err("must be a string, in quotes: a JSON number loses its leading zeros".to_owned())
+            }
             Some(_) => Err("must be a string".to_owned()),
         };
         parsed.map_err(|detail| self.refuse(name, &detail)).ok()
     }
+}
+
+/// Reads a TOTP code. A recovery code in its place is told from a typing mistake.
+fn totp(typed: &str) -> Result<OtpCode, String> {
+    typed.parse().map_err(|error: InvalidOtpCode| match typed.parse::<RecoveryCode>() {
+        Ok(_) => "is a recovery code: send it as `recovery_code`".to_owned(),
+        Err(_) => error.to_string(),
+    })
+}
+
+/// Reads a recovery code. A TOTP code in its place is told from a typing mistake.
+fn recovery_code(typed: &str) -> Result<RecoveryCode, String> {
+    typed.parse().map_err(|error: InvalidRecoveryCode| match typed.parse::<OtpCode>() {
+        Ok(_) => "is a code of an authenticator: send it as `code`".to_owned(),
+        Err(_) => error.to_string(),
+    })
 }

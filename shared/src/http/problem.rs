@@ -194,7 +194,7 @@ impl ApiError {
             Self::PhoneTaken => "Sign in, or reset the password.".to_owned(),
             Self::BodyTooLarge => format!("Send at most {MAX_BODY} bytes."),
             Self::UnsupportedMediaType => {
-                "Send `Content-Type: application/json`, and no `Content-Encoding`.".to_owned()
+                "Send `Content-Type: application/json`, and no `Content-Encoding` but `identity`.".to_owned()
             }
             Self::InvalidRequest(_) => "`errors` says which fields are wrong, and how.".to_owned(),
             Self::TooManyRequests { bucket: Bucket::LoginPhone, retry_after } => format!(

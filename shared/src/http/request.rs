@@ -108,28 +108,51 @@ impl Request {
         if self.body.len() > MAX_BODY {
             return Err(ApiError::BodyTooLarge);
         }
-        let content_type = self.header(header::CONTENT_TYPE).unwrap_or_default();
-        let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        // A compressed body is refused by its header, because its bytes would look like broken JSON.
-        let is_packed = self.headers.contains_key(header::CONTENT_ENCODING);
-        if is_packed || !media_type.eq_ignore_ascii_case("application/json") {
+        // What is missing is the body, whatever the headers say.
+        if self.body.is_empty() {
+            return Err(ApiError::MalformedRequest("it is empty".to_owned()));
+        }
+        // A compressed body is refused by its header, because its bytes would look like broken JSON. `identity` means
+        // that nothing was done to it (RFC 9110 section 8.4.1).
+        let is_packed = self.list(header::CONTENT_ENCODING).any(|coding| !coding.eq_ignore_ascii_case("identity"));
+        if is_packed || !self.is_json() {
             return Err(ApiError::UnsupportedMediaType);
         }
+        // The mark that some editors and proxies put in front of UTF-8; a parser may ignore it (RFC 8259 section 8.1).
+        let body = self.body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&self.body);
         // An error of serde_json may repeat a value, so the client learns only the position.
         let malformed = |error: serde_json::Error| {
             ApiError::MalformedRequest(match error.classify() {
                 serde_json::error::Category::Data => "a member occurs twice".to_owned(),
-                _ if self.body.trim_ascii().is_empty() => "it is empty".to_owned(),
+                _ if body.trim_ascii().is_empty() => "it is empty".to_owned(),
                 _ => format!("parsing stopped at line {}, column {}", error.line(), error.column()),
             })
         };
-        if self.body.trim_ascii_start().first() == Some(&b'{') {
-            let UniqueMembers(members) = serde_json::from_slice(&self.body).map_err(malformed)?;
+        if body.trim_ascii_start().first() == Some(&b'{') {
+            let UniqueMembers(members) = serde_json::from_slice(body).map_err(malformed)?;
             Ok(members)
         } else {
-            serde_json::from_slice::<IgnoredAny>(&self.body).map_err(malformed)?;
+            serde_json::from_slice::<IgnoredAny>(body).map_err(malformed)?;
             Err(ApiError::invalid_field("", &"must be a JSON object"))
         }
+    }
+
+    /// Returns whether `Content-Type` says JSON. Some clients and proxies send it twice, which API Gateway joins by a
+    /// comma: then all of them have to say so.
+    fn is_json(&self) -> bool {
+        let mut content_types = self.list(header::CONTENT_TYPE).peekable();
+        content_types.peek().is_some()
+            && content_types.all(|content_type| {
+                let media_type = content_type.split(';').next().unwrap_or_default().trim_end();
+                media_type.eq_ignore_ascii_case("application/json")
+            })
+    }
+
+    /// Returns the elements of a header that is a list, from all its lines. Empty ones are left out (RFC 9110 section
+    /// 5.6.1).
+    fn list(&self, name: HeaderName) -> impl Iterator<Item = &str> {
+        let lines = self.headers.get_all(name).into_iter().map(|line| line.to_str().unwrap_or("not text"));
+        lines.flat_map(|line| line.split(',')).map(str::trim).filter(|element| !element.is_empty())
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     base::{id::OperationId, time::Timestamp},
-    domain::phone::Phone,
+    domain::{password::PasswordHash, phone::Phone},
 };
 
 /// The time for which audit lines of operators' actions are kept.
@@ -40,6 +40,8 @@ pub struct Stats {
     pub imported: usize,
     /// The number of accounts that still have the password hash of the other system.
     pub with_legacy_hash: usize,
+    /// The highest bcrypt cost of those hashes, or zero if there are none. `LEGACY_COST` may not be lower.
+    pub highest_legacy_cost: u32,
     /// The number of sessions, including those that have ended but that DynamoDB has not deleted yet.
     pub sessions: usize,
     /// The number of tombstones: deleted accounts whose tokens may not have expired yet.
@@ -54,7 +56,10 @@ impl Stats {
         let (partition, sort) = (item.text(PARTITION_KEY)?, item.text(SORT_KEY)?);
         if partition.starts_with(keys::PHONE_PREFIX) && sort == CREDENTIAL_SORT && item.has(PASSWORD_HASH) {
             self.disabled += usize::from(item.has(DISABLED_AT));
-            self.with_legacy_hash += usize::from(item.text(PASSWORD_HASH)?.starts_with("$2"));
+            if let Some(cost) = PasswordHash::from_stored(item.text(PASSWORD_HASH)?.to_owned()).bcrypt_cost() {
+                self.with_legacy_hash += 1;
+                self.highest_legacy_cost = self.highest_legacy_cost.max(cost);
+            }
         } else if partition.starts_with(keys::USER_PREFIX) && sort == PROFILE_SORT {
             if item.has(DELETED_AT) {
                 self.tombstones += 1;

@@ -46,6 +46,12 @@ impl Request {
         self
     }
 
+    /// One more header of this name.
+    pub(crate) fn another_header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.append(name, value.parse().unwrap());
+        self
+    }
+
     /// A header whose name is not known before the test runs.
     pub(crate) fn any_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);

@@ -187,8 +187,13 @@ impl World {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    /// How many password hashes were computed so far.
+    /// How many argon2 hashes were computed so far.
     pub(crate) fn hashes(&self) -> usize {
         self.gateway.hasher().computed()
+    }
+
+    /// How many rounds of bcrypt were computed so far.
+    pub(crate) fn bcrypt_rounds(&self) -> u64 {
+        self.gateway.hasher().bcrypt_rounds()
     }
 }

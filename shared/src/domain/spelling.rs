@@ -1,0 +1,426 @@
+//! One spelling for what people type and paste: phone numbers, codes, recovery codes and cells of other systems.
+//!
+//! A number that was copied from a contact, a messenger or a spreadsheet carries characters that nobody sees, and many
+//! keyboards write digits of another script. What is dropped or replaced here never changes which number people read in a
+//! text. Everything else is refused, so that no two numbers become one. Texts are brought to this form before anything is
+//! counted, so that all spellings of a guess are the same guess.
+
+use std::ops::RangeInclusive;
+
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
+use zeroize::Zeroizing;
+
+/// The length of the longest text that is returned, in bytes. Phone numbers have at most 15 digits (E.164) behind a
+/// dialing prefix, recovery codes 24 characters.
+const MAX_LENGTH: usize = 32;
+
+/// The least number of digits behind a slash. In `1234567/8` the slash stands for "or".
+const MIN_DIGITS_AFTER_SLASH: usize = 3;
+
+/// The meaning of a character to people who read a number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// A decimal digit of any script, by its value.
+    Digit(char),
+    /// A plus sign.
+    Plus,
+    /// White space, a dash, a dot or a bracket, or a character that is not visible.
+    Separator,
+    /// A slash.
+    Slash,
+    /// A quotation mark or an apostrophe.
+    Quote,
+    /// A comma or a semicolon.
+    ListSeparator,
+    /// Any other character.
+    Other,
+}
+
+/// Characters of other categories that people see nothing in: fillers, the combining grapheme joiner, variation selectors.
+const INVISIBLE: [RangeInclusive<char>; 8] = [
+    '\u{34f}'..='\u{34f}',
+    '\u{115f}'..='\u{1160}',
+    '\u{180b}'..='\u{180f}',
+    '\u{2800}'..='\u{2800}',
+    '\u{3164}'..='\u{3164}',
+    '\u{fe00}'..='\u{fe0f}',
+    '\u{ffa0}'..='\u{ffa0}',
+    '\u{e0100}'..='\u{e01ef}',
+];
+/// Dashes of other categories: the minus sign, and what input methods and line drawing have in its place.
+const DASHES: &str = "−ーｰ⁃─˗";
+/// Full stops and the dots in their place.
+const DOTS: &str = ".．。｡﹒․·•・･‧∙⋅۔";
+/// Brackets of other categories.
+const ANGLE_BRACKETS: &str = "<>＜＞﹤﹥";
+const SLASHES: &str = "/／⁄∕";
+const QUOTES: &str = "\"'`´ʼ＂＇";
+const LIST_SEPARATORS: &str = ",;，；、､،؛﹐﹔";
+
+impl Meaning {
+    fn of(c: char) -> Self {
+        match c {
+            '0'..='9' => Self::Digit(c),
+            '+' | '＋' | '﹢' => Self::Plus,
+            _ if SLASHES.contains(c) => Self::Slash,
+            _ if QUOTES.contains(c) => Self::Quote,
+            _ if LIST_SEPARATORS.contains(c) => Self::ListSeparator,
+            _ if [DASHES, DOTS, ANGLE_BRACKETS].iter().any(|list| list.contains(c)) => Self::Separator,
+            _ if INVISIBLE.iter().any(|range| range.contains(&c)) => Self::Separator,
+            // Tab, carriage return, line feed and the like.
+            _ if c.is_whitespace() => Self::Separator,
+            _ => Self::of_category(c),
+        }
+    }
+
+    fn of_category(c: char) -> Self {
+        match c.general_category() {
+            GeneralCategory::DecimalNumber => Self::Digit(ascii_digit(c)),
+            GeneralCategory::SpaceSeparator
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+            | GeneralCategory::Format
+            | GeneralCategory::DashPunctuation
+            | GeneralCategory::OpenPunctuation
+            | GeneralCategory::ClosePunctuation => Self::Separator,
+            GeneralCategory::InitialPunctuation | GeneralCategory::FinalPunctuation => Self::Quote,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Returns the ASCII digit with the value of a decimal digit. Unicode encodes the digits of a script one after the other
+/// from zero to nine, and guarantees that; where two such rows touch, their length is a multiple of ten.
+fn ascii_digit(digit: char) -> char {
+    let is_digit = |c: char| c.general_category() == GeneralCategory::DecimalNumber;
+    let before = ('\0'..digit).rev().take_while(|c| is_digit(*c)).count();
+    u32::try_from(before % 10).ok().and_then(|value| char::from_digit(value, 10)).unwrap_or('0')
+}
+
+/// Returns the text without what surrounds a value in a list, a table or a message: white space, characters that are not
+/// visible, quotation marks, and at the end commas and semicolons.
+pub fn cell(text: &str) -> &str {
+    let surrounds = |c: char| match Meaning::of(c) {
+        Meaning::Quote => true,
+        // Of the separators only those that nobody sees: a hash may end with a dot.
+        Meaning::Separator => c.is_whitespace() || c.general_category() == GeneralCategory::Format,
+        _ => false,
+    };
+    text.trim_start_matches(surrounds).trim_end_matches(|c| surrounds(c) || Meaning::of(c) == Meaning::ListSeparator)
+}
+
+/// Returns the digits of a phone number, behind `+` if that is how the text begins: in ASCII, and without the separators
+/// and the `tel:` (RFC 3966) that people type and paste. Returns `None` for any other text.
+pub fn phone_number(typed: &str) -> Option<Zeroizing<String>> {
+    let typed = core(typed);
+    let typed = match typed.split_at_checked(4) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("tel:") => core(rest),
+        _ => typed,
+    };
+    // No slash yet: then any number of digits may follow.
+    let mut after_slash = MIN_DIGITS_AFTER_SLASH;
+    let number = collect(typed, |c, so_far| match Meaning::of(c) {
+        Meaning::Digit(digit) => {
+            after_slash = after_slash.saturating_add(1);
+            Keep::This(digit)
+        }
+        Meaning::Plus if so_far.is_empty() => Keep::This('+'),
+        Meaning::Slash => {
+            after_slash = 0;
+            Keep::Nothing
+        }
+        Meaning::Separator => Keep::Nothing,
+        _ => Keep::Refused,
+    })?;
+    (after_slash >= MIN_DIGITS_AFTER_SLASH).then_some(number)
+}
+
+/// Returns the digits of a code in ASCII, without what separates and surrounds them. Returns `None` for a text that
+/// contains anything else.
+pub fn digits(typed: &str) -> Option<Zeroizing<String>> {
+    collect(core(typed), |c, _| match Meaning::of(c) {
+        Meaning::Digit(digit) => Keep::This(digit),
+        Meaning::Separator | Meaning::Slash => Keep::Nothing,
+        _ => Keep::Refused,
+    })
+}
+
+/// Returns the digits and letters of a code in ASCII, as [`digits`] does. Letters keep their case.
+pub fn digits_and_letters(typed: &str) -> Option<Zeroizing<String>> {
+    collect(core(typed), |c, _| match (Meaning::of(c), c) {
+        (Meaning::Digit(digit), _) => Keep::This(digit),
+        (Meaning::Separator | Meaning::Slash, _) => Keep::Nothing,
+        (Meaning::Other, 'A'..='Z' | 'a'..='z') => Keep::This(c),
+        (Meaning::Other, 'Ａ'..='Ｚ' | 'ａ'..='ｚ') => full_width_letter(c).map_or(Keep::Refused, Keep::This),
+        _ => Keep::Refused,
+    })
+}
+
+/// Returns the text after a number such as `7. ` or `10) `, which comes along when a list is copied. Returns `None` if it
+/// does not begin with one.
+pub fn without_list_number(typed: &str) -> Option<&str> {
+    let typed = core(typed);
+    let rest = typed.trim_start_matches(|c| matches!(Meaning::of(c), Meaning::Digit(_)));
+    let digits = typed.chars().count() - rest.chars().count();
+    let rest = rest.strip_prefix(['.', ')']).filter(|rest| rest.starts_with(char::is_whitespace));
+    rest.filter(|_| (1..=2).contains(&digits))
+}
+
+/// Returns the ASCII letter of a full-width one: their blocks have the same order.
+fn full_width_letter(c: char) -> Option<char> {
+    char::from_u32(u32::from(c) - u32::from('Ａ') + u32::from('A'))
+}
+
+/// Returns the text without everything around its digits, letters and plus sign that is dropped anyway.
+fn core(typed: &str) -> &str {
+    let around = |c: char| matches!(Meaning::of(c), Meaning::Separator | Meaning::Slash | Meaning::Quote);
+    typed.trim_start_matches(around).trim_end_matches(|c| around(c) || Meaning::of(c) == Meaning::ListSeparator)
+}
+
+/// What [`collect`] does with a character.
+enum Keep {
+    This(char),
+    Nothing,
+    Refused,
+}
+
+/// Collects the characters that are kept. Returns `None` if one is refused or if they are too many.
+fn collect(typed: &str, mut keep: impl FnMut(char, &str) -> Keep) -> Option<Zeroizing<String>> {
+    // It never grows, because a text that grows leaves a copy of the code behind in memory.
+    let mut kept = Zeroizing::new(String::with_capacity(MAX_LENGTH));
+    for c in typed.chars() {
+        match keep(c, &kept) {
+            Keep::This(_) if kept.len() == MAX_LENGTH => return None,
+            Keep::This(c) => kept.push(c),
+            Keep::Nothing => {}
+            Keep::Refused => return None,
+        }
+    }
+    Some(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Everything that may stand between two digits of a number.
+    const BETWEEN: [char; 48] = [
+        ' ',
+        '\t',
+        '\n',
+        '\r',
+        '\u{b}',
+        '\u{85}',
+        '\u{a0}',
+        '\u{2009}',
+        '\u{202f}',
+        '\u{2028}',
+        '\u{2029}',
+        '\u{3000}',
+        '-',
+        '\u{2010}',
+        '\u{2011}',
+        '\u{2013}',
+        '\u{2014}',
+        '\u{2212}',
+        '\u{30fc}',
+        '\u{ff0d}',
+        '\u{ad}',
+        '\u{200b}',
+        '\u{200c}',
+        '\u{200d}',
+        '\u{200e}',
+        '\u{200f}',
+        '\u{61c}',
+        '\u{202a}',
+        '\u{202e}',
+        '\u{2066}',
+        '\u{2069}',
+        '\u{2060}',
+        '\u{feff}',
+        '\u{fe0e}',
+        '\u{e0101}',
+        '.',
+        '\u{3002}',
+        '\u{ff0e}',
+        '\u{b7}',
+        '(',
+        ')',
+        '[',
+        ']',
+        '{',
+        '>',
+        '\u{3010}',
+        '\u{ff09}',
+        '\u{34f}',
+    ];
+    /// What may stand in front of a number, and behind it.
+    const BEFORE: [&str; 10] = ["", "'", "\"", "tel:", "TEL: ", "\u{201c}", "<tel:", "«", "\u{feff}", "- "];
+    const BEHIND: [&str; 10] = ["", "\n", ",", ";\r\n", "\"", "\u{201d},", ">", "»", ".", "\u{60c}"];
+    /// The zeros of some scripts.
+    const ZEROS: [char; 8] = ['0', '٠', '۰', '०', '０', '𝟎', '๐', '𞥐'];
+
+    #[test]
+    fn every_digit_of_unicode_has_its_value() {
+        for (row, first) in ZEROS.map(|zero| (u32::from(zero)..).take(10)).into_iter().zip(ZEROS) {
+            let values: String = row.map(|digit| ascii_digit(char::from_u32(digit).unwrap())).collect();
+            assert_eq!(values, "0123456789", "{first:?}");
+        }
+        let digits: Vec<_> = (char::MIN..=char::MAX)
+            .filter(|c| c.general_category() == GeneralCategory::DecimalNumber)
+            .map(u32::from)
+            .collect();
+        assert!(digits.len() >= 760, "Unicode 17 has 760, and none was ever taken away");
+        // Rows of one or more scripts, each of them whole.
+        for row in digits.chunk_by(|one, next| one + 1 == *next) {
+            assert_eq!(row.len() % 10, 0, "{:x}", row[0]);
+        }
+    }
+
+    #[test]
+    fn characters_mean_what_people_see_in_them() {
+        for (characters, meaning) in [
+            ("+＋﹢", Meaning::Plus),
+            ("/／⁄∕", Meaning::Slash),
+            ("\"'`´ʼ‘’“”«»‹›＂＇", Meaning::Quote),
+            (",;，；、،؛", Meaning::ListSeparator),
+            ("()[]{}<>（）［］【】「」〈〉﴾﴿‚„", Meaning::Separator),
+            ("-‐‑‒–—―−－﹣ー⸺〜.。．·・۔", Meaning::Separator),
+            ("abcEXTx#*=%&@!?_~|:\\^$€½²①Ⅷ十٪ä\u{308}\u{20e3}\u{0}\u{1b}\u{1f}\u{7f}👍", Meaning::Other),
+        ] {
+            for c in characters.chars() {
+                assert!(Meaning::of(c) == meaning, "{c:?} {:x}", u32::from(c));
+            }
+        }
+    }
+
+    #[test]
+    fn more_than_one_plain_number_is_refused() {
+        for typed in [
+            "12,34",
+            "12;34",
+            "12;ext=34",
+            "12;phone-context=34",
+            "12x34",
+            "12 ext 34",
+            "12#34",
+            "12*34",
+            "1+2",
+            "++12",
+            "+1+2",
+            "tel:tel:12",
+            "tel:x",
+            "phone:12",
+            "tel12",
+            "12'34",
+            "12/3",
+            "123/45",
+            "12_34",
+            "12:34",
+            "1~2",
+            "12 or 34",
+            &"1".repeat(33),
+        ] {
+            assert!(phone_number(typed).is_none(), "{typed:?}");
+        }
+        // As many digits as a number may have behind a slash, and fewer.
+        assert_eq!(phone_number("0170/123").unwrap().as_str(), "0170123");
+        assert_eq!(phone_number("0170/1234567").unwrap().as_str(), "01701234567");
+        assert_eq!(phone_number("0170/1234567/").unwrap().as_str(), "01701234567");
+        assert!(phone_number("0170/1234567/8").is_none());
+        assert!(digits("+123456").is_none() && digits("tel:123456").is_none());
+        assert!(digits_and_letters("Ä1").is_none() && digits_and_letters("a,b").is_none());
+    }
+
+    #[test]
+    fn a_cell_keeps_all_of_its_value() {
+        for (text, value) in [
+            ("'value", "value"),
+            (" \"a value.\",\r\n", "a value."),
+            ("\u{feff}(value)-", "(value)-"),
+            ("+20", "+20"),
+            ("", ""),
+            (" '\",; ", ""),
+        ] {
+            assert_eq!(cell(text), value, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_number_in_a_list_is_no_part_of_a_code() {
+        assert_eq!(without_list_number("7. 9QK2"), Some(" 9QK2"));
+        assert_eq!(without_list_number("\n10)\t9QK2"), Some("\t9QK2"));
+        for code in ["9QK2", "9.QK2", "9 QK2", "123. 9QK2", ". 9QK2", ""] {
+            assert_eq!(without_list_number(code), None, "{code:?}");
+        }
+    }
+
+    /// A number in ASCII, and the same with all that is allowed around, between and in place of its digits.
+    fn decorated() -> impl Strategy<Value = (String, String)> {
+        let separators = proptest::collection::vec(prop::sample::select(&BETWEEN[..]), 0..3);
+        let digit = (0..10_u32, prop::sample::select(&ZEROS[..]), separators);
+        (
+            any::<bool>(),
+            proptest::collection::vec(digit, 1..20),
+            prop::sample::select(&BEFORE[..]),
+            prop::sample::select(&BEHIND[..]),
+            any::<bool>(),
+        )
+            .prop_map(|(plus, digits, before, behind, slash)| {
+                let (mut plain, mut typed) = (String::new(), before.to_owned());
+                if plus {
+                    plain.push('+');
+                    typed.push_str("(+");
+                }
+                for (at, (value, zero, separators)) in digits.iter().enumerate() {
+                    plain.push(char::from_digit(*value, 10).unwrap());
+                    typed.push(char::from_u32(u32::from(*zero) + value).unwrap());
+                    typed.extend(separators);
+                    if slash && digits.len() - at == 5 {
+                        typed.push('/');
+                    }
+                }
+                typed.push_str(behind);
+                (plain, typed)
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn a_decorated_number_is_the_number((plain, typed) in decorated()) {
+            let read = phone_number(&typed);
+            prop_assert_eq!(read.as_ref().map(|read| read.as_str()), Some(plain.as_str()), "{:?}", typed);
+            let again = phone_number(&plain);
+            prop_assert_eq!(again.as_ref().map(|read| read.as_str()), Some(plain.as_str()));
+            if !plain.starts_with('+') && !typed.to_lowercase().contains("tel:") {
+                let read = (digits(&typed), digits_and_letters(&typed));
+                prop_assert_eq!(read.0.as_ref().map(|read| read.as_str()), Some(plain.as_str()), "{:?}", typed);
+                prop_assert_eq!(read.1.as_ref().map(|read| read.as_str()), Some(plain.as_str()), "{:?}", typed);
+            }
+        }
+
+        #[test]
+        fn what_is_read_of_any_text_is_plain_and_reads_again(typed in any::<String>()) {
+            for read in [phone_number, digits, digits_and_letters] {
+                if let Some(plain) = read(&typed) {
+                    prop_assert!(plain.len() <= MAX_LENGTH);
+                    prop_assert!(plain.bytes().enumerate().all(|(at, b)| b.is_ascii_alphanumeric() || (b == b'+' && at == 0)));
+                    let again = read(&plain);
+                    prop_assert_eq!(again.as_deref(), Some(&*plain));
+                }
+            }
+            let _ = (cell(&typed), without_list_number(&typed));
+        }
+
+        /// No digit of a text is lost or made up, and no letter becomes one.
+        #[test]
+        fn every_digit_of_a_text_is_kept(typed in "[0-9٠-٩۰-۹ +/.()\u{202a}x-]{0,30}") {
+            if let Some(plain) = phone_number(&typed) {
+                let digits = typed.chars().filter(|c| c.general_category() == GeneralCategory::DecimalNumber);
+                prop_assert_eq!(plain.trim_start_matches('+').len(), digits.count());
+            }
+        }
+    }
+}
