@@ -46,6 +46,8 @@ pub struct Config {
     pub limits: Limits,
     /// The places of keys and secrets.
     pub keys: KeySettings,
+    /// What is allowed, but probably not what was meant: a sentence for each variable.
+    pub warnings: Vec<String>,
 }
 
 impl Config {
@@ -93,6 +95,7 @@ impl Config {
             tokens,
             limits,
             keys,
+            warnings: read.warnings().to_vec(),
         };
         config.check_together(read, is_production == Some(true));
         Some(config)

@@ -17,6 +17,7 @@ mod change_password;
 mod change_phone;
 mod change_phone_verify;
 mod contract;
+mod countries;
 mod docs;
 mod documents;
 mod events;

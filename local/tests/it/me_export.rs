@@ -64,8 +64,9 @@ async fn no_attribute_is_forgotten() {
         // Collected an hour or a day after the end that is told.
         "expires_at",
     ];
-    const SECRETS: [&str; 5] = ["code_mac", "password_hash", "salt", "totp_secret", "challenge_id"];
-    const BOOKS: [&str; 4] = ["epoch", "generation", "op", "totp_step"];
+    const SECRETS: [&str; 5] = ["codes", "password_hash", "salt", "totp_secret", "challenge_id"];
+    const BOOKS: [&str; 8] =
+        ["attempts_end", "doubtful", "not_sent", "open_challenges", "epoch", "generation", "op", "totp_step"];
     let world = World::new();
     let person = world.person_with_factor().await;
     person.first_step().await;

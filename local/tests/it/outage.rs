@@ -186,7 +186,8 @@ async fn a_code_that_arrived_outlives_messages_that_do_not() {
 
 #[tokio::test]
 async fn a_code_works_that_arrived_although_the_provider_said_otherwise() {
-    for (name, status) in [("http", 500), ("http", 502), ("http", 503), ("twilio", 500), ("twilio", 503), ("vonage", 502)]
+    for (name, status) in
+        [("http", 500), ("http", 502), ("http", 503), ("twilio", 500), ("twilio", 503), ("vonage", 502)]
     {
         for wanted in Wanted::ALL {
             let (sending, person) = wanted.begin(name, &[]).await;
@@ -202,7 +203,9 @@ async fn a_code_works_that_arrived_although_the_provider_said_otherwise() {
                 continue;
             }
             let reply = if name == "http" && wanted == Wanted::OtherPhone {
-                person.post("/auth/change-phone/verify", serde_json::json!({"phone": OTHER_PHONE, "otp": sending.code()})).await
+                person
+                    .post("/auth/change-phone/verify", serde_json::json!({"phone": OTHER_PHONE, "otp": sending.code()}))
+                    .await
             } else {
                 wanted.show(&person, &sending.code()).await
             };
@@ -296,7 +299,8 @@ async fn a_change_of_password_kills_both_codes() {
 
 #[tokio::test]
 async fn notices_that_were_not_sent_are_not_charged() {
-    for limit in ["LIMIT_MESSAGES_PER_PHONE", "LIMIT_MESSAGES_PER_ADDRESS", "LIMIT_MESSAGES_PER_COUNTRY", "LIMIT_MESSAGES_TOTAL"]
+    for limit in
+        ["LIMIT_MESSAGES_PER_PHONE", "LIMIT_MESSAGES_PER_ADDRESS", "LIMIT_MESSAGES_PER_COUNTRY", "LIMIT_MESSAGES_TOTAL"]
     {
         let (sending, person) = Wanted::OwnPhone.begin("http", &[(limit, "3")]).await;
         person.verify_phone().await.expect(202);

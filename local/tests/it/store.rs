@@ -18,7 +18,7 @@ use latchkey::{
     http::context::SourceAddress,
     log::audit::Audit,
     runtime::respond,
-    store::{Attempt, Failure, Change, Credential, LoginCompletion, NewCode, NewSession, Store},
+    store::{Attempt, Change, Credential, Failure, LoginCompletion, NewCode, NewSession, Store},
     tokens::{keys::Secret, refresh::SessionSalt},
 };
 

@@ -83,7 +83,7 @@ pub async fn issue(
     }
     let code = DrawnCode::draw(app, ctx, purpose, phone, user).await?;
     let answer_at = floor.map(|floor| Instant::now() + floor);
-    let may_be_sent = code.is_test || app.config.phones.may_be_sent(phone);
+    let may_be_sent = app.check_recipient(phone).is_ok();
     let issued = if code.issue(target, user.is_some() && may_be_sent).await? {
         code.send(&code.budgets(), answer_at).await
     } else {
@@ -176,7 +176,9 @@ impl<'a> DrawnCode<'a> {
             let limits: Vec<_> = budgets.chain(self.requests()).collect();
             match app.store.issue_code(self.new_code(is_sent), &target, &limits).await? {
                 CodeIssue::Issued => return Ok(is_sent),
-                CodeIssue::LimitReached(reached) if self.is_hidden() && reached.bucket.is_of_messages() && !is_withheld => {
+                CodeIssue::LimitReached(reached)
+                    if self.is_hidden() && reached.bucket.is_of_messages() && !is_withheld =>
+                {
                     let (bucket, country) = (reached.bucket.as_str(), phone.country_code());
                     tracing::info!(target: "latchkey::events", event = "message-withheld", bucket, country, "a budget is used up; the response does not tell");
                     is_withheld = true;

@@ -198,7 +198,9 @@ impl ApiError {
                     Bucket::RegisterAddress => "Too many registrations from this address.",
                     Bucket::MessagesCooldown => "A code was sent a moment ago.",
                     Bucket::MessagesPhone => "Too many codes were requested for this phone.",
-                    Bucket::MessagesAddress | Bucket::MessageRequests => "Too many messages were requested from this address.",
+                    Bucket::MessagesAddress | Bucket::MessageRequests => {
+                        "Too many messages were requested from this address."
+                    }
                     Bucket::MessagesCountry | Bucket::MessagesTotal => "The service has sent too many messages.",
                     Bucket::OtpPhone => {
                         "Too many wrong codes for this phone. If it has an account, its password still works."

@@ -183,7 +183,9 @@ impl Store {
         budgets: &[Limit<'_>],
     ) -> Result<CodeIssue, StoreError> {
         let now = code.now;
-        let update = target.open.issue(&code, target.account)
+        let update = target
+            .open
+            .issue(&code, target.account)
             .set("#resend_at = :resend_at")
             .set("#expires_at = :expires_at")
             .value(":now", moment(now))

@@ -49,7 +49,13 @@ impl Channel {
     }
 
     /// Sends one message.
-    pub async fn send(&self, settings: &SmsSettings, keyring: &Keyring, message: &Message, deadline: Duration) -> Delivery {
+    pub async fn send(
+        &self,
+        settings: &SmsSettings,
+        keyring: &Keyring,
+        message: &Message,
+        deadline: Duration,
+    ) -> Delivery {
         let text = settings.text.write(&message.content, message.language);
         self.send_sms(settings, keyring, message, &text, deadline).await.unwrap_or_else(Delivery::NotSent)
     }

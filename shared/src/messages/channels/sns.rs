@@ -35,7 +35,8 @@ pub(super) async fn send(
             Err(error) => return Delivery::NotSent(error.to_string()),
         }
     }
-    hand_over(deadline, || async { call.clone().send().await.map_or_else(|error| judge(&error), |_| Delivery::Sent) }).await
+    hand_over(deadline, || async { call.clone().send().await.map_or_else(|error| judge(&error), |_| Delivery::Sent) })
+        .await
 }
 
 /// Returns whether a sender is a number; a name has a letter in it.
