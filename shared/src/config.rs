@@ -255,6 +255,17 @@ mod tests {
     }
 
     #[test]
+    fn a_default_country_that_is_not_served_is_a_warning() {
+        let warnings = |variables| read(variables).unwrap().warnings;
+        assert!(warnings(&[]).is_empty());
+        assert!(warnings(&[("PHONE_ALLOWED_COUNTRIES", "EG,UZ")]).is_empty());
+        let found = warnings(&[("PHONE_ALLOWED_COUNTRIES", "US")]);
+        assert!(found.len() == 1 && found[0].starts_with("PHONE_DEFAULT_COUNTRY: EG"), "{found:?}");
+        let error = read(&[("PHONE_ALLOWED_COUNTRIES", "EG,AX")]).unwrap_err().to_string();
+        assert!(error.starts_with("PHONE_ALLOWED_COUNTRIES: AX can never match") && error.contains("FI"), "{error}");
+    }
+
+    #[test]
     fn an_issuer_is_kept_byte_for_byte() {
         let config = read(&[("JWT_ISSUER", "https://auth.example/tenant")]).unwrap();
         assert_eq!(config.tokens.issuer.as_deref(), Some("https://auth.example/tenant"));

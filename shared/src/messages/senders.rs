@@ -128,4 +128,40 @@ mod tests {
             assert!(wrong.parse::<Senders>().is_err(), "{wrong}");
         }
     }
+
+    #[test]
+    fn a_countrys_sender_is_that_of_its_territories() {
+        let senders: Senders = "Acme,US=+12025550123,GB=+447911123456,JE=Jersey".parse().unwrap();
+        for (number, expected) in [
+            ("+17872345678", "+12025550123"),
+            ("+16713001234", "+12025550123"),
+            ("+447781123456", "+447911123456"),
+            ("+447797712345", "Jersey"),
+            ("+18092345678", "Acme"),
+        ] {
+            assert_eq!(senders.of(&phone(number)), Some(expected), "{number}");
+        }
+    }
+
+    #[test]
+    fn names_that_a_provider_refuses_are_found_at_start() {
+        use Provider::{Http, Sns, Twilio, Vonage};
+        for (name, accepted) in [
+            ("Acme", &[Sns, Twilio, Vonage, Http][..]),
+            ("My-App", &[Sns, Twilio, Http]),
+            ("My App", &[Twilio, Vonage, Http]),
+            ("EG=ab cd", &[Twilio, Vonage, Http]),
+            ("4546", &[Sns, Twilio, Vonage, Http]),
+            ("MG00000000000000000000000000000000", &[Twilio, Http]),
+        ] {
+            let senders: Senders = name.parse().unwrap();
+            for provider in [Sns, Twilio, Vonage, Http] {
+                let why = senders.refused_by(provider);
+                assert_eq!(why.is_none(), accepted.contains(&provider), "{name}, {provider:?}: {why:?}");
+            }
+        }
+        for wrong in ["12", "A name too long", "---", "Ac_me"] {
+            assert!(wrong.parse::<Senders>().is_err(), "{wrong}");
+        }
+    }
 }
