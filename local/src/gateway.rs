@@ -2,7 +2,7 @@
 //! reaches the handler through `lambda_http`'s own deserializer. Functions without a route are invoked by name.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     sync::Arc,
 };
@@ -136,6 +136,15 @@ impl Gateway {
             routes.insert(path, endpoints).map_err(|why| SetupError::BadRoute(path.to_owned(), why.to_string()))?;
         }
         Ok(Self { hasher, functions: all, routes, clock: setup.clock, domain_name: setup.domain_name })
+    }
+
+    /// Returns what is allowed in the functions' settings, but probably not what was meant.
+    pub fn warnings(&self) -> BTreeSet<&str> {
+        let apps = self.functions.values().filter_map(|function| match &function.run {
+            Run::Stateful(_, app) | Run::Event(_, app) => Some(app),
+            Run::Stateless(_) => None,
+        });
+        apps.flat_map(|app| app.config.warnings.iter().map(String::as_str)).collect()
     }
 
     /// Returns the password hasher that all functions share.

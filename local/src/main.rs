@@ -145,6 +145,9 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
         domain_name: domain_name.clone(),
     };
     let gateway = Gateway::new(setup).map_err(sentence)?;
+    for warning in gateway.warnings() {
+        eprintln!("Warning: {warning}");
+    }
     // Creates the first signing key, as CloudFormation does when it creates the stack.
     rotation::rotate_those_due(&gateway, emulator.secrets(), &template.rotations, &clock).await?;
 

@@ -6,7 +6,11 @@ use crate::{
     aws::{self, AwsEnvironment, HttpsClients},
     base::{fault::Source, time::Timestamp},
     config::Config,
-    domain::{otp::OtpCode, password::Hasher, phone::Phone},
+    domain::{
+        otp::OtpCode,
+        password::Hasher,
+        phone::{InvalidPhone, Phone},
+    },
     error::ApiError,
     keyring::Keyring,
     log::{
@@ -128,6 +132,11 @@ impl App {
         let secret = self.keyring.secret_at_hand();
         let key = secret.as_ref().map(|secret| &secret.audit);
         self.audit_log.write(&audit.line(of, outcome, key));
+    }
+
+    /// Returns why this phone may neither be sent a message nor get an account. A test number is sent none.
+    pub fn check_recipient(&self, phone: &Phone) -> Result<(), InvalidPhone> {
+        if self.test_code(phone).is_some() { Ok(()) } else { self.config.phones.check_recipient(phone) }
     }
 
     /// Returns the fixed code of a test number.

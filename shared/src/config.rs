@@ -47,6 +47,8 @@ pub struct Config {
     pub limits: Limits,
     /// The places of keys and secrets.
     pub keys: KeySettings,
+    /// What is allowed, but probably not what was meant: a sentence for each variable.
+    pub warnings: Vec<String>,
 }
 
 impl Config {
@@ -94,6 +96,7 @@ impl Config {
             tokens,
             limits,
             keys,
+            warnings: read.warnings().to_vec(),
         };
         config.check_together(read, is_production == Some(true));
         Some(config)
@@ -250,6 +253,17 @@ mod tests {
         assert!(!requires(&[]) && !requires(&[("ENVIRONMENT", "staging")]));
         assert!(requires(&prod) && requires(&[("REQUIRE_ACTIVATION", "true")]));
         assert!(!requires(&[prod[0], prod[1], ("REQUIRE_ACTIVATION", "false")]));
+    }
+
+    #[test]
+    fn a_default_country_that_is_not_served_is_a_warning() {
+        let warnings = |variables| read(variables).unwrap().warnings;
+        assert!(warnings(&[]).is_empty());
+        assert!(warnings(&[("PHONE_ALLOWED_COUNTRIES", "EG,UZ")]).is_empty());
+        let found = warnings(&[("PHONE_ALLOWED_COUNTRIES", "US")]);
+        assert!(found.len() == 1 && found[0].starts_with("PHONE_DEFAULT_COUNTRY: EG"), "{found:?}");
+        let error = read(&[("PHONE_ALLOWED_COUNTRIES", "EG,AX")]).unwrap_err().to_string();
+        assert!(error.starts_with("PHONE_ALLOWED_COUNTRIES: AX can never match") && error.contains("FI"), "{error}");
     }
 
     #[test]

@@ -153,6 +153,9 @@ impl<H> Function<H> {
         let hasher = if self.hashes { Hasher::new()?.warmed() } else { Hasher::new()? };
         let variables = environment();
         let config = Config::from_variables(&variables)?;
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
         let clients = Clients::new(&AwsEnvironment::from_variables(&variables)?, HttpsClients::new()?);
         let app = App::new(config, clients, Arc::new(hasher), None)?;
         // One thread: a sandbox serves one request at a time.

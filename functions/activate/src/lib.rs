@@ -55,6 +55,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         PendingRegistration::open(&secret.activation, &activation_id).map_err(|_| ApiError::InvalidOtp)?;
 
     let phone = &registration.phone;
+    // No account is made in a country that has been closed since.
+    let not_served = |why| ApiError::invalid_field("/activation_id", &format!("its phone {why}"));
+    app.check_recipient(phone).map_err(not_served)?;
     let code = codes::compare(app, ctx, registration.purpose(), phone, &otp).await?;
     match app.store.activate(phone, registration.purpose(), &code, ctx.now).await? {
         Activation::Created(id) => {

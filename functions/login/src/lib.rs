@@ -34,7 +34,7 @@ pub struct LoginRequest {
 
 impl FromFields for LoginRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (phone, password) = (fields.phone("phone"), fields.password("password"));
+        let (phone, password) = (fields.known_phone("phone"), fields.password("password"));
         Some(Self { phone: phone?, password: password? })
     }
 }

@@ -24,7 +24,7 @@ pub struct RequestResetRequest {
 
 impl FromFields for RequestResetRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self { phone: fields.phone("phone")? })
+        Some(Self { phone: fields.known_phone("phone")? })
     }
 }
 

@@ -10,7 +10,7 @@ use latchkey::{
     },
     http::{
         StatusCode,
-        openapi::{LimitProblems, ServerProblems, TokenProblems},
+        openapi::{LimitProblems, RecipientProblems, ServerProblems, TokenProblems},
     },
 };
 
@@ -27,7 +27,7 @@ use latchkey::{
     responses(
         (status = 202, description = "A code is on its way to the phone", body = CodeSentResponse),
         (status = 204, description = "The phone is already verified"),
-        TokenProblems, LimitProblems, ServerProblems,
+        RecipientProblems, TokenProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
@@ -36,6 +36,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         return Ok(Response::no_content());
     }
 
+    app.check_recipient(&profile.phone).map_err(|why| ApiError::invalid_field("", &format!("the phone {why}")))?;
     let target = app.store.code_target(&profile.phone, Purpose::VerifyPhone).await?;
     if target.account.is_none_or(|account| account.user != profile.user) {
         // The account lost this phone after the token was verified.

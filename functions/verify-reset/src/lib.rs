@@ -34,7 +34,7 @@ pub struct VerifyResetRequest {
 impl FromFields for VerifyResetRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let (phone, otp, new_password) =
-            (fields.phone("phone"), fields.otp("otp"), fields.new_password("new_password"));
+            (fields.known_phone("phone"), fields.otp("otp"), fields.new_password("new_password"));
         let code = fields.proof();
         let (phone, otp, new_password) = (phone?, otp?, new_password?);
         let new_password =

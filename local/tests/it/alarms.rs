@@ -66,7 +66,7 @@ async fn messages() -> Names {
     let person = world.person().await;
     person.reset_password(NEW_PASSWORD).await;
     person.sign_in().await;
-    person.change_password(RESET_PASSWORD).await.expect(204);
+    person.change_password(RESET_PASSWORD).await.expect(200);
     counted(&world)
 }
 

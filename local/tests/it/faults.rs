@@ -283,7 +283,7 @@ async fn a_lost_reply_is_recognised_as_our_own_write() {
     let prepared = Prepared::with("request-reset", TRANSACT, Fault::LostReply, 1).await;
     prepared.call("request-reset").await.expect(202);
     assert_eq!(prepared.world.outbox.messages().len(), 3, "two before, one now");
-    assert_eq!(prepared.world.items("LIMIT#messages-phone")[0]["uses"]["N"], "3");
+    assert_eq!(prepared.world.items("LIMIT#messages-phone#reset")[0]["uses"]["N"], "2");
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,6 +19,7 @@ mod change_phone;
 mod change_phone_verify;
 mod contract;
 mod costs;
+mod countries;
 mod docs;
 mod documents;
 mod events;

@@ -67,8 +67,19 @@ async fn no_attribute_is_forgotten() {
         "expires_at",
     ];
     const SECRETS: [&str; 8] =
-        ["attempt", "challenge_id", "code_mac", "other_client", "password_hash", "rotated_by", "salt", "totp_secret"];
-    const BOOKS: [&str; 6] = ["epoch", "generation", "op", "other_generation", "renewed", "totp_step"];
+        ["attempt", "challenge_id", "codes", "other_client", "password_hash", "rotated_by", "salt", "totp_secret"];
+    const BOOKS: [&str; 10] = [
+        "attempts_end",
+        "doubtful",
+        "epoch",
+        "generation",
+        "not_sent",
+        "op",
+        "open_challenges",
+        "other_generation",
+        "renewed",
+        "totp_step",
+    ];
     let world = World::new();
     let person = world.person_with_factor().await;
     person.first_step().await;

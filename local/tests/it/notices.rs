@@ -85,12 +85,16 @@ async fn notices_have_budgets_and_whoever_uses_up_the_codes_does_not_silence_the
     let world = World::with(&[("LIMIT_MESSAGES_PER_PHONE", "3")]);
     let person = world.signed_in_person().await;
     person.verify_own_phone().await;
-    for _ in 0..2 {
+    for _ in 0..3 {
+        person.change_phone(OTHER_PHONE).await.expect(202);
+        world.advance(2);
+    }
+    person.change_phone(OTHER_PHONE).await.expect_limit("messages-phone");
+    for _ in 0..5 {
         person.request_reset().await.expect(202);
         world.advance(2);
     }
-    person.request_reset().await.expect_limit("messages-phone");
-    let mut seen = 3;
+    let mut seen = 7;
     for new in [NEW_PASSWORD, PASSWORD, NEW_PASSWORD, PASSWORD, NEW_PASSWORD] {
         person.change_password(new).await.expect(200);
     }
@@ -129,7 +133,7 @@ async fn a_provider_that_hangs_does_not_keep_a_change_from_being_answered() {
     world.emulator.faults().inject("Publish", Fault::Hang, 1);
     let started = tokio::time::Instant::now();
     person.change_password(NEW_PASSWORD).await.expect(200);
-    assert_eq!(started.elapsed().as_secs(), 2);
+    assert_eq!(started.elapsed().as_millis() / 100, 15, "the provider's share; the rest is for giving back");
     person.typing(NEW_PASSWORD).login().await.expect(200);
 }
 

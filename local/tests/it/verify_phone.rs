@@ -38,8 +38,13 @@ async fn it_has_the_budgets_of_every_message() {
     let person = world.signed_in_person().await;
     person.verify_phone().await.expect(202);
     person.verify_phone().await.expect_limit("messages-cooldown");
+    for _ in 0..3 {
+        world.advance(2);
+        // A stranger can ask for a reset, and must not use up what the owner has.
+        person.request_reset().await.expect(202);
+    }
+    person.verify_phone().await.expect(202);
     world.advance(2);
-    person.request_reset().await.expect(202);
     person.verify_phone().await.expect_limit("messages-phone");
 }
 
@@ -49,7 +54,9 @@ async fn a_message_that_was_not_sent_is_503_and_no_code() {
     let person = world.signed_in_person().await;
     world.emulator.sns().fail_with(Some((403, "AuthorizationError", "no")));
     person.verify_phone().await.expect_problem(503, "temporarily-unavailable");
-    assert!(world.item("PHONE#", "OTP#verify-phone").get("code_mac").is_none());
+    assert!(
+        world.item("PHONE#", "OTP#verify-phone")["not_sent"]["SS"].as_array().is_some_and(|marked| marked.len() == 1)
+    );
     world.emulator.sns().fail_with(None);
     person.verify_phone().await.expect(202);
 }

@@ -25,12 +25,13 @@ pub struct Variables<'a> {
     values: &'a HashMap<String, String>,
     names: Vec<&'static str>,
     errors: Vec<String>,
+    warnings: Vec<String>,
 }
 
 impl<'a> Variables<'a> {
     /// Wraps the variables of one process and reads none yet.
     pub fn new(variables: &'a HashMap<String, String>) -> Self {
-        Self { values: variables, names: Vec::new(), errors: Vec::new() }
+        Self { values: variables, names: Vec::new(), errors: Vec::new(), warnings: Vec::new() }
     }
 
     /// Returns the names of the variables that were read.
@@ -53,6 +54,16 @@ impl<'a> Variables<'a> {
     /// Records a mistake in a variable.
     pub fn wrong(&mut self, name: &str, why: impl Display) {
         self.errors.push(format!("{name}: {why}"));
+    }
+
+    /// Remembers that a variable is allowed, but probably not what was meant.
+    pub fn warn(&mut self, name: &str, why: impl Display) {
+        self.warnings.push(format!("{name}: {why}"));
+    }
+
+    /// Returns the warnings so far.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Returns a variable that has no default. Records a mistake if it is not set.

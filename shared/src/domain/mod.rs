@@ -2,6 +2,7 @@
 //! network and no clock.
 
 pub mod device;
+mod numbering;
 pub mod otp;
 pub mod password;
 pub mod phone;

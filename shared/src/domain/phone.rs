@@ -5,7 +5,7 @@ use std::fmt;
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region};
 
-use super::spelling;
+use super::{numbering, spelling};
 use crate::base::variables::Variables;
 
 /// A phone number that can receive SMS, in E.164 (ITU-T): `+201012345678`.
@@ -68,6 +68,9 @@ pub enum InvalidPhone {
     /// The number is not a mobile number: a landline, a premium number, a pager, …
     #[error("must be a number that can receive SMS")]
     NoSms,
+    /// The number looks like a landline of Argentina, where mobile numbers differ by a 9 after the country code.
+    #[error("must be a number that can receive SMS; a mobile number of Argentina has a 9 after +54, as in +54 9 11 …")]
+    NoSmsWithoutNine,
     /// The number is in a country that the operator does not serve.
     #[error("is in a country that this service does not serve")]
     CountryNotAllowed,
@@ -91,7 +94,40 @@ impl PhoneRules {
     pub fn read(read: &mut Variables<'_>) -> Option<Self> {
         let default_country = read.parsed::<Country>("PHONE_DEFAULT_COUNTRY", "EG");
         let allowed_countries = read.list::<Country>("PHONE_ALLOWED_COUNTRIES");
-        default_country.map(|country| Self::new(country, allowed_countries))
+        let rules = Self::new(default_country?, allowed_countries);
+        for country in rules.allowed_countries.iter().flatten() {
+            if let Some(why) = rules.never_served(*country) {
+                read.wrong("PHONE_ALLOWED_COUNTRIES", why);
+            }
+        }
+        if !rules.serves(Some(rules.default_country.0)) {
+            let code = rules.default_country.code();
+            let why =
+                format!("{code} is not in PHONE_ALLOWED_COUNTRIES: numbers without a country code are all refused");
+            read.warn("PHONE_DEFAULT_COUNTRY", why);
+        }
+        Some(rules)
+    }
+
+    /// Returns why no number of this country can ever be served, although it is allowed.
+    fn never_served(&self, country: Country) -> Option<String> {
+        let code = country.code();
+        let example = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(country.0, PhoneNumberType::Mobile).ok();
+        let Some(example) = example else { return Some(format!("{code} can never match: it has no mobile numbers")) };
+        match example.get_region_code() {
+            read_as if self.serves(read_as) => None,
+            Some(other) => {
+                let other = Country(other).code();
+                Some(format!("{code} can never match: its numbers cannot be told from those of {other}; name {other}"))
+            }
+            None => Some(format!("{code} can never match: its numbers are of no country")),
+        }
+    }
+
+    /// Returns whether numbers of a country are served. A country's territories are served with it.
+    fn serves(&self, country: Option<Region>) -> bool {
+        let Some(allowed) = &self.allowed_countries else { return true };
+        country.is_some_and(|country| allowed.iter().any(|allowed| allowed.includes(Country(country))))
     }
 
     /// Returns whether numbers of every country are accepted.
@@ -106,36 +142,56 @@ impl PhoneRules {
         Self { allowed_countries: None, ..self.clone() }
     }
 
-    /// Returns whether a message may go to this phone: it is a number that can receive SMS, in a country that is served.
-    pub fn may_be_sent(&self, phone: &Phone) -> bool {
-        true
-    }
-
     /// Reads a number as people type and paste it ([`spelling::phone_number`]): international with `+`, `00` or the
     /// default country's dialing prefix, or national in the default country.
     ///
     /// All other text is refused, extensions and letters included, although libphonenumber would read some of it. Two
     /// texts that people take for different numbers must not become one number, nor the reverse.
-    pub fn parse(&self, typed: &str) -> Result<Phone, InvalidPhone> {
+    fn read_number(&self, typed: &str) -> Result<PhoneNumber, InvalidPhone> {
         let typed = spelling::phone_number(typed).ok_or(InvalidPhone::NotANumber)?;
-        let number = self.read_digits(&typed)?;
+        self.read_digits(&typed)
+    }
+
+    /// Takes a number in that is to get an account or a message: it must exist, receive SMS, and be in a country that is
+    /// served. Numbers are read by [`read_number`](Self::read_number).
+    pub fn parse(&self, typed: &str) -> Result<Phone, InvalidPhone> {
+        let number = today(self.read_number(typed)?);
+        self.check(&number)?;
+        Ok(e164(&number))
+    }
+
+    /// Reads a number that is only looked up. It need not be valid, nor in a country that is served: whoever has an
+    /// account signs in with its number for ever, even if the tables of numbering plans drop it.
+    pub fn look_up(&self, typed: &str) -> Result<Phone, InvalidPhone> {
+        Phone::from_stored(e164(&today(self.read_number(typed)?)).as_e164())
+    }
+
+    /// Returns why no message may go to this phone: it does not exist, cannot receive SMS, or is in a country that is not
+    /// served. It may be an account's all the same.
+    pub fn check_recipient(&self, phone: &Phone) -> Result<(), InvalidPhone> {
+        let number = PHONE_NUMBER_UTIL.parse(&phone.0, None).map_err(|_| InvalidPhone::NotANumber)?;
+        self.check(&number)
+    }
+
+    fn check(&self, number: &PhoneNumber) -> Result<(), InvalidPhone> {
         if !number.is_valid() {
             return Err(InvalidPhone::NotInUse);
         }
         if !matches!(number.get_type(), PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile) {
-            return Err(InvalidPhone::NoSms);
+            let is_in_argentina = number.get_region_code() == Some(Region::AR);
+            let is_landline = number.get_type() == PhoneNumberType::FixedLine;
+            return Err(if is_in_argentina && is_landline {
+                InvalidPhone::NoSmsWithoutNine
+            } else {
+                InvalidPhone::NoSms
+            });
         }
         let country = number.get_region_code();
         if country == Some(Region::World) {
             // Satellite phones and similar numbers belong to no country, and messages to them are expensive.
             return Err(InvalidPhone::NoSms);
         }
-        if let Some(allowed) = &self.allowed_countries
-            && !allowed.iter().any(|c| Some(c.0) == country)
-        {
-            return Err(InvalidPhone::CountryNotAllowed);
-        }
-        Ok(Phone(number.format_as(PhoneNumberFormat::E164).into_owned()))
+        if self.serves(country) { Ok(()) } else { Err(InvalidPhone::CountryNotAllowed) }
     }
 
     /// Reads digits, behind `+` or not. `00` is the dialing prefix that ITU-T E.164 recommends: people who are used to it
@@ -151,6 +207,21 @@ impl PhoneRules {
         }
         number.map_err(|_| InvalidPhone::NotANumber)
     }
+}
+
+/// Returns the number as it is written today, if it is written as it was before its numbering plan changed.
+fn today(number: PhoneNumber) -> PhoneNumber {
+    if number.is_valid() {
+        return number;
+    }
+    let code = number.country_code;
+    let moved = numbering::moved(code, &number.get_national_significant_number());
+    let moved = moved.and_then(|national| PHONE_NUMBER_UTIL.parse(format!("+{code}{national}"), None).ok());
+    moved.filter(PhoneNumber::is_valid).unwrap_or(number)
+}
+
+fn e164(number: &PhoneNumber) -> Phone {
+    Phone(number.format_as(PhoneNumberFormat::E164).into_owned())
 }
 
 /// A country that has phone numbers, by its ISO 3166-1 alpha-2 code.
@@ -170,6 +241,16 @@ impl std::str::FromStr for Country {
 }
 
 impl Country {
+    /// Returns whether another country is this one, or a territory that people mean by it as well.
+    fn includes(self, other: Self) -> bool {
+        self == other || numbering::country_of(&other.code()) == Some(self.code().as_str())
+    }
+
+    /// Returns the country that this territory belongs to.
+    pub fn of_territory(self) -> Option<Self> {
+        numbering::country_of(&self.code()).and_then(|code| code.parse().ok())
+    }
+
     /// Returns the country's ISO 3166-1 alpha-2 code.
     pub fn code(self) -> String {
         self.0.as_region_str().as_str().to_owned()
@@ -314,6 +395,101 @@ mod tests {
         assert!(rules.parse("01012345678").is_ok());
         assert!(rules.parse("+998901234567").is_ok());
         assert_eq!(rules.parse("+12025550173"), Err(InvalidPhone::CountryNotAllowed));
+    }
+
+    fn rules(default: &str, allowed: &[&str]) -> PhoneRules {
+        let allowed = allowed.iter().map(|code| code.parse().unwrap()).collect();
+        PhoneRules::new(default.parse().unwrap(), Some(allowed))
+    }
+
+    #[test]
+    fn a_country_is_served_with_its_territories() {
+        for (country, number) in [
+            ("US", "+17872345678"),
+            ("US", "+16713001234"),
+            ("US", "+16847331234"),
+            ("US", "+16702345678"),
+            ("US", "+13406421234"),
+            ("GB", "+447781123456"),
+            ("GB", "+447797712345"),
+            ("GB", "+447924123456"),
+            ("FI", "+358412345678"),
+            ("NO", "+4741234567"),
+            ("MA", "+212650123456"),
+            ("AU", "+61412345678"),
+            ("IT", "+393123456789"),
+        ] {
+            assert!(rules(country, &[country]).parse(number).is_ok(), "{country}: {number}");
+        }
+        // Countries of their own, with a calling code that they share.
+        for (country, number) in [("US", "+18092345678"), ("US", "+12042345678"), ("RU", "+77710009998")] {
+            assert_eq!(rules(country, &[country]).parse(number), Err(InvalidPhone::CountryNotAllowed), "{number}");
+        }
+    }
+
+    /// Every country either takes its own example, or says at start that it never can, and which one to name.
+    #[test]
+    fn an_allowed_country_matches_or_is_refused() {
+        let mut refused = Vec::new();
+        for region in PHONE_NUMBER_UTIL.get_supported_regions() {
+            let country = Country(region);
+            let only = PhoneRules::new(country, Some(vec![country]));
+            let example = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, PhoneNumberType::Mobile);
+            match only.never_served(country) {
+                None => {
+                    let taken = only.parse(e164(&example.unwrap()).as_e164());
+                    assert!(taken.is_ok(), "{country:?}: {taken:?}");
+                }
+                Some(why) => {
+                    assert!(why.starts_with(&country.code()), "{why}");
+                    refused.push(country.code());
+                }
+            }
+        }
+        for code in ["AX", "BL", "CC", "CX", "EH", "IM", "MF", "SJ", "VA"] {
+            assert!(refused.iter().any(|refused| refused == code), "{code} in {refused:?}");
+        }
+        assert!(["US", "GB", "EG", "UZ", "KZ", "PR", "GG"].iter().all(|code| !refused.contains(&(*code).to_owned())));
+        // Beside the country whose numbers they cannot be told from, they do no harm.
+        assert_eq!(rules("FI", &["FI", "AX"]).never_served("AX".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn numbers_are_read_as_they_are_written_today() {
+        for (default, typed, expected) in [
+            ("EG", "+52 1 55 1234 5678", "+525512345678"),
+            ("MX", "044 55 1234 5678", "+525512345678"),
+            ("MX", "01 55 1234 5678", "+525512345678"),
+            ("EG", "+55 11 8123-4567", "+5511981234567"),
+            ("BR", "(11) 98123-4567", "+5511981234567"),
+            ("EG", "+229 97 12 34 56", "+2290197123456"),
+            ("EG", "+225 07 12 34 56", "+2250707123456"),
+            ("UZ", "8 90 123 45 67", "+998901234567"),
+            ("VN", "0123 456 7890", "+84834567890"),
+        ] {
+            let rules = PhoneRules::new(default.parse().unwrap(), None);
+            for read in [rules.parse(typed), rules.look_up(typed)] {
+                assert_eq!(read.as_ref().map(Phone::as_e164).map_err(|e| *e), Ok(expected), "{typed}");
+            }
+        }
+        let rules = PhoneRules::new("AR".parse().unwrap(), None);
+        for typed in ["11 2345-6789", "+54 11 2345-6789"] {
+            assert_eq!(rules.parse(typed), Err(InvalidPhone::NoSmsWithoutNine), "{typed}");
+        }
+        assert!(rules.parse("+54 9 11 2345-6789").is_ok());
+    }
+
+    #[test]
+    fn what_is_looked_up_need_not_be_valid() {
+        let rules = rules("EG", &["EG"]);
+        for (typed, expected) in
+            [("01012345678", "+201012345678"), ("+20 2 23456789", "+20223456789"), ("+12025550173", "+12025550173")]
+        {
+            assert_eq!(rules.look_up(typed).as_ref().map(Phone::as_e164), Ok(expected));
+        }
+        for typed in ["", "hello", "+1 202 555 0173 ext 1", "+"] {
+            assert!(rules.look_up(typed).is_err(), "{typed:?}");
+        }
     }
 
     #[test]

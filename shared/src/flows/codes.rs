@@ -83,7 +83,7 @@ pub async fn issue(
     }
     let code = DrawnCode::draw(app, ctx, purpose, phone, user).await?;
     let answer_at = floor.map(|floor| Instant::now() + floor);
-    let may_be_sent = code.is_test || app.config.phones.may_be_sent(phone);
+    let may_be_sent = app.check_recipient(phone).is_ok();
     let issued = if code.issue(target, user.is_some() && may_be_sent).await? {
         code.send(&code.budgets(), answer_at).await
     } else {

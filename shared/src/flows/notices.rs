@@ -26,9 +26,9 @@ impl App {
         if self.test_code(phone).is_some() {
             return;
         }
-        if !self.config.phones.may_be_sent(phone) {
+        if let Err(why) = self.check_recipient(phone) {
             let country = phone.country_code();
-            tracing::warn!(target: "latchkey::events", event = "notice-not-sent", country, "a notice was not sent: its country is not served");
+            tracing::warn!(target: "latchkey::events", event = "notice-not-sent", country, %why, "a notice was not sent: its phone is not served");
             return;
         }
         let told = self.charge_and_send(ctx, phone, notice);

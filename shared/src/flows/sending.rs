@@ -14,7 +14,10 @@ use crate::{
 pub(super) async fn send(app: &App, ctx: &Context, to: &Phone, content: Content, deadline: Duration) -> Delivery {
     let message = Message { to: to.clone(), content, language: ctx.language, at: ctx.now };
     let (about, country) = (message.content.name(), to.country_code());
-    let delivery = app.channel.send(&app.config.sms, &app.keyring, &message, deadline).await;
+    let delivery = match app.check_recipient(to) {
+        Ok(()) => app.channel.send(&app.config.sms, &app.keyring, &message, deadline).await,
+        Err(why) => Delivery::Refused(format!("the phone {why}")),
+    };
     match &delivery {
         Delivery::Sent => {}
         Delivery::Refused(why) => {

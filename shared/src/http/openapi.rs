@@ -50,6 +50,8 @@ problems! {
     EnrollmentProblems: WrongPassword, MfaRequired, PhoneNotVerified;
     /// The problem of endpoints that give a phone to an account.
     PhoneProblems: PhoneTaken;
+    /// The problem of endpoints that send a message to the account's own phone, which may be one that is not served.
+    RecipientProblems: InvalidRequest;
     /// The problem of endpoints whose path names one object.
     NotFoundProblems: NotFound;
     /// The problem of endpoints with a limit.

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use super::settings::Provider;
 use crate::domain::phone::{Country, Phone};
 
 /// The senders of messages: `SMS_SENDER_ID`, such as `Acme,US=+12025550123,UZ=4546`.
@@ -15,7 +16,10 @@ pub struct Senders {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidSenders {
     /// Networks accept no such sender.
-    #[error("must be numbers, or names of at most 11 letters and digits, separated by commas: Acme,US=+12025550123")]
+    #[error(
+        "must be numbers, or names of at most 11 letters, digits, spaces and hyphens with at least one letter, separated \
+         by commas: Acme,US=+12025550123"
+    )]
     NotASender,
     /// A country has two senders, or all others have two.
     #[error("names two senders for one country, or two for all other countries")]
@@ -37,8 +41,9 @@ impl FromStr for Senders {
             };
             let digits = sender.trim_start_matches('+');
             let is_number = (3..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-            let is_name =
-                (1..=11).contains(&sender.len()) && sender.bytes().all(|b| b.is_ascii_alphanumeric() || b == b' ');
+            let is_name = (1..=11).contains(&sender.len())
+                && sender.bytes().all(|b| b.is_ascii_alphanumeric() || b" -".contains(&b))
+                && sender.bytes().any(|b| b.is_ascii_alphabetic());
             if !is_number && !is_name && !is_messaging_service(sender) {
                 return Err(InvalidSenders::NotASender);
             }
@@ -62,9 +67,31 @@ impl FromStr for Senders {
 impl Senders {
     /// Returns the sender of a message to this phone.
     pub(super) fn of(&self, to: &Phone) -> Option<&str> {
+        let of =
+            |country: Country| self.by_country.iter().find(|(known, _)| *known == country).map(|(_, sender)| sender);
         let country = to.country();
-        let own = self.by_country.iter().find(|(known, _)| Some(*known) == country).map(|(_, sender)| sender);
+        let own = country.and_then(of).or_else(|| country?.of_territory().and_then(of));
         own.or(self.default.as_ref()).map(String::as_str)
+    }
+
+    /// Returns why this provider refuses one of the senders, each time a message is sent.
+    pub(super) fn refused_by(&self, provider: Provider) -> Option<String> {
+        let all = self.default.iter().chain(self.by_country.iter().map(|(_, sender)| sender));
+        let is_number = |sender: &str| sender.trim_start_matches('+').bytes().all(|b| b.is_ascii_digit());
+        all.filter(|sender| !is_number(sender)).find_map(|sender| {
+            let why = match provider {
+                Provider::Twilio if is_messaging_service(sender) => return None,
+                Provider::Sns | Provider::Vonage if is_messaging_service(sender) => {
+                    "only twilio has messaging services"
+                }
+                Provider::Sns if sender.contains(' ') => {
+                    "sns accepts 1 to 11 letters, digits and hyphens, and no spaces"
+                }
+                Provider::Vonage if sender.contains('-') => "vonage accepts letters, digits and spaces",
+                Provider::Log | Provider::Sns | Provider::Twilio | Provider::Vonage | Provider::Http => return None,
+            };
+            Some(format!("{sender:?} is no sender for SMS_PROVIDER: {why}"))
+        })
     }
 
     /// Returns whether every country has a sender.
@@ -98,6 +125,42 @@ mod tests {
         assert_eq!((one.of(&phone("01012345678")), one.has_default()), (None, false));
         for wrong in ["", "A name that is too long", "Acme,Other", "US=1234,US=2345", "XX=Acme", "EG=", "+12", "Ac/me"]
         {
+            assert!(wrong.parse::<Senders>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_countrys_sender_is_that_of_its_territories() {
+        let senders: Senders = "Acme,US=+12025550123,GB=+447911123456,JE=Jersey".parse().unwrap();
+        for (number, expected) in [
+            ("+17872345678", "+12025550123"),
+            ("+16713001234", "+12025550123"),
+            ("+447781123456", "+447911123456"),
+            ("+447797712345", "Jersey"),
+            ("+18092345678", "Acme"),
+        ] {
+            assert_eq!(senders.of(&phone(number)), Some(expected), "{number}");
+        }
+    }
+
+    #[test]
+    fn names_that_a_provider_refuses_are_found_at_start() {
+        use Provider::{Http, Sns, Twilio, Vonage};
+        for (name, accepted) in [
+            ("Acme", &[Sns, Twilio, Vonage, Http][..]),
+            ("My-App", &[Sns, Twilio, Http]),
+            ("My App", &[Twilio, Vonage, Http]),
+            ("EG=ab cd", &[Twilio, Vonage, Http]),
+            ("4546", &[Sns, Twilio, Vonage, Http]),
+            ("MG00000000000000000000000000000000", &[Twilio, Http]),
+        ] {
+            let senders: Senders = name.parse().unwrap();
+            for provider in [Sns, Twilio, Vonage, Http] {
+                let why = senders.refused_by(provider);
+                assert_eq!(why.is_none(), accepted.contains(&provider), "{name}, {provider:?}: {why:?}");
+            }
+        }
+        for wrong in ["12", "A name too long", "---", "Ac_me"] {
             assert!(wrong.parse::<Senders>().is_err(), "{wrong}");
         }
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use http::Uri;
+
 use super::{senders::Senders, text::TextSettings};
 use crate::base::variables::Variables;
 
@@ -53,6 +55,9 @@ impl SmsSettings {
         );
         let provider = provider.unwrap_or(Provider::Log);
         let senders = read.with("SMS_SENDER_ID", str::parse::<Senders>);
+        if let Some(why) = senders.as_ref().and_then(|senders| senders.refused_by(provider)) {
+            read.wrong("SMS_SENDER_ID", why);
+        }
         let needs_sender = matches!(provider, Provider::Twilio | Provider::Vonage);
         if needs_sender && senders.as_ref().is_none_or(|senders| !senders.has_default()) {
             read.wrong("SMS_SENDER_ID", "must name a sender for every country, because SMS_PROVIDER requires one");
@@ -62,9 +67,11 @@ impl SmsSettings {
             _ => Err("must be an amount in US dollars, above 0 and at most 10"),
         });
         let api_url = read.with("SMS_API_URL", |value| {
-            let is_url = value.starts_with("https://") || value.starts_with("http://127.0.0.1:");
-            let is_whole = !value.ends_with('/') && !value.contains([' ', '#']);
-            if is_url && is_whole { Ok(value.to_owned()) } else { Err("must be an https URL without a trailing slash") }
+            if is_api_url(value) {
+                Ok(value.to_owned())
+            } else {
+                Err("must be an https URL without user name, password and trailing slash")
+            }
         });
         if provider == Provider::Http && api_url.is_none() {
             read.wrong("SMS_API_URL", "must be set: SMS_PROVIDER=http sends messages to it");
@@ -72,5 +79,48 @@ impl SmsSettings {
         let floor = Duration::from_millis(read.number("SMS_FLOOR_MS", 1500, 0..=3000));
         let text = TextSettings::read(read);
         Self { provider, senders: senders.unwrap_or_default(), max_price, api_url, floor, text }
+    }
+}
+
+/// Returns whether messages may be sent to this URL: over TLS, or on this machine. What stands before an `@` is not the
+/// host, however much it looks like one.
+fn is_api_url(value: &str) -> bool {
+    if value.ends_with('/') || value.contains([' ', '#', '\\', '@']) {
+        return false;
+    }
+    let Ok(url) = value.parse::<Uri>() else { return false };
+    let host = url.host().unwrap_or_default();
+    match url.scheme_str() {
+        Some("https") => !host.is_empty(),
+        Some("http") => host == "127.0.0.1" && url.port().is_some(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_leave_by_tls_or_stay_on_this_machine() {
+        for url in ["https://sms.example", "https://sms.example/hook?a=b", "http://127.0.0.1:8099/hook"] {
+            assert!(is_api_url(url), "{url}");
+        }
+        for url in [
+            "http://sms.example",
+            "http://127.0.0.1:x@sms.example",
+            "http://127.0.0.1:80@sms.example/",
+            "http://127.0.0.1:@sms.example:80",
+            "http://127.0.0.1.sms.example:80",
+            "http://127.0.0.1\\@sms.example:80",
+            "https://user:password@sms.example",
+            "https://",
+            "https:///hook",
+            "https://sms.example/",
+            "https://sms.example/#hook",
+            "ftp://sms.example",
+        ] {
+            assert!(!is_api_url(url), "{url}");
+        }
     }
 }

@@ -56,8 +56,8 @@ impl TextSettings {
     ///
     /// On lines of their own, the sentence of a code is followed by the hash of the app (SMS Retriever API) and, last,
     /// by the site and the code (WICG, "Origin-bound one-time codes delivered via SMS"). A message with a hash may have
-    /// 140 bytes, so it takes only the first two sentences of the catalog: the purpose of the code and the warning
-    /// not to share it.
+    /// 140 bytes, so it takes only the first two sentences of the catalog, which are the purpose of the code and the
+    /// warning not to share it; or the first one; or service and code alone.
     pub fn write(&self, content: &Content, language: Option<Language>) -> String {
         let language = language.unwrap_or(self.language);
         match content {
@@ -74,8 +74,20 @@ impl TextSettings {
             Purpose::ChangePhone(_) => self.change_phone_template.as_deref(),
         };
         let sentence = language.code_sentence(purpose);
-        let is_short = own.is_none() && self.android_app_hash.is_some();
-        let template = own.unwrap_or(if is_short { first_two_sentences(sentence) } else { sentence });
+        let written = |template| self.fill_in(template, code);
+        match own {
+            Some(own) => written(own),
+            None if self.android_app_hash.is_none() => written(sentence),
+            None => {
+                let shorter = [first_sentences(sentence, 2), first_sentences(sentence, 1)].map(written);
+                let fits = |text: &String| user_data(text) <= ANDROID_BYTES;
+                shorter.into_iter().find(fits).unwrap_or_else(|| written("{service}: {code}"))
+            }
+        }
+    }
+
+    /// Fills a template in, and appends what apps and browsers read.
+    fn fill_in(&self, template: &str, code: &str) -> String {
         let mut text = template.replace("{service}", &self.service_name).replace("{code}", code);
         if let Some(hash) = &self.android_app_hash {
             text.extend(["\n", hash]);
@@ -109,28 +121,40 @@ fn template(value: &str) -> Result<String, &'static str> {
     }
 }
 
-fn first_two_sentences(text: &str) -> &str {
+fn first_sentences(text: &str, count: usize) -> &str {
     let mut ends = text.match_indices(". ").map(|(at, _)| at + 1);
-    ends.nth(1).and_then(|end| text.get(..end)).unwrap_or(text)
+    ends.nth(count - 1).and_then(|end| text.get(..end)).unwrap_or(text)
+}
+
+/// The greatest length of a message that an Android app is given (SMS Retriever API), in bytes.
+const ANDROID_BYTES: usize = 140;
+
+/// Returns how many bytes a text takes in an SMS: seven bits for a character of GSM-7, or two bytes for each of UCS-2.
+fn user_data(text: &str) -> usize {
+    septets(text).map_or(text.encode_utf16().count() * 2, |septets: usize| (septets * 7).div_ceil(8))
 }
 
 /// Returns the number of segments that a text is sent and paid as (3GPP TS 23.038 and 23.040). A single segment holds
 /// 160 characters of GSM-7, or 70 of UCS-2 if one character is not in GSM-7's alphabet; each of several holds 153 or
 /// 67.
 pub fn segments(text: &str) -> usize {
-    const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿\
-                         abcdefghijklmnopqrstuvwxyzäöñüà";
-    const EXTENDED: &str = "^{}\\[~]|€";
-    let septets = text.chars().try_fold(0, |sum, c| match (BASIC.contains(c), EXTENDED.contains(c)) {
-        (true, _) => Some(sum + 1),
-        (_, true) => Some(sum + 2),
-        _ => None,
-    });
-    let (length, one, of_many) = match septets {
+    let (length, one, of_many) = match septets(text) {
         Some(septets) => (septets, 160, 153),
         None => (text.encode_utf16().count(), 70, 67),
     };
     if length <= one { 1 } else { usize::div_ceil(length, of_many) }
+}
+
+/// Returns the length of a text in GSM-7, or `None` if one character is not in its alphabet.
+fn septets(text: &str) -> Option<usize> {
+    const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿\
+                         abcdefghijklmnopqrstuvwxyzäöñüà";
+    const EXTENDED: &str = "^{}\\[~]|€";
+    text.chars().try_fold(0, |sum, c| match (BASIC.contains(c), EXTENDED.contains(c)) {
+        (true, _) => Some(sum + 1),
+        (_, true) => Some(sum + 2),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -187,22 +211,30 @@ mod tests {
         }
     }
 
-    /// Google's SMS Retriever reads messages of at most 140 bytes, which is one segment.
+    /// Google's SMS Retriever wants at most 140 bytes, whatever the language, the service's name and the site.
     #[test]
     fn a_message_with_an_apps_hash_is_short_enough_for_android() {
-        let settings = TextSettings { android_app_hash: Some("FA+9qCX9VSu".to_owned()), ..settings() };
-        for language in Language::all() {
-            let code = language.code();
-            for purpose in purposes() {
-                let text = settings.write(&code_for(purpose), Some(language));
-                assert!(text.ends_with("\nFA+9qCX9VSu"), "{code}");
-                assert_eq!(segments(&text), 1, "{code}: {} characters for {purpose:?}", text.chars().count());
-                let is_ascii_alone = text.is_ascii();
-                assert!(!is_ascii_alone || text.len() <= 140, "{code}: {} bytes for {purpose:?}", text.len());
+        let names = ["Latchkey", "Bank Misr", "A name of 20 letters", "01234567890123456789"];
+        for (name, domain) in names.into_iter().flat_map(|name| [(name, None), (name, Some("accounts.example.com"))]) {
+            let settings = TextSettings {
+                service_name: name.to_owned(),
+                android_app_hash: Some("FA+9qCX9VSu".to_owned()),
+                webotp_domain: domain.map(str::to_owned),
+                ..settings()
+            };
+            for language in Language::all() {
+                for purpose in purposes() {
+                    let text = settings.write(&code_for(purpose), Some(language));
+                    let (code, bytes) = (language.code(), user_data(&text));
+                    assert!(bytes <= ANDROID_BYTES, "{code}: {bytes} bytes for {purpose:?} of {name}");
+                    assert!(text.contains(name) && text.contains("042424") && text.contains("\nFA+9qCX9VSu"), "{code}");
+                }
             }
         }
+        let settings = TextSettings { android_app_hash: Some("FA+9qCX9VSu".to_owned()), ..settings() };
         let text = settings.write(&code_for(Purpose::Reset), Some(language("en")));
         assert_eq!(text, "Latchkey: 042424 is your code to set a new password. Do not share it.\nFA+9qCX9VSu");
+        assert_eq!([user_data("aaaaaaaa"), user_data("яя"), user_data(&"a".repeat(160))], [7, 4, 140]);
     }
 
     #[test]
