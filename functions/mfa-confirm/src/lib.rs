@@ -6,7 +6,7 @@ use latchkey::{
     flows::{admission, caller::Caller},
     http::{
         StatusCode,
-        openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
+        openapi::{CodeProblems, ConfirmationProblems, LimitProblems, ServerProblems, TokenProblems},
     },
     messages::Notice,
     store::{Change, NewFactor},
@@ -39,7 +39,8 @@ pub struct MfaConfirmResponse {
 /// Switch the second factor on
 ///
 /// From now on, logins and password resets require it. Every other session ends; this one stays. The recovery codes are
-/// shown only in this response.
+/// shown only in this response. A wrong code may be entered again; after five tries, or ten minutes, the enrollment is
+/// over and begins again with `POST /auth/mfa/enroll`.
 #[utoipa::path(
     post,
     path = "/auth/mfa/confirm",
@@ -49,7 +50,7 @@ pub struct MfaConfirmResponse {
     request_body = MfaConfirmRequest,
     responses(
         (status = 200, description = "Switched on; every other session has ended", body = MfaConfirmResponse),
-        CodeProblems, TokenProblems, LimitProblems, ServerProblems,
+        CodeProblems, TokenProblems, ConfirmationProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
@@ -59,10 +60,10 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
     let keys = app.keyring.secret(ctx.now).await?;
     let attempt = app.store.spend_enrollment_attempt(&caller.profile, ctx.now);
-    let sealed = admission::admit(app, ctx, attempt).await?.ok_or(ApiError::InvalidOtp)?;
+    let sealed = admission::admit(app, ctx, attempt).await?.ok_or(ApiError::EnrollmentOver)?;
     let secret = sealed.open(&keys.totp, user).map_err(|error| ApiError::Internal(error.into()))?;
     ctx.audit.factor(Factor::Totp);
-    let step = secret.step_of(&code, None, ctx.now).ok_or(ApiError::InvalidOtp)?;
+    let step = secret.step_of(&code, None, ctx.now).ok_or(ApiError::WrongTotp)?;
 
     let codes = RecoveryCodes::generate()?;
     let macs = codes.macs(&keys.recovery_code, user);
@@ -72,6 +73,6 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     match app.notify_when(Change::Done, change, notice).await? {
         Change::Done => Ok(Response::json(StatusCode::OK, &MfaConfirmResponse { recovery_codes: codes.reveal() })),
         // Another request was faster: it confirmed the same enrollment, or did something else that ends sessions.
-        Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
+        Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::EnrollmentOver).await),
     }
 }

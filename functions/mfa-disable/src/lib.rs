@@ -3,7 +3,7 @@
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     domain::{password::Password, proof::Proof},
-    flows::caller::Caller,
+    flows::{caller::Caller, second_factor},
     http::openapi::{
         CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems,
     },
@@ -57,6 +57,6 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     match app.notify_when(Change::Done, change, notice).await? {
         Change::Done => Ok(Response::no_content()),
         // The account changed after the code was compared: the caller needs another code for the account as it is now.
-        Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
+        Change::Overtaken => Err(caller.overtaken(app, ctx, second_factor::used(code.as_ref())).await),
     }
 }

@@ -3,7 +3,7 @@
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     domain::{password::Password, proof::Proof, recovery_code::RecoveryCodes},
-    flows::caller::Caller,
+    flows::{caller::Caller, second_factor},
     http::{
         StatusCode,
         openapi::{
@@ -76,6 +76,6 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         Change::Done => {
             Ok(Response::json(StatusCode::OK, &MfaRecoveryCodesResponse { recovery_codes: codes.reveal() }))
         }
-        Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
+        Change::Overtaken => Err(caller.overtaken(app, ctx, second_factor::used(code.as_ref())).await),
     }
 }

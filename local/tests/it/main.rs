@@ -11,6 +11,7 @@
 mod activate;
 mod admin;
 mod audit;
+mod authenticators;
 mod authorizer;
 mod bad_input;
 mod change_password;
@@ -48,6 +49,7 @@ mod origin;
 mod races;
 mod refresh;
 mod register;
+
 mod request_reset;
 mod resend_activation;
 mod rotate_keys;

@@ -14,7 +14,7 @@ use crate::{
     error::{ApiError, TokenProblem},
     http::{Request, context::Context},
     log::audit::Audit,
-    store::{Attempt, Credential, Profile, Receipt, SessionSummary},
+    store::{AskedAt, Attempt, Credential, Profile, Receipt, SessionSummary},
     tokens::{
         access::Claims,
         signed::{InvalidSignedToken, Unverified},
@@ -89,7 +89,7 @@ impl Caller {
         // required, too.
         let factor = Box::pin(async {
             if credential.mfa_enabled {
-                second_factor::require(app, ctx, credential.user, &self.profile.phone, proof).await
+                second_factor::require(app, ctx, credential.user, &self.profile.phone, proof, AskedAt::Session).await
             } else {
                 Ok(())
             }

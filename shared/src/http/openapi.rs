@@ -46,6 +46,8 @@ problems! {
     ReauthenticationProblems: WrongPassword, MfaRequired;
     /// Problems of the endpoint that enrolls an authenticator: it requires the same, and a verified phone.
     EnrollmentProblems: WrongPassword, MfaRequired, PhoneNotVerified;
+    /// Problems of the endpoint that confirms an enrollment.
+    ConfirmationProblems: EnrollmentOver;
     /// The problem of endpoints that give a phone to an account.
     PhoneProblems: PhoneTaken;
     /// The problem of endpoints whose path names one object.

@@ -109,6 +109,8 @@ pub struct PendingCode {
     pub mac: OtpMac,
     /// The password hash of the account to be created, if the code activates one.
     pub password_hash: Option<PasswordHash>,
+    /// The receipt of the counted try, for a right code that stays valid because something else is missing.
+    pub receipt: Receipt,
 }
 
 impl Store {
@@ -206,15 +208,15 @@ impl Store {
             .value(":max_attempts", number(max_attempts))
             .value(":max_failures", number(MAX_FAILURES));
         match self.update(update).await? {
-            Outcome::Applied(item) => Ok(Attempt::Admitted {
-                with: PendingCode::read(&item)?,
-                receipt: Receipt::of(
+            Outcome::Applied(item) => {
+                let receipt = Receipt::of(
                     Key::code(phone, purpose),
                     &item,
                     &["#attempts = #attempts - :one", "#failures = #failures - :one"],
                     "#attempts >= :one AND #failures >= :one",
-                )?,
-            }),
+                )?;
+                Ok(Attempt::Admitted { with: PendingCode::read(&item, receipt.clone())?, receipt })
+            }
             Outcome::Refused(None) => Ok(Attempt::Nothing),
             Outcome::Refused(Some(item)) => {
                 let used_up = item.count(FAILURES)? >= MAX_FAILURES;
@@ -359,7 +361,7 @@ pub(super) fn spend(phone: &Phone, purpose: Purpose, code: &PendingCode, now: Ti
 }
 
 impl PendingCode {
-    fn read(item: &Item) -> Result<Self, StoreError> {
+    fn read(item: &Item, receipt: Receipt) -> Result<Self, StoreError> {
         let account = if item.has(USER_ID) {
             let (user, epoch) = (item.parsed(USER_ID)?, item.number(EPOCH)?);
             Some(CodeAccount { user, epoch, mfa_enabled: item.flag(MFA_ENABLED) })
@@ -372,6 +374,7 @@ impl PendingCode {
             challenge: item.parsed(CHALLENGE_ID)?,
             mac: OtpMac::from_stored(item.bytes(CODE_MAC)?),
             password_hash: password_hash.map(|hash| PasswordHash::from_stored(hash.to_owned())),
+            receipt,
         })
     }
 }

@@ -30,7 +30,7 @@ pub use limits::{Bucket, Limit, LimitReached, Limits};
 pub use operators::Stats;
 pub use outcome::{Attempt, Change};
 pub use profile::Profile;
-pub use second_factors::{NewFactor, RightCode, SecondFactor, SecondStep};
+pub use second_factors::{AskedAt, NewFactor, RightCode, SecondFactor, SecondStep};
 pub use sessions::{NewSession, Rotation, Session, SessionState, SessionSummary, StoredSession, TokenSession};
 pub use table::keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use table::{error::StoreError, wire::Receipt};
