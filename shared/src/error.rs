@@ -1,4 +1,4 @@
-//! The errors that a request can end with: one variant per code of a documented problem (RFC 9457).
+//! The errors that a request can end with. Each becomes a documented problem (RFC 9457).
 
 use std::{fmt::Display, time::Duration};
 
@@ -24,9 +24,15 @@ pub enum ApiError {
     /// The body is empty, not JSON, or has a duplicate member; the text says which.
     #[error("the body cannot be read: {0}")]
     MalformedRequest(String),
-    /// The code is wrong, expired, used, or was never sent; the response does not reveal which.
+    /// The code of a message is wrong, expired, used, or was never sent; the response does not reveal which.
     #[error("the code is wrong, expired, used, or was never sent")]
     InvalidOtp,
+    /// The TOTP code is wrong, of a step that is too far from ours, or was used.
+    #[error("the TOTP code is wrong, of another time, or used")]
+    WrongTotp,
+    /// The recovery code is wrong or was used.
+    #[error("the recovery code is wrong or used")]
+    WrongRecoveryCode,
     /// No account has this phone with this password; the response does not reveal which is wrong.
     #[error("the phone or the password is wrong")]
     InvalidCredentials,
@@ -51,6 +57,9 @@ pub enum ApiError {
     /// The path has other methods: these, as `Allow` names them.
     #[error("the path does not allow this method; it allows {0}")]
     MethodNotAllowed(String),
+    /// No enrollment of an authenticator waits for a code: none was begun, or it is over.
+    #[error("no enrollment waits for a code")]
+    EnrollmentOver,
     /// The phone already has an account.
     #[error("the phone already has an account")]
     PhoneTaken,

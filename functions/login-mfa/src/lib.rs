@@ -13,7 +13,7 @@ use latchkey::{
         openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
     },
     messages::Notice,
-    store::SecondStep,
+    store::{AskedAt, SecondStep},
     tokens::{
         mfa::{self, MfaClaims},
         signed::{InvalidSignedToken, Unverified},
@@ -41,8 +41,9 @@ impl FromFields for LoginMfaRequest {
 
 /// Complete a login with a second factor
 ///
-/// A TOTP code works once, in its half minute and the next. After five wrong codes in a row, each further try requires
-/// a wait of up to 15 minutes; after a hundred, only a recovery code works.
+/// A TOTP code works once, in its half minute, the one before and the one after. After five wrong ones in a row, each
+/// further try requires a wait of up to 15 minutes; after fifty, only a recovery code works. Recovery codes never wait;
+/// a login allows ten.
 #[utoipa::path(
     post,
     path = "/auth/login/mfa",
@@ -67,7 +68,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     self::claims(app, ctx, &mfa_token).await?;
     ctx.audit.phone(&profile.phone);
 
-    let code = second_factor::judge(app, ctx, profile.user, &proof).await?;
+    let code = second_factor::judge(app, ctx, profile.user, &proof, AskedAt::Login(claims.jti)).await?;
     let (session, answer) = token_pair::new_session(app, ctx, &keys, profile.user, profile.epoch, true)?;
     let id = session.id;
     match app.store.complete_second_step(&profile, claims.jti, &code, session, ctx.now).await? {
@@ -78,7 +79,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             }
             Ok(Response::json(StatusCode::OK, &answer))
         }
-        SecondStep::CodeUsed => Err(ApiError::InvalidOtp),
+        SecondStep::CodeUsed => Err(second_factor::wrong(&proof)),
         SecondStep::Ended => Err(over()),
     }
 }

@@ -10,7 +10,7 @@ use latchkey::{
     },
     http::{
         StatusCode,
-        openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
+        openapi::{CodeProblems, ConfirmationProblems, LimitProblems, ServerProblems, TokenProblems},
     },
     messages::Notice,
     store::{Change, NewFactor},
@@ -46,6 +46,8 @@ pub struct MfaConfirmResponse {
 ///
 /// From now on, logins and password resets require it. Every session ends; the response has the tokens of a new one,
 /// and the recovery codes, which are shown only in this response.
+/// A wrong code may be entered again; after five tries, or ten minutes, the enrollment is over and begins again with
+/// `POST /auth/mfa/enroll`.
 #[utoipa::path(
     post,
     path = "/auth/mfa/confirm",
@@ -55,7 +57,7 @@ pub struct MfaConfirmResponse {
     request_body = MfaConfirmRequest,
     responses(
         (status = 200, description = "Switched on; every other session has ended", body = MfaConfirmResponse),
-        CodeProblems, TokenProblems, LimitProblems, ServerProblems,
+        CodeProblems, TokenProblems, ConfirmationProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
@@ -66,10 +68,10 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let keys = TokenKeys::of(app, ctx).await?;
     let attempt = app.store.spend_enrollment_attempt(&caller.profile, ctx.now);
     let (keys, sealed) = tokio::join!(keys.current(app, ctx), admission::admit(app, ctx, attempt));
-    let (sealed, keys) = (sealed?.ok_or(ApiError::InvalidOtp)?, keys?);
+    let (sealed, keys) = (sealed?.ok_or(ApiError::EnrollmentOver)?, keys?);
     let secret = sealed.open(&keys.secret.totp, user).map_err(|error| ApiError::Internal(error.into()))?;
     ctx.audit.factor(Factor::Totp);
-    let step = secret.step_of(&code, None, ctx.now).ok_or(ApiError::InvalidOtp)?;
+    let step = secret.step_of(&code, None, ctx.now).ok_or(ApiError::WrongTotp)?;
 
     let codes = RecoveryCodes::generate()?;
     let macs = codes.macs(&keys.secret.recovery_code, user);
@@ -84,6 +86,6 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             Ok(Response::json(StatusCode::OK, &MfaConfirmResponse { recovery_codes: codes.reveal(), tokens }))
         }
         // Another request was faster: it confirmed the same enrollment, or did something else that ends sessions.
-        Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
+        Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::EnrollmentOver).await),
     }
 }

@@ -5,6 +5,7 @@ use latchkey::{
     domain::{password::Password, proof::Proof},
     flows::{
         caller::Caller,
+        second_factor,
         token_pair::{self, StepUp, TokenKeys, TokenResponse},
     },
     http::{
@@ -69,6 +70,6 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     match app.notify_when(Change::Done, change, notice).await? {
         Change::Done => Ok(Response::json(StatusCode::OK, &tokens)),
         // The account changed after the code was compared: the caller needs another code for the account as it is now.
-        Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
+        Change::Overtaken => Err(caller.overtaken(app, ctx, second_factor::used(code.as_ref())).await),
     }
 }

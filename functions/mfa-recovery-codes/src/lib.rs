@@ -5,6 +5,7 @@ use latchkey::{
     domain::{password::Password, proof::Proof, recovery_code::RecoveryCodes},
     flows::{
         caller::Caller,
+        second_factor,
         token_pair::{self, StepUp, TokenKeys, TokenResponse},
     },
     http::{
@@ -86,6 +87,6 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         Change::Done => {
             Ok(Response::json(StatusCode::OK, &MfaRecoveryCodesResponse { recovery_codes: codes.reveal(), tokens }))
         }
-        Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
+        Change::Overtaken => Err(caller.overtaken(app, ctx, second_factor::used(code.as_ref())).await),
     }
 }

@@ -10,7 +10,7 @@ use latchkey::{
     },
     flows::{codes, second_factor},
     http::openapi::{CodeProblems, LimitProblems, MfaProblems, ServerProblems},
-    store::Change,
+    store::{AskedAt, Change},
 };
 use utoipa::ToSchema;
 
@@ -70,7 +70,13 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             return Err(ApiError::InvalidOtp);
         }
         // Checked only now, so that only a caller who can read the phone's messages learns that a second factor is on.
-        second_factor::require(app, ctx, account.user, &phone, proof.as_ref()).await?;
+        let shown = second_factor::require(app, ctx, account.user, &phone, proof.as_ref(), AskedAt::Reset).await;
+        if let Err(error) = shown {
+            // The code itself is right and stays valid, so that its try is taken back: wrong TOTP codes have a count of
+            // their own, and must not use up the code before the right one, or a recovery code, is shown.
+            app.store.take_back(code.receipt).await?;
+            return Err(error);
+        }
     }
 
     let new_hash = app.hasher.hash(&new_password)?;

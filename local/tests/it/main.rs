@@ -12,6 +12,7 @@ mod activate;
 mod admin;
 mod alarms;
 mod audit;
+mod authenticators;
 mod authorizer;
 mod bad_input;
 mod change_password;
@@ -55,6 +56,7 @@ mod passwords;
 mod races;
 mod refresh;
 mod register;
+
 mod request_reset;
 mod resend_activation;
 mod rotate_keys;

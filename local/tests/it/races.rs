@@ -1,10 +1,7 @@
 //! Really concurrent requests: each on its own task, on several threads.
 
 use futures_util::future::join_all;
-use latchkey::{
-    domain::proof::Proof,
-    store::{Attempt, RightCode},
-};
+use latchkey::store::{AskedAt, Attempt, RightCode};
 
 use crate::harness::{NEW_PASSWORD, PASSWORD, PHONE, Person, RESET_PASSWORD, Reply, World, another_code};
 
@@ -265,12 +262,12 @@ async fn of_32_uses_of_one_code_one_counts_wherever_they_are() {
     let shown = person.with_code();
     // As judged before any of them is used up.
     let (store, now) = (world.store(), world.clock.now());
-    let proof = Proof::Totp("000000".parse().unwrap());
-    let Attempt::Admitted { with: factor, .. } = store.spend_factor_attempt(owner, &proof, now).await.unwrap() else {
+    let at = AskedAt::Session;
+    let Attempt::Admitted { with: factor, .. } = store.spend_totp_attempt(owner, at, now).await.unwrap() else {
         panic!("the first guess is free")
     };
     let step = now.unix_seconds() / 30;
-    let right = RightCode::Totp { user: owner, secret: factor.secret, step };
+    let right = RightCode::Totp { user: owner, secret: factor.secret, step, at };
     let tasks = (0..32).map(|_| {
         let (store, right) = (store.clone(), right.clone());
         tokio::spawn(async move { store.use_factor(&right).await.unwrap() })
@@ -293,5 +290,5 @@ async fn of_32_confirmations_of_one_enrollment_one_switches_it_on() {
     })
     .await;
     // Those who come after it are told that their session has a successor.
-    assert_eq!((count(&replies, 200), count(&replies, 400) + count(&replies, 401)), (1, 31));
+    assert_eq!((count(&replies, 200), count(&replies, 409) + count(&replies, 401)), (1, 31));
 }

@@ -38,14 +38,16 @@ impl TotpSecret {
         random::bytes().map(|bytes| Self(Zeroizing::new(bytes)))
     }
 
-    /// Returns the step that a code belongs to, or `None` if the code is not accepted. Accepts the step of `now` and
-    /// the one before it, for clocks that are late and people who are slow (RFC 6238 section 5.2), but only steps after
-    /// `last`, the step that was accepted last.
+    /// Returns the step that a code belongs to, or `None` if the code is not accepted. Accepts the step of `now`, the
+    /// one before it, for people who are slow and clocks that are late, and the one after it, for clocks that are ahead
+    /// (RFC 6238 section 6), but only steps after `last`, the step that was accepted last.
+    ///
+    /// A code that belongs to several of them is of the latest, so that it is not accepted again as another's.
     pub fn step_of(&self, code: &OtpCode, last: Option<u64>, now: Timestamp) -> Option<u64> {
         let totp = self.totp();
         let current = now.unix_seconds() / STEP;
-        let steps = [current, current.saturating_sub(1)];
-        // Both steps are always computed and compared, so that the response time does not reveal which of them matched.
+        let steps = [current + 1, current, current.saturating_sub(1)];
+        // All steps are always computed and compared, so that the response time does not reveal which of them matched.
         let matching = steps.map(|step| totp.check(code.reveal(), step * STEP));
         matching.into_iter().flatten().find(|step| last.is_none_or(|last| *step > last))
     }
@@ -195,11 +197,15 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_taken_in_its_step_and_the_next_and_never_again() {
-        // The code of counter 5 in RFC 4226. Its step is from 150 s to 179 s, and it is accepted for one step more.
+    fn a_code_is_taken_one_step_early_to_one_step_late_and_never_again() {
+        // The code of counter 5 in RFC 4226. Its step is from 150 s to 179 s.
         let code = "254676".parse().unwrap();
         for (seconds, last, expected) in [
-            (149, None, None),
+            (119, None, None),
+            (120, None, Some(5)),
+            (149, None, Some(5)),
+            (149, Some(4), Some(5)),
+            (149, Some(5), None),
             (150, None, Some(5)),
             (179, None, Some(5)),
             (209, None, Some(5)),

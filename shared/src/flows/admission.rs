@@ -48,6 +48,18 @@ pub fn admit_with_receipt<'a, T: Send + 'a>(
     })
 }
 
+/// Counts a try for the caller's address alone and returns what to compare it with. It is for secrets that nobody can
+/// guess, so that no count of wrong ones delays their owner.
+pub async fn admit_unguessable<T>(
+    app: &App,
+    ctx: &Context,
+    read: impl Future<Output = Result<Option<T>, StoreError>>,
+) -> Result<Option<T>, ApiError> {
+    let (charged, found) = tokio::try_join!(charge_address(app, ctx), read)?;
+    charged?;
+    Ok(found)
+}
+
 /// Counts a try of a password or a code from the caller's address.
 async fn charge_address(app: &App, ctx: &Context) -> Result<Result<(), LimitReached>, ApiError> {
     let secret = app.keyring.secret(ctx.now).await?;

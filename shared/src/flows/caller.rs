@@ -11,7 +11,7 @@ use crate::{
     error::{ApiError, TokenProblem},
     http::{Request, context::Context},
     log::{audit::Audit, metrics::Metric},
-    store::{Attempt, Credential, Profile, Receipt, Session, SessionState, SessionSummary},
+    store::{AskedAt, Attempt, Credential, Profile, Receipt, Session, SessionState, SessionSummary},
     tokens::{
         access::Claims,
         keys::VerifyingKey,
@@ -128,7 +128,7 @@ impl Caller {
         proof: Option<&Proof>,
     ) -> Result<(), ApiError> {
         if credential.mfa_enabled {
-            second_factor::require(app, ctx, credential.user, &self.profile.phone, proof).await
+            second_factor::require(app, ctx, credential.user, &self.profile.phone, proof, AskedAt::Session).await
         } else {
             Ok(())
         }

@@ -48,6 +48,8 @@ problems! {
     RecentLoginProblems: WrongPassword, MfaRequired, ReauthenticationRequired;
     /// Problems of the endpoint that enrolls an authenticator: it requires the same, and a verified phone.
     EnrollmentProblems: WrongPassword, MfaRequired, PhoneNotVerified;
+    /// Problems of the endpoint that confirms an enrollment.
+    ConfirmationProblems: EnrollmentOver;
     /// The problem of endpoints that give a phone to an account.
     PhoneProblems: PhoneTaken;
     /// The problem of endpoints that send a message to the account's own phone, which may be one that is not served.

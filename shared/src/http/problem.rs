@@ -57,6 +57,7 @@ problem_kinds! {
     PhoneNotVerified: FORBIDDEN, "phone-not-verified", "The phone is not verified";
     NotFound: NOT_FOUND, "not-found", "The path or the object does not exist";
     MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "The path does not allow this method";
+    EnrollmentOver: CONFLICT, "enrollment-over", "No enrollment waits for a code";
     PhoneTaken: CONFLICT, "phone-taken", "The phone already has an account";
     BodyTooLarge: PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large";
     UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The media type is not JSON";
@@ -120,7 +121,7 @@ impl ApiError {
     pub const fn kind(&self) -> ProblemKind {
         match self {
             Self::MalformedRequest(_) => ProblemKind::MalformedRequest,
-            Self::InvalidOtp => ProblemKind::InvalidOtp,
+            Self::InvalidOtp | Self::WrongTotp | Self::WrongRecoveryCode => ProblemKind::InvalidOtp,
             Self::InvalidCredentials => ProblemKind::InvalidCredentials,
             Self::InvalidToken(_) => ProblemKind::InvalidToken,
             Self::MfaRequired(_) => ProblemKind::MfaRequired,
@@ -129,6 +130,7 @@ impl ApiError {
             Self::PhoneNotVerified => ProblemKind::PhoneNotVerified,
             Self::NotFound => ProblemKind::NotFound,
             Self::MethodNotAllowed(_) => ProblemKind::MethodNotAllowed,
+            Self::EnrollmentOver => ProblemKind::EnrollmentOver,
             Self::PhoneTaken => ProblemKind::PhoneTaken,
             Self::BodyTooLarge => ProblemKind::BodyTooLarge,
             Self::UnsupportedMediaType => ProblemKind::UnsupportedMediaType,
@@ -150,6 +152,14 @@ impl ApiError {
             Self::MalformedRequest(why) => format!("The body cannot be read: {why}. Send one JSON object."),
             Self::InvalidOtp => {
                 "The code is wrong, expired, used, or was never sent. Check it, or request a new one.".to_owned()
+            }
+            Self::WrongTotp => {
+                "The authenticator's code is wrong, too old, or was used. Enter the next one, and check \
+                                that the phone's clock is set automatically."
+                    .to_owned()
+            }
+            Self::WrongRecoveryCode => {
+                "The recovery code is wrong or was used. Check it, or use another one.".to_owned()
             }
             Self::InvalidCredentials => "Check the phone and the password.".to_owned(),
             Self::InvalidToken(TokenProblem::Missing) => {
@@ -191,6 +201,10 @@ impl ApiError {
                 "No endpoint has this path, or the object is not yours. GET /docs lists the endpoints.".to_owned()
             }
             Self::MethodNotAllowed(allowed) => format!("This path allows {allowed}."),
+            Self::EnrollmentOver => "No enrollment waits for this code: none was begun, it was tried five times, ten \
+                                     minutes have passed, or the account has changed. Start again with POST \
+                                     /auth/mfa/enroll."
+                .to_owned(),
             Self::PhoneTaken => "Sign in, or reset the password.".to_owned(),
             Self::BodyTooLarge => format!("Send at most {MAX_BODY} bytes."),
             Self::UnsupportedMediaType => {
@@ -214,7 +228,7 @@ impl ApiError {
                     Bucket::OtpPhone => {
                         "Too many wrong codes for this phone. If it has an account, its password still works."
                     }
-                    Bucket::Mfa => "Too many wrong codes. If the authenticator does not work, use a recovery code.",
+                    Bucket::Mfa => "Too many wrong codes of the authenticator. A recovery code works at once.",
                 };
                 format!("{what} Try again in {} s.", whole_seconds(*retry_after))
             }

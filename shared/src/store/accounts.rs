@@ -22,7 +22,7 @@ use super::{
         },
         wire::{Outcome, Transacted},
     },
-    throttle::{self, Stop},
+    throttle::PASSWORDS,
 };
 use crate::{
     base::{id::UserId, time::Timestamp},
@@ -117,7 +117,8 @@ pub enum LoginCompletion {
 
 /// Builds the update that counts an attempt to sign in. A phone without an account gets a ghost that holds the count.
 fn spend_attempt(phone: &Phone, now: Timestamp) -> ItemUpdate {
-    throttle::spend(Key::credential(phone), Stop::Hard, now)
+    PASSWORDS
+        .spend(Key::credential(phone), now)
         .set("#expires_at = if_not_exists(#expires_at, :ghost_expires_at)")
         .value(":ghost_expires_at", ttl(now.plus(GHOST_LIFETIME)))
 }
@@ -320,10 +321,10 @@ impl Store {
         match self.update(spend_attempt(phone, now)).await? {
             Outcome::Applied(item) => Ok(Attempt::Admitted {
                 with: Credential::read(&item)?,
-                receipt: throttle::receipt(Key::credential(phone), &item)?,
+                receipt: PASSWORDS.receipt(Key::credential(phone), &item)?,
             }),
             Outcome::Refused(item) => {
-                let retry_after = throttle::retry_after(&item.unwrap_or_default(), Stop::Hard, now)?;
+                let retry_after = PASSWORDS.retry_after(&item.unwrap_or_default(), now)?;
                 Ok(Attempt::LimitReached(LimitReached { bucket: Bucket::LoginPhone, retry_after }))
             }
         }

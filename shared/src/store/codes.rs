@@ -129,6 +129,8 @@ pub struct PendingCodes {
     /// The identifiers of their sendings, and their HMACs, newest first.
     pub codes: Vec<(ChallengeId, OtpMac)>,
     password_hash: Option<PasswordHash>,
+    /// The receipt of the counted try, for a right code that stays valid because something else is missing.
+    pub receipt: Receipt,
 }
 
 /// A code that was entered and is right, but not used up yet.
@@ -140,22 +142,25 @@ pub struct PendingCode {
     pub challenge: ChallengeId,
     /// The password hash of the account to be created, if the code activates one.
     pub password_hash: Option<PasswordHash>,
+    /// The receipt of the counted try, for a right code that stays valid because something else is missing.
+    pub receipt: Receipt,
 }
 
 impl PendingCodes {
-    fn read(item: &Item, now: Timestamp) -> Result<Self, StoreError> {
+    fn read(item: &Item, receipt: Receipt, now: Timestamp) -> Result<Self, StoreError> {
         let open = OpenCodes::read(item)?;
         let password_hash = item.has(PASSWORD_HASH).then(|| item.text(PASSWORD_HASH)).transpose()?;
         Ok(Self {
             account: open.account,
             codes: open.usable(now).into_iter().map(|code| (code.challenge, code.mac)).collect(),
             password_hash: password_hash.map(|hash| PasswordHash::from_stored(hash.to_owned())),
+            receipt,
         })
     }
 
     /// Returns the code of this sending, which was entered.
     pub fn entered(self, challenge: ChallengeId) -> PendingCode {
-        PendingCode { account: self.account, challenge, password_hash: self.password_hash }
+        PendingCode { account: self.account, challenge, password_hash: self.password_hash, receipt: self.receipt }
     }
 }
 
@@ -283,15 +288,15 @@ impl Store {
             .value(":now", moment(now))
             .value(":max_failures", number(MAX_FAILURES));
         match self.update(update).await? {
-            Outcome::Applied(item) => Ok(Attempt::Admitted {
-                with: PendingCodes::read(&item, now)?,
-                receipt: Receipt::of(
+            Outcome::Applied(item) => {
+                let receipt = Receipt::of(
                     Key::code(phone, purpose),
                     &item,
                     &["#attempts = #attempts - :one", "#failures = #failures - :one"],
                     "#attempts >= :one AND #failures >= :one",
-                )?,
-            }),
+                )?;
+                Ok(Attempt::Admitted { with: PendingCodes::read(&item, receipt.clone(), now)?, receipt })
+            }
             Outcome::Refused(None) => Ok(Attempt::Nothing),
             Outcome::Refused(Some(item)) => {
                 // After the end of the window, the next code begins a new one. These codes can no longer be tried.

@@ -21,6 +21,7 @@ use super::{
         },
         wire::Transacted,
     },
+    throttle::{Counter, PASSWORDS, TOTP_COUNTERS},
 };
 use crate::{
     base::{id::UserId, time::Timestamp},
@@ -96,9 +97,14 @@ pub struct StoredCode {
 }
 
 impl Guesses {
-    fn read(item: &Item) -> Result<Self, StoreError> {
-        let attempted_at = item.optional_moment(LOGIN_ATTEMPTED_AT)?;
-        Ok(Self { failures: item.count(LOGIN_FAILURES)?, attempted_at })
+    /// Adds up what these counters hold.
+    fn read(item: &Item, counters: &[&Counter]) -> Result<Self, StoreError> {
+        let mut guesses = Self { failures: 0, attempted_at: None };
+        for counter in counters {
+            guesses.failures += item.count(counter.failures)?;
+            guesses.attempted_at = guesses.attempted_at.max(item.optional_moment(counter.attempted_at)?);
+        }
+        Ok(guesses)
     }
 }
 
@@ -107,7 +113,7 @@ impl StoredFactor {
         Ok(Self {
             created_at: item.moment(CREATED_AT)?,
             recovery_codes_left: item.set(RECOVERY_CODES).len(),
-            guesses: Guesses::read(item)?,
+            guesses: Guesses::read(item, &TOTP_COUNTERS)?,
         })
     }
 }
@@ -225,7 +231,7 @@ impl Store {
         });
         Ok(StoredAccount {
             phone_verified_at: profile.map(|item| item.optional_moment(PHONE_VERIFIED_AT)).transpose()?.flatten(),
-            password: Guesses::read(&credential.filter(of_user).unwrap_or_default())?,
+            password: Guesses::read(&credential.filter(of_user).unwrap_or_default(), &[&PASSWORDS])?,
             second_factor: under_user(keys::SECOND_FACTOR_SORT).map(StoredFactor::read).transpose()?,
             enrollment_ends_at: under_user(keys::ENROLLMENT_SORT).map(|item| item.moment(ENDS_AT)).transpose()?,
             second_steps_end_at: waiting.map(|(_, item)| item.moment(ENDS_AT)).collect::<Result<_, _>>()?,

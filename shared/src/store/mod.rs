@@ -31,7 +31,7 @@ pub use limits::{Bucket, Limit, LimitReached, Limits};
 pub use operators::Stats;
 pub use outcome::{Attempt, Change};
 pub use profile::Profile;
-pub use second_factors::{NewFactor, RightCode, SecondFactor, SecondStep};
+pub use second_factors::{AskedAt, NewFactor, RightCode, SecondFactor, SecondStep};
 pub use sessions::{
     MAX_SESSIONS, NewSession, Renewal, Repetition, Reuse, Rotation, Session, SessionState, SessionSummary,
     StoredSession, TokenSession, TokenUser,

@@ -20,16 +20,14 @@ use super::{
         keys::{ENDS_AT, EPOCH, Key, RECOVERY_CODES, TOTP_SECRET, TOTP_STEP, TTL_ATTRIBUTE},
         wire::{Outcome, Part, Receipt, Transacted},
     },
-    throttle::{self, Stop},
+    throttle::{Counter, TOTP_AT_LOGIN, TOTP_AT_RESET, TOTP_COUNTERS, TOTP_IN_SESSION},
 };
 use crate::{
     base::{
         id::{TokenId, UserId},
         time::Timestamp,
     },
-    domain::{
-        password::PasswordHash, phone::Phone, proof::Proof, recovery_code::RecoveryCodeMac, totp::SealedTotpSecret,
-    },
+    domain::{password::PasswordHash, phone::Phone, recovery_code::RecoveryCodeMac, totp::SealedTotpSecret},
 };
 
 /// The time for which an enrollment waits for its first code.
@@ -65,6 +63,36 @@ impl SecondFactor {
 /// attacker who has only a token cannot guess for long.
 const ENROLLMENT_ATTEMPTS: u64 = 5;
 
+/// The number of recovery codes that are compared for one login. They have 120 bits, so this bounds work and not odds.
+const RECOVERY_ATTEMPTS: u64 = 10;
+
+/// The step of a user's path that asks for a second factor. Each has a count of wrong TOTP codes of its own, so that
+/// guesses at one delay nobody at another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedAt {
+    /// The second step of the login with this token: the caller knows the password.
+    Login(TokenId),
+    /// A request that asks a signed-in user for password and factor again.
+    Session,
+    /// A password reset: the caller reads the phone's messages.
+    Reset,
+}
+
+impl AskedAt {
+    fn counter(self) -> &'static Counter {
+        match self {
+            Self::Login(_) => &TOTP_AT_LOGIN,
+            Self::Session => &TOTP_IN_SESSION,
+            Self::Reset => &TOTP_AT_RESET,
+        }
+    }
+}
+
+/// Adds to the update of a second factor that it forgets all wrong TOTP codes.
+fn forget_guesses(update: ItemUpdate) -> ItemUpdate {
+    TOTP_COUNTERS.into_iter().fold(update, |update, counter| counter.forget(update))
+}
+
 /// A code that was compared and is right, but is not used up yet.
 #[derive(Clone, Debug)]
 pub enum RightCode {
@@ -76,6 +104,8 @@ pub enum RightCode {
         secret: SealedTotpSecret,
         /// The step of the code.
         step: u64,
+        /// Where it was asked for.
+        at: AskedAt,
     },
     /// A recovery code.
     Recovery {
@@ -87,18 +117,20 @@ pub enum RightCode {
 }
 
 impl RightCode {
-    /// Builds the update that uses up the code and clears the count of guesses. Only one of several parallel updates
-    /// succeeds.
+    /// Builds the update that uses up the code. A TOTP code clears the count of guesses where it was asked for, a
+    /// recovery code every count. Only one of several parallel updates succeeds.
     fn use_up(&self) -> ItemUpdate {
         let (Self::Totp { user, .. } | Self::Recovery { user, .. }) = self;
-        let update = ItemUpdate::new(Key::second_factor(*user)).remove("#login_failures").remove("#login_attempted_at");
+        let update = ItemUpdate::new(Key::second_factor(*user));
         match self {
-            Self::Totp { secret, step, .. } => update
+            Self::Totp { secret, step, at, .. } => at
+                .counter()
+                .forget(update)
                 .set("#totp_step = :step")
                 .when("#totp_secret = :secret AND (attribute_not_exists(#totp_step) OR #totp_step < :step)")
                 .value(":secret", secret.into())
                 .value(":step", number(*step)),
-            Self::Recovery { mac, .. } => update
+            Self::Recovery { mac, .. } => forget_guesses(update)
                 .delete("#recovery_codes :macs")
                 .when("contains(#recovery_codes, :mac)")
                 .value(":macs", set(std::slice::from_ref(mac)))
@@ -194,10 +226,8 @@ impl Store {
             .value(":secret", new.secret.into())
             .value(":epoch", number(profile.epoch))
             .value(":now", moment(now));
-        let factor = ItemUpdate::new(Key::second_factor(user))
+        let factor = forget_guesses(ItemUpdate::new(Key::second_factor(user)))
             .remove("#op")
-            .remove("#login_failures")
-            .remove("#login_attempted_at")
             .set("#totp_secret = :secret")
             .set("#totp_step = :step")
             .set("#recovery_codes = :macs")
@@ -273,29 +303,49 @@ impl Store {
         self.change_factor(writes).await
     }
 
-    /// Counts a guess, and only then returns the second factor to compare it with. Only a success clears the count.
-    pub async fn spend_factor_attempt(
+    /// Counts a TOTP code, and only then returns the second factor to compare it with. Only a success clears the count.
+    pub async fn spend_totp_attempt(
         &self,
         user: UserId,
-        proof: &Proof,
+        at: AskedAt,
         now: Timestamp,
     ) -> Result<Attempt<SecondFactor>, StoreError> {
-        let stop = match proof {
-            Proof::Totp(_) => Stop::Hard,
-            Proof::Recovery(_) => Stop::Never,
-        };
-        let update = throttle::spend(Key::second_factor(user), stop, now).and_when("attribute_exists(#totp_secret)");
+        let (key, counter) = (Key::second_factor(user), at.counter());
+        let update = counter.spend(key.clone(), now).and_when("attribute_exists(#totp_secret)");
         match self.update(update).await? {
-            Outcome::Applied(item) => Ok(Attempt::Admitted {
-                receipt: throttle::receipt(Key::second_factor(user), &item)?,
-                with: SecondFactor::read(item)?,
-            }),
+            Outcome::Applied(item) => {
+                Ok(Attempt::Admitted { receipt: counter.receipt(key, &item)?, with: SecondFactor::read(item)? })
+            }
             Outcome::Refused(Some(item)) if item.has(TOTP_SECRET) => {
-                let retry_after = throttle::retry_after(&item, stop, now)?;
+                let retry_after = counter.retry_after(&item, now)?;
                 Ok(Attempt::LimitReached(LimitReached { bucket: Bucket::Mfa, retry_after }))
             }
             Outcome::Refused(_) => Ok(Attempt::Nothing),
         }
+    }
+
+    /// Returns the second factor to compare a recovery code with, or `None` if there is none. Nobody can guess a
+    /// recovery code, so no number of wrong codes delays a right one. A login allows ten, which are counted before they
+    /// are compared; after that, it is over and `None` is returned.
+    pub async fn factor_to_recover(
+        &self,
+        user: UserId,
+        at: AskedAt,
+        now: Timestamp,
+    ) -> Result<Option<SecondFactor>, StoreError> {
+        let count = async {
+            let AskedAt::Login(token) = at else { return Ok(true) };
+            let update = ItemUpdate::new(Key::second_step(user, token))
+                .add("#attempts :one")
+                .when("#ends_at > :now AND (attribute_not_exists(#attempts) OR #attempts < :max_attempts)")
+                .value(":one", number(1))
+                .value(":now", moment(now))
+                .value(":max_attempts", number(RECOVERY_ATTEMPTS));
+            Ok(matches!(self.update(update).await?, Outcome::Applied(_)))
+        };
+        let (is_counted, item) = try_join!(count, self.read(Key::second_factor(user)))?;
+        let item = item.filter(|item| is_counted && item.has(TOTP_SECRET));
+        item.map(SecondFactor::read).transpose()
     }
 
     /// Uses up a right code. Returns `false` if another request used it first.

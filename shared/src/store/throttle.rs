@@ -7,7 +7,7 @@ use super::table::{
     error::StoreError,
     expression::ItemUpdate,
     item::{Item, moment, number},
-    keys::{Key, LOGIN_ATTEMPTED_AT, LOGIN_FAILURES},
+    keys::Key,
     wire::Receipt,
 };
 use crate::base::time::Timestamp;
@@ -16,9 +16,7 @@ use crate::base::time::Timestamp;
 const FREE_FAILURES: u64 = 5;
 /// The longest wait between two attempts (docs/threats.md#l2).
 const LONGEST_DELAY: Duration = Duration::from_mins(15);
-/// The number of failures in a row after which no attempt is compared (NIST SP 800-63B section 3.2.2). Then only a
-/// reset helps.
-const MAX_FAILURES: u64 = 100;
+
 /// Returns the wait after this many attempts: 0 s after up to five, then 2, 4, 8, … s.
 fn delay_after(failures: u64) -> Duration {
     match failures.checked_sub(FREE_FAILURES) {
@@ -30,67 +28,106 @@ fn delay_after(failures: u64) -> Duration {
 /// The smallest attempt count that costs the longest wait.
 const LONGEST_FROM: u64 = FREE_FAILURES + 10;
 
-/// The rule for whether attempts come to an end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
-    /// No attempt is compared after [`MAX_FAILURES`] failures in a row.
-    Hard,
-    /// Each attempt costs a wait and nothing more. This is for secrets that nobody can guess.
-    Never,
+/// A count of attempts in an item, by the attributes that hold it.
+pub(super) struct Counter {
+    /// The attribute with the number of attempts since the last success.
+    pub(super) failures: &'static str,
+    /// The attribute with the time of the last of them.
+    pub(super) attempted_at: &'static str,
+    /// The number of failures in a row after which no attempt is compared.
+    max_failures: u64,
+    count: &'static str,
+    stamp: &'static str,
+    forget: [&'static str; 2],
+    give_back: &'static [&'static str],
+    unless_reset: &'static str,
+    /// The condition that admits an attempt when the wait after the attempts before it is over. It has one clause per
+    /// count, because DynamoDB cannot compute a power. So one call admits and counts, however many run at once.
+    admitted: LazyLock<String>,
 }
 
-/// The conditions, one per [`Stop`], that admit an attempt when the wait after the attempts before it is over. Each has
-/// one clause per count, because DynamoDB cannot compute a power. So one call admits and counts, however many run at
-/// once.
-static ADMITTED: LazyLock<[String; 2]> = LazyLock::new(|| {
-    ["#login_failures < :max AND ", ""].map(|stop| {
-        let mut clauses =
-            vec!["attribute_not_exists(#login_failures)".to_owned(), "#login_failures <= :free".to_owned()];
-        for failures in FREE_FAILURES + 1..LONGEST_FROM {
-            clauses.push(format!("(#login_failures = :n{failures} AND #login_attempted_at <= :t{failures})"));
+macro_rules! counter {
+    ($failures:literal, $attempted_at:literal, $max_failures:literal) => {
+        Counter {
+            failures: $failures,
+            attempted_at: $attempted_at,
+            max_failures: $max_failures,
+            count: concat!("#", $failures, " = if_not_exists(#", $failures, ", :zero) + :one"),
+            stamp: concat!("#", $attempted_at, " = :now"),
+            forget: [concat!("#", $failures), concat!("#", $attempted_at)],
+            give_back: &[concat!("#", $failures, " = #", $failures, " - :one")],
+            unless_reset: concat!("#", $failures, " >= :one"),
+            admitted: LazyLock::new(|| admitted(concat!("#", $failures), concat!("#", $attempted_at))),
         }
-        let longest = format!("#login_failures >= :n{LONGEST_FROM} AND #login_attempted_at <= :t{LONGEST_FROM}");
-        clauses.push(format!("({stop}{longest})"));
-        clauses.join(" OR ")
-    })
-});
-
-/// Builds the update that counts an attempt in this item, if the wait is over.
-pub(super) fn spend(key: Key, stop: Stop, now: Timestamp) -> ItemUpdate {
-    let [hard, never] = &*ADMITTED;
-    let update = ItemUpdate::new(key)
-        .set("#login_failures = if_not_exists(#login_failures, :zero) + :one")
-        .set("#login_attempted_at = :now")
-        .value(":zero", number(0))
-        .value(":one", number(1))
-        .value(":free", number(FREE_FAILURES))
-        .value(":now", moment(now));
-    let update = match stop {
-        Stop::Hard => update.when(hard.as_str()).value(":max", number(MAX_FAILURES)),
-        Stop::Never => update.when(never.as_str()),
     };
-    (FREE_FAILURES + 1..=LONGEST_FROM).fold(update, |update, failures| {
-        update
-            .value(&format!(":n{failures}"), number(failures))
-            .value(&format!(":t{failures}"), moment(now.minus(delay_after(failures))))
-    })
 }
 
-/// Returns the receipt for an attempt that is not compared after all.
-pub(super) fn receipt(key: Key, applied: &Item) -> Result<Receipt, StoreError> {
-    let give_back = &["#login_failures = #login_failures - :one"];
-    Receipt::of(key, applied, give_back, "#login_failures >= :one")
-}
+/// Passwords of a phone. After a hundred failures in a row (NIST SP 800-63B section 3.2.2) only a reset helps.
+pub(super) static PASSWORDS: Counter = counter!("login_failures", "login_attempted_at", 100);
 
-/// Returns the time until the next attempt can be admitted, after a refused one. If no more attempts are compared,
-/// returns the longest wait every time.
-pub(super) fn retry_after(item: &Item, stop: Stop, now: Timestamp) -> Result<Duration, StoreError> {
-    let failures = item.count(LOGIN_FAILURES)?;
-    if stop == Stop::Hard && failures >= MAX_FAILURES {
-        return Ok(LONGEST_DELAY);
+// The counts of an authenticator's codes, one for each step of a user's path that asks for them, so that none waits for
+// wrong codes at another. Together they compare at most a hundred wrong codes in a row (NIST SP 800-63B section 3.2.2,
+// docs/adr/0028). After that only a recovery code helps.
+
+/// TOTP codes in the second step of a login.
+pub(super) static TOTP_AT_LOGIN: Counter = counter!("totp_login_failures", "totp_login_attempted_at", 50);
+/// TOTP codes in a session.
+pub(super) static TOTP_IN_SESSION: Counter = counter!("totp_session_failures", "totp_session_attempted_at", 25);
+/// TOTP codes in a reset.
+pub(super) static TOTP_AT_RESET: Counter = counter!("totp_reset_failures", "totp_reset_attempted_at", 25);
+
+/// Every count of an authenticator's codes.
+pub(super) static TOTP_COUNTERS: [&Counter; 3] = [&TOTP_AT_LOGIN, &TOTP_IN_SESSION, &TOTP_AT_RESET];
+
+fn admitted(failures: &str, attempted_at: &str) -> String {
+    let mut clauses = vec![format!("attribute_not_exists({failures})"), format!("{failures} <= :free")];
+    for count in FREE_FAILURES + 1..LONGEST_FROM {
+        clauses.push(format!("({failures} = :n{count} AND {attempted_at} <= :t{count})"));
     }
-    let over = item.moment(LOGIN_ATTEMPTED_AT)?.plus(delay_after(failures));
-    Ok(over.since(now).max(Duration::from_secs(1)))
+    let longest = format!("{failures} >= :n{LONGEST_FROM} AND {attempted_at} <= :t{LONGEST_FROM}");
+    clauses.push(format!("({failures} < :max AND {longest})"));
+    clauses.join(" OR ")
+}
+
+impl Counter {
+    /// Builds the update that counts an attempt in this item, if the wait is over.
+    pub(super) fn spend(&self, key: Key, now: Timestamp) -> ItemUpdate {
+        let update = ItemUpdate::new(key)
+            .set(self.count)
+            .set(self.stamp)
+            .when(self.admitted.as_str())
+            .value(":max", number(self.max_failures))
+            .value(":zero", number(0))
+            .value(":one", number(1))
+            .value(":free", number(FREE_FAILURES))
+            .value(":now", moment(now));
+        (FREE_FAILURES + 1..=LONGEST_FROM).fold(update, |update, failures| {
+            update
+                .value(&format!(":n{failures}"), number(failures))
+                .value(&format!(":t{failures}"), moment(now.minus(delay_after(failures))))
+        })
+    }
+
+    /// Adds to an update that it forgets the attempts.
+    pub(super) fn forget(&self, update: ItemUpdate) -> ItemUpdate {
+        self.forget.into_iter().fold(update, ItemUpdate::remove)
+    }
+
+    /// Returns the receipt for an attempt that is not compared after all.
+    pub(super) fn receipt(&self, key: Key, applied: &Item) -> Result<Receipt, StoreError> {
+        Receipt::of(key, applied, self.give_back, self.unless_reset)
+    }
+
+    /// Returns the time until the next attempt can be admitted, after a refused one. If no more attempts are compared,
+    /// returns the longest wait every time.
+    pub(super) fn retry_after(&self, item: &Item, now: Timestamp) -> Result<Duration, StoreError> {
+        let failures = item.count(self.failures)?;
+        if failures >= self.max_failures {
+            return Ok(LONGEST_DELAY);
+        }
+        let over = item.moment(self.attempted_at)?.plus(delay_after(failures));
+        Ok(over.since(now).max(Duration::from_secs(1)))
+    }
 }
 
 #[cfg(test)]
@@ -108,9 +145,14 @@ mod tests {
     fn every_count_has_its_clause() {
         assert_eq!(delay_after(LONGEST_FROM), LONGEST_DELAY);
         assert!(delay_after(LONGEST_FROM - 1) < LONGEST_DELAY);
-        for condition in &*ADMITTED {
-            assert_eq!(condition.matches("#login_failures = ").count(), 9);
+        for counter in TOTP_COUNTERS.into_iter().chain([&PASSWORDS]) {
+            assert_eq!(counter.admitted.matches(&format!("#{} = ", counter.failures)).count(), 9);
+            assert_eq!(counter.admitted.matches(":max").count(), 1);
         }
-        assert_eq!(ADMITTED.each_ref().map(|condition| condition.contains(":max")), [true, false]);
+    }
+
+    #[test]
+    fn of_one_authenticator_a_hundred_wrong_codes_are_compared_in_all() {
+        assert_eq!(TOTP_COUNTERS.map(|counter| counter.max_failures).iter().sum::<u64>(), 100);
     }
 }

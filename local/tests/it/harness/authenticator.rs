@@ -20,7 +20,12 @@ impl Authenticator {
 
     /// The code that it shows now.
     pub(crate) fn code(&self) -> String {
-        let step = self.clock.now().unix_seconds() / 30;
+        self.code_when_off_by(0)
+    }
+
+    /// The code that it shows now on a phone whose clock is so many seconds ahead of ours, or behind if negative.
+    pub(crate) fn code_when_off_by(&self, seconds: i64) -> String {
+        let step = self.clock.now().unix_seconds().checked_add_signed(seconds).unwrap() / 30;
         let tag = hmac::sign(&self.key, &step.to_be_bytes());
         let offset = usize::from(tag.as_ref()[19] & 0xf);
         let number = u32::from_be_bytes(tag.as_ref()[offset..offset + 4].try_into().unwrap()) & 0x7fff_ffff;

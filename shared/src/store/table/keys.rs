@@ -178,10 +178,22 @@ attributes! {
     PASSWORD_HASH = "password_hash";
     /// The epoch: the same number in credential and profile.
     EPOCH = "epoch";
-    /// The number of attempts since the last success: in a credential with passwords, in a second factor with codes.
+    /// The number of attempts with passwords since the last success.
     LOGIN_FAILURES = "login_failures";
     /// The time of the last of these attempts, in Unix milliseconds.
     LOGIN_ATTEMPTED_AT = "login_attempted_at";
+    /// The number of TOTP codes in the second step of logins since the last success.
+    TOTP_LOGIN_FAILURES = "totp_login_failures";
+    /// The time of the last of these, in Unix milliseconds.
+    TOTP_LOGIN_ATTEMPTED_AT = "totp_login_attempted_at";
+    /// The number of TOTP codes in sessions since the last success.
+    TOTP_SESSION_FAILURES = "totp_session_failures";
+    /// The time of the last of these, in Unix milliseconds.
+    TOTP_SESSION_ATTEMPTED_AT = "totp_session_attempted_at";
+    /// The number of TOTP codes in resets since the last success.
+    TOTP_RESET_FAILURES = "totp_reset_failures";
+    /// The time of the last of these, in Unix milliseconds.
+    TOTP_RESET_ATTEMPTED_AT = "totp_reset_attempted_at";
     /// The phone, in E.164.
     PHONE = "phone";
     /// The time at which the phone was verified, in Unix milliseconds.
