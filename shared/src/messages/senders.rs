@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 
-use super::settings::Provider;
 use crate::domain::phone::{Country, Phone};
 
 /// The senders of messages: `SMS_SENDER_ID`, such as `Acme,US=+12025550123,UZ=4546`.
@@ -74,24 +73,9 @@ impl Senders {
         own.or(self.default.as_ref()).map(String::as_str)
     }
 
-    /// Returns why this provider refuses one of the senders, each time a message is sent.
-    pub(super) fn refused_by(&self, provider: Provider) -> Option<String> {
-        let all = self.default.iter().chain(self.by_country.iter().map(|(_, sender)| sender));
-        let is_number = |sender: &str| sender.trim_start_matches('+').bytes().all(|b| b.is_ascii_digit());
-        all.filter(|sender| !is_number(sender)).find_map(|sender| {
-            let why = match provider {
-                Provider::Twilio if is_messaging_service(sender) => return None,
-                Provider::Sns | Provider::Vonage if is_messaging_service(sender) => {
-                    "only twilio has messaging services"
-                }
-                Provider::Sns if sender.contains(' ') => {
-                    "sns accepts 1 to 11 letters, digits and hyphens, and no spaces"
-                }
-                Provider::Vonage if sender.contains('-') => "vonage accepts letters, digits and spaces",
-                Provider::Log | Provider::Sns | Provider::Twilio | Provider::Vonage | Provider::Http => return None,
-            };
-            Some(format!("{sender:?} is no sender for SMS_PROVIDER: {why}"))
-        })
+    /// Returns the senders, that of all other countries first.
+    pub(super) fn all(&self) -> impl Iterator<Item = &str> {
+        self.default.iter().chain(self.by_country.iter().map(|(_, sender)| sender)).map(String::as_str)
     }
 
     /// Returns whether every country has a sender.
@@ -144,22 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_a_provider_refuses_are_found_at_start() {
-        use Provider::{Http, Sns, Twilio, Vonage};
-        for (name, accepted) in [
-            ("Acme", &[Sns, Twilio, Vonage, Http][..]),
-            ("My-App", &[Sns, Twilio, Http]),
-            ("My App", &[Twilio, Vonage, Http]),
-            ("EG=ab cd", &[Twilio, Vonage, Http]),
-            ("4546", &[Sns, Twilio, Vonage, Http]),
-            ("MG00000000000000000000000000000000", &[Twilio, Http]),
-        ] {
-            let senders: Senders = name.parse().unwrap();
-            for provider in [Sns, Twilio, Vonage, Http] {
-                let why = senders.refused_by(provider);
-                assert_eq!(why.is_none(), accepted.contains(&provider), "{name}, {provider:?}: {why:?}");
-            }
-        }
+    fn what_is_neither_name_nor_number_is_no_sender() {
         for wrong in ["12", "A name too long", "---", "Ac_me"] {
             assert!(wrong.parse::<Senders>().is_err(), "{wrong}");
         }

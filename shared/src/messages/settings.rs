@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use http::Uri;
 
-use super::{senders::Senders, text::TextSettings};
+use super::{
+    senders::{Senders, is_messaging_service},
+    text::TextSettings,
+};
 use crate::base::variables::Variables;
 
 /// The provider that sends text messages: `SMS_PROVIDER`.
@@ -55,7 +58,7 @@ impl SmsSettings {
         );
         let provider = provider.unwrap_or(Provider::Log);
         let senders = read.with("SMS_SENDER_ID", str::parse::<Senders>);
-        if let Some(why) = senders.as_ref().and_then(|senders| senders.refused_by(provider)) {
+        if let Some(why) = senders.as_ref().and_then(|senders| refused_sender(senders, provider)) {
             read.wrong("SMS_SENDER_ID", why);
         }
         let needs_sender = matches!(provider, Provider::Twilio | Provider::Vonage);
@@ -80,6 +83,21 @@ impl SmsSettings {
         let text = TextSettings::read(read);
         Self { provider, senders: senders.unwrap_or_default(), max_price, api_url, floor, text }
     }
+}
+
+/// Returns why this provider would refuse one of the senders, each time a message is sent.
+fn refused_sender(senders: &Senders, provider: Provider) -> Option<String> {
+    let is_name = |sender: &&str| sender.bytes().any(|b| b.is_ascii_alphabetic());
+    senders.all().filter(is_name).find_map(|sender| {
+        let why = match provider {
+            Provider::Twilio if is_messaging_service(sender) => return None,
+            Provider::Sns | Provider::Vonage if is_messaging_service(sender) => "only twilio has messaging services",
+            Provider::Sns if sender.contains(' ') => "sns accepts 1 to 11 letters, digits and hyphens, and no spaces",
+            Provider::Vonage if sender.contains('-') => "vonage accepts letters, digits and spaces",
+            Provider::Log | Provider::Sns | Provider::Twilio | Provider::Vonage | Provider::Http => return None,
+        };
+        Some(format!("{sender:?} is no sender for SMS_PROVIDER: {why}"))
+    })
 }
 
 /// Returns whether messages may be sent to this URL: over TLS, or on this machine. What stands before an `@` is not the
@@ -121,6 +139,25 @@ mod tests {
             "ftp://sms.example",
         ] {
             assert!(!is_api_url(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn names_that_a_provider_refuses_are_found_at_start() {
+        use Provider::{Http, Sns, Twilio, Vonage};
+        for (name, accepted) in [
+            ("Acme", &[Sns, Twilio, Vonage, Http][..]),
+            ("My-App", &[Sns, Twilio, Http]),
+            ("My App", &[Twilio, Vonage, Http]),
+            ("EG=ab cd", &[Twilio, Vonage, Http]),
+            ("4546", &[Sns, Twilio, Vonage, Http]),
+            ("MG00000000000000000000000000000000", &[Twilio, Http]),
+        ] {
+            let senders: Senders = name.parse().unwrap();
+            for provider in [Sns, Twilio, Vonage, Http] {
+                let why = refused_sender(&senders, provider);
+                assert_eq!(why.is_none(), accepted.contains(&provider), "{name}, {provider:?}: {why:?}");
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
     accounts::{self, CodeAccount},
     deletion,
     limits::{Bucket, Limit, LimitReached},
-    open_codes::OpenCodes,
+    open_codes::{NewCode, OpenCodes},
     outcome::{Attempt, Change},
     profile::Profile,
     sessions::Renewal,
@@ -65,29 +65,6 @@ impl CodeTarget {
     pub fn bound_user(&self) -> Option<UserId> {
         self.open.account.map(|account| account.user)
     }
-}
-
-/// A code to be issued.
-#[derive(Clone, Copy, Debug)]
-pub struct NewCode<'a> {
-    /// The purpose of the code.
-    pub purpose: Purpose,
-    /// The phone that the code is sent to.
-    pub phone: &'a Phone,
-    /// The identifier of this sending.
-    pub challenge: ChallengeId,
-    /// The HMAC of the code.
-    pub mac: &'a OtpMac,
-    /// The time of issue.
-    pub now: Timestamp,
-    /// The lifetime of the code.
-    pub ttl: Duration,
-    /// The time until the next code may be requested.
-    pub cooldown: Duration,
-    /// The number of tries.
-    pub max_attempts: u64,
-    /// Whether a message will carry the code. If not, nobody can enter it, but its tries count.
-    pub is_sent: bool,
 }
 
 /// The outcome of issuing a code.

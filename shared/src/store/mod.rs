@@ -23,11 +23,12 @@ use aws_sdk_dynamodb::Client;
 
 pub use accounts::{CodeAccount, Credential, LoginCompletion, Registration};
 pub use activations::{Activation, ActivationIssue};
-pub use codes::{CodeIssue, CodeTarget, Failure, NewCode, PendingCode, PendingCodes, PhoneChange};
+pub use codes::{CodeIssue, CodeTarget, Failure, PendingCode, PendingCodes, PhoneChange};
 pub use deletion::{AccountDeletion, Guesses, StoredAccount, StoredCode, StoredFactor};
 pub use imports::{Import, ImportedAccount};
 pub use key_set::Publication;
 pub use limits::{Bucket, Limit, LimitReached, Limits};
+pub use open_codes::NewCode;
 pub use operators::Stats;
 pub use outcome::{Attempt, Change};
 pub use profile::Profile;

@@ -1,13 +1,12 @@
 //! The open codes of a phone and a purpose: which of them may be entered, and which of them stay when another is issued
 //! (docs/adr/0024-what-was-not-sent-costs-nothing.md).
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
     accounts::CodeAccount,
-    codes::NewCode,
     table::{
         error::StoreError,
         expression::ItemUpdate,
@@ -20,7 +19,10 @@ use super::{
 };
 use crate::{
     base::{id::ChallengeId, time::Timestamp},
-    domain::otp::OtpMac,
+    domain::{
+        otp::{OtpMac, Purpose},
+        phone::Phone,
+    },
 };
 
 /// The number of codes that may be entered: a user who has asked for another one may type either.
@@ -32,6 +34,29 @@ const KEPT_SENT: usize = 4;
 
 /// The number of older codes that stay although they were not sent, since a message of doubtful outcome may arrive.
 const KEPT_UNSENT: usize = 1;
+
+/// A code to be issued.
+#[derive(Clone, Copy, Debug)]
+pub struct NewCode<'a> {
+    /// The purpose of the code.
+    pub purpose: Purpose,
+    /// The phone that the code is sent to.
+    pub phone: &'a Phone,
+    /// The identifier of this sending.
+    pub challenge: ChallengeId,
+    /// The HMAC of the code.
+    pub mac: &'a OtpMac,
+    /// The time of issue.
+    pub now: Timestamp,
+    /// The lifetime of the code.
+    pub ttl: Duration,
+    /// The time until the next code may be requested.
+    pub cooldown: Duration,
+    /// The number of tries.
+    pub max_attempts: u64,
+    /// Whether a message will carry the code. If not, nobody can enter it, but its tries count.
+    pub is_sent: bool,
+}
 
 /// A code that waits to be entered.
 #[derive(Clone, Debug)]
