@@ -41,6 +41,12 @@ class Client:
     def post(self, path, status, **body):
         return self.call("POST", path, body, status)
 
+    def step_up(self, path, **body):
+        """Posts a change that ends the session, and goes on with the tokens of the new one."""
+        answer = self.post(path, 200, **body)
+        self.token = answer["access_token"]
+        return answer
+
     def sign_in(self, password, recovery_code=None):
         self.token = None
         answer = self.post("/auth/login", 403 if recovery_code else 200, phone=self.phone, password=password)
@@ -64,16 +70,16 @@ def without_activation(client):
     client.sign_in(PASSWORD)
     otp = client.post("/auth/verify-phone", 202)["otp"]
     client.post("/auth/verify-phone/confirm", 204, otp=otp)
-    client.post("/auth/change-password", 204, old_password=PASSWORD, new_password=OTHER)
+    client.step_up("/auth/change-password", old_password=PASSWORD, new_password=OTHER, tokens=True)
     secret = client.post("/auth/mfa/enroll", 200, password=OTHER)["secret"]
-    codes = client.post("/auth/mfa/confirm", 200, code=totp(secret))["recovery_codes"]
+    codes = client.step_up("/auth/mfa/confirm", code=totp(secret))["recovery_codes"]
     client.sign_in(OTHER, codes[0])
-    codes = client.post("/auth/mfa/recovery-codes", 200, password=OTHER, recovery_code=codes[1])["recovery_codes"]
-    client.post("/auth/mfa/disable", 204, password=OTHER, recovery_code=codes[0])
+    codes = client.step_up("/auth/mfa/recovery-codes", password=OTHER, recovery_code=codes[1])["recovery_codes"]
+    client.step_up("/auth/mfa/disable", password=OTHER, recovery_code=codes[0])
     client.post("/auth/request-reset", 202, phone=client.phone)
     new = client.phone.replace("+2010", "+2011")
     otp = client.post("/auth/change-phone", 202, password=OTHER, phone=new)["otp"]
-    client.post("/auth/change-phone/verify", 204, phone=new, otp=otp)
+    client.step_up("/auth/change-phone/verify", phone=new, otp=otp)
     used = ["recovery-code-used"] * 3
     factor = ["second-factor-on", "recovery-codes-replaced", "second-factor-off"]
     return ["verify-phone", "password-changed", *factor, *used, "reset", "change-phone", "phone-changed"]

@@ -164,7 +164,7 @@ async fn act_on(
             Ok("Every session has ended.".to_owned())
         }
         Action::ResetMfa if !profile.mfa_enabled => Err(UserError::NoFactor),
-        Action::ResetMfa => match store.switch_factor_off(profile, None).await? {
+        Action::ResetMfa => match store.switch_factor_off(profile, None, desk.now).await? {
             Change::Done => Ok("The second factor is off, and every session has ended.".to_owned()),
             Change::Overtaken => Err(UserError::Outrun),
         },
@@ -177,7 +177,7 @@ async fn act_on(
 
 async fn show(desk: Desk<'_>, profile: &Profile, credential: &Credential) -> Result<String, UserError> {
     let stored = desk.store.stored_account(profile).await?;
-    let sessions = desk.store.live_sessions(profile.user, desk.now).await?;
+    let sessions = desk.store.live_sessions(profile.user, desk.now).await?.map_or_else(Vec::new, |(_, live)| live);
     let mut lines = vec![
         ("id", profile.user.to_string()),
         ("phone", profile.phone.as_e164().to_owned()),

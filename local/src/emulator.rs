@@ -18,6 +18,7 @@ use dynoxide::{Database, DynoxideError};
 use latchkey::{
     app::Clients,
     aws::{AwsEnvironment, HttpsClients},
+    store::PARTITION_KEY,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -80,13 +81,26 @@ pub struct Faults(Arc<Mutex<Vec<Pending>>>);
 struct Pending {
     operation: &'static str,
     fault: Fault,
+    /// How many calls succeed before.
+    after: usize,
     times: usize,
 }
 
 impl Faults {
     /// Makes the next `times` calls of this operation fail with this fault.
     pub fn inject(&self, operation: &'static str, fault: Fault, times: usize) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Pending { operation, fault, times });
+        self.inject_after(operation, 0, fault, times);
+    }
+
+    /// Makes `times` calls of this operation fail with this fault, after the next `after` ones have succeeded.
+    pub fn inject_after(&self, operation: &'static str, after: usize, fault: Fault, times: usize) {
+        let pending = Pending { operation, fault, after, times };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(pending);
+    }
+
+    /// Returns whether a fault has not happened as often as it should, and waits for more calls.
+    pub fn is_waiting(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|pending| pending.times > 0)
     }
 
     /// Removes all faults, so that calls succeed from now on.
@@ -97,6 +111,10 @@ impl Faults {
     fn next(&self, operation: &str) -> Option<Fault> {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pending = faults.iter_mut().find(|pending| pending.operation == operation && pending.times > 0)?;
+        if pending.after > 0 {
+            pending.after -= 1;
+            return None;
+        }
         pending.times -= 1;
         Some(pending.fault)
     }
@@ -172,12 +190,12 @@ impl Emulator {
 
     /// Returns clients with a function's role, which may do only what the role allows.
     pub fn clients_for(&self, function: &template::Function) -> Clients {
-        self.clients(Role { name: function.name.clone(), allowed: Some(function.permissions.clone()) })
+        self.clients(Role { name: function.name.clone(), function: Some(function.clone()) })
     }
 
     /// Returns clients of an operator, who may do everything.
     pub fn clients_of_operator(&self) -> Clients {
-        self.clients(Role { name: "operator".to_owned(), allowed: None })
+        self.clients(Role { name: "operator".to_owned(), function: None })
     }
 
     fn clients(&self, role: Role) -> Clients {
@@ -276,8 +294,16 @@ impl Emulator {
 /// A caller's role.
 struct Role {
     name: String,
-    /// The permissions that it allows; `None` allows everything.
-    allowed: Option<BTreeSet<Permission>>,
+    /// The function whose role it is; `None` allows everything.
+    function: Option<template::Function>,
+}
+
+/// One permission that a request needs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Access {
+    permission: Permission,
+    /// The partition of the item, which IAM calls its leading key; `None` if the request names none.
+    partition: Option<String>,
 }
 
 /// An HTTP connector that passes the SDK's requests to the emulator.
@@ -308,14 +334,19 @@ impl HttpConnector for Connector {
 impl Connector {
     async fn answer(&self, target: &str, body: &str) -> Result<HttpResponse, ConnectorError> {
         let target = Target::parse(target);
-        let permissions = target.permissions(body);
-        let Role { name, allowed } = &*self.role;
-        let is_allowed = |permission| allowed.as_ref().is_none_or(|allowed| allowed.contains(permission));
-        if let Some(Permission { action, resource }) = permissions.iter().find(|permission| !is_allowed(permission)) {
-            let message = format!("{name} may not call {action} on {resource}: template.yaml does not allow it");
+        let accesses = target.accesses(body);
+        let Role { name, function } = &*self.role;
+        let is_allowed = |access: &&Access| {
+            function.as_ref().is_none_or(|function| function.may(&access.permission, access.partition.as_deref()))
+        };
+        if let Some(access) = accesses.iter().find(|access| !is_allowed(access)) {
+            let Access { permission: Permission { action, resource }, partition } = access;
+            let on = partition.as_ref().map_or_else(|| resource.clone(), |partition| format!("{resource} {partition}"));
+            let message = format!("{name} may not call {action} on {on}: template.yaml does not allow it");
             let error = json!({"__type": "com.amazon.coral.service#AccessDeniedException", "message": message});
             return Ok(response(400, error.to_string()));
         }
+        let permissions = accesses.into_iter().map(|access| access.permission).collect();
         let fault = self.emulator.faults.next(target.operation);
         if let Some(answer) = before(fault, body).await {
             return answer;
@@ -462,35 +493,44 @@ impl<'a> Target<'a> {
         Self { service, operation }
     }
 
-    /// Returns the permissions that IAM requires. A transaction has no action of its own, only those of its parts.
-    fn permissions(&self, body: &str) -> BTreeSet<Permission> {
+    /// Returns the permissions that IAM requires, each with the partition it is required for. A transaction has no action
+    /// of its own, only those of its parts.
+    fn accesses(&self, body: &str) -> BTreeSet<Access> {
         let body: Value = serde_json::from_str(body).unwrap_or_default();
         let text = |value: &Value, member: &str| {
             value.get(member).and_then(Value::as_str).map(str::to_owned).unwrap_or_default()
         };
-        let on_table = |verb: &str, table: String| Permission { action: format!("dynamodb:{verb}"), resource: table };
+        let partition = |item: &Value| item.pointer(&format!("/{PARTITION_KEY}/S"))?.as_str().map(str::to_owned);
+        let on_table = |verb: &str, table: String, item: Option<&Value>| Access {
+            permission: Permission { action: format!("dynamodb:{verb}"), resource: table },
+            partition: item.and_then(partition),
+        };
+        let item = |request: &'_ Value| request.get("Key").or_else(|| request.get("Item")).cloned();
+        let without_partition =
+            |action, resource| Access { permission: Permission { action, resource }, partition: None };
         match (self.service, self.operation) {
             (Service::SecretsManager, operation) => {
-                let action = format!("secretsmanager:{operation}");
-                [Permission { action, resource: text(&body, "SecretId") }].into()
+                [without_partition(format!("secretsmanager:{operation}"), text(&body, "SecretId"))].into()
             }
-            (Service::Sns, operation) => {
-                [Permission { action: format!("sns:{operation}"), resource: "*".to_owned() }].into()
-            }
+            (Service::Sns, operation) => [without_partition(format!("sns:{operation}"), "*".to_owned())].into(),
             (_, "TransactWriteItems") => {
                 let parts = body.get("TransactItems").and_then(Value::as_array).into_iter().flatten();
                 let verbs = parts.flat_map(|part| part.as_object().into_iter().flatten());
                 let verbs = verbs.map(|(verb, write)| {
                     let verb = if verb == "ConditionCheck" { "ConditionCheckItem" } else { &format!("{verb}Item") };
-                    on_table(verb, text(write, "TableName"))
+                    on_table(verb, text(write, "TableName"), item(write).as_ref())
                 });
                 verbs.collect()
             }
             (_, operation @ "BatchGetItem") => {
                 let tables = body.get("RequestItems").and_then(Value::as_object).into_iter().flatten();
-                tables.map(|(table, _)| on_table(operation, table.clone())).collect()
+                let keys = tables.flat_map(|(table, request)| {
+                    let keys = request.get("Keys").and_then(Value::as_array).into_iter().flatten();
+                    keys.map(|key| (table.clone(), key))
+                });
+                keys.map(|(table, key)| on_table(operation, table, Some(key))).collect()
             }
-            (_, operation) => [on_table(operation, text(&body, "TableName"))].into(),
+            (_, operation) => [on_table(operation, text(&body, "TableName"), item(&body).as_ref())].into(),
         }
     }
 }
@@ -509,16 +549,29 @@ mod tests {
     #[test]
     fn a_request_asks_for_what_iam_would_ask_for() {
         let asked = |target: &str, body: Value| -> Vec<_> {
-            let permissions = Target::parse(target).permissions(&body.to_string());
-            permissions.into_iter().map(|Permission { action, resource }| format!("{action} {resource}")).collect()
+            let accesses = Target::parse(target).accesses(&body.to_string());
+            let name = |Access { permission: Permission { action, resource }, partition }| match partition {
+                Some(partition) => format!("{action} {resource} {partition}"),
+                None => format!("{action} {resource}"),
+            };
+            accesses.into_iter().map(name).collect()
         };
         let on = json!({"TableName": "T"});
         let parts = json!([{"Update": on}, {"Put": on}, {"ConditionCheck": on}, {"Update": on}]);
         let transaction = asked("DynamoDB_20120810.TransactWriteItems", json!({ "TransactItems": parts }));
         assert_eq!(transaction, ["dynamodb:ConditionCheckItem T", "dynamodb:PutItem T", "dynamodb:UpdateItem T"]);
         assert_eq!(asked("DynamoDB_20120810.GetItem", on), ["dynamodb:GetItem T"]);
-        let batch = json!({"RequestItems": {"T": {}}});
-        assert_eq!(asked("DynamoDB_20120810.BatchGetItem", batch), ["dynamodb:BatchGetItem T"]);
+        let keys = json!([{"pk": {"S": "A"}, "sk": {"S": "1"}}, {"pk": {"S": "B"}, "sk": {"S": "1"}}]);
+        let batch = json!({"RequestItems": {"T": {"Keys": keys}}});
+        let batch = asked("DynamoDB_20120810.BatchGetItem", batch);
+        assert_eq!(batch, ["dynamodb:BatchGetItem T A", "dynamodb:BatchGetItem T B"]);
+        let put = json!({"TableName": "T", "Item": {"pk": {"S": "A"}}});
+        assert_eq!(asked("DynamoDB_20120810.PutItem", put.clone()), ["dynamodb:PutItem T A"]);
+        let update = json!({"TableName": "T", "Key": {"pk": {"S": "A"}}});
+        assert_eq!(asked("DynamoDB_20120810.UpdateItem", update.clone()), ["dynamodb:UpdateItem T A"]);
+        let parts = json!({"TransactItems": [{"Put": put}, {"Update": update}]});
+        let parts = asked("DynamoDB_20120810.TransactWriteItems", parts);
+        assert_eq!(parts, ["dynamodb:PutItem T A", "dynamodb:UpdateItem T A"]);
         let secret = asked("secretsmanager.GetSecretValue", json!({"SecretId": "S"}));
         assert_eq!(secret, ["secretsmanager:GetSecretValue S"]);
     }

@@ -241,12 +241,13 @@ impl Secret {
         if holder.as_deref() != from && holder.as_deref() != to {
             return Err(("InvalidParameterException", format!("{label} is on another version")));
         }
+        if let Some(to) = to.filter(|to| !self.versions.contains_key(*to)) {
+            return Err(("ResourceNotFoundException", format!("there is no version {to}")));
+        }
         if let Some(holder) = holder.as_ref().and_then(|holder| self.versions.get_mut(holder)) {
             holder.labels.remove(label);
         }
-        if let Some(to) = to {
-            let version = self.versions.get_mut(to);
-            let version = version.ok_or_else(|| ("ResourceNotFoundException", format!("there is no version {to}")))?;
+        if let Some(version) = to.and_then(|to| self.versions.get_mut(to)) {
             version.labels.insert(label.to_owned());
         }
         if label == CURRENT && holder.as_deref() != to {

@@ -39,6 +39,19 @@ pub struct Function {
     /// The permissions that its role denies, even if they are allowed. Resources that are not ours are written as in
     /// the template.
     pub denials: BTreeSet<Permission>,
+    /// The partitions of the table that some of `permissions` are limited to.
+    pub only_partitions: BTreeMap<Permission, BTreeSet<Partitions>>,
+    /// The partitions of the table for which a permission is denied, even if it is allowed.
+    pub denied_partitions: BTreeMap<Permission, BTreeSet<Partitions>>,
+}
+
+/// A pattern of partition keys: one value of a condition on `dynamodb:LeadingKeys`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Partitions {
+    /// The partition with this key.
+    One(String),
+    /// Every partition whose key begins with this text: `TEXT*`.
+    From(String),
 }
 
 /// A permission that a role allows or denies.
@@ -234,9 +247,39 @@ impl Function {
                 role.add(statement).map_err(|problem| wrong(id, problem))?;
             }
         }
-        let Role { permissions, denials } = role;
+        let Role { permissions, denials, unlimited, mut only_partitions, denied_partitions } = role;
+        // What one statement allows without a condition, another one does not limit.
+        only_partitions.retain(|permission, _| !unlimited.contains(permission));
+        let logical_id = id.to_owned();
+        Ok(Self { name, logical_id, routes, environment, permissions, denials, only_partitions, denied_partitions })
+    }
 
-        Ok(Self { name, logical_id: id.to_owned(), routes, environment, permissions, denials })
+    /// Returns whether the role allows this permission on items of a partition, or on resources that have none. An
+    /// unknown partition is one that no condition allows and every condition denies.
+    pub fn may(&self, permission: &Permission, partition: Option<&str>) -> bool {
+        let is_in = |patterns: &BTreeSet<Partitions>| partition.map(|key| patterns.iter().any(|p| p.has(key)));
+        let is_allowed = self.only_partitions.get(permission).is_none_or(|only| is_in(only) == Some(true));
+        let is_denied = self.denied_partitions.get(permission).is_some_and(|denied| is_in(denied) != Some(false));
+        self.permissions.contains(permission) && !self.denials.contains(permission) && is_allowed && !is_denied
+    }
+}
+
+impl Partitions {
+    /// Reads a pattern; `None` if it has a wildcard that is not its last character.
+    fn read(text: &str) -> Option<Self> {
+        let (key, pattern) = match text.strip_suffix('*') {
+            Some(prefix) => (prefix, Self::From(prefix.to_owned())),
+            None => (text, Self::One(text.to_owned())),
+        };
+        Some(pattern).filter(|_| !key.contains(['*', '?', '$']))
+    }
+
+    /// Returns whether the partition with this key is one of these.
+    pub fn has(&self, key: &str) -> bool {
+        match self {
+            Self::One(one) => key == one,
+            Self::From(prefix) => key.starts_with(prefix),
+        }
     }
 }
 
@@ -245,13 +288,18 @@ impl Function {
 struct Role {
     permissions: BTreeSet<Permission>,
     denials: BTreeSet<Permission>,
+    /// Those of `permissions` that a statement without a condition allows.
+    unlimited: BTreeSet<Permission>,
+    only_partitions: BTreeMap<Permission, BTreeSet<Partitions>>,
+    denied_partitions: BTreeMap<Permission, BTreeSet<Partitions>>,
 }
 
 impl Role {
     /// Adds a statement of a policy. If it has parts that are not read here, fails and returns the problem.
     fn add(&mut self, statement: &Value) -> Result<(), &'static str> {
         let parts = statement.as_mapping().into_iter().flat_map(|parts| parts.keys().filter_map(Value::as_str));
-        if !parts.collect::<BTreeSet<_>>().iter().eq(&["Action", "Effect", "Resource"]) {
+        let parts = parts.filter(|part| *part != "Condition").collect::<BTreeSet<_>>();
+        if !parts.iter().eq(&["Action", "Effect", "Resource"]) {
             return Err("has a policy that has other members than Effect, Action and Resource");
         }
         let effect = text_at(statement, &["Effect"]);
@@ -259,18 +307,48 @@ impl Role {
         if !is_denial && effect.as_deref() != Some("Allow") {
             return Err("has a policy that neither allows nor denies");
         }
-        let granted = if is_denial { &mut self.denials } else { &mut self.permissions };
+        let partitions =
+            member(statement, "Condition").map(|condition| partitions(condition, is_denial)).transpose()?;
         for resource in one_or_more(member(statement, "Resource")) {
             // A resource that is not in the template may be denied but never allowed.
             let resource = target(resource).or_else(|| scalar(resource).filter(|_| is_denial));
             let resource = resource.ok_or("has a policy for something unknown")?;
             for action in one_or_more(member(statement, "Action")) {
                 let action = scalar(action).ok_or("has a policy for an action without a name")?;
-                granted.insert(Permission { action, resource: resource.clone() });
+                let permission = Permission { action, resource: resource.clone() };
+                match (&partitions, is_denial) {
+                    (None, true) => {
+                        self.denials.insert(permission);
+                    }
+                    (None, false) => {
+                        self.unlimited.insert(permission.clone());
+                        self.permissions.insert(permission);
+                    }
+                    (Some(denied), true) => {
+                        self.denied_partitions.entry(permission).or_default().extend(denied.iter().cloned());
+                    }
+                    (Some(only), false) => {
+                        self.permissions.insert(permission.clone());
+                        self.only_partitions.entry(permission).or_default().extend(only.iter().cloned());
+                    }
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Reads the partitions that a condition names. The operator must be the one that is safe for the effect: a statement
+/// that allows holds if all of a request's items are in them, and one that denies holds if any is.
+fn partitions(condition: &Value, is_denial: bool) -> Result<BTreeSet<Partitions>, &'static str> {
+    const PROBLEM: &str = "has a policy with a condition other than one on dynamodb:LeadingKeys";
+    let operator = if is_denial { "ForAnyValue:StringLike" } else { "ForAllValues:StringLike" };
+    let only = |value: &Value, name: &str| {
+        value.as_mapping().filter(|members| members.len() == 1).and_then(|members| members.get(name)).cloned()
+    };
+    let keys = only(condition, operator).and_then(|keys| only(&keys, "dynamodb:LeadingKeys")).ok_or(PROBLEM)?;
+    let patterns = one_or_more(Some(&keys)).map(|key| key.as_str().and_then(Partitions::read));
+    patterns.collect::<Option<BTreeSet<_>>>().filter(|patterns| !patterns.is_empty()).ok_or(PROBLEM)
 }
 
 impl GeneratedSecret {
@@ -452,17 +530,60 @@ mod tests {
 
     /// A policy that is not understood is an error, because it may grant something.
     #[test]
+    fn a_condition_on_leading_keys_limits_a_permission_to_partitions() {
+        let of = |effect: &str, keys: &str| {
+            let quantifier = if effect == "Deny" { "ForAnyValue" } else { "ForAllValues" };
+            let condition = format!("{{'{quantifier}:StringLike': {{dynamodb:LeadingKeys: {keys}}}}}");
+            format!("{{Effect: {effect}, Action: a:Two, Resource: !Ref T, Condition: {condition}}}")
+        };
+        let all = "{Effect: Allow, Action: a:Two, Resource: !Ref T}";
+        let may = |statements: &[&str], partition: Option<&str>| {
+            let policies = format!("[{{Statement: [{}]}}]", statements.join(", "));
+            let template = Template::parse(&with_policies(&policies)).unwrap();
+            let permission = Permission { action: "a:Two".into(), resource: "T".into() };
+            template.function("f").unwrap().may(&permission, partition)
+        };
+        let (only, but) = (of("Allow", "[KEYS]"), of("Deny", "[KEYS, 'AUDIT#*']"));
+        for (statements, keys, audit, user, unknown) in [
+            (vec![all], true, true, true, true),
+            (vec![&only], true, false, false, false),
+            (vec![&only, all], true, true, true, true),
+            (vec![&but, all], false, false, true, false),
+            (vec![&but, &only], false, false, false, false),
+            (vec![&but], false, false, false, false),
+        ] {
+            let [k, a, u, none] =
+                [Some("KEYS"), Some("AUDIT#2026-01"), Some("USER#1"), None].map(|p| may(&statements, p));
+            assert_eq!((k, a, u, none), (keys, audit, user, unknown), "{statements:?}");
+        }
+        assert!(may(&[&only], Some("KEYS")) && !may(&[&only], Some("KEYS#1")), "a pattern without * is one partition");
+    }
+
+    #[test]
     fn a_policy_that_cannot_be_read_is_an_error() {
         let statement = |text: &str| with_policies(&format!("[{{Statement: {{{text}}}}}]"));
         for policies in ["[AmazonS3FullAccess]", "[!Ref T]", "[!Ref Nowhere]", "[{DynamoDBCrudPolicy: {TableName: t}}]"]
         {
             check(&with_policies(policies), "F has a policy that is not in the template");
         }
-        for text in [
-            "Effect: Allow, NotAction: a:One, Resource: '*'",
-            "Effect: Allow, Action: a:One, Resource: '*', Condition: {}",
+        check(
+            &statement("Effect: Allow, NotAction: a:One, Resource: '*'"),
+            "F has a policy that has other members than Effect, Action and Resource",
+        );
+        for (effect, condition) in [
+            ("Allow", "{}"),
+            ("Allow", "{'ForAnyValue:StringLike': {dynamodb:LeadingKeys: A}}"),
+            ("Deny", "{'ForAllValues:StringLike': {dynamodb:LeadingKeys: A}}"),
+            ("Allow", "{'ForAllValues:StringLike': {aws:SourceIp: A}}"),
+            ("Allow", "{'ForAllValues:StringLike': {dynamodb:LeadingKeys: A, aws:SourceIp: A}}"),
+            ("Allow", "{'ForAllValues:StringLike': {dynamodb:LeadingKeys: A}, Bool: {aws:SecureTransport: true}}"),
+            ("Allow", "{'ForAllValues:StringLike': {dynamodb:LeadingKeys: []}}"),
+            ("Allow", "{'ForAllValues:StringLike': {dynamodb:LeadingKeys: 'A*B'}}"),
         ] {
-            check(&statement(text), "F has a policy that has other members than Effect, Action and Resource");
+            check(
+                &statement(&format!("Effect: {effect}, Action: a:One, Resource: '*', Condition: {condition}")),
+                "F has a policy with a condition other than one on dynamodb:LeadingKeys",
+            );
         }
         check(
             &statement("Effect: Maybe, Action: a:One, Resource: '*'"),

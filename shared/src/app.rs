@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     aws::{self, AwsEnvironment, HttpsClients},
-    base::fault::Source,
+    base::{fault::Source, time::Timestamp},
     config::Config,
     domain::{otp::OtpCode, password::Hasher, phone::Phone},
     error::ApiError,
@@ -12,7 +12,7 @@ use crate::{
     log::{
         audit::{Audit, Circumstances, Outcome},
         line_log::{KeptLines, LineLog},
-        metrics::Metrics,
+        metrics::{Metric, Metrics},
     },
     messages::{Channel, Outbox},
     store::Store,
@@ -72,6 +72,24 @@ pub struct Witness {
     pub audit_log: KeptLines,
 }
 
+/// Where a removed key is still listed that the other place has on its deny list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disagreement {
+    /// In the secret.
+    Secret,
+    /// In the table.
+    Table,
+}
+
+impl Disagreement {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Table => "table",
+        }
+    }
+}
+
 impl App {
     /// Puts the parts together.
     pub fn new(
@@ -92,6 +110,17 @@ impl App {
         let store = Store::new(dynamodb, config.table_name.clone());
         let keyring = Keyring::new(store.clone(), secrets.clone(), &config.keys);
         Ok(Self { config, store, keyring, secrets, hasher, channel, metrics, audit_log })
+    }
+
+    /// Reports that the secret of the signing keys and the published keys contradict each other. The deny list of both
+    /// is in force meanwhile.
+    pub fn report_disagreement(&self, behind: Disagreement, now: Timestamp) {
+        let behind = behind.as_str();
+        tracing::error!(
+            target: "latchkey::events", event = "signing-keys-disagree", behind,
+            "the secret of the signing keys and the published keys disagree about a removed key"
+        );
+        self.metrics.count(Metric::KeyDisagreements, behind, now);
     }
 
     /// Writes an audit event.

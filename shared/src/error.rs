@@ -39,6 +39,9 @@ pub enum ApiError {
     /// The current password, which the endpoint requires again, is wrong.
     #[error("the current password is wrong")]
     WrongPassword,
+    /// The user last proved the password too long ago.
+    #[error("the login is too old")]
+    ReauthenticationRequired,
     /// A second factor requires a verified phone.
     #[error("the phone is not verified")]
     PhoneNotVerified,
@@ -100,6 +103,10 @@ pub enum TokenProblem {
     /// The session of the token has ended, or its account is deleted.
     #[error("its session has ended")]
     SessionEnded,
+    /// A change of the account that the session asked for has replaced it by another one. The response may have been
+    /// lost.
+    #[error("a change of the account has replaced the session")]
+    SessionRenewed,
 }
 
 impl TokenProblem {
@@ -112,6 +119,7 @@ impl TokenProblem {
             Self::Reused => "reused",
             Self::LoginOver => "login-over",
             Self::SessionEnded => "session-ended",
+            Self::SessionRenewed => "session-renewed",
         }
     }
 }

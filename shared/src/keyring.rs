@@ -14,7 +14,7 @@ use crate::{
     base::{time::Timestamp, variables::Variables},
     store::{Store, StoreError},
     tokens::{
-        key_schedule::{KeySchedule, KeySet, MalformedSchedule, PUBLISHED_BEFORE, SigningKeys},
+        key_schedule::{JWKS_MAX_AGE, KeySchedule, KeySet, MalformedSchedule, PUBLISHED_BEFORE, SigningKeys},
         keys::{InvalidKey, Secret, SigningAlgorithm, SigningKey, VerifyingKey},
     },
 };
@@ -23,17 +23,25 @@ use crate::{
 /// (docs/threats.md#i4).
 const SECRETS_FRESH: Duration = Duration::from_mins(5);
 
-/// The time for which the public keys are used before they are read again. A key that was removed in an emergency is
-/// accepted for as long.
+/// The time for which the public keys are used before they are read again. A removed key is refused earlier: a request
+/// reads the deny list together with its session (docs/adr/0020-removed-keys.md).
 const KEY_SET_FRESH: Duration = Duration::from_mins(2);
 
-/// The time for which a copy may be used while it cannot be read again. A key that is missing from the copy signs only
-/// after that time; until then a key in the copy is the right one.
-const STALE_BUT_USABLE: Duration = PUBLISHED_BEFORE;
+/// The same for the few requests that do not read a session: the longest time for which they accept a removed key.
+const KEY_SET_FRESH_WITHOUT_SESSION: Duration = Duration::from_secs(10);
 
-/// The least time between a failed read and the next one while there is a copy, and between two reads that tokens with
-/// an unknown `kid` cause.
+/// The time for which a copy of the public keys may be used while they cannot be read again.
+const KEY_SET_USABLE: Duration = JWKS_MAX_AGE;
+
+/// The time for which a copy of a secret may be used while it cannot be read again. A key that is missing from the copy
+/// signs only after that time; until then a key in the copy is the right one.
+const SECRETS_USABLE: Duration = PUBLISHED_BEFORE;
+
+/// The least time between a failed read and the next one while there is a copy.
 const READ_AGAIN: Duration = Duration::from_secs(30);
+
+/// The time for which no token with an unknown `kid` causes a read, after a read in vain.
+const UNKNOWN_KEY_AGAIN: Duration = Duration::from_secs(30);
 
 /// The reason why a key is not available.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +104,8 @@ pub struct Keyring {
     sms_credentials: Cached<Zeroizing<String>>,
     signing_keys: Cached<SigningKeys>,
     key_set: Cached<KeySet>,
+    /// When the key set was last read and did not have the `kid` of a token.
+    unknown_key_at: Mutex<Option<Timestamp>>,
 }
 
 impl Keyring {
@@ -107,10 +117,11 @@ impl Keyring {
             secret_key_arn: settings.secret_key_arn.clone(),
             signing_keys_arn: settings.signing_keys_arn.clone(),
             sms_credentials_arn: settings.sms_credentials_arn.clone(),
-            secret: Cached::default(),
-            sms_credentials: Cached::default(),
-            signing_keys: Cached::default(),
-            key_set: Cached::default(),
+            secret: Cached::usable_for(SECRETS_USABLE),
+            sms_credentials: Cached::usable_for(SECRETS_USABLE),
+            signing_keys: Cached::usable_for(SECRETS_USABLE),
+            key_set: Cached::usable_for(KEY_SET_USABLE),
+            unknown_key_at: Mutex::new(None),
         }
     }
 
@@ -129,30 +140,103 @@ impl Keyring {
         self.sms_credentials.get(SECRETS_FRESH, now, || Box::pin(self.read_sms_credentials())).await
     }
 
-    /// Returns the key that signs at `now`.
+    /// Returns the key that signs at `now`, by copies of the secret and of the key set.
     pub async fn signing_key(&self, now: Timestamp) -> Result<SigningKey, KeyringError> {
-        let keys = self.signing_keys.get(SECRETS_FRESH, now, || Box::pin(self.read_signing_keys())).await?;
-        if let Some(key) = keys.at(now) {
-            return Ok(key.clone());
-        }
-        // The stack may be new: `rotate-keys` may have written the first key since the last read.
-        let keys = self.signing_keys.get(Duration::ZERO, now, || Box::pin(self.read_signing_keys())).await?;
-        keys.at(now).cloned().ok_or(KeyringError::NoKey)
+        self.signing_key_by(KEY_SET_FRESH, now).await
     }
 
-    /// Returns the public keys.
+    /// Returns the key that signs at `now`, by the key set that is published now. So no token is signed with a key that
+    /// was removed a moment ago.
+    pub async fn current_signing_key(&self, now: Timestamp) -> Result<SigningKey, KeyringError> {
+        self.signing_key_by(Duration::ZERO, now).await
+    }
+
+    async fn signing_key_by(&self, fresh: Duration, now: Timestamp) -> Result<SigningKey, KeyringError> {
+        let (keys, published) = self.signing_keys_within(SECRETS_FRESH, fresh, now).await?;
+        if let Some(key) = keys.at(now, &published) {
+            return Ok(key.clone());
+        }
+        // The stack may be new, or a key may have been removed: `rotate-keys` may have written since the last reads.
+        let (keys, published) = self.signing_keys_within(Duration::ZERO, Duration::ZERO, now).await?;
+        keys.at(now, &published).cloned().ok_or(KeyringError::NoKey)
+    }
+
+    async fn signing_keys_within(
+        &self,
+        secret_fresh: Duration,
+        key_set_fresh: Duration,
+        now: Timestamp,
+    ) -> Result<(Arc<SigningKeys>, Arc<KeySet>), KeyringError> {
+        tokio::try_join!(
+            self.signing_keys.get(secret_fresh, now, || Box::pin(self.read_signing_keys())),
+            self.key_set.get(key_set_fresh, now, || Box::pin(self.read_key_set())),
+        )
+    }
+
+    /// Returns whether the secret still has a key that was removed, by the copies at hand and, if they say so, by a
+    /// copy of the secret that is at most 30 s old.
+    pub async fn secret_has_removed_key(&self, now: Timestamp) -> bool {
+        let (Some(keys), Some(published)) = (self.signing_keys.at_hand(), self.key_set.at_hand()) else { return false };
+        if !keys.has_removed(&published) {
+            return false;
+        }
+        let keys = self.signing_keys.get(READ_AGAIN, now, || Box::pin(self.read_signing_keys())).await;
+        keys.is_ok_and(|keys| keys.has_removed(&published))
+    }
+
+    /// Returns the public keys, by a copy that is at most two minutes old.
     pub async fn key_set(&self, now: Timestamp) -> Result<Arc<KeySet>, KeyringError> {
         self.key_set.get(KEY_SET_FRESH, now, || Box::pin(self.read_key_set())).await
     }
 
-    /// Returns the public key with this `kid`, or `None` if there is none. An unknown `kid` causes another read, at
-    /// most once in 30 s, so that invented ones do not cost a read each.
+    /// Returns the public keys as they are published now, or a copy of the last five minutes if they cannot be read.
+    pub async fn current_key_set(&self, now: Timestamp) -> Result<Arc<KeySet>, KeyringError> {
+        self.key_set.get(Duration::ZERO, now, || Box::pin(self.read_key_set())).await
+    }
+
+    /// Returns the public key with this `kid`, or `None` if there is none. For a request that reads its session, and
+    /// the deny list with it.
     pub async fn verifying_key(&self, kid: &str, now: Timestamp) -> Result<Option<VerifyingKey>, KeyringError> {
-        if let Some(key) = self.key_set(now).await?.find(kid, now) {
-            return Ok(Some(key.clone()));
+        self.verifying_key_by(kid, KEY_SET_FRESH, now).await
+    }
+
+    /// Returns the public key with this `kid`, or `None` if there is none or it was removed more than ten seconds ago.
+    pub async fn verifying_key_without_session(
+        &self,
+        kid: &str,
+        now: Timestamp,
+    ) -> Result<Option<VerifyingKey>, KeyringError> {
+        self.verifying_key_by(kid, KEY_SET_FRESH_WITHOUT_SESSION, now).await
+    }
+
+    /// An unknown `kid` causes another read. If that does not find the key, none causes one for 30 s, so that invented
+    /// ones do not cost a read each.
+    async fn verifying_key_by(
+        &self,
+        kid: &str,
+        fresh: Duration,
+        now: Timestamp,
+    ) -> Result<Option<VerifyingKey>, KeyringError> {
+        let copy = self.key_set.at_hand();
+        let keys = self.key_set.get(fresh, now, || Box::pin(self.read_key_set())).await?;
+        let mut found = keys.find(kid, now).cloned();
+        // A removed key is known: reading again would not bring it back.
+        if found.is_some() || keys.removed.contains(kid) || !self.may_ask_again(now) {
+            return Ok(found);
         }
-        let keys = self.key_set.get(READ_AGAIN, now, || Box::pin(self.read_key_set())).await?;
-        Ok(keys.find(kid, now).cloned())
+        let was_read_now = copy.is_none_or(|copy| !Arc::ptr_eq(&copy, &keys));
+        if !was_read_now {
+            found = self.current_key_set(now).await?.find(kid, now).cloned();
+        }
+        if found.is_none() {
+            *self.unknown_key_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        }
+        Ok(found)
+    }
+
+    fn may_ask_again(&self, now: Timestamp) -> bool {
+        let asked_at = *self.unknown_key_at.lock().unwrap_or_else(PoisonError::into_inner);
+        asked_at.is_none_or(|asked_at| now.since(asked_at) >= UNKNOWN_KEY_AGAIN)
     }
 
     /// Reads the keys that the function needs, while the sandbox starts. The first request repeats a read that fails
@@ -207,7 +291,11 @@ impl Keyring {
 
 /// A cached copy of a value that is read over the network.
 #[derive(Debug)]
-struct Cached<T>(Mutex<Option<Held<T>>>);
+struct Cached<T> {
+    held: Mutex<Option<Held<T>>>,
+    /// The time for which a copy may be used while the value cannot be read again.
+    usable: Duration,
+}
 
 #[derive(Debug)]
 struct Held<T> {
@@ -217,16 +305,14 @@ struct Held<T> {
     failed_at: Option<Timestamp>,
 }
 
-impl<T> Default for Cached<T> {
-    fn default() -> Self {
-        Self(Mutex::new(None))
-    }
-}
-
 impl<T> Cached<T> {
+    fn usable_for(usable: Duration) -> Self {
+        Self { held: Mutex::new(None), usable }
+    }
+
     /// Returns the copy if there is one, whatever its age.
     fn at_hand(&self) -> Option<Arc<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|held| held.value.clone())
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|held| held.value.clone())
     }
 
     /// Returns the copy if it is younger than `fresh`. Otherwise reads the value, and returns an older copy if that
@@ -238,10 +324,10 @@ impl<T> Cached<T> {
         read: impl FnOnce() -> BoxFuture<'a, Result<T, KeyringError>>,
     ) -> Result<Arc<T>, KeyringError> {
         let stale = {
-            let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
             match &*held {
                 Some(held) if now.since(held.read_at) < fresh => return Ok(held.value.clone()),
-                Some(held) if now.since(held.read_at) < STALE_BUT_USABLE => {
+                Some(held) if now.since(held.read_at) < self.usable => {
                     // A read waits long while the dependency is down; not every request may wait that long.
                     if held.failed_at.is_some_and(|failed_at| now.since(failed_at) < READ_AGAIN) {
                         return Ok(held.value.clone());
@@ -255,12 +341,12 @@ impl<T> Cached<T> {
             (Ok(value), _) => {
                 let value = Arc::new(value);
                 let held = Held { value: value.clone(), read_at: now, failed_at: None };
-                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+                *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
                 Ok(value)
             }
             (Err(error), Some(stale)) => {
                 tracing::warn!(%error, "keys cannot be read; the last ones are used");
-                if let Some(held) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+                if let Some(held) = &mut *self.held.lock().unwrap_or_else(PoisonError::into_inner) {
                     held.failed_at = Some(now);
                 }
                 Ok(stale)

@@ -65,7 +65,7 @@ pub enum Code {
     Stateless(StatelessHandler),
 }
 
-/// Makes a [`Code`](crate::runtime::Code) from a handler: `code!(login::handle)`, `code!(stateless health::handle)`,
+/// Makes a [`Code`] from a handler: `code!(login::handle)`, `code!(stateless health::handle)`,
 /// `code!(events rotate_keys::handle)`.
 #[macro_export]
 macro_rules! code {

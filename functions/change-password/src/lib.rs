@@ -2,11 +2,20 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    domain::password::{NewPassword, Password},
-    flows::caller::Caller,
-    http::openapi::{BodyProblems, LimitProblems, PasswordProblems, ServerProblems, TokenProblems},
+    domain::{
+        password::{NewPassword, Password},
+        proof::Proof,
+    },
+    flows::{
+        caller::Caller,
+        token_pair::{self, StepUp, TokenKeys, TokenResponse},
+    },
+    http::{
+        StatusCode,
+        openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
+    },
     messages::Notice,
-    store::Change,
+    store::{Change, Renewal},
 };
 use utoipa::ToSchema;
 
@@ -19,18 +28,26 @@ pub struct ChangePasswordRequest {
     /// The new password: at least 8 characters of any kind, not a common password, and not the phone.
     #[schema(value_type = String, format = Password, example = "newPass123")]
     new_password: NewPassword,
+    /// The TOTP code, if a second factor is on. `recovery_code` may be sent instead.
+    #[schema(value_type = Option<String>, example = "654321")]
+    code: Option<Proof>,
+    /// Whether to respond with the tokens of a new session. Without it, the caller signs in again.
+    #[schema(value_type = Option<bool>, example = true)]
+    tokens: bool,
 }
 
 impl FromFields for ChangePasswordRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let (old_password, new_password) = (fields.password("old_password"), fields.new_password("new_password"));
-        Some(Self { old_password: old_password?, new_password: new_password? })
+        let (code, tokens) = (fields.proof(), fields.flag("tokens"));
+        Some(Self { old_password: old_password?, new_password: new_password?, code, tokens: tokens? })
     }
 }
 
 /// Change the password
 ///
-/// Every other session ends; this one stays. A wrong current password counts like a wrong password at login.
+/// Every session ends, this one included: sign in again, or send `"tokens": true` to get the tokens of a new session at
+/// once. If a second factor is on, it is required, too. A wrong current password counts like a wrong password at login.
 #[utoipa::path(
     post,
     path = "/auth/change-password",
@@ -39,23 +56,42 @@ impl FromFields for ChangePasswordRequest {
     security(("bearer" = [])),
     request_body = ChangePasswordRequest,
     responses(
-        (status = 204, description = "The password was changed; every other session has ended"),
-        BodyProblems, TokenProblems, PasswordProblems, LimitProblems, ServerProblems,
+        (status = 200, description = "The tokens of a new session, with `tokens`; every other session has ended",
+         body = TokenResponse),
+        (status = 204, description = "The password was changed; every session has ended"),
+        CodeProblems, TokenProblems, ReauthenticationProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
     let profile = &caller.profile;
-    let ChangePasswordRequest { old_password, new_password } = request.read(&app.config)?;
+    let ChangePasswordRequest { old_password, new_password, code, tokens } = request.read(&app.config)?;
     let new_password =
         new_password.not_the_phone(&profile.phone).map_err(|why| ApiError::invalid_field("/new_password", &why))?;
 
-    let (credential, _) = caller.confirm_password(app, ctx, &old_password).await?;
+    let keys = if tokens { Some(TokenKeys::of(app, ctx).await?) } else { None };
+    let current = async {
+        match keys {
+            Some(keys) => keys.current(app, ctx).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    let proved = caller.reauthenticate_for_new_password(app, ctx, &old_password, code.as_ref());
+    let (keys, credential) = tokio::join!(current, proved);
+    let (credential, keys) = (credential?, keys?);
     let new_hash = app.hasher.hash(&new_password)?;
-    let change = app.store.change_password(&profile.phone, &credential, &new_hash, caller.session);
+    let (renewal, answer) = match keys {
+        Some(keys) => {
+            let proof = StepUp { password: true, second_factor: credential.mfa_enabled };
+            let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
+            (renewal, Response::json(StatusCode::OK, &tokens))
+        }
+        None => (Renewal { old: caller.session, new: None }, Response::no_content()),
+    };
+    let change = app.store.change_password(&profile.phone, &credential, &new_hash, renewal, ctx.now);
     let notice = (ctx, profile, Notice::PasswordChanged);
     match app.notify_when(Change::Done, change, notice).await? {
-        Change::Done => Ok(Response::no_content()),
+        Change::Done => Ok(answer),
         // Another request was faster. If it came from this session, the old password is no longer right; else it may
         // have ended this session.
         Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::WrongPassword).await),

@@ -6,8 +6,15 @@ use latchkey::{
         otp::{OtpCode, Purpose},
         phone::Phone,
     },
-    flows::{caller::Caller, codes},
-    http::openapi::{CodeProblems, LimitProblems, PhoneProblems, ServerProblems, TokenProblems},
+    flows::{
+        caller::Caller,
+        codes,
+        token_pair::{self, StepUp, TokenKeys, TokenResponse},
+    },
+    http::{
+        StatusCode,
+        openapi::{CodeProblems, LimitProblems, PhoneProblems, ServerProblems, TokenProblems},
+    },
     messages::Notice,
     store::PhoneChange,
 };
@@ -33,8 +40,8 @@ impl FromFields for ChangePhoneVerifyRequest {
 
 /// Complete a change of phone
 ///
-/// From now on, the new phone signs in, and it counts as verified. The old phone is free and gets a notice. Every other
-/// session ends.
+/// From now on, the new phone signs in, and it counts as verified. The old phone is free and gets a notice. Every
+/// session ends; the response has the tokens of a new one.
 #[utoipa::path(
     post,
     path = "/auth/change-phone/verify",
@@ -43,7 +50,7 @@ impl FromFields for ChangePhoneVerifyRequest {
     security(("bearer" = [])),
     request_body = ChangePhoneVerifyRequest,
     responses(
-        (status = 204, description = "The account has the new phone; every other session has ended"),
+        (status = 200, description = "The tokens of a new session; every other session has ended", body = TokenResponse),
         CodeProblems, TokenProblems, PhoneProblems, LimitProblems, ServerProblems,
     )
 )]
@@ -52,12 +59,18 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let profile = &caller.profile;
     let ChangePhoneVerifyRequest { phone, otp } = request.read(&app.config)?;
 
-    let code = codes::compare(app, ctx, Purpose::ChangePhone(profile.user), &phone, &otp).await?;
+    let keys = TokenKeys::of(app, ctx).await?;
+    let compared = codes::compare(app, ctx, Purpose::ChangePhone(profile.user), &phone, &otp);
+    let (keys, code) = tokio::join!(keys.current(app, ctx), compared);
+    let (code, keys) = (code?, keys?);
     if code.account.is_none_or(|account| (account.user, account.epoch) != (profile.user, profile.epoch)) {
         // All sessions were ended after the code was sent, and the code became invalid with them.
         return Err(ApiError::InvalidOtp);
     }
-    let change = Box::pin(app.store.change_phone(profile, &phone, &code, caller.session, ctx.now));
+    // The password was proved when the code was requested, perhaps in another session.
+    let proof = StepUp { password: false, second_factor: false };
+    let (renewal, answer) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
+    let change = Box::pin(app.store.change_phone(profile, &phone, &code, renewal, ctx.now));
     let notice = (ctx, profile, Notice::PhoneChanged);
     match app.notify_when(PhoneChange::Done, change, notice).await? {
         PhoneChange::Done => {}
@@ -66,5 +79,5 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         PhoneChange::Overtaken => return Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
     }
     codes::count_verified(app, ctx, &phone);
-    Ok(Response::no_content())
+    Ok(Response::json(StatusCode::OK, &answer))
 }

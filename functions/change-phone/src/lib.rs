@@ -63,7 +63,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let (credential, target) = tokio::try_join!(caller.reauthenticate(app, ctx, &password, proof.as_ref()), async {
         Ok(app.store.code_target(&phone, purpose).await?)
     })?;
-    let target = target.for_account((&credential).into());
+    let target = target.for_account(Some((&credential).into()));
     let code = codes::issue(app, ctx, purpose, &phone, target, None).await?;
     Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way_to_field("/phone")?))
 }

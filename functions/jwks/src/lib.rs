@@ -29,7 +29,7 @@ pub struct JwksResponse {
     responses((status = 200, description = "The public keys", body = JwksResponse), ServerProblems)
 )]
 pub async fn handle(app: &App, ctx: &Context, _request: Request) -> Result<Response, ApiError> {
-    let keys = app.keyring.key_set(ctx.now).await?;
+    let keys = app.keyring.current_key_set(ctx.now).await?;
     let keys: Vec<_> = keys.verifying(ctx.now).map(latchkey::tokens::keys::VerifyingKey::jwk).collect();
 
     let max_age = format!("public, max-age={}", JWKS_MAX_AGE.as_secs());

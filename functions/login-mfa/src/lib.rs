@@ -60,7 +60,11 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     ctx.audit.user(claims.sub);
     let keys = TokenKeys::of(app, ctx).await?;
     let over = || ApiError::InvalidToken(TokenProblem::LoginOver);
-    let profile = app.store.waiting_account(claims.sub, claims.jti, ctx.now).await?.ok_or_else(over)?;
+    let waiting = app.store.waiting_account(claims.sub, claims.jti, ctx.now);
+    let (keys, profile) = tokio::join!(keys.current(app, ctx), waiting);
+    let (keys, profile) = (keys?, profile?.ok_or_else(over)?);
+    // Judged by the key set that was read just now: the key of the first step may have been removed since.
+    self::claims(app, ctx, &mfa_token).await?;
     ctx.audit.phone(&profile.phone);
 
     let code = second_factor::judge(app, ctx, profile.user, &proof).await?;

@@ -16,7 +16,7 @@ use latchkey::{
         StatusCode,
         openapi::{BodyProblems, CredentialProblems, LimitProblems, MfaProblems, ServerProblems},
     },
-    store::{Credential, LoginCompletion},
+    store::{Credential, LoginCompletion, Receipt},
     tokens::mfa::{self, MfaToken},
 };
 use utoipa::ToSchema;
@@ -62,12 +62,14 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     // The attempt is counted before the password is compared. Known and unknown phones cost the same calls and the same
     // hash.
     let attempt = app.store.spend_login_attempt(&phone, ctx.now);
-    let credential = admission::admit(app, ctx, attempt).await?.flatten();
+    let (keys, admitted) = tokio::join!(keys.current(app, ctx), admission::admit_with_receipt(app, ctx, attempt));
+    let (admitted, keys) = (admitted?, keys?);
+    let admitted = admitted.and_then(|(credential, receipt)| Some((credential?, receipt)));
     ctx.audit.factor(Factor::Password);
-    if let Some(credential) = &credential {
+    if let Some((credential, _)) = &admitted {
         ctx.audit.user(credential.user);
     }
-    let (credential, verdict) = compare(app, &password, credential)?;
+    let ((credential, receipt), verdict) = compare(app, &password, admitted)?;
     let rehashed = match verdict {
         Verdict::Wrong => return Err(ApiError::InvalidCredentials),
         _ if credential.disabled_at.is_some() => {
@@ -80,7 +82,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     };
 
     if credential.mfa_enabled {
-        let token = begin_second_step(app, ctx, &keys, &phone, &credential, rehashed.as_ref()).await?;
+        let token = begin_second_step(app, ctx, &keys, &phone, &credential, rehashed.as_ref(), receipt).await?;
         return Err(ApiError::MfaRequired(Some(token)));
     }
 
@@ -107,17 +109,23 @@ async fn begin_second_step(
     phone: &Phone,
     credential: &Credential,
     rehashed: Option<&PasswordHash>,
+    receipt: Receipt,
 ) -> Result<MfaToken, ApiError> {
     let (user, id) = (credential.user, TokenId::generate()?);
     let (issuer, audience) = (app.issuer(&ctx.origin), &app.config.tokens.audience);
     let token = MfaToken::issue(&keys.signing, issuer, audience, user, id, ctx.now)?;
-    app.store.begin_second_step(phone, credential, rehashed, id, ctx.now.plus(mfa::LIFETIME)).await?;
+    let ends_at = ctx.now.plus(mfa::LIFETIME);
+    app.store.begin_second_step(phone, credential, rehashed, id, ends_at, receipt).await?;
     Ok(token)
 }
 
 /// Compares the password. For a phone without an account, does the same work and returns the error of a wrong password.
-fn compare(app: &App, password: &Password, credential: Option<Credential>) -> Result<(Credential, Verdict), ApiError> {
-    let stored = credential.as_ref().map(|credential| &credential.password_hash);
+fn compare(
+    app: &App,
+    password: &Password,
+    admitted: Option<(Credential, Receipt)>,
+) -> Result<((Credential, Receipt), Verdict), ApiError> {
+    let stored = admitted.as_ref().map(|(credential, _)| &credential.password_hash);
     let verdict = app.hasher.verify_alike(password, stored, app.config.legacy_hashes)?;
-    credential.map(|credential| (credential, verdict)).ok_or(ApiError::InvalidCredentials)
+    admitted.map(|admitted| (admitted, verdict)).ok_or(ApiError::InvalidCredentials)
 }

@@ -2,9 +2,13 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    flows::caller::Caller,
-    http::openapi::{ServerProblems, TokenProblems},
-    store::Change,
+    error::TokenProblem,
+    flows::{
+        caller::Caller,
+        refresh_token::{self, RefreshTokenRequest},
+    },
+    http::openapi::{BodyProblems, ServerProblems, TokenProblems},
+    store::{Change, Profile},
 };
 
 /// The number of tries while other requests change the account.
@@ -13,22 +17,42 @@ const TRIES: usize = 3;
 /// End every session
 ///
 /// Signs the caller out on every device, including this one. All access tokens and refresh tokens stop working at once.
+/// If the access token has expired, the session's newest refresh token may be sent instead.
 #[utoipa::path(
     post,
     path = "/auth/logout-all",
     operation_id = "logout-all",
     tag = "Sign-in",
-    security(("bearer" = [])),
-    responses((status = 204, description = "Every session has ended"), TokenProblems, ServerProblems)
+    security((), ("bearer" = [])),
+    request_body = Option<RefreshTokenRequest>,
+    responses((status = 204, description = "Every session has ended"), BodyProblems, TokenProblems, ServerProblems)
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     for _ in 0..TRIES {
         // If another request ended all sessions meanwhile, it ended this one too, and this returns that error.
-        let caller = Caller::authenticate(app, ctx, &request).await?;
-        match app.store.end_all_sessions(&caller.profile).await? {
+        let profile = account(app, ctx, &request).await?;
+        match app.store.end_all_sessions(&profile).await? {
             Change::Done => return Ok(Response::no_content()),
             Change::Overtaken => {}
         }
     }
     Err(ApiError::TemporarilyUnavailable("other requests changed the account during every try".into()))
+}
+
+/// Returns the account of a live session: by its access token, or by a refresh token that could get one now.
+async fn account(app: &App, ctx: &Context, request: &Request) -> Result<Profile, ApiError> {
+    let refused = match Caller::authenticate(app, ctx, request).await {
+        Ok(caller) => return Ok(caller.profile),
+        Err(refused @ ApiError::InvalidToken(_)) if request.has_body() => refused,
+        Err(error) => return Err(error),
+    };
+    let token = match refresh_token::of_body(app, ctx, request).await {
+        Err(ApiError::InvalidToken(TokenProblem::Missing)) => return Err(refused),
+        token => token?,
+    };
+    ctx.audit.session(token.user, token.session);
+    let secret = app.keyring.secret(ctx.now).await?;
+    let is_of = |salt: &_| token.is_of(&secret.refresh_token, salt);
+    let profile = app.store.current_session(&token, is_of, ctx.now).await?;
+    profile.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))
 }

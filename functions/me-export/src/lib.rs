@@ -99,21 +99,24 @@ struct SessionRecord {
     /// The client's own description, from its `User-Agent` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<String>,
-    /// The network address of the login.
+    /// The network address of the login, or of the change of the account that renewed the session.
     #[schema(example = "203.0.113.7")]
     address: String,
-    /// Whether the login used a second factor.
+    /// Whether the user has proved a second factor.
     second_factor: bool,
     /// The time of the login.
     #[schema(format = DateTime)]
     created_at: String,
-    /// The time of the last refresh.
+    /// The time at which the user last proved the password.
+    #[schema(format = DateTime)]
+    authenticated_at: String,
+    /// The time of the last refresh, rounded down to the hour.
     #[schema(format = DateTime)]
     last_used_at: String,
     /// The time when the session ends at the latest.
     #[schema(format = DateTime)]
     ends_at: String,
-    /// The time when the session ends unless it is used before.
+    /// The time when the session ends unless it is used before, rounded down to the hour.
     #[schema(format = DateTime)]
     idle_ends_at: String,
 }
@@ -157,9 +160,14 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let Caller { profile, .. } = Caller::authenticate(app, ctx, &request).await?;
     let secret = app.keyring.secret(ctx.now).await?;
     let subjects = MessageSubjects::new(&secret, &profile.phone, ctx);
-    let [messages, ..] = app.message_budgets(&subjects);
-    let (stored, messages_today) =
-        tokio::try_join!(app.store.stored_account(&profile), app.store.uses(messages, ctx.now))?;
+    let of_resets = subjects.clone().of_resets();
+    let ([messages, ..], [resets, ..]) = (app.message_budgets(&subjects), app.message_budgets(&of_resets));
+    let (stored, messages, resets) = tokio::try_join!(
+        app.store.stored_account(&profile),
+        app.store.uses(messages, ctx.now),
+        app.store.uses(resets, ctx.now)
+    )?;
+    let messages_today = messages + resets;
     let StoredAccount {
         phone_verified_at,
         password,
@@ -207,15 +215,16 @@ impl From<StoredFactor> for SecondFactorRecord {
 }
 
 impl From<StoredSession> for SessionRecord {
-    fn from(StoredSession { summary, second_factor, ends_at, idle_ends_at }: StoredSession) -> Self {
+    fn from(StoredSession { summary, session, idle_ends_at }: StoredSession) -> Self {
         Self {
             id: summary.id,
             user_agent: summary.device,
             address: summary.address,
-            second_factor,
-            created_at: summary.created_at.to_rfc3339(),
+            second_factor: session.second_factor,
+            created_at: session.created_at.to_rfc3339(),
+            authenticated_at: session.authenticated_at.to_rfc3339(),
             last_used_at: summary.last_used_at.to_rfc3339(),
-            ends_at: ends_at.to_rfc3339(),
+            ends_at: session.ends_at.to_rfc3339(),
             idle_ends_at: idle_ends_at.to_rfc3339(),
         }
     }

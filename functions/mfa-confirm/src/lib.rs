@@ -3,7 +3,11 @@
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     domain::{otp::OtpCode, proof::Factor, recovery_code::RecoveryCodes},
-    flows::{admission, caller::Caller},
+    flows::{
+        admission,
+        caller::Caller,
+        token_pair::{self, StepUp, TokenKeys, TokenResponse},
+    },
     http::{
         StatusCode,
         openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
@@ -28,18 +32,20 @@ impl FromFields for MfaConfirmRequest {
     }
 }
 
-/// Recovery codes, for the user to keep on paper. They are shown only once.
+/// Recovery codes, for the user to keep on paper, which are shown only once; and the tokens of a new session.
 #[derive(Serialize, ToSchema)]
 pub struct MfaConfirmResponse {
     /// The recovery codes. Each works once, in place of a TOTP code.
     #[schema(example = json!(["9QK2-7H3M-5TZA-0C8W-RJ4E-VX6P"]))]
     recovery_codes: Vec<String>,
+    #[serde(flatten)]
+    tokens: TokenResponse,
 }
 
 /// Switch the second factor on
 ///
-/// From now on, logins and password resets require it. Every other session ends; this one stays. The recovery codes are
-/// shown only in this response.
+/// From now on, logins and password resets require it. Every session ends; the response has the tokens of a new one,
+/// and the recovery codes, which are shown only in this response.
 #[utoipa::path(
     post,
     path = "/auth/mfa/confirm",
@@ -57,20 +63,26 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let user = caller.profile.user;
     let MfaConfirmRequest { code } = request.read(&app.config)?;
 
-    let keys = app.keyring.secret(ctx.now).await?;
+    let keys = TokenKeys::of(app, ctx).await?;
     let attempt = app.store.spend_enrollment_attempt(&caller.profile, ctx.now);
-    let sealed = admission::admit(app, ctx, attempt).await?.ok_or(ApiError::InvalidOtp)?;
-    let secret = sealed.open(&keys.totp, user).map_err(|error| ApiError::Internal(error.into()))?;
+    let (keys, sealed) = tokio::join!(keys.current(app, ctx), admission::admit(app, ctx, attempt));
+    let (sealed, keys) = (sealed?.ok_or(ApiError::InvalidOtp)?, keys?);
+    let secret = sealed.open(&keys.secret.totp, user).map_err(|error| ApiError::Internal(error.into()))?;
     ctx.audit.factor(Factor::Totp);
     let step = secret.step_of(&code, None, ctx.now).ok_or(ApiError::InvalidOtp)?;
 
     let codes = RecoveryCodes::generate()?;
-    let macs = codes.macs(&keys.recovery_code, user);
+    let macs = codes.macs(&keys.secret.recovery_code, user);
     let factor = NewFactor { secret: &sealed, step, recovery_codes: &macs };
-    let change = app.store.switch_factor_on(&caller.profile, factor, caller.session, ctx.now);
+    // The password was proved when the enrollment began, perhaps in another session.
+    let proof = StepUp { password: false, second_factor: true };
+    let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
+    let change = app.store.switch_factor_on(&caller.profile, factor, renewal, ctx.now);
     let notice = (ctx, &caller.profile, Notice::SecondFactorOn);
     match app.notify_when(Change::Done, change, notice).await? {
-        Change::Done => Ok(Response::json(StatusCode::OK, &MfaConfirmResponse { recovery_codes: codes.reveal() })),
+        Change::Done => {
+            Ok(Response::json(StatusCode::OK, &MfaConfirmResponse { recovery_codes: codes.reveal(), tokens }))
+        }
         // Another request was faster: it confirmed the same enrollment, or did something else that ends sessions.
         Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
     }

@@ -3,9 +3,15 @@
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     domain::{password::Password, proof::Proof},
-    flows::caller::Caller,
-    http::openapi::{
-        CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems,
+    flows::{
+        caller::Caller,
+        token_pair::{self, StepUp, TokenKeys, TokenResponse},
+    },
+    http::{
+        StatusCode,
+        openapi::{
+            CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems,
+        },
     },
     messages::Notice,
     store::Change,
@@ -32,7 +38,7 @@ impl FromFields for MfaDisableRequest {
 
 /// Switch the second factor off
 ///
-/// The recovery codes stop working. Every other session ends; this one stays.
+/// The recovery codes stop working. Every session ends; the response has the tokens of a new one.
 #[utoipa::path(
     post,
     path = "/auth/mfa/disable",
@@ -41,7 +47,7 @@ impl FromFields for MfaDisableRequest {
     security(("bearer" = [])),
     request_body = MfaDisableRequest,
     responses(
-        (status = 204, description = "Switched off; every other session has ended"),
+        (status = 200, description = "The tokens of a new session; every other session has ended", body = TokenResponse),
         CodeProblems, TokenProblems, ReauthenticationProblems, NotFoundProblems, LimitProblems, ServerProblems,
     )
 )]
@@ -51,11 +57,17 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     if !caller.profile.mfa_enabled {
         return Err(ApiError::NotFound);
     }
-    caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
-    let change = app.store.switch_factor_off(&caller.profile, Some(caller.session));
+    let keys = TokenKeys::of(app, ctx).await?;
+    let proved = caller.reauthenticate(app, ctx, &password, code.as_ref());
+    let (keys, proved) = tokio::join!(keys.current(app, ctx), proved);
+    proved?;
+    let keys = keys?;
+    let proof = StepUp { password: true, second_factor: true };
+    let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
+    let change = app.store.switch_factor_off(&caller.profile, Some(renewal), ctx.now);
     let notice = (ctx, &caller.profile, Notice::SecondFactorOff);
     match app.notify_when(Change::Done, change, notice).await? {
-        Change::Done => Ok(Response::no_content()),
+        Change::Done => Ok(Response::json(StatusCode::OK, &tokens)),
         // The account changed after the code was compared: the caller needs another code for the account as it is now.
         Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
     }

@@ -3,7 +3,10 @@
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     domain::{password::Password, proof::Proof, recovery_code::RecoveryCodes},
-    flows::caller::Caller,
+    flows::{
+        caller::Caller,
+        token_pair::{self, StepUp, TokenKeys, TokenResponse},
+    },
     http::{
         StatusCode,
         openapi::{
@@ -34,18 +37,20 @@ impl FromFields for MfaRecoveryCodesRequest {
     }
 }
 
-/// Recovery codes, for the user to keep on paper. They are shown only once.
+/// Recovery codes, for the user to keep on paper, which are shown only once; and the tokens of a new session.
 #[derive(Serialize, ToSchema)]
 pub struct MfaRecoveryCodesResponse {
     /// The recovery codes. Each works once, in place of a TOTP code.
     #[schema(example = json!(["9QK2-7H3M-5TZA-0C8W-RJ4E-VX6P"]))]
     recovery_codes: Vec<String>,
+    #[serde(flatten)]
+    tokens: TokenResponse,
 }
 
 /// Replace the recovery codes
 ///
-/// The previous recovery codes stop working. Every other session ends; this one stays. The new codes are shown only in
-/// this response.
+/// The previous recovery codes stop working. Every session ends; the response has the tokens of a new one, and the new
+/// codes, which are shown only in this response.
 #[utoipa::path(
     post,
     path = "/auth/mfa/recovery-codes",
@@ -65,16 +70,21 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     if !caller.profile.mfa_enabled {
         return Err(ApiError::NotFound);
     }
-    caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
+    let keys = TokenKeys::of(app, ctx).await?;
+    let proved = caller.reauthenticate(app, ctx, &password, code.as_ref());
+    let (keys, proved) = tokio::join!(keys.current(app, ctx), proved);
+    proved?;
+    let keys = keys?;
 
-    let keys = app.keyring.secret(ctx.now).await?;
     let codes = RecoveryCodes::generate()?;
-    let macs = codes.macs(&keys.recovery_code, user);
-    let change = app.store.replace_recovery_codes(&caller.profile, &macs, caller.session);
+    let macs = codes.macs(&keys.secret.recovery_code, user);
+    let proof = StepUp { password: true, second_factor: true };
+    let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
+    let change = app.store.replace_recovery_codes(&caller.profile, &macs, renewal, ctx.now);
     let notice = (ctx, &caller.profile, Notice::RecoveryCodesReplaced);
     match app.notify_when(Change::Done, change, notice).await? {
         Change::Done => {
-            Ok(Response::json(StatusCode::OK, &MfaRecoveryCodesResponse { recovery_codes: codes.reveal() }))
+            Ok(Response::json(StatusCode::OK, &MfaRecoveryCodesResponse { recovery_codes: codes.reveal(), tokens }))
         }
         Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
     }

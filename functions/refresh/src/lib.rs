@@ -9,8 +9,9 @@ use latchkey::{
         StatusCode,
         openapi::{BodyProblems, ServerProblems, TokenProblems},
     },
-    store::Rotation,
-    tokens::refresh::RefreshToken,
+    log::metrics::Metric,
+    store::{Repetition, Rotation, TokenUser},
+    tokens::refresh::{RefreshAttempt, RefreshToken},
 };
 use utoipa::ToSchema;
 
@@ -20,18 +21,26 @@ pub struct RefreshRequest {
     /// The refresh token as it was issued. Each works once.
     #[schema(example = "AVwMeg5qVUxAnkQPen08ijs…")]
     refresh_token: String,
+    /// A random value that the client makes before it asks, stores with the refresh token, and keeps until it has the
+    /// response: 16 to 128 of the characters `A-Z a-z 0-9 - . _ ~ + / =`, such as a UUID. A request that repeats it
+    /// gets the same tokens again, however late, until they are used.
+    #[schema(value_type = Option<String>, example = "5bca2cf1-3a57-4f6b-9c1c-8f8f7f2f1072", min_length = 16,
+             max_length = 128, pattern = "^[A-Za-z0-9._~+/=-]+$")]
+    attempt: Option<RefreshAttempt>,
 }
 
 impl FromFields for RefreshRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self { refresh_token: fields.text("refresh_token")? })
+        let (refresh_token, attempt) = (fields.text("refresh_token"), fields.optional("attempt"));
+        Some(Self { refresh_token: refresh_token?, attempt })
     }
 }
 
 /// Continue a session
 ///
-/// Spends the refresh token and returns the next one. For a few seconds, the spent token gets the same successor again,
-/// so that two tabs stay signed in. After that, its use counts as theft, and the session ends.
+/// Spends the refresh token and returns the next one. A response may be lost: the same request with the same `attempt`
+/// gets the same tokens again. Without `attempt`, the spent token gets its successor for half a minute. Any other use of a
+/// spent token counts as theft and ends the session.
 #[utoipa::path(
     post,
     path = "/auth/refresh",
@@ -44,28 +53,58 @@ impl FromFields for RefreshRequest {
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let RefreshRequest { refresh_token } = request.read(&app.config)?;
+    let RefreshRequest { refresh_token, attempt } = request.read(&app.config)?;
     let keys = TokenKeys::of(app, ctx).await?;
-    let key = &keys.secret.refresh_token;
+    let secret = keys.secret.clone();
+    let key = &secret.refresh_token;
     // A token that we did not issue is refused here, before anything is read.
     let token = RefreshToken::open(key, &refresh_token).map_err(TokenProblem::from).map_err(ApiError::InvalidToken)?;
     ctx.audit.factor(Factor::RefreshToken);
     ctx.audit.session(token.user, token.session);
 
-    match app.store.rotate_session(&token, app.config.tokens.refresh_grace, ctx.now).await? {
-        Rotation::Next(session) if token.is_of(key, &session.salt) => {
-            Ok(Response::json(StatusCode::OK, &TokenResponse::issue(app, ctx, &keys, &session)?))
+    let by = TokenUser {
+        attempt: attempt.map(|attempt| token.attempt_mac(key, &attempt)),
+        client: token.client_mac(key, ctx.user_agent.as_deref().unwrap_or_default(), &ctx.source.network()),
+    };
+    let rotation = app.store.rotate_session(&token, &by, app.config.tokens.refresh_grace, ctx.now);
+    let (keys, rotation) = tokio::join!(keys.current(app, ctx), rotation);
+    match rotation? {
+        Rotation::Next(session) | Rotation::Repeated(session, _) if !token.is_of(key, &session.salt) => {
+            Err(ApiError::InvalidToken(TokenProblem::SessionEnded))
         }
-        Rotation::Next(_) | Rotation::Ended => Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
-        Rotation::Reused => {
-            // Logged first, so that the reuse is recorded even if ending the session fails.
+        Rotation::Next(session) => {
+            Ok(Response::json(StatusCode::OK, &TokenResponse::issue(app, ctx, &keys?, &session)?))
+        }
+        Rotation::Repeated(session, how) => {
+            record_repetition(app, ctx, how);
+            Ok(Response::json(StatusCode::OK, &TokenResponse::issue(app, ctx, &keys?, &session)?))
+        }
+        Rotation::Ended => Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
+        Rotation::Reused(why) => {
+            // Recorded first, so that the reuse is known even if ending the session fails.
+            let why = why.as_str();
             tracing::warn!(
-                target: "latchkey::events", event = "refresh-reuse",
+                target: "latchkey::events", event = "refresh-reuse", why,
                 user = %token.user, session = %token.session, request = ctx.request_id,
                 "a spent refresh token was used again: the session ends"
             );
+            app.metrics.count(Metric::RefreshTokenReuse, why, ctx.now);
             app.store.end_session(token.user, token.session).await?;
             Err(ApiError::InvalidToken(TokenProblem::Reused))
         }
+    }
+}
+
+/// Records that a spent token got its successor again: in the audit event, and, where only the grace allowed it, as a
+/// count.
+fn record_repetition(app: &App, ctx: &Context, how: Repetition) {
+    let (reason, client) = match how {
+        Repetition::SameAttempt => ("repeated-attempt", None),
+        Repetition::SameClient => ("grace", Some("same")),
+        Repetition::OtherClient => ("grace-other-client", Some("other")),
+    };
+    ctx.audit.reason(reason);
+    if let Some(client) = client {
+        app.metrics.count(Metric::RefreshGraceUses, client, ctx.now);
     }
 }

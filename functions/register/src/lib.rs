@@ -120,9 +120,9 @@ async fn ask_for_code(
     limit: Limit<'_>,
 ) -> Result<Response, ApiError> {
     let registration = PendingRegistration::of(phone)?;
-    let has_account = registration.admit(app, ctx, limit).await?;
+    let target = registration.admit(app, ctx, limit).await?;
     let password_hash = app.hasher.hash(password)?;
-    let code = registration.send_code(app, ctx, has_account, Some(&password_hash)).await?;
+    let code = registration.send_code(app, ctx, target, Some(&password_hash), &[limit]).await?;
     let code = code.ok_or_else(|| ApiError::Internal("a new registration was not stored as pending".into()))?;
     let CodeSentResponse { otp } = code.on_its_way_to_field("/phone")?;
 

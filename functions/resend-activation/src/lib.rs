@@ -45,7 +45,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         || ApiError::invalid_field("/activation_id", &"does not belong to a pending registration; register again");
     let registration = PendingRegistration::open(&secret.activation, &activation_id).map_err(|_| over())?;
 
-    let has_account = app.store.has_account(&registration.phone).await?;
-    let code = registration.send_code(app, ctx, has_account, None).await?.ok_or_else(over)?;
+    let target = app.store.code_target(&registration.phone, registration.purpose()).await?;
+    let code = registration.send_code(app, ctx, target, None, &[]).await?.ok_or_else(over)?;
     Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way()?))
 }

@@ -5,17 +5,23 @@
 //! rotation but a time, hours after it, at which every verifier knows the key.
 
 mod generate;
+mod removal;
 mod secret;
+
+use std::collections::BTreeSet;
 
 use latchkey::{
     ApiError, App,
     base::time::Timestamp,
     runtime::Invocation,
     store::Publication,
-    tokens::key_schedule::{KeySchedule, KeySet},
+    tokens::{
+        key_schedule::{KeySchedule, KeySet, NewKey},
+        keys::InvalidKey,
+    },
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::secret::{RotatedSecret, Version};
 
@@ -28,6 +34,8 @@ enum Event {
     Rotation { step: Step, secret_id: String, client_request_token: String },
     /// The removal of a leaked key, requested by an operator.
     Removal { remove_key: String },
+    /// The removal of every key, requested by an operator after a leak of the secret.
+    RemovalOfAll { remove_every_key: bool },
 }
 
 /// A step of a rotation.
@@ -50,7 +58,9 @@ enum Step {
 /// A reason for which a step or a removal fails.
 #[derive(Debug, thiserror::Error)]
 enum RotationError {
-    #[error("the event is neither from Secrets Manager nor {{\"remove_key\": \"KID\"}}: send one of these")]
+    #[error(
+        "the event is neither from Secrets Manager, nor {{\"remove_key\": \"KID\"}} or {{\"remove_every_key\": true}}"
+    )]
     UnknownEvent,
     #[error("this function does not rotate that secret: name the one in SIGNING_KEYS_ARN")]
     OtherSecret,
@@ -92,6 +102,8 @@ pub async fn handle(app: &App, invocation: &Invocation, event: Value) -> Result<
             Ok(Value::Null)
         }
         Event::Removal { remove_key } => rotation.remove(&remove_key).await,
+        Event::RemovalOfAll { remove_every_key: false } => Err(RotationError::UnknownEvent.into()),
+        Event::RemovalOfAll { remove_every_key: true } => rotation.remove_every_key().await,
     }
 }
 
@@ -106,27 +118,42 @@ impl Rotation<'_> {
         if self.secret.pending(token).await?.is_some() {
             return Ok(());
         }
-        let (_, current) = self.secret.current().await?;
-        let next = self.with_new_key(&current, self.next_generation(&current).await?)?;
+        // First, so that the next schedule has no key that was removed.
+        let State { current, published, .. } = self.settle(&BTreeSet::new()).await?.state;
+        let generation = next_generation(&current, &published);
+        let mut next = current.with(self.new_key()?, generation, self.now).map_err(internal)?;
+        if !next.has_spare(self.app.config.keys.algorithm) {
+            next = next.with_spare(self.new_key()?, generation).map_err(internal)?;
+        }
         self.secret.put_pending(token, &next).await
     }
 
     /// Publishes the new key beside the published ones. Removes none yet, so that the signers go on unaffected if the
     /// rotation ends here.
     async fn set(&self, token: &str) -> Result<(), ApiError> {
-        let ((_, current), next) = tokio::try_join!(self.secret.current(), self.next(token))?;
-        if !next.is_announced_in_time(&current, self.now) {
+        let (State { current, published, .. }, next) = tokio::try_join!(self.state(), self.next(token))?;
+        if is_announced(&next, &published) {
+            return Ok(());
+        }
+        let is_outrun = published.generation >= next.generation() || !follows(&next, &current, &published);
+        if is_outrun || !next.is_announced_in_time(&current, self.now) {
             return self.give_up(token).await;
         }
-        match self.app.store.publish(&next.announcement(&current)).await? {
+        match self.app.store.publish(&next.announcement(&current), published.generation).await? {
             Publication::Done => Ok(()),
+            // The same step may have run twice at once: then what it publishes is published.
+            Publication::Outrun if self.is_announced(&next).await? => Ok(()),
             Publication::Outrun => self.give_up(token).await,
         }
     }
 
+    async fn is_announced(&self, next: &KeySchedule) -> Result<bool, ApiError> {
+        Ok(is_announced(next, &self.published().await?))
+    }
+
     async fn test(&self, token: &str) -> Result<(), ApiError> {
         let (next, published) = tokio::try_join!(self.next(token), self.published())?;
-        let keys = next.signing_keys().map_err(|why| ApiError::Internal(why.into()))?;
+        let keys = next.signing_keys().map_err(internal)?;
         for key in keys.all() {
             let kid = key.verifying().kid();
             if !published.find(kid, self.now).is_some_and(|public| key.is_verified_by(public)) {
@@ -139,66 +166,35 @@ impl Rotation<'_> {
     /// Makes the schedule the one that the signers read, and only then publishes when the other keys retire.
     async fn finish(&self, token: &str) -> Result<(), ApiError> {
         if let Version::Pending = self.secret.version(token).await? {
-            let ((version, current), next) = tokio::try_join!(self.secret.current(), self.next(token))?;
-            // Read after the secret, because the removal of a key publishes before it writes the secret.
-            let is_announced = self.published().await?.generation == next.generation();
-            if !is_announced || !next.is_in_time(&current, self.now) {
+            let (State { version, current, published }, next) = tokio::try_join!(self.state(), self.next(token))?;
+            if !is_announced(&next, &published)
+                || !follows(&next, &current, &published)
+                || !next.is_in_time(&current, self.now)
+            {
                 return self.give_up(token).await;
             }
             self.secret.promote(token, &version).await?;
         }
-        let (_, schedule) = self.secret.current().await?;
-        let key_set = KeySet { generation: schedule.generation() + 1, ..schedule.key_set() };
-        match self.app.store.publish(&key_set).await? {
-            Publication::Done => {
-                for key in &key_set.keys {
-                    tracing::info!(
-                        target: "latchkey::events", event = "signing-key", kid = key.key.kid(),
-                        algorithm = key.key.algorithm().as_str(), signs_from = key.signs_from, retires_at = key.retires_at,
-                        "the rotation of the signing keys is finished"
-                    );
-                }
-                Ok(())
+        let State { current, published, .. } = self.state().await?;
+        let key_set = KeySet { generation: current.generation() + 1, ..current.key_set() };
+        let is_next = published.generation < key_set.generation && published.removed.is_subset(&key_set.removed);
+        if is_next && self.app.store.publish(&key_set, published.generation).await? == Publication::Done {
+            for key in &key_set.keys {
+                tracing::info!(
+                    target: "latchkey::events", event = "signing-key", kid = key.key.kid(),
+                    algorithm = key.key.algorithm().as_str(), signs_from = key.signs_from, retires_at = key.retires_at,
+                    "the rotation of the signing keys is finished"
+                );
             }
-            // The later publication includes this schedule, because the secret has it.
-            Publication::Outrun => Ok(()),
+            return Ok(());
         }
+        // What was published later knows this schedule, or is a removal that the schedule does not know.
+        self.settle(&BTreeSet::new()).await?;
+        Ok(())
     }
 
-    /// Removes a key everywhere at once. Publishes first, so that the key's tokens are refused whatever happens next.
-    async fn remove(&self, kid: &str) -> Result<Value, ApiError> {
-        let (_, current) = self.secret.current().await?;
-        let generation = self.next_generation(&current).await?;
-        let is_published = self.published().await?.keys.iter().any(|key| key.key.kid() == kid);
-        let mut left = match current.without(kid, generation, self.now) {
-            Some(left) => left,
-            // The key belongs to a rotation that was given up.
-            None if is_published => current.renumbered(generation),
-            None => return Err(RotationError::NoSuchKey(kid.to_owned()).into()),
-        };
-        if !left.signs(self.now) {
-            left = self.with_new_key(&left, generation)?;
-        }
-        match self.app.store.publish(&left.key_set()).await? {
-            Publication::Done => self.secret.put_current(&left).await?,
-            Publication::Outrun => return Err(RotationError::Outrun.into()),
-        }
-        let keys = left.signing_keys().map_err(|why| ApiError::Internal(why.into()))?;
-        let signs = keys.at(self.now).map(|key| key.verifying().kid());
-        tracing::warn!(target: "latchkey::events", event = "signing-key-removed", kid, signs, "a signing key was removed");
-        Ok(json!({ "removed": kid, "signs": signs }))
-    }
-
-    fn with_new_key(&self, schedule: &KeySchedule, generation: u64) -> Result<KeySchedule, ApiError> {
-        let key = generate::new_key(self.app.config.keys.algorithm)?;
-        schedule.with(key, generation, self.now).map_err(|why| ApiError::Internal(why.into()))
-    }
-
-    /// Returns a generation later than any that was written or published, including those of rotations that were given
-    /// up.
-    async fn next_generation(&self, current: &KeySchedule) -> Result<u64, ApiError> {
-        let published = self.app.store.key_set().await?.map_or(0, |keys| keys.generation);
-        Ok(published.max(current.generation()) + 1)
+    fn new_key(&self) -> Result<NewKey, ApiError> {
+        generate::new_key(self.app.config.keys.algorithm)
     }
 
     async fn next(&self, token: &str) -> Result<KeySchedule, ApiError> {
@@ -206,7 +202,14 @@ impl Rotation<'_> {
     }
 
     async fn published(&self) -> Result<KeySet, ApiError> {
-        Ok(self.app.store.key_set().await?.unwrap_or(KeySet { generation: 0, keys: Vec::new() }))
+        Ok(self.app.store.key_set().await?.unwrap_or_default())
+    }
+
+    /// Reads the secret, and then the table, because every change of a key set is published before it is written to the
+    /// secret.
+    async fn state(&self) -> Result<State, ApiError> {
+        let (version, current) = self.secret.current().await?;
+        Ok(State { version, current, published: self.published().await? })
     }
 
     /// Removes the pending label, because Secrets Manager begins no other rotation while a version has it.
@@ -214,4 +217,32 @@ impl Rotation<'_> {
         self.secret.abandon(token).await?;
         Err(RotationError::GivenUp.into())
     }
+}
+
+/// What the secret and the table say.
+struct State {
+    /// The version of the secret.
+    version: String,
+    current: KeySchedule,
+    published: KeySet,
+}
+
+/// Returns a generation later than any that was written or published, including those of rotations that were given up.
+fn next_generation(current: &KeySchedule, published: &KeySet) -> u64 {
+    published.generation.max(current.generation()) + 1
+}
+
+/// Returns whether `next` was made from the schedule that it would replace, and knows every key that was removed.
+fn follows(next: &KeySchedule, current: &KeySchedule, published: &KeySet) -> bool {
+    next.replaces() == current.generation() && published.removed.is_subset(next.removed())
+}
+
+/// Returns whether what is published is the announcement of `next`, and nothing later.
+fn is_announced(next: &KeySchedule, published: &KeySet) -> bool {
+    let is_public = next.key_set().keys.iter().all(|key| published.lists(key.key.kid()));
+    published.generation == next.generation() && is_public
+}
+
+fn internal(why: InvalidKey) -> ApiError {
+    ApiError::Internal(why.into())
 }

@@ -2,7 +2,11 @@
 
 use aws_sdk_secretsmanager::{
     Client,
-    operation::{get_secret_value::GetSecretValueError, put_secret_value::PutSecretValueError},
+    error::SdkError,
+    operation::{
+        get_secret_value::GetSecretValueError, put_secret_value::PutSecretValueError,
+        update_secret_version_stage::UpdateSecretVersionStageError,
+    },
 };
 use latchkey::{ApiError, aws::CallError, base::id::OperationId, tokens::key_schedule::KeySchedule};
 use zeroize::Zeroizing;
@@ -10,6 +14,10 @@ use zeroize::Zeroizing;
 // Secrets Manager's labels.
 const CURRENT: &str = "AWSCURRENT";
 const PENDING: &str = "AWSPENDING";
+
+/// Our own label for a version that replaces the current one outside a rotation. It keeps the version until it has the
+/// other label.
+const REPLACEMENT: &str = "REPLACEMENT";
 
 /// The state of a version of the secret.
 pub(crate) enum Version {
@@ -25,6 +33,12 @@ pub(crate) enum Version {
 pub(crate) struct RotatedSecret<'a> {
     client: &'a Client,
     arn: &'a str,
+}
+
+fn is_refusal(error: &UpdateSecretVersionStageError) -> bool {
+    error.is_invalid_parameter_exception()
+        || error.is_invalid_request_exception()
+        || error.is_resource_not_found_exception()
 }
 
 fn failed<E: Into<CallError>>(error: E) -> ApiError {
@@ -89,20 +103,31 @@ impl<'a> RotatedSecret<'a> {
         }
     }
 
-    /// Replaces the schedule that the functions read.
-    pub(crate) async fn put_current(&self, schedule: &KeySchedule) -> Result<(), ApiError> {
+    /// Replaces the schedule in the version `current`, and no other. Returns whether it did: if not, another run has
+    /// replaced that version first.
+    pub(crate) async fn replace(&self, current: &str, schedule: &KeySchedule) -> Result<bool, ApiError> {
         let (token, text) = (OperationId::generate()?.to_string(), json(schedule)?);
-        let call = self.client.put_secret_value().secret_id(self.arn).client_request_token(token);
-        call.secret_string(text.as_str()).version_stages(CURRENT).send().await.map_err(failed)?;
-        Ok(())
+        let call = self.client.put_secret_value().secret_id(self.arn).client_request_token(&token);
+        call.secret_string(text.as_str()).version_stages(REPLACEMENT).send().await.map_err(failed)?;
+        match self.move_current(&token, current).await {
+            Ok(()) => Ok(true),
+            // The label is on another version by now, or a later replacement has taken our version's label.
+            Err(error) if error.as_service_error().is_some_and(is_refusal) => {
+                Ok(matches!(self.version(&token).await?, Version::Current))
+            }
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Makes the pending version the one that the functions read, in place of `current`. Fails and changes nothing if
     /// the functions read another version by now.
     pub(crate) async fn promote(&self, token: &str, current: &str) -> Result<(), ApiError> {
+        self.move_current(token, current).await.map_err(failed)
+    }
+
+    async fn move_current(&self, to: &str, from: &str) -> Result<(), SdkError<UpdateSecretVersionStageError>> {
         let call = self.client.update_secret_version_stage().secret_id(self.arn).version_stage(CURRENT);
-        call.move_to_version_id(token).remove_from_version_id(current).send().await.map_err(failed)?;
-        Ok(())
+        call.move_to_version_id(to).remove_from_version_id(from).send().await.map(|_| ())
     }
 
     /// Removes the pending label from the version.

@@ -1,15 +1,43 @@
 //! `DELETE /auth/sessions/{id}`: ends one of the caller's sessions.
 
+use std::time::Duration;
+
 use latchkey::{
-    ApiError, App, Context, Request, Response,
+    ApiError, App, Context, Fields, FromFields, Request, Response,
     base::id::SessionId,
+    domain::{password::Password, proof::Proof},
     flows::caller::own_sessions,
-    http::openapi::{NotFoundProblems, ServerProblems, TokenProblems},
+    http::openapi::{
+        CodeProblems, LimitProblems, NotFoundProblems, RecentLoginProblems, ServerProblems, TokenProblems,
+    },
 };
+use utoipa::ToSchema;
+
+/// The age of the last proof of the password up to which another session may be ended without it.
+const RECENT: Duration = Duration::from_mins(10);
+
+/// The account's password and its second factor, if the login is older than ten minutes.
+#[derive(ToSchema)]
+pub struct SessionsDeleteRequest {
+    /// The account's password.
+    #[schema(value_type = String, format = Password, example = "mypassword")]
+    password: Password,
+    /// The TOTP code, if a second factor is on. `recovery_code` may be sent instead.
+    #[schema(value_type = Option<String>, example = "654321")]
+    code: Option<Proof>,
+}
+
+impl FromFields for SessionsDeleteRequest {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let (password, code) = (fields.password("password"), fields.proof());
+        Some(Self { password: password?, code })
+    }
+}
 
 /// End a session
 ///
-/// The session's access tokens and its refresh token stop working at once.
+/// The session's access tokens and its refresh token stop working at once. To end another session than the one that
+/// asks, the caller has signed in within ten minutes, or sends the password, and the second factor if one is on.
 #[utoipa::path(
     delete,
     path = "/auth/sessions/{id}",
@@ -17,16 +45,26 @@ use latchkey::{
     tag = "Sign-in",
     security(("bearer" = [])),
     params(("id" = String, Path, description = "The session's `id` from `GET /auth/sessions`")),
+    request_body = Option<SessionsDeleteRequest>,
     responses(
         (status = 204, description = "The session has ended"),
-        TokenProblems, NotFoundProblems, ServerProblems,
+        CodeProblems, TokenProblems, RecentLoginProblems, NotFoundProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     // Only the caller's own sessions are searched, so that another user's session is not found.
-    let (claims, sessions) = own_sessions(app, ctx, &request).await?;
+    let (caller, sessions) = own_sessions(app, ctx, &request).await?;
     let id: Option<SessionId> = request.path_parameter("id").and_then(|id| id.parse().ok());
     let session = sessions.iter().find(|session| Some(session.id) == id).ok_or(ApiError::NotFound)?;
-    app.store.end_session(claims.sub, session.id).await?;
+    // A thief of the tokens could otherwise end every session but the stolen one.
+    let is_recent = ctx.now.since(caller.login.authenticated_at) <= RECENT;
+    if session.id != caller.session && !is_recent {
+        if !request.has_body() {
+            return Err(ApiError::ReauthenticationRequired);
+        }
+        let SessionsDeleteRequest { password, code } = request.read(&app.config)?;
+        caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
+    }
+    app.store.end_session(caller.profile.user, session.id).await?;
     Ok(Response::no_content())
 }

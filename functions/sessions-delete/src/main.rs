@@ -1,3 +1,3 @@
 //! The Lambda binary of `sessions-delete`.
 
-latchkey::lambda!(sessions_delete::handle, verifying);
+latchkey::lambda!(sessions_delete::handle, hashing, verifying);

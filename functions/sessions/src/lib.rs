@@ -9,7 +9,7 @@ use latchkey::{
         StatusCode,
         openapi::{ServerProblems, TokenProblems},
     },
-    store::SessionSummary,
+    store::{MAX_SESSIONS, SessionSummary},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,8 +17,11 @@ use utoipa::ToSchema;
 /// The caller's sessions.
 #[derive(Serialize, ToSchema)]
 pub struct SessionsResponse {
-    /// The live sessions, the last used one first.
+    /// The live sessions, the last used one first, as far as `last_used_at` tells.
     sessions: Vec<SessionEntry>,
+    /// The largest number of sessions. A login beyond it ends the session that has been unused longest.
+    #[schema(example = 20)]
+    limit: usize,
 }
 
 /// A live session.
@@ -30,14 +33,14 @@ pub struct SessionEntry {
     /// A description of the client, such as its browser and system.
     #[schema(example = "Chrome on Android")]
     device: String,
-    /// The network address of the login.
+    /// The network address of the login, or of the change of the account that renewed the session.
     #[schema(example = "203.0.113.7")]
     address: String,
     /// The time of the login, in RFC 3339.
     #[schema(format = DateTime, example = "2026-11-22T20:16:46Z")]
     created_at: String,
-    /// The time of the last refresh, in RFC 3339.
-    #[schema(format = DateTime, example = "2026-11-22T20:31:02Z")]
+    /// The time of the last refresh, rounded down to the hour, in RFC 3339.
+    #[schema(format = DateTime, example = "2026-11-22T20:00:00Z")]
     last_used_at: String,
     /// Whether the request belongs to this session.
     current: bool,
@@ -45,7 +48,7 @@ pub struct SessionEntry {
 
 /// List sessions
 ///
-/// Shows where the caller is signed in.
+/// Shows where the caller is signed in. Of more than `limit` sessions, the one that has been unused longest ends.
 #[utoipa::path(
     get,
     path = "/auth/sessions",
@@ -55,15 +58,15 @@ pub struct SessionEntry {
     responses((status = 200, description = "The live sessions", body = SessionsResponse), TokenProblems, ServerProblems)
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let (claims, sessions) = own_sessions(app, ctx, &request).await?;
+    let (caller, sessions) = own_sessions(app, ctx, &request).await?;
     let entry = |session: SessionSummary| SessionEntry {
         id: session.id,
         device: device::in_words(session.device.as_deref()),
         address: session.address,
         created_at: session.created_at.to_rfc3339(),
         last_used_at: session.last_used_at.to_rfc3339(),
-        current: session.id == claims.sid,
+        current: session.id == caller.session,
     };
-    let answer = SessionsResponse { sessions: sessions.into_iter().map(entry).collect() };
+    let answer = SessionsResponse { sessions: sessions.into_iter().map(entry).collect(), limit: MAX_SESSIONS };
     Ok(Response::json(StatusCode::OK, &answer))
 }

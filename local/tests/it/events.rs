@@ -11,17 +11,21 @@ use serde_json::Value;
 
 use crate::harness::{Reply, Request, TEMPLATE, World, file};
 
-/// `events/answers.json`: the events in the order in which they are sent to a system that has just been started, each with
-/// its answer. `.ci/binaries.py` sends the same ones to the real binaries.
+/// Reads `events/answers.json`: the events in the order in which a new system gets them, each with its response.
+/// `.ci/binaries.py` sends the same events to the real binaries. The members of a step:
 ///
-/// What an answer holds under a pointer of `keep` takes the place of that text in all later events; a text of `put`, in
-/// this one alone. `send` is sent instead of the event. An HTTP request is answered with `status`, another event with the
-/// members of `answer`.
+/// * `event`: the name of the file and of the function;
+/// * `status`: the status of the response to an HTTP request;
+/// * `answer`: members of the response to another event;
+/// * `keep`: placeholders in later events, each with the pointer to the member of this response that replaces it;
+/// * `put`: texts of this event, each with the text that replaces it;
+/// * `send`: an event that is sent instead of the file;
+/// * `why`: the reason for a status that is not a success.
 fn answers() -> Vec<Value> {
     serde_json::from_str(&file("events/answers.json")).unwrap()
 }
 
-/// A member that is an object of texts; without it, nothing.
+/// Lists the names and texts of a member, if the step has it.
 fn texts<'a>(step: &'a Value, member: &str) -> Vec<(&'a str, &'a str)> {
     let members = step[member].as_object().into_iter().flatten();
     members.map(|(name, text)| (name.as_str(), text.as_str().unwrap())).collect()

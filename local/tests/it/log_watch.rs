@@ -15,7 +15,8 @@ use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util:
 static LINES: Mutex<String> = Mutex::new(String::new());
 
 /// Members of requests and answers that are secrets, wherever they stand.
-const SECRETS: [&str; 14] = [
+const SECRETS: [&str; 15] = [
+    "attempt",
     "access_token",
     "activation_id",
     "code",
@@ -60,7 +61,7 @@ pub(crate) struct LogWatch {
     kept: [WatchedLines; 2],
 }
 
-/// Lines of a schema of their own, which are the log, too: those that a test has looked at are watched as well.
+/// Lines of a schema of their own, which are the log, too: those that a test has read are watched as well.
 #[derive(Clone, Default)]
 pub(crate) struct WatchedLines {
     kept: KeptLines,
@@ -79,7 +80,8 @@ impl WatchedLines {
         lines
     }
 
-    fn all(&self) -> Vec<Value> {
+    /// Every line so far.
+    pub(crate) fn all(&self) -> Vec<Value> {
         self.take();
         lock(&self.seen).clone()
     }
@@ -122,6 +124,13 @@ impl LogWatch {
     /// Learns a bearer token.
     pub(crate) fn learn_token(&self, authorization: &str) {
         self.keep("bearer", authorization.split_once(' ').map_or(authorization, |(_, token)| token));
+    }
+
+    /// Returns the name of a secret that is in this text; not of a phone, which the table may hold.
+    pub(crate) fn secret_in(&self, text: &str) -> Option<String> {
+        let mut secrets = lock(&self.secrets).clone();
+        secrets.retain(|_, name| name != "phone");
+        secrets.into_iter().find(|secret| leak(text, &BTreeMap::from([secret.clone()])).is_some()).map(|(_, name)| name)
     }
 
     fn keep(&self, name: &str, text: &str) {

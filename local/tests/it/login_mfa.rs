@@ -16,13 +16,6 @@ async fn with_factor() -> (World, Person) {
     (world, person)
 }
 
-/// Takes the password's own throttle away, which would get in the way: the owner's password is right.
-fn forgive_the_password(world: &World) {
-    let mut credential = world.item("PHONE#", "CREDENTIAL");
-    credential.as_object_mut().unwrap().remove("login_failures");
-    world.put_item(&credential);
-}
-
 #[tokio::test]
 async fn password_and_code_sign_in() {
     let (_, person) = with_factor().await;
@@ -145,7 +138,7 @@ async fn a_login_that_waits_dies_with_the_sessions() {
     let (_, person) = with_factor().await;
     let laptop = person.on_another_device();
     laptop.first_step().await;
-    person.change_password(NEW_PASSWORD).await.expect(204);
+    person.with_recovery_code(0).change_password(NEW_PASSWORD).await.expect(200);
     laptop.login_mfa().await.expect_problem(401, "invalid-token");
     laptop.first_step().await;
     laptop.login_mfa().await.expect(200);
@@ -158,7 +151,6 @@ async fn wrong_codes_cost_waits_of_their_own_and_a_new_first_step_forgives_none(
         person.first_step().await;
         person.with_wrong_code().login_mfa().await.expect_problem(400, "invalid-otp");
         world.advance(2);
-        forgive_the_password(&world);
     }
     person.first_step().await;
     let wait = loop {
@@ -302,11 +294,11 @@ async fn guesses_at_everything_that_asks_for_the_factor_are_counted_together() {
 }
 
 #[tokio::test]
-async fn the_passwords_throttle_is_cleared_by_the_second_step_and_not_by_the_first() {
+async fn wrong_passwords_are_forgiven_by_the_second_step_and_not_by_the_first() {
     let (world, person) = with_factor().await;
     person.mistyping().login().await.expect(401);
     person.first_step().await;
-    assert_eq!(world.item("PHONE#", "CREDENTIAL")["login_failures"]["N"], "2");
+    assert_eq!(world.item("PHONE#", "CREDENTIAL")["login_failures"]["N"], "1");
     person.login_mfa().await.expect(200);
     assert!(world.item("PHONE#", "CREDENTIAL")["login_failures"].is_null());
 }
@@ -348,9 +340,44 @@ async fn wrong_fields_are_named_and_use_nothing_up() {
 async fn a_reset_code_that_is_dead_uses_no_factor_up() {
     let (world, person) = with_factor().await;
     let otp = person.reset_code().await;
-    person.change_password(NEW_PASSWORD).await.expect(204);
+    person.with_code().change_password(NEW_PASSWORD).await.expect(200);
     for person in [&person, &person.with_recovery_code(0)] {
         person.verify_reset(&otp, RESET_PASSWORD).await.expect_problem(400, "invalid-otp");
     }
     assert_eq!(world.item("USER#", "MFA")["recovery_codes"]["SS"].as_array().unwrap().len(), 10);
+}
+
+/// Begun and left: the password was right each time.
+#[tokio::test]
+async fn a_right_password_without_its_second_step_is_no_wrong_one() {
+    let world = World::new();
+    let person = world.person_with_factor().await;
+    for _ in 0..12 {
+        person.first_step().await;
+    }
+    person.with_code().mfa_recovery_codes().await.expect(200);
+    let export = person.export().await.expect(200);
+    assert_eq!(export.body["sign_in_attempts"]["failures"], 0);
+}
+
+/// It takes its own try back and no other: wrong ones add up beside it, and wait as long as without it.
+#[tokio::test]
+async fn a_first_step_forgives_no_wrong_password() {
+    let world = World::new();
+    let person = world.person_with_factor().await;
+    for _ in 0..5 {
+        person.mistyping().login().await.expect_problem(401, "invalid-credentials");
+        person.first_step().await;
+    }
+    person.mistyping().login().await.expect_problem(401, "invalid-credentials");
+    assert_eq!(person.mistyping().login().await.expect_limit("login-phone"), 2);
+    world.advance(2);
+    person.first_step().await;
+    assert_eq!(person.mistyping().login().await.expect_limit("login-phone"), 2);
+    world.advance(2);
+    person.mistyping().login().await.expect_problem(401, "invalid-credentials");
+    assert_eq!(person.login().await.expect_limit("login-phone"), 4);
+    world.advance(30);
+    person.sign_in().await;
+    assert_eq!(person.export().await.expect(200).body["sign_in_attempts"]["failures"], 0);
 }

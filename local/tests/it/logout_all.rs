@@ -23,3 +23,23 @@ async fn an_open_code_dies_with_the_sessions() {
     person.logout_all().await.expect(204);
     person.verify_reset(&code, RESET_PASSWORD).await.expect_problem(400, "invalid-otp");
 }
+
+#[tokio::test]
+async fn a_refresh_token_alone_is_enough_and_an_expired_access_token_is_not() {
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    let laptop = person.on_another_device().signed_in().await;
+    let spent = person.with_copied_tokens();
+    person.refresh().await.expect(200);
+    world.advance(901);
+    person.logout_all().await.expect_problem(401, "invalid-token");
+    // What was spent proves no more than an expired token does.
+    spent.logout_all_by_refresh_token().await.expect_problem(401, "invalid-token");
+    laptop.refresh().await.expect(200);
+    person.logout_all_by_refresh_token().await.expect(204);
+    for device in [&person, &laptop] {
+        device.me().await.expect_problem(401, "invalid-token");
+        device.refresh().await.expect_problem(401, "invalid-token");
+    }
+    person.logout_all_by_refresh_token().await.expect_problem(401, "invalid-token");
+}

@@ -25,8 +25,8 @@ async fn nothing_is_on_before_a_right_code() {
     person.login().await.expect(200);
 }
 
-/// Somebody who registered a number that is not theirs must not be able to keep its owner out: a reset would ask for a factor
-/// that its owner never had.
+/// Somebody who registered a number that is not theirs must not be able to keep its owner out: a reset would ask for a
+/// factor that its owner never had.
 #[tokio::test]
 async fn a_phone_that_nobody_has_confirmed_gets_no_second_factor() {
     let world = World::new();

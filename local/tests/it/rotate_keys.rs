@@ -10,41 +10,41 @@ use crate::{
 };
 
 /// Ninety days, as the template rotates.
-const PERIOD: u64 = 90 * 24 * 3600;
+pub(crate) const PERIOD: u64 = 90 * 24 * 3600;
 const BEFORE: u64 = PUBLISHED_BEFORE.as_secs();
 const AFTER: u64 = PUBLISHED_AFTER.as_secs();
-const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+pub(crate) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
 /// The keys that are published.
-async fn kids(world: &World) -> Vec<String> {
+pub(crate) async fn kids(world: &World) -> Vec<String> {
     world.jwks().await.into_iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
 impl Person {
     /// The key that signed the access token.
-    fn kid(&self) -> String {
+    pub(crate) fn kid(&self) -> String {
         Parts::of(&self.access_token()).header["kid"].as_str().unwrap().to_owned()
     }
 }
 
 /// Signs in and uses the session; returns the key that signed.
-async fn signed_with(person: &Person) -> String {
+pub(crate) async fn signed_with(person: &Person) -> String {
     person.sign_in().await;
     person.me().await.expect(200);
     person.kid()
 }
 
-async fn step(world: &World, token: &str, step: &str) -> Result<Value, String> {
+pub(crate) async fn step(world: &World, token: &str, step: &str) -> Result<Value, String> {
     let event = json!({"Step": step, "SecretId": "SigningKeys", "ClientRequestToken": token});
     world.invoke("rotate-keys", event).await
 }
 
-fn begin(world: &World) -> String {
+pub(crate) fn begin(world: &World) -> String {
     world.emulator.secrets().begin_rotation("SigningKeys").unwrap()
 }
 
 /// Somebody with an account, where keys have been rotated for the first time.
-async fn new_world() -> (World, Person) {
+pub(crate) async fn new_world() -> (World, Person) {
     let world = World::without_keys(&[]);
     world.rotate_keys().await.unwrap();
     let person = world.person().await;
@@ -129,7 +129,7 @@ async fn each_step_may_be_repeated() {
 }
 
 #[tokio::test]
-async fn steps_at_once_make_one_key() {
+pub(crate) async fn steps_at_once_make_one_key() {
     let (world, person) = new_world().await;
     world.advance(PERIOD);
     let token = begin(&world);

@@ -274,7 +274,7 @@ fn a_port_in_use_is_one_sentence() {
 #[test]
 fn a_folder_that_cannot_be_used_is_one_sentence() {
     let folder = tempdir().unwrap();
-    // A file where the folder should be: refused to whoever runs the test, root included.
+    // A file where the folder should be: refused to every user, root included.
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
     let data = file.join("data");

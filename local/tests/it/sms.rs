@@ -1,4 +1,4 @@
-//! Providers of text messages: what each is sent, to the byte, and what becomes of each of its answers. Those with an HTTP
+//! Providers of text messages: what each is sent, to the byte, and how each of its answers is judged. Those with an HTTP
 //! API are played by a server on this machine, SNS by the emulator behind the real SDK.
 
 use std::{
@@ -18,7 +18,7 @@ use crate::harness::{E164, NEW_PASSWORD, OTHER_PHONE, PHONE, Person, World, code
 
 /// What the server does with a request.
 #[derive(Clone)]
-enum Act {
+pub(crate) enum Act {
     /// Answers a status and a body.
     Answer(u16, String),
     /// Breaks the connection off once it has read all.
@@ -36,7 +36,7 @@ pub(crate) struct Provider {
 
 /// A request that the provider got.
 #[derive(Clone)]
-struct Seen {
+pub(crate) struct Seen {
     line: String,
     headers: Vec<(String, String)>,
     body: String,
@@ -51,7 +51,7 @@ impl Seen {
 
 impl Provider {
     /// Does these one after the other, and the last of them from then on.
-    fn new(acts: &[Act]) -> Self {
+    pub(crate) fn new(acts: &[Act]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let acts = Arc::new(Mutex::new(acts.iter().cloned().collect::<VecDeque<_>>()));
@@ -71,7 +71,7 @@ impl Provider {
         Self::new(&[Act::Answer(status, body.to_owned())])
     }
 
-    fn then(&self, acts: &[Act]) {
+    pub(crate) fn then(&self, acts: &[Act]) {
         *self.acts.lock().unwrap() = acts.iter().cloned().collect();
     }
 
@@ -80,7 +80,7 @@ impl Provider {
         self.seen().last().map(|seen| seen.body.clone()).unwrap_or_default()
     }
 
-    fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 }
@@ -138,7 +138,7 @@ const TWILIO_SENT: &str = r#"{"sid": "SM0123456789abcdef0123456789abcdef", "stat
 const VONAGE_SENT: &str = r#"{"message_uuid": "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab"}"#;
 
 /// How a world is told of its provider, and what that answers when it has sent.
-fn setting(name: &str, provider: &Provider) -> (Vec<(&'static str, String)>, Value) {
+pub(crate) fn setting(name: &str, provider: &Provider) -> (Vec<(&'static str, String)>, Value) {
     let mut variables = vec![("SMS_PROVIDER", name.to_owned()), ("SMS_SENDER_ID", "Acme,US=+12025550123".to_owned())];
     variables.push(("SMS_API_URL", provider.url.clone()));
     // Sockets are real here, so time is too: nothing waits for it that need not.

@@ -7,9 +7,9 @@ use uuid::{Builder, Uuid};
 
 use crate::base::random::{self, RandomError};
 
-/// The error for a text that is not an identifier in its canonical form.
+/// The error for a text that is not an identifier.
 #[derive(Debug, thiserror::Error)]
-#[error("must be an identifier: a UUID in lower case, with hyphens")]
+#[error("must be an identifier: a UUID with hyphens")]
 pub struct ParseIdError;
 
 macro_rules! identifier {
@@ -45,10 +45,11 @@ macro_rules! identifier {
         impl FromStr for $name {
             type Err = ParseIdError;
 
-            /// Accepts only the canonical form (lower case, with hyphens), so that an identifier has one spelling.
+            /// Accepts the canonical form (with hyphens) in any case: RFC 9562 section 4 asks for it, and some clients
+            /// write their UUIDs in capitals. What is compared and stored is the value.
             fn from_str(text: &str) -> Result<Self, ParseIdError> {
                 let id = Self(Uuid::try_parse(text).map_err(|_| ParseIdError)?);
-                if id.to_string() == text { Ok(id) } else { Err(ParseIdError) }
+                if id.to_string().eq_ignore_ascii_case(text) { Ok(id) } else { Err(ParseIdError) }
             }
         }
 
@@ -107,11 +108,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_canonical_spelling_is_read() {
+    fn the_canonical_spelling_is_read_in_any_case_and_no_other_is() {
         let id = UserId::generate().unwrap();
         let text = id.to_string();
-        assert_eq!(text.parse::<UserId>().unwrap(), id);
-        for other in [text.to_uppercase(), text.replace('-', ""), format!("{{{text}}}"), format!("{text} ")] {
+        for spelling in [text.clone(), text.to_uppercase(), text[..18].to_uppercase() + &text[18..]] {
+            let read: UserId = spelling.parse().unwrap();
+            assert_eq!((read, read.to_string()), (id, text.clone()));
+        }
+        for other in [text.replace('-', ""), format!("{{{text}}}"), format!("{text} ")] {
             assert!(other.parse::<UserId>().is_err(), "{other}");
         }
     }

@@ -39,11 +39,11 @@ struct Draw {
 }
 
 impl Draw {
-    fn or_remember<T: Default>(&mut self, drawn: Result<T, SysError>) -> Result<T, Infallible> {
-        Ok(drawn.unwrap_or_else(|_| {
+    fn or_remember<T: Default>(&mut self, drawn: Result<T, SysError>) -> T {
+        drawn.unwrap_or_else(|_| {
             self.failed = true;
             T::default()
-        }))
+        })
     }
 }
 
@@ -51,15 +51,16 @@ impl TryRng for Draw {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        self.or_remember(SysRng.try_next_u32())
+        Ok(self.or_remember(SysRng.try_next_u32()))
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        self.or_remember(SysRng.try_next_u64())
+        Ok(self.or_remember(SysRng.try_next_u64()))
     }
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        self.or_remember(SysRng.try_fill_bytes(bytes))
+        self.or_remember(SysRng.try_fill_bytes(bytes));
+        Ok(())
     }
 }
 

@@ -22,7 +22,7 @@ impl std::error::Error for ConfigErrors {}
 
 /// The variables of a process, and the mistakes found in them so far.
 pub struct Variables<'a> {
-    variables: &'a HashMap<String, String>,
+    values: &'a HashMap<String, String>,
     names: Vec<&'static str>,
     errors: Vec<String>,
 }
@@ -30,7 +30,7 @@ pub struct Variables<'a> {
 impl<'a> Variables<'a> {
     /// Wraps the variables of one process and reads none yet.
     pub fn new(variables: &'a HashMap<String, String>) -> Self {
-        Self { variables, names: Vec::new(), errors: Vec::new() }
+        Self { values: variables, names: Vec::new(), errors: Vec::new() }
     }
 
     /// Returns the names of the variables that were read.
@@ -47,7 +47,7 @@ impl<'a> Variables<'a> {
     /// variable.
     pub fn optional(&mut self, name: &'static str) -> Option<&'a str> {
         self.names.push(name);
-        self.variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+        self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
     /// Records a mistake in a variable.

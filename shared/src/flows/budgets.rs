@@ -13,23 +13,41 @@ use crate::{
     tokens::keys::Secret,
 };
 
+/// The number of requests for messages that an address may make for each message that it may be sent: a request whose
+/// message fails gives its message back, and no more than that.
+const REQUESTS_PER_MESSAGE: u64 = 5;
+
+/// The least number of those requests, whatever the number of messages: phones share addresses behind carriers' NAT.
+const LEAST_REQUESTS: u64 = 300;
+
 /// The phone, address and country whose budgets a message is charged to. Phone and address are pseudonyms, because counts
 /// outlive a deleted account (docs/threats.md#r9).
 #[derive(Clone, Debug)]
 pub struct MessageSubjects {
-    pub(super) phone: String,
-    pub(super) address: String,
+    phone: String,
+    address: String,
+    requester: String,
     country: String,
 }
 
 impl MessageSubjects {
     /// Returns the subjects of a message to this phone that this request causes.
     pub fn new(secret: &Secret, phone: &Phone, ctx: &Context) -> Self {
-        Self {
-            phone: audit::pseudonym(&secret.audit, phone),
-            address: address_subject(secret, ctx),
-            country: phone.country_code(),
-        }
+        let (address, pseudonym) = (address_subject(secret, ctx), audit::pseudonym(&secret.audit, phone));
+        Self { phone: pseudonym, requester: address.clone(), address, country: phone.country_code() }
+    }
+
+    /// Returns the same with budgets of phone and address that are this kind of message's own.
+    #[must_use]
+    pub fn of_kind(self, kind: &str) -> Self {
+        Self { phone: format!("{kind}:{}", self.phone), address: format!("{kind}:{}", self.address), ..self }
+    }
+
+    /// Returns the subjects of a code for a password reset. What became of its message must not show in what other
+    /// requests are answered (docs/adr/0024-what-was-not-sent-costs-nothing.md).
+    #[must_use]
+    pub fn of_resets(self) -> Self {
+        self.of_kind("reset")
     }
 }
 
@@ -51,6 +69,18 @@ impl App {
             (Bucket::MessagesTotal, "all", limits.messages_total, hour),
         ]
         .map(|(bucket, subject, allowed, window)| Limit { bucket, subject, allowed, window })
+    }
+
+    /// Returns the limit of requests for messages from one address, which counts them whatever becomes of the message. It
+    /// is generous, and is never given back: making messages fail is no way around it.
+    pub fn message_requests<'a>(&self, subjects: &'a MessageSubjects) -> Limit<'a> {
+        let messages = self.config.limits.messages_per_address;
+        Limit {
+            bucket: Bucket::MessageRequests,
+            subject: &subjects.requester,
+            allowed: messages.saturating_mul(REQUESTS_PER_MESSAGE).max(LEAST_REQUESTS),
+            window: Duration::from_hours(1),
+        }
     }
 
     /// Returns the error for a budget that is used up. Counts it for the alarm if many people share the budget.

@@ -3,20 +3,18 @@
 use super::second_factor;
 use crate::{
     app::App,
-    base::{
-        id::{SessionId, UserId},
-        time::Timestamp,
-    },
+    base::{id::SessionId, time::Timestamp},
     domain::{
         password::{Password, Verdict},
         proof::{Factor, Proof},
     },
     error::{ApiError, TokenProblem},
     http::{Request, context::Context},
-    log::audit::Audit,
-    store::{Attempt, Credential, Profile, Receipt, SessionSummary},
+    log::{audit::Audit, metrics::Metric},
+    store::{Attempt, Credential, Profile, Receipt, Session, SessionState, SessionSummary},
     tokens::{
         access::Claims,
+        keys::VerifyingKey,
         signed::{InvalidSignedToken, Unverified},
     },
 };
@@ -28,6 +26,8 @@ pub struct Caller {
     pub profile: Profile,
     /// The session of the access token.
     pub session: SessionId,
+    /// How and when its user signed in.
+    pub login: Session,
 }
 
 impl Caller {
@@ -45,10 +45,17 @@ impl Caller {
         audit: &Audit,
         now: Timestamp,
     ) -> Result<Self, ApiError> {
-        let claims = claims(app, token, issuer, audit, now).await?;
-        let profile = live_profile(app, claims.sub, claims.sid, now).await?;
-        let profile = profile.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
-        Ok(Self { profile, session: claims.sid })
+        let token = Unverified::<Claims>::read(token)?;
+        let kid = token.kid().to_owned();
+        let key = app.keyring.verifying_key(&kid, now).await?;
+        let claims = verified(app, token, key, issuer, audit, now)?;
+        let state = app.store.session_state(claims.sub, claims.sid).await?;
+        if state.removed_keys.contains(&kid) {
+            app.metrics.count(Metric::RemovedKeyUses, &kid, now);
+            return Err(InvalidSignedToken::WrongHeader.into());
+        }
+        let (profile, login) = live(state, claims.ver, now)?;
+        Ok(Self { profile, session: claims.sid, login })
     }
 
     /// Checks the caller's password again, under the throttle of a login. Returns the credential and the receipt of the
@@ -87,66 +94,105 @@ impl Caller {
         // The password was right, so its try is taken back, whatever the outcome of the second factor. One read
         // returned the password hash and `mfa_enabled`, so a second factor that was switched on a moment ago is
         // required, too.
-        let factor = Box::pin(async {
-            if credential.mfa_enabled {
-                second_factor::require(app, ctx, credential.user, &self.profile.phone, proof).await
-            } else {
-                Ok(())
-            }
-        });
+        let factor = Box::pin(self.require_factor(app, ctx, &credential, proof));
         let (taken_back, shown) = tokio::join!(app.store.take_back(receipt), factor);
         taken_back?;
         shown?;
         Ok(credential)
     }
 
+    /// Requires the same for a change that clears the count of passwords itself: it is taken back only where the second
+    /// factor may still stop the change.
+    pub async fn reauthenticate_for_new_password(
+        &self,
+        app: &App,
+        ctx: &Context,
+        password: &Password,
+        proof: Option<&Proof>,
+    ) -> Result<Credential, ApiError> {
+        let (credential, receipt) = self.confirm_password(app, ctx, password).await?;
+        if credential.mfa_enabled {
+            let factor = Box::pin(self.require_factor(app, ctx, &credential, proof));
+            let (taken_back, shown) = tokio::join!(app.store.take_back(receipt), factor);
+            taken_back?;
+            shown?;
+        }
+        Ok(credential)
+    }
+
+    async fn require_factor(
+        &self,
+        app: &App,
+        ctx: &Context,
+        credential: &Credential,
+        proof: Option<&Proof>,
+    ) -> Result<(), ApiError> {
+        if credential.mfa_enabled {
+            second_factor::require(app, ctx, credential.user, &self.profile.phone, proof).await
+        } else {
+            Ok(())
+        }
+    }
+
     /// Returns the error for a request during which another one changed the account: that the session has ended, if the
     /// change ended it, or `otherwise`.
     pub async fn overtaken(&self, app: &App, ctx: &Context, otherwise: ApiError) -> ApiError {
-        match live_profile(app, self.profile.user, self.session, ctx.now).await {
-            Ok(Some(_)) => otherwise,
-            Ok(None) => ApiError::InvalidToken(TokenProblem::SessionEnded),
+        // The session keeps its epoch, so an account of another one has ended it.
+        let state = app.store.session_state(self.profile.user, self.session).await;
+        match state.map_err(ApiError::from).and_then(|state| live(state, self.profile.epoch, ctx.now)) {
+            Ok(_) => otherwise,
             Err(error) => error,
         }
     }
 }
 
-/// Verifies the bearer token and returns its claims. Does not check that its session is live.
-pub async fn bearer_claims(app: &App, ctx: &Context, request: &Request) -> Result<Claims, ApiError> {
-    claims(app, request.bearer_token()?, app.issuer(&ctx.origin), &ctx.audit, ctx.now).await
+/// Returns account and session if both are live, and the session is of this epoch.
+fn live(state: SessionState, epoch: u64, now: Timestamp) -> Result<(Profile, Session), ApiError> {
+    let ended = if state.was_renewed() { TokenProblem::SessionRenewed } else { TokenProblem::SessionEnded };
+    state.live(epoch, now).ok_or(ApiError::InvalidToken(ended))
 }
 
-async fn claims(app: &App, token: &str, issuer: &str, audit: &Audit, now: Timestamp) -> Result<Claims, ApiError> {
-    let token = Unverified::<Claims>::read(token)?;
-    let key = app.keyring.verifying_key(token.kid(), now).await?.ok_or(InvalidSignedToken::WrongHeader)?;
+/// Verifies the bearer token and returns its claims. Does not check that its session is live, and accepts a removed key
+/// for ten seconds.
+pub async fn bearer_claims(app: &App, ctx: &Context, request: &Request) -> Result<Claims, ApiError> {
+    let token = Unverified::<Claims>::read(request.bearer_token()?)?;
+    let key = app.keyring.verifying_key_without_session(token.kid(), ctx.now).await?;
+    verified(app, token, key, app.issuer(&ctx.origin), &ctx.audit, ctx.now)
+}
+
+/// The same for a token that may have expired: its signature still proves which session it was issued for, which is
+/// enough to end that session and for nothing else.
+pub async fn bearer_claims_of_any_age(app: &App, ctx: &Context, request: &Request) -> Result<Claims, ApiError> {
+    let token = Unverified::<Claims>::read(request.bearer_token()?)?;
+    let key = app.keyring.verifying_key_without_session(token.kid(), ctx.now).await?;
+    let key = key.ok_or(InvalidSignedToken::WrongHeader)?;
+    Ok(token.verify_of_any_age(&key, app.issuer(&ctx.origin), &app.config.tokens.audience, ctx.now)?)
+}
+
+fn verified(
+    app: &App,
+    token: Unverified<'_, Claims>,
+    key: Option<VerifyingKey>,
+    issuer: &str,
+    audit: &Audit,
+    now: Timestamp,
+) -> Result<Claims, ApiError> {
+    let key = key.ok_or(InvalidSignedToken::WrongHeader)?;
     let claims = token.verify(&key, issuer, &app.config.tokens.audience, now)?;
     audit.session(claims.sub, claims.sid);
     Ok(claims)
 }
 
-/// Returns the caller's claims and live sessions by one read, which also shows that the caller's own session is live.
+/// Returns the caller and their live sessions by one read, which also shows that the caller's own session is live.
 pub async fn own_sessions(
     app: &App,
     ctx: &Context,
     request: &Request,
-) -> Result<(Claims, Vec<SessionSummary>), ApiError> {
+) -> Result<(Caller, Vec<SessionSummary>), ApiError> {
     let claims = bearer_claims(app, ctx, request).await?;
-    let sessions = app.store.live_sessions(claims.sub, ctx.now).await?;
-    if sessions.iter().any(|session| session.id == claims.sid) {
-        Ok((claims, sessions))
-    } else {
-        Err(ApiError::InvalidToken(TokenProblem::SessionEnded))
-    }
-}
-
-/// Returns the profile of a live session.
-///
-/// A batch is no snapshot: a change of password may be committed between its two reads, and then the session that stays
-/// seems to be of an old epoch. So session and profile are read once more if their epochs differ.
-async fn live_profile(app: &App, user: UserId, id: SessionId, now: Timestamp) -> Result<Option<Profile>, ApiError> {
-    let mut state = app.store.session_state(user, id).await?;
-    if state.is_of_two_epochs() {
-        state = app.store.session_state(user, id).await?;
-    }
-    Ok(state.live_profile(now))
+    let ended = || ApiError::InvalidToken(TokenProblem::SessionEnded);
+    let (profile, sessions) = app.store.live_sessions(claims.sub, ctx.now).await?.ok_or_else(ended)?;
+    let own = sessions.iter().find(|session| session.id == claims.sid);
+    let login = own.and_then(|own| own.of_epoch(claims.ver)).ok_or_else(ended)?;
+    Ok((Caller { profile, session: claims.sid, login }, sessions))
 }

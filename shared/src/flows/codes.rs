@@ -18,8 +18,8 @@ use crate::{
     error::ApiError,
     http::context::Context,
     log::{audit, metrics::Metric},
-    messages::{Content, Delivery, Notice},
-    store::{CodeIssue, CodeTarget, Limit, NewCode, PendingCode},
+    messages::{self, Content, Delivery, Notice},
+    store::{CodeIssue, CodeTarget, Failure, Limit, NewCode, PendingCode},
 };
 
 /// The response to a request for a code.
@@ -45,7 +45,7 @@ impl IssuedCode {
     /// Returns the response to a request for a code, or 503 if the message certainly was not sent.
     pub fn on_its_way(self) -> Result<CodeSentResponse, ApiError> {
         match self.delivery {
-            Some(Delivery::Refused(_) | Delivery::NotSent(_)) => {
+            Some(Delivery::Refused(_) | Delivery::NotSent(_) | Delivery::Doubtful(_)) => {
                 Err(ApiError::TemporarilyUnavailable("the message was not sent".into()))
             }
             Some(Delivery::Sent | Delivery::Unknown) | None => Ok(CodeSentResponse { otp: self.exposed }),
@@ -61,11 +61,14 @@ impl IssuedCode {
     }
 }
 
+/// How often a code is issued anew when another request changes the codes of the phone at the same moment.
+pub(super) const TRIES: usize = 3;
+
 /// Issues a code under the cooldown and the budgets, and sends it if the target is an account.
 ///
 /// For a phone without an account everything is the same except that no message is sent: the code is bound to nobody,
-/// so it is never right. With a floor, the request ends that long after the code was stored, in both cases: it does not
-/// wait for a slower provider.
+/// so it is never right. With a floor, the request takes that long in both cases: it does not wait for a slower
+/// provider.
 pub async fn issue(
     app: &App,
     ctx: &Context,
@@ -79,14 +82,12 @@ pub async fn issue(
         ctx.audit.user(user);
     }
     let code = DrawnCode::draw(app, ctx, purpose, phone, user).await?;
-    match app.store.issue_code(code.new_code(), target, &code.budgets()).await? {
-        CodeIssue::Issued => {}
-        CodeIssue::LimitReached(reached) => return Err(app.message_limit_reached(reached, ctx.now)),
-    }
     let answer_at = floor.map(|floor| Instant::now() + floor);
-    let issued = match user {
-        Some(_) => code.send(answer_at).await,
-        None => code.keep(),
+    let may_be_sent = code.is_test || app.config.phones.may_be_sent(phone);
+    let issued = if code.issue(target, user.is_some() && may_be_sent).await? {
+        code.send(&code.budgets(), answer_at).await
+    } else {
+        code.keep()
     };
     if let Some(at) = answer_at {
         #[expect(clippy::disallowed_methods, reason = "this wait makes response times equal; no rule depends on it")]
@@ -126,11 +127,19 @@ impl<'a> DrawnCode<'a> {
         let challenge = ChallengeId::generate()?;
         let mac = OtpMac::new(&secret.otp, Binding { purpose, phone, user, challenge }, &code);
         let subjects = MessageSubjects::new(&secret, phone, ctx);
+        let subjects = if purpose == Purpose::Reset { subjects.of_resets() } else { subjects };
         Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects })
     }
 
+    /// Whether the response must be the same whatever becomes of the message, since it would reveal who has an account.
+    /// Where responses expose codes, nothing is hidden, and a code that works is worth more than a response that tells
+    /// nothing.
+    fn is_hidden(&self) -> bool {
+        self.purpose == Purpose::Reset && !self.app.config.otp.expose
+    }
+
     /// Returns the code in the form that the table stores.
-    pub(crate) fn new_code(&self) -> NewCode<'_> {
+    pub(crate) fn new_code(&self, is_sent: bool) -> NewCode<'_> {
         let settings = self.app.config.otp;
         NewCode {
             purpose: self.purpose,
@@ -139,7 +148,10 @@ impl<'a> DrawnCode<'a> {
             mac: &self.mac,
             now: self.ctx.now,
             ttl: settings.ttl,
-            cooldown: settings.resend_cooldown,
+            // The code of a test number never changes, and nobody is sent it.
+            cooldown: if self.is_test { Duration::ZERO } else { settings.resend_cooldown },
+            max_attempts: settings.max_attempts,
+            is_sent,
         }
     }
 
@@ -148,10 +160,43 @@ impl<'a> DrawnCode<'a> {
         if self.is_test { Vec::new() } else { self.app.message_budgets(&self.subjects).to_vec() }
     }
 
-    /// Sends the code, and waits for the provider until `answer_at` at the latest.
-    pub(crate) async fn send(self, answer_at: Option<Instant>) -> IssuedCode {
+    /// Returns the limit of requests for messages, which counts this one whatever becomes of its message.
+    pub(crate) fn requests(&self) -> Option<Limit<'_>> {
+        (!self.is_test).then(|| self.app.message_requests(&self.subjects))
+    }
+
+    /// Stores the code. Returns whether it is to be sent: as `is_sent` says, unless a budget is used up that the response
+    /// must not reveal.
+    async fn issue(&self, mut target: CodeTarget, is_sent: bool) -> Result<bool, ApiError> {
+        let Self { app, ctx, purpose, phone, .. } = self;
+        let mut is_withheld = false;
+        for _ in 0..TRIES {
+            let is_sent = is_sent && !is_withheld;
+            let budgets = self.budgets().into_iter().filter(|budget| !is_withheld || budget.bucket.is_shared());
+            let limits: Vec<_> = budgets.chain(self.requests()).collect();
+            match app.store.issue_code(self.new_code(is_sent), &target, &limits).await? {
+                CodeIssue::Issued => return Ok(is_sent),
+                CodeIssue::LimitReached(reached)
+                    if self.is_hidden() && reached.bucket.is_of_messages() && !is_withheld =>
+                {
+                    let (bucket, country) = (reached.bucket.as_str(), phone.country_code());
+                    tracing::info!(target: "latchkey::events", event = "message-withheld", bucket, country, "a budget is used up; the response does not tell");
+                    is_withheld = true;
+                }
+                CodeIssue::LimitReached(reached) => return Err(app.message_limit_reached(reached, ctx.now)),
+                CodeIssue::Overtaken => {
+                    target = app.store.code_target(phone, *purpose).await?.for_account(target.account);
+                }
+            }
+        }
+        Err(ApiError::TemporarilyUnavailable("other codes of the phone were issued or used at the same moment".into()))
+    }
+
+    /// Sends the code, and waits for the provider until `answer_at` at the latest. `charged` is given back if the message
+    /// was not sent.
+    pub(crate) async fn send(&self, charged: &[Limit<'_>], answer_at: Option<Instant>) -> IssuedCode {
         let content = Content::Code { purpose: self.purpose, code: self.code.clone() };
-        let issued = self.deliver(content, answer_at).await;
+        let issued = self.deliver(content, charged, answer_at).await;
         if let Some(delivery) = &issued.delivery {
             let count = |metric| self.app.metrics.count(metric, &self.phone.country_code(), self.ctx.now);
             count(if delivery.may_arrive() { Metric::CodesSent } else { Metric::CodesNotSent });
@@ -164,8 +209,8 @@ impl<'a> DrawnCode<'a> {
 
     /// Sends a notice instead of the code, which then reaches nobody. A failure has the same consequences as that of a
     /// code.
-    pub(crate) async fn send_instead(self, notice: Notice) -> IssuedCode {
-        let issued = self.deliver(Content::Notice(notice), None).await;
+    pub(crate) async fn send_instead(&self, notice: Notice, charged: &[Limit<'_>]) -> IssuedCode {
+        let issued = self.deliver(Content::Notice(notice), charged, None).await;
         if issued.delivery.as_ref().is_some_and(Delivery::may_arrive) {
             self.app.metrics.count(Metric::NoticesSent, &self.phone.country_code(), self.ctx.now);
         }
@@ -173,24 +218,29 @@ impl<'a> DrawnCode<'a> {
     }
 
     /// Returns the issued code without sending a message.
-    pub(crate) fn keep(self) -> IssuedCode {
+    pub(crate) fn keep(&self) -> IssuedCode {
         self.issued(None)
     }
 
-    /// Hands a message to the provider, unless the phone is a test number. Withdraws the code if the message certainly
-    /// was not sent.
-    async fn deliver(&self, content: Content, answer_at: Option<Instant>) -> IssuedCode {
+    /// Hands a message to the provider, unless the phone is a test number. Takes the code back if the message was not
+    /// sent.
+    async fn deliver(&self, content: Content, charged: &[Limit<'_>], answer_at: Option<Instant>) -> IssuedCode {
         if self.is_test {
             return self.issued(None);
         }
         let delivery = async {
-            let delivery = sending::send(self.app, self.ctx, self.phone, content).await;
-            if !delivery.may_arrive() {
-                let Self { phone, purpose, challenge, ctx, .. } = self;
-                // Nobody knows a code that stays, and it expires. An error here would reveal that a code was made.
-                if let Err(error) = self.app.store.withdraw_code(phone, *purpose, *challenge, ctx.now).await {
-                    tracing::warn!(%error, "a code that was not sent could not be withdrawn and stays until it expires");
-                }
+            let deadline = answer_at.map_or(messages::DEADLINE, |at| at.saturating_duration_since(Instant::now()));
+            let delivery = sending::send(self.app, self.ctx, self.phone, content, deadline).await;
+            let failure = match delivery {
+                Delivery::Sent | Delivery::Unknown => return delivery,
+                Delivery::Refused(_) | Delivery::NotSent(_) => Failure::Certain,
+                Delivery::Doubtful(_) => Failure::Doubtful,
+            };
+            // An early end of the cooldown would reveal that there was a message.
+            let is_free = !self.is_hidden();
+            // What stays charged, or counts as sent, expires. An error here would reveal that a code was made.
+            if let Err(error) = self.app.store.take_back_code(self.new_code(true), failure, is_free, charged).await {
+                tracing::warn!(%error, "a code that was not sent could not be taken back");
             }
             delivery
         };
@@ -225,8 +275,7 @@ pub async fn compare(
 ) -> Result<PendingCode, ApiError> {
     ctx.audit.phone(phone);
     let secret = app.keyring.secret(ctx.now).await?;
-    let max_attempts = app.config.otp.max_attempts;
-    let attempt = app.store.spend_code_attempt(phone, purpose, max_attempts, ctx.now);
+    let attempt = app.store.spend_code_attempt(phone, purpose, ctx.now);
     let pending = admission::admit(app, ctx, attempt).await?.ok_or(ApiError::InvalidOtp)?;
     // The fixed code of a test number is known, so a limit against guessing would protect nothing.
     if let Purpose::Activation(_) = purpose
@@ -241,8 +290,13 @@ pub async fn compare(
         ctx.audit.user(user);
     }
     ctx.audit.factor(Factor::Otp);
-    let binding = Binding { purpose, phone, user, challenge: pending.challenge };
-    if pending.mac.matches(&secret.otp, binding, typed) { Ok(pending) } else { Err(ApiError::InvalidOtp) }
+    let entered = pending.codes.iter().map(|(challenge, mac)| {
+        let binding = Binding { purpose, phone, user, challenge: *challenge };
+        mac.matches(&secret.otp, binding, typed).then_some(*challenge)
+    });
+    // Every code is compared, so that the time does not reveal which of them is right.
+    let entered = entered.fold(None, Option::or).ok_or(ApiError::InvalidOtp)?;
+    Ok(pending.entered(entered))
 }
 
 /// Counts a right code that has served its purpose. The codes of test numbers are not counted, because they were not

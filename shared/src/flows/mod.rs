@@ -5,6 +5,7 @@ mod budgets;
 pub mod caller;
 pub mod codes;
 mod notices;
+pub mod refresh_token;
 pub mod registration;
 pub mod second_factor;
 mod sending;

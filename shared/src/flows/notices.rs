@@ -9,22 +9,29 @@ use crate::{
     http::context::Context,
     log::metrics::Metric,
     messages::{Content, Notice},
-    store::{Limit, Profile, StoreError},
+    store::{Profile, StoreError},
 };
 
 /// The longest time that a request waits for a notice to be sent. Its change is already committed, and two notices must
 /// fit into its own deadline (8 s).
 const NOTICE_DEADLINE: Duration = Duration::from_secs(2);
 
+/// How much of that the provider has. The rest is for giving back what was charged.
+const SENDING_DEADLINE: Duration = Duration::from_millis(1500);
+
 impl App {
     /// Sends a notice to the owner of a phone, if the budgets of notices allow it. This is best effort: the change
     /// stays, even if the notice cannot be sent.
     pub async fn notify(&self, ctx: &Context, phone: &Phone, notice: Notice) {
-        let told = async {
-            if self.may_notify(ctx, phone).await {
-                self.send_notice(ctx, phone, notice).await;
-            }
-        };
+        if self.test_code(phone).is_some() {
+            return;
+        }
+        if !self.config.phones.may_be_sent(phone) {
+            let country = phone.country_code();
+            tracing::warn!(target: "latchkey::events", event = "notice-not-sent", country, "a notice was not sent: its country is not served");
+            return;
+        }
+        let told = self.charge_and_send(ctx, phone, notice);
         if tokio::time::timeout(NOTICE_DEADLINE, told).await.is_err() {
             tracing::warn!(target: "latchkey::events", event = "notice-unknown", "it is unknown whether a notice was sent");
         }
@@ -45,42 +52,37 @@ impl App {
         Ok(change)
     }
 
-    async fn may_notify(&self, ctx: &Context, phone: &Phone) -> bool {
-        if self.test_code(phone).is_some() {
-            return false;
-        }
+    /// Charges the budgets of notices, sends the notice, and gives back what was charged if it certainly was not sent.
+    async fn charge_and_send(&self, ctx: &Context, phone: &Phone, notice: Notice) {
+        // Notices have budgets of their own for phone and address, so that a thief cannot use them up by requesting
+        // codes.
         let secret = match self.keyring.secret(ctx.now).await {
             Ok(secret) => secret,
             Err(error) => {
                 tracing::warn!(%error, "a notice was not sent: the key of its budgets could not be read");
-                return false;
+                return;
             }
         };
-        let subjects = MessageSubjects::new(&secret, phone, ctx);
-        // Notices have budgets of their own for phone and address, so that a thief cannot use them up by requesting
-        // codes.
-        let [phone, address] = [&subjects.phone, &subjects.address].map(|subject| format!("notice:{subject}"));
-        let [of_phone, of_address, of_country, of_all] = self.message_budgets(&subjects);
-        let budgets =
-            [Limit { subject: &phone, ..of_phone }, Limit { subject: &address, ..of_address }, of_country, of_all];
+        let subjects = MessageSubjects::new(&secret, phone, ctx).of_kind("notice");
+        let budgets = self.message_budgets(&subjects);
         match self.store.charge_all(&budgets, ctx.now).await {
-            Ok(Ok(())) => true,
+            Ok(Ok(())) => {}
             Ok(Err(reached)) => {
                 let bucket = reached.bucket.as_str();
                 tracing::warn!(target: "latchkey::events", event = "notice-not-sent", bucket, "a notice was not sent: its budget is used up");
                 self.count_if_shared(reached.bucket, ctx.now);
-                false
+                return;
             }
             Err(error) => {
                 tracing::warn!(%error, "a notice was not sent: its budgets could not be charged");
-                false
+                return;
             }
         }
-    }
-
-    async fn send_notice(&self, ctx: &Context, phone: &Phone, notice: Notice) {
-        if sending::send(self, ctx, phone, Content::Notice(notice)).await.may_arrive() {
+        let delivery = sending::send(self, ctx, phone, Content::Notice(notice), SENDING_DEADLINE).await;
+        if delivery.may_arrive() {
             self.metrics.count(Metric::NoticesSent, &phone.country_code(), ctx.now);
+        } else if let Err(error) = self.store.give_back_all(&budgets, ctx.now).await {
+            tracing::warn!(%error, "a notice that was not sent stays charged");
         }
     }
 }

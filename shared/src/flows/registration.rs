@@ -18,11 +18,12 @@ use crate::{
     error::ApiError,
     flows::{
         budgets::MessageSubjects,
-        codes::{DrawnCode, IssuedCode},
+        codes::{self, DrawnCode, IssuedCode},
     },
     http::context::Context,
+    log::audit,
     messages::Notice,
-    store::{ActivationIssue, CodeIssue, Limit},
+    store::{ActivationIssue, CodeIssue, CodeTarget, Limit},
 };
 
 const VERSION: u8 = 1;
@@ -91,49 +92,69 @@ impl PendingRegistration {
     }
 
     /// Counts a registration from the caller's address, and checks the budgets of its message. All that is asked of the
-    /// table is asked at once. Returns whether the phone has an account.
+    /// table is asked at once. Returns the phone as its code is to be issued for it.
     ///
     /// So a registration that a limit refuses costs no password hash. The order is the same for every phone.
-    pub async fn admit(&self, app: &App, ctx: &Context, limit: Limit<'_>) -> Result<bool, ApiError> {
+    pub async fn admit(&self, app: &App, ctx: &Context, limit: Limit<'_>) -> Result<CodeTarget, ApiError> {
         let secret = app.keyring.secret(ctx.now).await?;
         let subjects = MessageSubjects::new(&secret, &self.phone, ctx);
         let is_test = app.test_code(&self.phone).is_some();
         let budgets = if is_test { Vec::new() } else { app.message_budgets(&subjects).to_vec() };
-        let (counted, used_up, has_account) = tokio::try_join!(
+        let (counted, used_up, target) = tokio::try_join!(
             app.store.charge(limit, ctx.now),
             app.store.used_up(&budgets, ctx.now),
-            app.store.has_account(&self.phone),
+            app.store.code_target(&self.phone, self.purpose()),
         )?;
         counted?;
         match used_up {
             Some(reached) => Err(app.message_limit_reached(reached, ctx.now)),
-            None => Ok(has_account),
+            None => Ok(target),
         }
     }
 
     /// Sends the phone a code for this registration, or a notice if the phone already has an account. Both send one
     /// message after the same calls and fail alike, so that the response does not reveal which it was.
     ///
-    /// `first`, the hash of the password, comes with the first code and is stored with the registration. Returns none
-    /// if the registration is over.
+    /// `first`, the hash of the password, comes with the first code and is stored with the registration. `counted` are
+    /// limits that the request has been counted in: a message that certainly was not sent takes these counts back, too.
+    /// Returns none if the registration is over.
     pub async fn send_code(
         &self,
         app: &App,
         ctx: &Context,
-        has_account: bool,
+        mut target: CodeTarget,
         first: Option<&PasswordHash>,
+        counted: &[Limit<'_>],
     ) -> Result<Option<IssuedCode>, ApiError> {
-        let user = UserId::generate()?;
-        // For a phone that has an account, the code is bound to nobody, so it is never right.
-        let code = DrawnCode::draw(app, ctx, self.purpose(), &self.phone, (!has_account).then_some(user)).await?;
-        match app.store.issue_activation(code.new_code(), user, first, &code.budgets()).await? {
-            ActivationIssue::Code(CodeIssue::Issued) => {}
-            ActivationIssue::Code(CodeIssue::LimitReached(reached)) => {
-                return Err(app.message_limit_reached(reached, ctx.now));
+        let phone = &self.phone;
+        let secret = app.keyring.secret(ctx.now).await?;
+        let pseudonym = audit::pseudonym(&secret.audit, phone);
+        for _ in 0..codes::TRIES {
+            let user = target.bound_user().map_or_else(UserId::generate, Ok)?;
+            // For a phone that has an account, the code is bound to nobody, so it is never right.
+            let code = DrawnCode::draw(app, ctx, self.purpose(), phone, (!target.has_account).then_some(user)).await?;
+            let budgets = code.budgets();
+            let charged: Vec<_> = budgets.iter().copied().chain(code.requests()).collect();
+            let registration = (user, first, pseudonym.as_str());
+            match app.store.issue_activation(code.new_code(true), &target, registration, &charged).await? {
+                ActivationIssue::Code(CodeIssue::Issued) => {}
+                ActivationIssue::Code(CodeIssue::LimitReached(reached)) => {
+                    return Err(app.message_limit_reached(reached, ctx.now));
+                }
+                ActivationIssue::Code(CodeIssue::Overtaken) => {
+                    target = app.store.code_target(phone, self.purpose()).await?;
+                    continue;
+                }
+                ActivationIssue::NotWaiting => return Ok(None),
             }
-            ActivationIssue::NotWaiting => return Ok(None),
+            let given_back = [counted, &budgets].concat();
+            return Ok(Some(if target.has_account {
+                code.send_instead(Notice::AlreadyRegistered, &given_back).await
+            } else {
+                code.send(&given_back, None).await
+            }));
         }
-        Ok(Some(if has_account { code.send_instead(Notice::AlreadyRegistered).await } else { code.send(None).await }))
+        Err(ApiError::TemporarilyUnavailable("other codes of the registration were issued or used meanwhile".into()))
     }
 }
 

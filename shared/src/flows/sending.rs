@@ -9,17 +9,18 @@ use crate::{
     messages::{Content, Delivery, Message, Provider, SmsSettings},
 };
 
-/// Sends a message in the client's language. Logs the reason if it was not sent.
-pub(super) async fn send(app: &App, ctx: &Context, to: &Phone, content: Content) -> Delivery {
+/// Sends a message in the client's language, and waits for the provider until the deadline. Logs the reason if the
+/// message was not sent.
+pub(super) async fn send(app: &App, ctx: &Context, to: &Phone, content: Content, deadline: Duration) -> Delivery {
     let message = Message { to: to.clone(), content, language: ctx.language, at: ctx.now };
     let (about, country) = (message.content.name(), to.country_code());
-    let delivery = app.channel.send(&app.config.sms, &app.keyring, &message).await;
+    let delivery = app.channel.send(&app.config.sms, &app.keyring, &message, deadline).await;
     match &delivery {
         Delivery::Sent => {}
         Delivery::Refused(why) => {
             tracing::warn!(target: "latchkey::events", event = "message-refused", about, country, why, "the provider does not send to this number");
         }
-        Delivery::NotSent(why) => {
+        Delivery::NotSent(why) | Delivery::Doubtful(why) => {
             tracing::error!(target: "latchkey::events", event = "message-not-sent", about, country, why, "a message was not sent");
         }
         Delivery::Unknown => {

@@ -6,11 +6,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    app::App,
-    base::id::{SessionId, UserId},
+    app::{App, Disagreement},
+    base::{
+        id::{SessionId, UserId},
+        time::Timestamp,
+    },
     error::ApiError,
+    flows::caller::Caller,
     http::context::Context,
-    store::{NewSession, TokenSession},
+    store::{NewSession, Profile, Renewal, Session, TokenSession},
     tokens::{
         access::{AccessToken, Grant},
         keys::{Secret, SigningKey},
@@ -33,6 +37,16 @@ impl TokenKeys {
     pub async fn of(app: &App, ctx: &Context) -> Result<Self, ApiError> {
         let (signing, secret) = tokio::try_join!(app.keyring.signing_key(ctx.now), app.keyring.secret(ctx.now))?;
         Ok(Self { signing, secret })
+    }
+
+    /// Returns the keys with the one that signs by what is published now. Endpoints call this beside their first
+    /// access to the table, so that no token is signed with a key that was removed a moment ago.
+    pub async fn current(self, app: &App, ctx: &Context) -> Result<Self, ApiError> {
+        let signing = app.keyring.current_signing_key(ctx.now).await?;
+        if app.keyring.secret_has_removed_key(ctx.now).await {
+            app.report_disagreement(Disagreement::Secret, ctx.now);
+        }
+        Ok(Self { signing, ..self })
     }
 }
 
@@ -64,6 +78,61 @@ pub fn new_session(
     epoch: u64,
     second_factor: bool,
 ) -> Result<(NewSession, TokenResponse), ApiError> {
+    let ends_at = ctx.now.plus(app.config.tokens.session_ttl);
+    let login = Login { created_at: ctx.now, authenticated_at: ctx.now, second_factor, ends_at };
+    start(app, ctx, keys, user, epoch, login)
+}
+
+/// Returns the session that takes the place of the caller's when a change of the account ends all of them, and its
+/// tokens (docs/adr/0023-a-step-up-starts-a-new-session.md). It has another identifier and another salt, so that nothing
+/// of the old session opens it, and the old one's absolute end.
+///
+/// `proof` is what the caller has proved in this request.
+pub fn renewed_session(
+    app: &App,
+    ctx: &Context,
+    keys: &TokenKeys,
+    caller: &Caller,
+    proof: StepUp,
+) -> Result<(Renewal, TokenResponse), ApiError> {
+    let Session { created_at, authenticated_at, second_factor, ends_at, .. } = caller.login;
+    let StepUp { password, second_factor: proved } = proof;
+    let login = Login {
+        created_at,
+        authenticated_at: if password { ctx.now } else { authenticated_at },
+        second_factor: second_factor || proved,
+        ends_at,
+    };
+    let Profile { user, epoch, .. } = caller.profile;
+    let (new, answer) = start(app, ctx, keys, user, epoch + 1, login)?;
+    Ok((Renewal { old: caller.session, new: Some(new) }, answer))
+}
+
+/// The proofs that a caller has shown in a request that renews the session.
+#[derive(Clone, Copy, Debug)]
+pub struct StepUp {
+    /// Whether the password was among them.
+    pub password: bool,
+    /// Whether a second factor was.
+    pub second_factor: bool,
+}
+
+/// How and when the user of a session signed in, and until when that counts.
+struct Login {
+    created_at: Timestamp,
+    authenticated_at: Timestamp,
+    second_factor: bool,
+    ends_at: Timestamp,
+}
+
+fn start(
+    app: &App,
+    ctx: &Context,
+    keys: &TokenKeys,
+    user: UserId,
+    epoch: u64,
+    Login { created_at, authenticated_at, second_factor, ends_at }: Login,
+) -> Result<(NewSession, TokenResponse), ApiError> {
     let session = NewSession {
         user,
         id: SessionId::generate()?,
@@ -72,18 +141,13 @@ pub fn new_session(
         device: ctx.user_agent.clone(),
         address: ctx.source.to_string(),
         second_factor,
+        created_at,
+        authenticated_at,
+        ends_at,
         now: ctx.now,
-        lifetime: app.config.tokens.session_ttl,
     };
-    let tokens = TokenSession {
-        user,
-        id: session.id,
-        generation: 0,
-        salt: session.salt,
-        epoch,
-        authenticated_at: ctx.now,
-        second_factor,
-    };
+    let (id, salt) = (session.id, session.salt);
+    let tokens = TokenSession { user, id, generation: 0, salt, epoch, authenticated_at, second_factor };
     let answer = TokenResponse::issue(app, ctx, keys, &tokens)?;
     Ok((session, answer))
 }

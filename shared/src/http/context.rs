@@ -35,6 +35,18 @@ impl SourceAddress {
         Self(text.parse().ok().map(|address: IpAddr| address.to_canonical()))
     }
 
+    /// Returns the network that the address belongs to, as far as devices of one place share it: 24 bits of an IPv4
+    /// address, since a carrier may give one browser several, and 64 bits of an IPv6 address.
+    pub fn network(&self) -> String {
+        match self.0 {
+            Some(IpAddr::V4(address)) => {
+                let [a, b, c, _] = address.octets();
+                format!("{a}.{b}.{c}.0/24")
+            }
+            None | Some(IpAddr::V6(_)) => self.subject(),
+        }
+    }
+
     /// Returns the subject that limits per address count: an IPv4 address, or an IPv6 network of 64 bits, because one
     /// customer has a whole network of that size.
     pub fn subject(&self) -> String {
@@ -75,5 +87,14 @@ mod tests {
         check("2001:db8:1:3::1", "2001:db8:1:3::/64");
         check("garbage", "unknown");
         check("", "unknown");
+    }
+
+    #[test]
+    fn networks_have_24_bits_of_ipv4_and_64_of_ipv6() {
+        let network = |text| SourceAddress::parse(text).network();
+        assert_eq!(network("203.0.113.9"), "203.0.113.0/24");
+        assert_eq!(network("::ffff:203.0.113.9"), "203.0.113.0/24");
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_eq!(network("garbage"), "unknown");
     }
 }

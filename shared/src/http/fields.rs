@@ -1,6 +1,6 @@
 //! The members of a request's body, read into domain types.
 
-use std::{convert::Infallible, fmt::Display};
+use std::{convert::Infallible, fmt::Display, str::FromStr};
 
 use serde_json::{Map, Value};
 
@@ -89,6 +89,23 @@ impl<'a> Fields<'a> {
     /// Takes a text that the endpoint checks later.
     pub fn text(&mut self, name: &str) -> Option<String> {
         self.take(name, |text| Ok::<_, Infallible>(text.to_owned()))
+    }
+
+    /// Reads a text that may be missing.
+    pub fn optional<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+        if self.has(name) { self.take(name, str::parse) } else { None }
+    }
+
+    /// Reads `true` or `false`; a missing value is false.
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        match self.members.get(name) {
+            None | Some(Value::Null) => Some(false),
+            Some(Value::Bool(flag)) => Some(*flag),
+            Some(_) => {
+                self.refuse(name, &"must be true or false");
+                None
+            }
+        }
     }
 
     /// Reports a mistake in a field.

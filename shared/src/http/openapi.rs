@@ -44,6 +44,8 @@ problems! {
     MfaProblems: MfaRequired;
     /// Problems of endpoints that require the current password again, and the second factor of an account that has one.
     ReauthenticationProblems: WrongPassword, MfaRequired;
+    /// Problems of the endpoint that requires a recent login, or the same.
+    RecentLoginProblems: WrongPassword, MfaRequired, ReauthenticationRequired;
     /// Problems of the endpoint that enrolls an authenticator: it requires the same, and a verified phone.
     EnrollmentProblems: WrongPassword, MfaRequired, PhoneNotVerified;
     /// The problem of endpoints that give a phone to an account.

@@ -53,6 +53,7 @@ problem_kinds! {
     InvalidToken: UNAUTHORIZED, "invalid-token", "The access token is not valid";
     MfaRequired: FORBIDDEN, "mfa-required", "The second factor is required";
     WrongPassword: FORBIDDEN, "wrong-password", "The current password is wrong";
+    ReauthenticationRequired: FORBIDDEN, "reauthentication-required", "The password is required again";
     PhoneNotVerified: FORBIDDEN, "phone-not-verified", "The phone is not verified";
     NotFound: NOT_FOUND, "not-found", "The path or the object does not exist";
     MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "The path does not allow this method";
@@ -124,6 +125,7 @@ impl ApiError {
             Self::InvalidToken(_) => ProblemKind::InvalidToken,
             Self::MfaRequired(_) => ProblemKind::MfaRequired,
             Self::WrongPassword => ProblemKind::WrongPassword,
+            Self::ReauthenticationRequired => ProblemKind::ReauthenticationRequired,
             Self::PhoneNotVerified => ProblemKind::PhoneNotVerified,
             Self::NotFound => ProblemKind::NotFound,
             Self::MethodNotAllowed(_) => ProblemKind::MethodNotAllowed,
@@ -156,6 +158,10 @@ impl ApiError {
             Self::InvalidToken(TokenProblem::Token(InvalidSignedToken::Expired)) => {
                 "The access token has expired. Get a new one with POST /auth/refresh, or sign in again.".to_owned()
             }
+            Self::InvalidToken(TokenProblem::SessionRenewed) => {
+                "The change was made, and the session has ended with it. Use the tokens of its response, or sign in again."
+                    .to_owned()
+            }
             Self::InvalidToken(
                 TokenProblem::SessionEnded | TokenProblem::Reused | TokenProblem::NotARefreshToken(_),
             ) => "The session has ended. Sign in again.".to_owned(),
@@ -174,6 +180,9 @@ impl ApiError {
                 "Repeat the request with the authenticator's `code`, or with a `recovery_code`.".to_owned()
             }
             Self::WrongPassword => "Check the current password. Wrong ones count like wrong logins.".to_owned(),
+            Self::ReauthenticationRequired => {
+                "Your login is older than ten minutes. Repeat the request with `password`, or sign in again.".to_owned()
+            }
             Self::PhoneNotVerified => {
                 "Request a code with POST /auth/verify-phone, and send it to POST /auth/verify-phone/confirm."
                     .to_owned()
@@ -183,7 +192,7 @@ impl ApiError {
             }
             Self::MethodNotAllowed(allowed) => format!("This path allows {allowed}."),
             Self::PhoneTaken => "Sign in, or reset the password.".to_owned(),
-            Self::BodyTooLarge => format!("Send at most {} bytes.", MAX_BODY),
+            Self::BodyTooLarge => format!("Send at most {MAX_BODY} bytes."),
             Self::UnsupportedMediaType => {
                 "Send `Content-Type: application/json`, and no `Content-Encoding`.".to_owned()
             }
@@ -198,7 +207,9 @@ impl ApiError {
                     Bucket::RegisterAddress => "Too many registrations from this address.",
                     Bucket::MessagesCooldown => "A code was sent a moment ago.",
                     Bucket::MessagesPhone => "Too many codes were requested for this phone.",
-                    Bucket::MessagesAddress => "Too many messages were requested from this address.",
+                    Bucket::MessagesAddress | Bucket::MessageRequests => {
+                        "Too many messages were requested from this address."
+                    }
                     Bucket::MessagesCountry | Bucket::MessagesTotal => "The service has sent too many messages.",
                     Bucket::OtpPhone => {
                         "Too many wrong codes for this phone. If it has an account, its password still works."

@@ -94,6 +94,11 @@ impl Request {
         bearer_token(self.header(header::AUTHORIZATION))
     }
 
+    /// Returns whether the request has a body.
+    pub fn has_body(&self) -> bool {
+        !self.body.trim_ascii().is_empty()
+    }
+
     /// Reads the body into a type that holds only valid values.
     pub fn read<T: FromFields>(&self, config: &Config) -> Result<T, ApiError> {
         Fields::new(self.json_object()?, config).read().map_err(ApiError::InvalidRequest)

@@ -53,7 +53,9 @@ metrics! {
     RefreshGraceUses by Client;
     /// Access tokens that a removed signing key has signed.
     RemovedKeyUses by Key;
-    /// Reads that found a removed key in the secret or among the published keys, by where it was.
+    /// Signing keys that were removed because they had leaked.
+    KeyRemovals by Key;
+    /// Sign-ins and runs of `rotate-keys` that found a removed key in the secret or in the table, by where it was.
     KeyDisagreements by Behind;
 }
 
@@ -67,7 +69,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Counts one: for its country or bucket, and in total.
+    /// Counts one: for the value of its dimension, such as a country, and in total.
     pub fn count(&self, metric: Metric, kind: &str, now: Timestamp) {
         let (name, dimension) = (metric.as_str(), metric.dimension());
         self.log.write(&json!({

@@ -34,6 +34,9 @@ pub enum Delivery {
     /// The message certainly was not sent, and a later one may be: the provider is down or throttles, or our account
     /// with it is not in order.
     NotSent(String),
+    /// The provider said that it did not send the message, in a way that does not prove it: the 5xx of a webhook. Its
+    /// adapter vouches for that, so the message costs nothing; but if it arrives, its code works.
+    Doubtful(String),
     /// It is unknown whether the message was sent, because the provider reported no outcome. The message may arrive.
     Unknown,
 }

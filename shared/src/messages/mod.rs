@@ -10,7 +10,7 @@ mod senders;
 mod settings;
 mod text;
 
-pub use channels::{Channel, check_credentials};
+pub use channels::{Channel, DEADLINE, check_credentials};
 pub use content::{Content, Notice};
 pub use language::Language;
 pub use message::{Delivery, Message};

@@ -11,7 +11,7 @@ use super::{
     limits::{Bucket, LimitReached},
     outcome::{Attempt, Change},
     profile::Profile,
-    sessions::NewSession,
+    sessions::{NewSession, Renewal},
     table::{
         error::StoreError,
         expression::{ItemUpdate, NewItem, Write},
@@ -25,10 +25,7 @@ use super::{
     throttle::{self, Stop},
 };
 use crate::{
-    base::{
-        id::{SessionId, UserId},
-        time::Timestamp,
-    },
+    base::{id::UserId, time::Timestamp},
     domain::{password::PasswordHash, phone::Phone},
 };
 
@@ -184,13 +181,7 @@ pub(super) fn confirm_phone(phone: &Phone, CodeAccount { user, epoch, .. }: Code
 
 /// Builds the writes of a change of phone, for one transaction with the end of the code. The new phone's credential
 /// comes first.
-pub(super) fn change_phone(
-    profile: &Profile,
-    credential: &Credential,
-    new: &Phone,
-    staying: SessionId,
-    now: Timestamp,
-) -> [Write; 4] {
+pub(super) fn change_phone(profile: &Profile, credential: &Credential, new: &Phone, now: Timestamp) -> [Write; 3] {
     let (user, epoch) = (profile.user, profile.epoch);
     let taken_over = new_credential(user, new, &credential.password_hash, epoch + 1);
     let taken_over = if credential.mfa_enabled {
@@ -216,7 +207,7 @@ pub(super) fn change_phone(
         .set("#phone_verified_at = :now")
         .value(":new_phone", text(new.as_e164()))
         .value(":now", moment(now));
-    [Write::Update(taken_over), Write::Update(left), Write::Update(moved), Write::Update(stay(user, staying, epoch))]
+    [Write::Update(taken_over), Write::Update(left), Write::Update(moved)]
 }
 
 /// An account to be created.
@@ -284,15 +275,6 @@ pub(super) fn rehash(phone: &Phone, credential: &Credential, hash: &PasswordHash
         .value(":user", text(credential.user.to_string()))
         .value(":epoch", number(credential.epoch))
         .value(":rehashed", hash.into())
-}
-
-/// Builds the update that raises one session's epoch with the account's, so that the session stays when all others end.
-pub(super) fn stay(user: UserId, session: SessionId, epoch: u64) -> ItemUpdate {
-    ItemUpdate::new(Key::session(user, session))
-        .set("#epoch = :next_epoch")
-        .when("#epoch = :epoch")
-        .value(":epoch", number(epoch))
-        .value(":next_epoch", number(epoch + 1))
 }
 
 impl Store {
@@ -386,23 +368,24 @@ impl Store {
         Ok(completion)
     }
 
-    /// Sets another password for an account and ends every session but one.
+    /// Sets another password for an account and ends every session; the one that asked is renewed.
     ///
     /// One transaction, under the condition that the epoch is the one that was read with the compared hash, writes the
-    /// credential, the profile, and the session that stays, whose epoch is raised with theirs.
+    /// credential, the profile, and the session that takes the place of the old one.
     pub async fn change_password(
         &self,
         phone: &Phone,
         credential: &Credential,
         new: &PasswordHash,
-        staying: SessionId,
+        renewal: Renewal,
+        now: Timestamp,
     ) -> Result<Change, StoreError> {
         let (user, epoch) = (credential.user, credential.epoch);
-        let writes = vec![
+        let mut writes = vec![
             Write::Update(replace_password(phone, user, epoch, new)),
             Write::Update(raise_epoch(user, phone, epoch)),
-            Write::Update(stay(user, staying, epoch)),
         ];
+        writes.extend(renewal.into_writes(user, epoch, now));
         Ok(self.transact(writes).await?.into())
     }
 

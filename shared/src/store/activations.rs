@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    CodeIssue, NewCode, PendingCode, Store,
+    CodeIssue, CodeTarget, NewCode, PendingCode, Store,
     accounts::{self, CodeAccount, NewAccount},
     codes::{self, COOLED_DOWN},
     limits::Limit,
@@ -11,7 +11,7 @@ use super::{
         error::StoreError,
         expression::{ItemUpdate, Write},
         item::{moment, text, ttl},
-        keys::Key,
+        keys::{ENDS_AT, Key, PASSWORD_HASH},
         wire::{Part, Transacted},
     },
 };
@@ -45,37 +45,33 @@ pub enum Activation {
 }
 
 impl Store {
-    /// Returns whether a phone has an account.
-    pub async fn has_account(&self, phone: &Phone) -> Result<bool, StoreError> {
-        Ok(self.credential(phone).await?.is_some())
-    }
-
-    /// Stores the code of a registration, under the cooldown of its phone and the budgets. Either every write happens
-    /// or none.
+    /// Stores the code of a registration, under the cooldown of its phone, the phone's count of tries and the budgets.
+    /// Either every write happens or none.
     ///
-    /// The first code brings the password hash, which waits with the registration. Each later code replaces the one
-    /// before while the registration waits. `user` is the user who will have the account.
+    /// The first code brings the password hash, which waits with the registration. Another code may follow while the
+    /// registration waits. `user` is the user who will have the account, and `pseudonym` is the phone's.
     pub async fn issue_activation(
         &self,
         code: NewCode<'_>,
-        user: UserId,
-        first: Option<&PasswordHash>,
+        target: &CodeTarget,
+        (user, first, pseudonym): (UserId, Option<&PasswordHash>, &str),
         budgets: &[Limit<'_>],
     ) -> Result<ActivationIssue, StoreError> {
         let now = code.now;
-        let update = codes::bind(codes::replace(&code), CodeAccount::new(user));
+        let account = CodeAccount::new(user);
+        let update = codes::bind(target.open.issue(&code, Some(account)), account);
         let update = match first {
             Some(password_hash) => update
                 .set("#password_hash = :hash")
                 .set("#failures_since = :now")
                 .set("#ends_at = :waits_until")
                 .set("#expires_at = :expires_at")
-                .when("attribute_not_exists(#pk)")
+                .and_when("attribute_not_exists(#pk)")
                 .value(":hash", password_hash.into())
                 .value(":now", moment(now))
                 .value(":waits_until", moment(now.plus(WAITS)))
                 .value(":expires_at", ttl(now.plus(WAITS).plus(code.ttl))),
-            None => update.when("attribute_exists(#password_hash) AND #ends_at > :now").value(":now", moment(now)),
+            None => update.and_when("attribute_exists(#password_hash) AND #ends_at > :now").value(":now", moment(now)),
         };
         // The cooldown belongs to the phone, not to the registration, so that registering again does not send another
         // message at once.
@@ -89,18 +85,22 @@ impl Store {
             .value(":now", moment(now))
             .value(":resend_at", moment(now.plus(code.cooldown)))
             .value(":expires_at", ttl(now.plus(code.cooldown)));
+        // A code that would be refused is not paid for.
+        let subject = codes::activation_subject(pseudonym);
+        let tries = codes::activation_attempts(&subject);
 
-        let mut writes = vec![Write::Update(update), Write::Update(cooldown)];
+        let mut writes = vec![Write::Update(update), Write::Update(cooldown), Write::Check(tries.check(now))];
         writes.extend(budgets.iter().map(|budget| Write::Update(budget.charge(now))));
         Ok(match self.transact(writes).await? {
             Transacted::Committed => ActivationIssue::Code(CodeIssue::Issued),
             Transacted::Refused(parts) => match parts.as_slice() {
-                [Part::Fine, rest @ ..] => ActivationIssue::Code(CodeIssue::LimitReached(codes::limit_reached(
-                    rest,
-                    budgets,
-                    code.cooldown,
-                    now,
-                )?)),
+                [Part::Fine, rest @ ..] => {
+                    let limits: Vec<_> = std::iter::once(&tries).chain(budgets).copied().collect();
+                    ActivationIssue::Code(codes::refused(rest, &limits, now)?)
+                }
+                [Part::Failed(Some(item)), ..] if item.has(PASSWORD_HASH) && item.moment(ENDS_AT)? > now => {
+                    ActivationIssue::Code(CodeIssue::Overtaken)
+                }
                 _ => ActivationIssue::NotWaiting,
             },
         })

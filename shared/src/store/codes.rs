@@ -10,22 +10,21 @@ use super::{
     accounts::{self, CodeAccount},
     deletion,
     limits::{Bucket, Limit, LimitReached},
+    open_codes::OpenCodes,
     outcome::{Attempt, Change},
     profile::Profile,
+    sessions::Renewal,
     table::{
         error::StoreError,
         expression::{ItemUpdate, Write},
-        item::{Item, moment, number, text, ttl},
-        keys::{
-            CHALLENGE_ID, CODE_MAC, EPOCH, FAILURES, FAILURES_SINCE, Key, MFA_ENABLED, PASSWORD_HASH, RESEND_AT,
-            USER_ID,
-        },
+        item::{Item, moment, number, text, texts, ttl},
+        keys::{FAILURES, FAILURES_SINCE, Key, PASSWORD_HASH, RESEND_AT},
         wire::{Outcome, Part, Receipt, Transacted},
     },
 };
 use crate::{
     base::{
-        id::{ChallengeId, SessionId},
+        id::{ChallengeId, UserId},
         time::Timestamp,
     },
     domain::{
@@ -43,19 +42,28 @@ const MAX_FAILURES: u64 = 100;
 /// the owner. Signing in with the password still works.
 const FAILURE_WINDOW: Duration = Duration::from_hours(30 * 24);
 
-/// The phone that a code is requested for: its account, and the window in which its failures are counted.
-#[derive(Clone, Copy, Debug)]
+/// The phone that a code is requested for: its account, its open codes, and the window in which its failures are
+/// counted.
+#[derive(Clone, Debug)]
 pub struct CodeTarget {
     /// The account of the phone, if it has one.
     pub account: Option<CodeAccount>,
+    /// Whether the phone has an account, be it one that an operator disabled.
+    pub has_account: bool,
+    pub(super) open: OpenCodes,
     failures_since: Option<Timestamp>,
 }
 
 impl CodeTarget {
     /// Returns the same phone with this account, which the code will be bound to.
     #[must_use]
-    pub fn for_account(self, account: CodeAccount) -> Self {
-        Self { account: Some(account), ..self }
+    pub fn for_account(self, account: Option<CodeAccount>) -> Self {
+        Self { account, ..self }
+    }
+
+    /// Returns the user whom the open codes are bound to. For a registration, that is who will have the account.
+    pub fn bound_user(&self) -> Option<UserId> {
+        self.open.account.map(|account| account.user)
     }
 }
 
@@ -76,6 +84,10 @@ pub struct NewCode<'a> {
     pub ttl: Duration,
     /// The time until the next code may be requested.
     pub cooldown: Duration,
+    /// The number of tries.
+    pub max_attempts: u64,
+    /// Whether a message will carry the code. If not, nobody can enter it, but its tries count.
+    pub is_sent: bool,
 }
 
 /// The outcome of issuing a code.
@@ -83,8 +95,19 @@ pub struct NewCode<'a> {
 pub enum CodeIssue {
     /// The code is stored. The caller sends it.
     Issued,
-    /// A limit refused the code. An older code stays as it was.
+    /// A limit refused the code. Older codes stay as they were.
     LimitReached(LimitReached),
+    /// A code of the phone was issued or used since the target was read; nothing was written.
+    Overtaken,
+}
+
+/// How a message failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It certainly was not sent: nobody knows the code.
+    Certain,
+    /// The provider said that it was not sent. Should it arrive all the same, the code works.
+    Doubtful,
 }
 
 /// The outcome of a change of phone.
@@ -98,39 +121,72 @@ pub enum PhoneChange {
     Overtaken,
 }
 
-/// A code that waits to be entered.
+/// The codes that may be entered at one try.
+#[derive(Clone, Debug)]
+pub struct PendingCodes {
+    /// The account that the codes are bound to, or `None` if the phone was unknown.
+    pub account: Option<CodeAccount>,
+    /// The identifiers of their sendings, and their HMACs, newest first.
+    pub codes: Vec<(ChallengeId, OtpMac)>,
+    password_hash: Option<PasswordHash>,
+}
+
+/// A code that was entered and is right, but not used up yet.
 #[derive(Clone, Debug)]
 pub struct PendingCode {
     /// The account that the code is bound to, or `None` if the phone was unknown.
     pub account: Option<CodeAccount>,
     /// The identifier of the sending.
     pub challenge: ChallengeId,
-    /// The HMAC of the code.
-    pub mac: OtpMac,
     /// The password hash of the account to be created, if the code activates one.
     pub password_hash: Option<PasswordHash>,
+}
+
+impl PendingCodes {
+    fn read(item: &Item, now: Timestamp) -> Result<Self, StoreError> {
+        let open = OpenCodes::read(item)?;
+        let password_hash = item.has(PASSWORD_HASH).then(|| item.text(PASSWORD_HASH)).transpose()?;
+        Ok(Self {
+            account: open.account,
+            codes: open.usable(now).into_iter().map(|code| (code.challenge, code.mac)).collect(),
+            password_hash: password_hash.map(|hash| PasswordHash::from_stored(hash.to_owned())),
+        })
+    }
+
+    /// Returns the code of this sending, which was entered.
+    pub fn entered(self, challenge: ChallengeId) -> PendingCode {
+        PendingCode { account: self.account, challenge, password_hash: self.password_hash }
+    }
 }
 
 impl Store {
     /// Looks up a phone before a code is issued for it. Known and unknown phones take the same read.
     pub async fn code_target(&self, phone: &Phone, purpose: Purpose) -> Result<CodeTarget, StoreError> {
         let [credential, code] = self.read_all([Key::credential(phone), Key::code(phone, purpose)]).await?;
-        let since = code.filter(|item| item.has(FAILURES_SINCE)).map(|item| item.moment(FAILURES_SINCE));
-        Ok(CodeTarget { account: accounts::account(credential.as_ref())?, failures_since: since.transpose()? })
+        let code = code.unwrap_or_default();
+        Ok(CodeTarget {
+            account: accounts::account(credential.as_ref())?,
+            has_account: credential.is_some_and(|credential| credential.has(PASSWORD_HASH)),
+            open: OpenCodes::read(&code)?,
+            failures_since: code.optional_moment(FAILURES_SINCE)?,
+        })
     }
 
-    /// Replaces the phone's code for this purpose, under the cooldown and the budgets. Either every write happens or
-    /// none. Without an account, no message is sent, and the shared budgets are only checked.
+    /// Issues another code for this purpose, under the cooldown, the failures of the window and the budgets. Either
+    /// every write happens or none. If no message will be sent, the budgets are only checked.
     ///
-    /// The new code has tries of its own. It does not reset the failures of the window.
+    /// The new code has tries of its own. It does not reset the failures of the window, and the code before it may
+    /// still be entered.
     pub async fn issue_code(
         &self,
         code: NewCode<'_>,
-        target: CodeTarget,
+        target: &CodeTarget,
         budgets: &[Limit<'_>],
     ) -> Result<CodeIssue, StoreError> {
         let now = code.now;
-        let update = replace(&code)
+        let update = target
+            .open
+            .issue(&code, target.account)
             .set("#resend_at = :resend_at")
             .set("#expires_at = :expires_at")
             .value(":now", moment(now))
@@ -146,68 +202,89 @@ impl Store {
                 .set("#failures = :zero")
                 .set("#failures_since = :now")
                 .value(":since", moment(since))
-                .when(format!("{COOLED_DOWN} AND #failures_since = :since")),
-            _ => update.set("#failures_since = if_not_exists(#failures_since, :now)").when(COOLED_DOWN),
+                .and_when(&format!("{COOLED_DOWN} AND #failures_since = :since")),
+            // A code whose failures are used up would be refused, so no message is paid for it.
+            _ => update
+                .set("#failures_since = if_not_exists(#failures_since, :now)")
+                .value(":max_failures", number(MAX_FAILURES))
+                .and_when(&format!("{COOLED_DOWN} AND (attribute_not_exists(#failures) OR #failures < :max_failures)")),
         };
 
         let mut writes = vec![Write::Update(update)];
-        writes.extend(budgets.iter().map(|budget| budget.of_code(target.account.is_some(), now)));
+        writes.extend(budgets.iter().map(|budget| budget.of_code(code.is_sent, now)));
         Ok(match self.transact(writes).await? {
             Transacted::Committed => CodeIssue::Issued,
-            Transacted::Refused(parts) => CodeIssue::LimitReached(limit_reached(&parts, budgets, code.cooldown, now)?),
+            Transacted::Refused(parts) => refused(&parts, budgets, now)?,
         })
     }
 
-    /// Takes back a code that was certainly not sent: the code is no longer valid, and the next may be requested at
-    /// once. The budgets stay charged. If a slow failure arrives after a newer code was issued, the newer code stays.
-    pub async fn withdraw_code(
+    /// Takes back a code whose message was not sent, in one transaction: gives back exactly what it was charged, so that
+    /// the code before it may be entered as if it had not been issued; and with `is_free`, the next may be requested at
+    /// once. The code itself stays, and its tries count as before.
+    ///
+    /// A newer code, should a slow failure come after one, keeps its cooldown. Of a code that was used, or whose account
+    /// was deleted, only the budgets are left to give back.
+    pub async fn take_back_code(
         &self,
-        phone: &Phone,
-        purpose: Purpose,
-        challenge: ChallengeId,
-        now: Timestamp,
+        code: NewCode<'_>,
+        failure: Failure,
+        is_free: bool,
+        charged: &[Limit<'_>],
     ) -> Result<(), StoreError> {
-        let mut keys = vec![Key::code(phone, purpose)];
-        if let Purpose::Activation(_) = purpose {
-            keys.push(Key::activation_cooldown(phone));
+        let marked = || {
+            let update = ItemUpdate::new(Key::code(code.phone, code.purpose));
+            let update = match failure {
+                Failure::Certain => update.add("#not_sent :marked"),
+                Failure::Doubtful => update.add("#doubtful :marked"),
+            };
+            update.value(":marked", texts([code.challenge])).value(":challenge", text(code.challenge.to_string()))
+        };
+        let free = |update: ItemUpdate| {
+            update.set("#resend_at = :now").value(":now", moment(code.now)).when("#challenge_id = :challenge")
+        };
+        let mut ways = Vec::new();
+        if is_free && let Purpose::Activation(_) = code.purpose {
+            let cooldown = ItemUpdate::new(Key::activation_cooldown(code.phone));
+            let cooldown = cooldown.value(":challenge", text(code.challenge.to_string()));
+            ways.push(vec![marked().when("contains(#open_challenges, :challenge)"), free(cooldown)]);
+        } else if is_free {
+            ways.push(vec![free(marked())]);
         }
-        for key in keys {
-            let update = ItemUpdate::new(key)
-                .remove("#code_mac")
-                .set("#resend_at = :now")
-                .when("#challenge_id = :challenge")
-                .value(":challenge", text(challenge.to_string()))
-                .value(":now", moment(now));
-            self.update(update).await?;
+        ways.push(vec![marked().when("contains(#open_challenges, :challenge)")]);
+        ways.push(Vec::new());
+        for way in ways {
+            let given_back = charged.iter().map(|limit| limit.give_back(code.now));
+            let writes: Vec<_> = way.into_iter().chain(given_back).map(Write::Update).collect();
+            if writes.is_empty() || matches!(self.transact(writes).await?, Transacted::Committed) {
+                break;
+            }
         }
         Ok(())
     }
 
-    /// Counts a try, and only then returns the code to compare it with.
+    /// Counts a try, and only then returns the codes to compare it with.
     ///
-    /// One conditional update counts the try, so that `max_attempts` also limits parallel guesses. The count stands
-    /// whatever happens next.
+    /// One conditional update counts the try for all of them, so that their number of tries also limits parallel
+    /// guesses. The count stands whatever happens next.
     pub async fn spend_code_attempt(
         &self,
         phone: &Phone,
         purpose: Purpose,
-        max_attempts: u64,
         now: Timestamp,
-    ) -> Result<Attempt<PendingCode>, StoreError> {
+    ) -> Result<Attempt<PendingCodes>, StoreError> {
         let update = ItemUpdate::new(Key::code(phone, purpose))
             .add("#attempts :one")
             .add("#failures :one")
             .when(
-                "attribute_exists(#code_mac) AND #code_ends_at > :now AND #attempts < :max_attempts \
+                "attribute_exists(#codes) AND #code_ends_at > :now AND #attempts < #attempts_end \
                  AND (attribute_not_exists(#failures) OR #failures < :max_failures)",
             )
             .value(":one", number(1))
             .value(":now", moment(now))
-            .value(":max_attempts", number(max_attempts))
             .value(":max_failures", number(MAX_FAILURES));
         match self.update(update).await? {
             Outcome::Applied(item) => Ok(Attempt::Admitted {
-                with: PendingCode::read(&item)?,
+                with: PendingCodes::read(&item, now)?,
                 receipt: Receipt::of(
                     Key::code(phone, purpose),
                     &item,
@@ -217,14 +294,8 @@ impl Store {
             }),
             Outcome::Refused(None) => Ok(Attempt::Nothing),
             Outcome::Refused(Some(item)) => {
-                let used_up = item.count(FAILURES)? >= MAX_FAILURES;
-                let retry_after = item.moment(FAILURES_SINCE)?.plus(FAILURE_WINDOW).since(now);
-                // After the end of the window, the next code begins a new one. This code can no longer be tried.
-                Ok(if used_up && !retry_after.is_zero() {
-                    Attempt::LimitReached(LimitReached { bucket: Bucket::OtpPhone, retry_after })
-                } else {
-                    Attempt::Nothing
-                })
+                // After the end of the window, the next code begins a new one. These codes can no longer be tried.
+                Ok(failures_used_up(&item, now)?.map_or(Attempt::Nothing, Attempt::LimitReached))
             }
         }
     }
@@ -238,9 +309,7 @@ impl Store {
         pseudonym: &str,
         now: Timestamp,
     ) -> Result<Result<(), LimitReached>, StoreError> {
-        let subject = format!("activation:{pseudonym}");
-        let (bucket, window) = (Bucket::OtpPhone, FAILURE_WINDOW);
-        self.charge(Limit { bucket, subject: &subject, allowed: MAX_FAILURES, window }, now).await
+        self.charge(activation_attempts(&activation_subject(pseudonym)), now).await
     }
 
     /// Uses up a right code and sets the new password, in one transaction, so that only one of two parallel requests
@@ -259,22 +328,23 @@ impl Store {
     }
 
     /// Uses up a right code and moves the account to the phone that the code was sent to, which then counts as
-    /// verified. Ends every session but one.
+    /// verified. Ends every session; the one that asked is renewed.
     ///
     /// One transaction uses up the code and writes the credential of the new phone, under the condition that the phone
     /// has no account; the credential of the old phone, which becomes a ghost, so that the number is free; the profile;
-    /// and the session that stays. It also deletes the codes of the old phone, because they lead to the account.
+    /// and the session that takes the place of the old one. It also deletes the codes of the old phone, because they lead to the account.
     pub async fn change_phone(
         &self,
         profile: &Profile,
         new: &Phone,
         code: &PendingCode,
-        staying: SessionId,
+        renewal: Renewal,
         now: Timestamp,
     ) -> Result<PhoneChange, StoreError> {
         let Some(credential) = self.credential(&profile.phone).await? else { return Ok(PhoneChange::Overtaken) };
         let mut writes = vec![Write::Update(spend(new, Purpose::ChangePhone(profile.user), code, now))];
-        writes.extend(accounts::change_phone(profile, &credential, new, staying, now));
+        writes.extend(accounts::change_phone(profile, &credential, new, now));
+        writes.extend(renewal.into_writes(profile.user, profile.epoch, now));
         writes.extend(deletion::delete_own_codes(&profile.phone));
         Ok(match self.transact(writes).await? {
             Transacted::Committed => PhoneChange::Done,
@@ -298,22 +368,18 @@ impl Store {
     }
 }
 
+/// Returns the subject under which the tries at codes of a phone's registrations are counted.
+pub(super) fn activation_subject(pseudonym: &str) -> String {
+    format!("activation:{pseudonym}")
+}
+
+/// Returns the limit of those tries.
+pub(super) fn activation_attempts(subject: &str) -> Limit<'_> {
+    Limit { bucket: Bucket::OtpPhone, subject, allowed: MAX_FAILURES, window: FAILURE_WINDOW }
+}
+
 /// The condition that allows the next code to be sent.
 pub(super) const COOLED_DOWN: &str = "(attribute_not_exists(#resend_at) OR #resend_at <= :now)";
-
-/// Builds the update that replaces a phone's code with this one, which has tries of its own.
-pub(super) fn replace(code: &NewCode<'_>) -> ItemUpdate {
-    ItemUpdate::new(Key::code(code.phone, code.purpose))
-        .remove("#op")
-        .set("#code_mac = :mac")
-        .set("#challenge_id = :challenge")
-        .set("#attempts = :zero")
-        .set("#code_ends_at = :ends_at")
-        .value(":mac", code.mac.into())
-        .value(":challenge", text(code.challenge.to_string()))
-        .value(":zero", number(0))
-        .value(":ends_at", moment(code.now.plus(code.ttl)))
-}
 
 /// Binds a code to an account at its current epoch.
 pub(super) fn bind(code: ItemUpdate, account: CodeAccount) -> ItemUpdate {
@@ -325,53 +391,49 @@ pub(super) fn bind(code: ItemUpdate, account: CodeAccount) -> ItemUpdate {
         .value(":mfa_enabled", AttributeValue::Bool(account.mfa_enabled))
 }
 
-/// Returns the limit that refused a code: the cooldown, which is the first of these parts, or a budget, which the other
-/// parts are. A budget takes precedence over the cooldown, because it lasts longer.
-pub(super) fn limit_reached(
-    parts: &[Part],
-    budgets: &[Limit<'_>],
-    cooldown: Duration,
-    now: Timestamp,
-) -> Result<LimitReached, StoreError> {
+/// Returns why a code was refused: by a budget, which all parts but the first are, or by its item, which is the first. A
+/// budget takes precedence over the cooldown, because it lasts longer.
+pub(super) fn refused(parts: &[Part], budgets: &[Limit<'_>], now: Timestamp) -> Result<CodeIssue, StoreError> {
     let reached = parts.iter().skip(1).zip(budgets).find(|(part, _)| matches!(part, Part::Failed(_)));
-    Ok(match (reached, parts.first()) {
-        (Some((_, budget)), _) => budget.reached(now),
-        (None, Some(Part::Failed(Some(item)))) => {
-            LimitReached { bucket: Bucket::MessagesCooldown, retry_after: item.moment(RESEND_AT)?.since(now) }
-        }
-        (None, _) => LimitReached { bucket: Bucket::MessagesCooldown, retry_after: cooldown },
+    if let Some((_, budget)) = reached {
+        return Ok(CodeIssue::LimitReached(budget.reached(now)));
+    }
+    let Some(Part::Failed(Some(item))) = parts.first() else { return Ok(CodeIssue::Overtaken) };
+    if let Some(reached) = failures_used_up(item, now)? {
+        return Ok(CodeIssue::LimitReached(reached));
+    }
+    Ok(match item.optional_moment(RESEND_AT)? {
+        Some(resend_at) if resend_at > now => CodeIssue::LimitReached(LimitReached {
+            bucket: Bucket::MessagesCooldown,
+            retry_after: resend_at.since(now),
+        }),
+        _ => CodeIssue::Overtaken,
     })
 }
 
-/// Builds the part of a transaction that uses up a code, so that only one of two parallel requests wins. Resets the
-/// failures of the window.
+/// Returns the limit of wrong codes, if the phone has reached it in a window that is not over.
+fn failures_used_up(item: &Item, now: Timestamp) -> Result<Option<LimitReached>, StoreError> {
+    if item.count(FAILURES)? < MAX_FAILURES {
+        return Ok(None);
+    }
+    let retry_after = item.moment(FAILURES_SINCE)?.plus(FAILURE_WINDOW).since(now);
+    Ok((!retry_after.is_zero()).then_some(LimitReached { bucket: Bucket::OtpPhone, retry_after }))
+}
+
+/// Builds the part of a transaction that uses up a code, and the others with it, so that only one of two parallel
+/// requests wins. Resets the failures of the window.
 pub(super) fn spend(phone: &Phone, purpose: Purpose, code: &PendingCode, now: Timestamp) -> ItemUpdate {
     ItemUpdate::new(Key::code(phone, purpose))
         .remove("#op")
-        .remove("#code_mac")
+        .remove("#codes")
+        .remove("#challenge_id")
+        .remove("#open_challenges")
+        .remove("#not_sent")
+        .remove("#doubtful")
         .set("#failures = :zero")
         .set("#failures_since = :now")
-        .when("#challenge_id = :challenge AND #code_mac = :mac AND #code_ends_at > :now")
+        .when("contains(#open_challenges, :challenge)")
         .value(":zero", number(0))
         .value(":challenge", text(code.challenge.to_string()))
-        .value(":mac", (&code.mac).into())
         .value(":now", moment(now))
-}
-
-impl PendingCode {
-    fn read(item: &Item) -> Result<Self, StoreError> {
-        let account = if item.has(USER_ID) {
-            let (user, epoch) = (item.parsed(USER_ID)?, item.number(EPOCH)?);
-            Some(CodeAccount { user, epoch, mfa_enabled: item.flag(MFA_ENABLED) })
-        } else {
-            None
-        };
-        let password_hash = item.has(PASSWORD_HASH).then(|| item.text(PASSWORD_HASH)).transpose()?;
-        Ok(Self {
-            account,
-            challenge: item.parsed(CHALLENGE_ID)?,
-            mac: OtpMac::from_stored(item.bytes(CODE_MAC)?),
-            password_hash: password_hash.map(|hash| PasswordHash::from_stored(hash.to_owned())),
-        })
-    }
 }

@@ -8,6 +8,7 @@ use tokio::try_join;
 use super::{
     Store,
     accounts::{self},
+    open_codes::OpenCodes,
     profile::Profile,
     sessions::{self, StoredSession},
     table::{
@@ -15,8 +16,8 @@ use super::{
         expression::{ItemDeletion, Write},
         item::{Item, moment, number, text, ttl},
         keys::{
-            self, ATTEMPTS, CODE_ENDS_AT, CODE_MAC, CREATED_AT, DELETED_AT, ENDS_AT, FAILURES, FAILURES_SINCE, Key,
-            LOGIN_ATTEMPTED_AT, LOGIN_FAILURES, PHONE_VERIFIED_AT, PROFILE_SORT, RECOVERY_CODES, USER_ID,
+            self, CREATED_AT, DELETED_AT, ENDS_AT, FAILURES, FAILURES_SINCE, Key, LOGIN_ATTEMPTED_AT, LOGIN_FAILURES,
+            PHONE_VERIFIED_AT, PROFILE_SORT, RECOVERY_CODES, USER_ID,
         },
         wire::Transacted,
     },
@@ -113,11 +114,12 @@ impl StoredFactor {
 
 impl StoredCode {
     fn read(purpose: Purpose, phone: Phone, item: &Item) -> Result<Self, StoreError> {
+        let newest = OpenCodes::read(item)?.newest();
         Ok(Self {
             purpose,
             phone,
-            ends_at: if item.has(CODE_MAC) { Some(item.moment(CODE_ENDS_AT)?) } else { None },
-            attempts: item.count(ATTEMPTS)?,
+            ends_at: newest.map(|(_, ends_at)| ends_at),
+            attempts: newest.map_or(0, |(tries, _)| tries),
             failures: item.count(FAILURES)?,
             failures_since: item.moment(FAILURES_SINCE)?,
         })

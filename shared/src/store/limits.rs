@@ -10,7 +10,7 @@ use super::{
     table::{
         error::StoreError,
         expression::{ItemCheck, ItemUpdate, Write},
-        item::{number, ttl},
+        item::{integer, number, ttl},
         keys::{Key, USES},
         wire::{Outcome, Part, Transacted},
     },
@@ -42,6 +42,8 @@ pub enum Bucket {
     MessagesCountry,
     /// All messages.
     MessagesTotal,
+    /// Requests for messages from one address, whether or not a message was sent.
+    MessageRequests,
     /// Wrong codes for one phone.
     OtpPhone,
     /// Wrong codes of one account's second factor.
@@ -52,6 +54,11 @@ impl Bucket {
     /// Returns whether all callers share the counter, so that it does not count for one phone or one address.
     pub const fn is_shared(self) -> bool {
         matches!(self, Self::MessagesCountry | Self::MessagesTotal)
+    }
+
+    /// Returns whether it counts the messages of one phone or one address.
+    pub const fn is_of_messages(self) -> bool {
+        matches!(self, Self::MessagesPhone | Self::MessagesAddress)
     }
 
     /// Returns the bucket's name in responses and in keys of the table.
@@ -65,6 +72,7 @@ impl Bucket {
             Self::MessagesAddress => "messages-address",
             Self::MessagesCountry => "messages-country",
             Self::MessagesTotal => "messages-total",
+            Self::MessageRequests => "message-requests",
             Self::OtpPhone => "otp-phone",
             Self::Mfa => "mfa",
         }
@@ -146,16 +154,25 @@ impl Limit<'_> {
             .value(":expires_at", ttl(start.plus(self.window).plus(KEPT)))
     }
 
+    /// Builds the update that gives one use back. It is for a use that was charged and certainly had no effect, and is
+    /// part of a transaction, so that a lost reply cannot give back twice.
+    pub(super) fn give_back(&self, now: Timestamp) -> ItemUpdate {
+        ItemUpdate::new(self.key(now))
+            .add("#uses :minus_one")
+            .when("#uses >= :one")
+            .value(":minus_one", integer(-1))
+            .value(":one", number(1))
+    }
+
     /// Builds the check that one more use would be allowed, which counts nothing. It is for uses that cost nothing.
-    fn check(&self, now: Timestamp) -> ItemCheck {
+    pub(super) fn check(&self, now: Timestamp) -> ItemCheck {
         ItemCheck::new(self.key(now), ALLOWED).value(":allowed", number(self.allowed))
     }
 
-    /// Builds the limit's part of the transaction that stores a code. A code without a message does not use up a shared
-    /// budget, but gets the same response as if it did. Otherwise an attacker could exhaust the budget for everybody at
-    /// no cost.
+    /// Builds the limit's part of the transaction that stores a code. A code without a message uses up no budget of
+    /// messages, but gets the same response as if it did. Otherwise an attacker could exhaust budgets at no cost.
     pub(super) fn of_code(&self, is_sent: bool, now: Timestamp) -> Write {
-        if is_sent || !self.bucket.is_shared() {
+        if is_sent || self.bucket == Bucket::MessageRequests {
             Write::Update(self.charge(now))
         } else {
             Write::Check(self.check(now))
@@ -196,6 +213,13 @@ impl Store {
                 refused.map_or(Ok(()), |(_, limit)| Err(limit.reached(now)))
             }
         })
+    }
+
+    /// Gives one use back to every limit, for a use that was charged and certainly had no effect. Call it once for what
+    /// was charged at `now`.
+    pub async fn give_back_all(&self, limits: &[Limit<'_>], now: Timestamp) -> Result<(), StoreError> {
+        let writes = limits.iter().map(|limit| Write::Update(limit.give_back(now))).collect();
+        self.transact(writes).await.map(|_| ())
     }
 
     /// Counts one use, or returns the limit if it allows no more.

@@ -10,6 +10,7 @@ mod deletion;
 mod imports;
 mod key_set;
 mod limits;
+mod open_codes;
 mod operators;
 mod outcome;
 mod profile;
@@ -22,7 +23,7 @@ use aws_sdk_dynamodb::Client;
 
 pub use accounts::{CodeAccount, Credential, LoginCompletion, Registration};
 pub use activations::{Activation, ActivationIssue};
-pub use codes::{CodeIssue, CodeTarget, NewCode, PendingCode, PhoneChange};
+pub use codes::{CodeIssue, CodeTarget, Failure, NewCode, PendingCode, PendingCodes, PhoneChange};
 pub use deletion::{AccountDeletion, Guesses, StoredAccount, StoredCode, StoredFactor};
 pub use imports::{Import, ImportedAccount};
 pub use key_set::Publication;
@@ -31,7 +32,10 @@ pub use operators::Stats;
 pub use outcome::{Attempt, Change};
 pub use profile::Profile;
 pub use second_factors::{NewFactor, RightCode, SecondFactor, SecondStep};
-pub use sessions::{NewSession, Rotation, Session, SessionState, SessionSummary, StoredSession, TokenSession};
+pub use sessions::{
+    MAX_SESSIONS, NewSession, Renewal, Repetition, Reuse, Rotation, Session, SessionState, SessionSummary,
+    StoredSession, TokenSession, TokenUser,
+};
 pub use table::keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use table::{error::StoreError, wire::Receipt};
 

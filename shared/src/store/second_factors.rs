@@ -12,7 +12,7 @@ use super::{
     limits::{Bucket, LimitReached},
     outcome::{Attempt, Change},
     profile::Profile,
-    sessions::NewSession,
+    sessions::{NewSession, Renewal},
     table::{
         error::StoreError,
         expression::{ItemDeletion, ItemUpdate, NewItem, Write},
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     base::{
-        id::{SessionId, TokenId, UserId},
+        id::{TokenId, UserId},
         time::Timestamp,
     },
     domain::{
@@ -178,14 +178,14 @@ impl Store {
         })
     }
 
-    /// Switches a second factor on, or replaces the one before, and ends every session but one.
+    /// Switches a second factor on, or replaces the one before, and ends every session; the one that asked is renewed.
     ///
     /// One transaction ends the enrollment, stores the factor, and marks credential and profile at one epoch.
     pub async fn switch_factor_on(
         &self,
         profile: &Profile,
         new: NewFactor<'_>,
-        staying: SessionId,
+        renewal: Renewal,
         now: Timestamp,
     ) -> Result<Change, StoreError> {
         let user = profile.user;
@@ -214,23 +214,24 @@ impl Store {
         let is_on = |update: ItemUpdate| update.set("#mfa_enabled = :true").value(":true", AttributeValue::Bool(true));
         let credential = accounts::raise_credential_epoch(&profile.phone, user, profile.epoch).remove("#op");
         let raised = accounts::raise_epoch(user, &profile.phone, profile.epoch);
-        // The user of this session has proved the second factor by confirming it.
-        let session = accounts::stay(user, staying, profile.epoch)
-            .set("#second_factor = :true")
-            .value(":true", AttributeValue::Bool(true));
-        self.change_factor(vec![
+        let mut writes = vec![
             Write::Delete(enrollment),
             Write::Update(factor),
             Write::Update(is_on(credential)),
             Write::Update(is_on(raised)),
-            Write::Update(session),
-        ])
-        .await
+        ];
+        writes.extend(renewal.into_writes(user, profile.epoch, now));
+        self.change_factor(writes).await
     }
 
-    /// Switches the second factor off, deletes its recovery codes, and ends every session except `staying`, if one
-    /// stays.
-    pub async fn switch_factor_off(&self, profile: &Profile, staying: Option<SessionId>) -> Result<Change, StoreError> {
+    /// Switches the second factor off, deletes its recovery codes, and ends every session; the one that asked, if one
+    /// did, is renewed.
+    pub async fn switch_factor_off(
+        &self,
+        profile: &Profile,
+        renewal: Option<Renewal>,
+        now: Timestamp,
+    ) -> Result<Change, StoreError> {
         let (user, epoch) = (profile.user, profile.epoch);
         let factor = ItemDeletion::new(Key::second_factor(user)).when("attribute_exists(#totp_secret)");
         let credential = accounts::raise_credential_epoch(&profile.phone, user, epoch).remove("#op");
@@ -240,7 +241,7 @@ impl Store {
             Write::Update(credential.remove("#mfa_enabled")),
             Write::Update(raised.remove("#mfa_enabled")),
         ];
-        writes.extend(staying.map(|session| Write::Update(accounts::stay(user, session, epoch))));
+        writes.extend(renewal.into_iter().flat_map(|renewal| renewal.into_writes(user, epoch, now)));
         self.change_factor(writes).await
     }
 
@@ -248,13 +249,14 @@ impl Store {
         Ok(self.transact(writes).await?.into())
     }
 
-    /// Replaces all recovery codes that are left, and ends every session but one. One transaction, under the condition
-    /// that the account is as it was when its owner proved the second factor.
+    /// Replaces all recovery codes that are left, and ends every session; the one that asked is renewed. One transaction,
+    /// under the condition that the account is as it was when its owner proved the second factor.
     pub async fn replace_recovery_codes(
         &self,
         profile: &Profile,
         codes: &[RecoveryCodeMac],
-        staying: SessionId,
+        renewal: Renewal,
+        now: Timestamp,
     ) -> Result<Change, StoreError> {
         let (user, epoch) = (profile.user, profile.epoch);
         let replaced = ItemUpdate::new(Key::second_factor(user))
@@ -262,13 +264,13 @@ impl Store {
             .set("#recovery_codes = :macs")
             .when("attribute_exists(#totp_secret)")
             .value(":macs", set(codes));
-        self.change_factor(vec![
+        let mut writes = vec![
             Write::Update(replaced),
             Write::Update(accounts::raise_credential_epoch(&profile.phone, user, epoch).remove("#op")),
             Write::Update(accounts::raise_epoch(user, &profile.phone, epoch)),
-            Write::Update(accounts::stay(user, staying, epoch)),
-        ])
-        .await
+        ];
+        writes.extend(renewal.into_writes(user, epoch, now));
+        self.change_factor(writes).await
     }
 
     /// Counts a guess, and only then returns the second factor to compare it with. Only a success clears the count.
@@ -301,8 +303,8 @@ impl Store {
         Ok(matches!(self.update(code.use_up()).await?, Outcome::Applied(_)))
     }
 
-    /// Stores a login whose password was right, until its second step. Until then, the count of passwords stays as it
-    /// is.
+    /// Stores a login whose password was right, until its second step. Takes back the try of the password, which was no
+    /// wrong one, and no other: wrong ones count until the second step is right.
     pub async fn begin_second_step(
         &self,
         phone: &Phone,
@@ -310,6 +312,7 @@ impl Store {
         rehashed: Option<&PasswordHash>,
         token: TokenId,
         ends_at: Timestamp,
+        receipt: Receipt,
     ) -> Result<(), StoreError> {
         let waiting = NewItem {
             key: Key::second_step(credential.user, token),
@@ -317,13 +320,14 @@ impl Store {
                 .map(|(name, value)| (name.to_owned(), value))
                 .into(),
         };
-        let rehash = async {
+        let counted = async {
+            self.take_back(receipt).await?;
             if let Some(hash) = rehashed {
                 self.update(accounts::rehash(phone, credential, hash)).await?;
             }
             Ok(())
         };
-        try_join!(self.create(waiting), rehash).map(|_| ())
+        try_join!(self.create(waiting), counted).map(|_| ())
     }
 
     /// Returns the account of a login that waits for its second step, or `None` if the login no longer waits.

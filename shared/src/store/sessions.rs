@@ -1,21 +1,22 @@
 //! Sessions, from a login to its end. A session is alive only while its epoch equals its account's.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::try_join_all;
 use tokio::try_join;
 
 use super::{
-    Store,
+    Store, key_set,
     profile::Profile,
     table::{
         error::StoreError,
-        expression::{ItemUpdate, NewItem},
+        expression::{ItemUpdate, NewItem, Write},
         item::{Item, moment, number, text, ttl},
         keys::{
-            ADDRESS, CREATED_AT, DEVICE, ENDS_AT, EPOCH, GENERATION, IDLE_ENDS_AT, Key, LAST_USED_AT, PROFILE_SORT,
-            ROTATED_AT, SALT, SECOND_FACTOR, SESSION_PREFIX, SORT_KEY, TTL_ATTRIBUTE,
+            ADDRESS, ATTEMPT, AUTHENTICATED_AT, CREATED_AT, DEVICE, ENDS_AT, EPOCH, GENERATION, IDLE_ENDS_AT, Key,
+            LAST_USED_AT, OTHER_CLIENT, OTHER_GENERATION, PROFILE_SORT, RENEWED, ROTATED_AT, ROTATED_BY, SALT,
+            SECOND_FACTOR, SESSION_PREFIX, SORT_KEY, TTL_ATTRIBUTE,
         },
         wire::Outcome,
     },
@@ -25,16 +26,20 @@ use crate::{
         id::{SessionId, UserId},
         time::Timestamp,
     },
-    tokens::refresh::{RefreshToken, SessionSalt},
+    tokens::refresh::{RefreshToken, SessionSalt, UseMac},
 };
 
 /// The time after which an unused session ends (docs/threats.md#s6).
 pub(crate) const IDLE_LIFETIME: Duration = Duration::from_hours(14 * 24);
 
 /// The largest number of sessions per user (docs/threats.md#s10).
-const MAX_SESSIONS: usize = 20;
+pub const MAX_SESSIONS: usize = 20;
 
-/// The time for which a session is kept after its absolute end before DynamoDB may delete it.
+/// How exactly the owner of a session is told when it was last used. More would tell a thief of its tokens when a
+/// refresh token has just been spent (docs/threats.md#s2).
+const USE_IS_TOLD_BY: Duration = Duration::from_hours(1);
+
+/// The time for which a session is kept after its end before DynamoDB may delete it.
 const KEPT: Duration = Duration::from_hours(24);
 
 /// The longest description of a client that is kept, in characters. The client decides what it sends.
@@ -54,25 +59,30 @@ pub struct NewSession {
     pub epoch: u64,
     /// The client's description of itself.
     pub device: Option<String>,
-    /// The address of the login.
+    /// The address of the request that starts it.
     pub address: String,
-    /// Whether the login used a second factor.
+    /// Whether the user has proved a second factor.
     pub second_factor: bool,
     /// The time of the login.
+    pub created_at: Timestamp,
+    /// The time at which the user last proved the password.
+    pub authenticated_at: Timestamp,
+    /// The absolute end of the session.
+    pub ends_at: Timestamp,
+    /// The time at which it starts: the login, or the change of the account that renews it.
     pub now: Timestamp,
-    /// The longest lifetime of the session.
-    pub lifetime: Duration,
 }
 
 impl NewSession {
     pub(super) fn into_item(self) -> NewItem {
-        let ends_at = self.now.plus(self.lifetime);
+        let ends_at = self.ends_at;
         let mut attributes = [
             (GENERATION, number(0)),
             (SALT, (&self.salt).into()),
             (EPOCH, number(self.epoch)),
             (ADDRESS, text(self.address)),
-            (CREATED_AT, moment(self.now)),
+            (CREATED_AT, moment(self.created_at)),
+            (AUTHENTICATED_AT, moment(self.authenticated_at)),
             (ROTATED_AT, moment(self.now)),
             (LAST_USED_AT, moment(self.now)),
             (ENDS_AT, moment(ends_at)),
@@ -92,12 +102,47 @@ impl NewSession {
     }
 }
 
-/// The part of a stored session that decides whether it is alive.
+/// The session that a change of the account replaces, which every token of it dies with
+/// (docs/adr/0023-a-step-up-starts-a-new-session.md).
+#[derive(Clone, Debug)]
+pub struct Renewal {
+    /// The session that makes the request.
+    pub old: SessionId,
+    /// The session that continues in its place; none if the caller is to sign in again.
+    pub new: Option<NewSession>,
+}
+
+impl Renewal {
+    /// Builds the part of a transaction that replaces the session, under the condition that the old one has not been
+    /// ended meanwhile. The raised epoch ends the old session; its item is kept for a while and then collected.
+    pub(super) fn into_writes(self, user: UserId, epoch: u64, now: Timestamp) -> Vec<Write> {
+        let ended = ItemUpdate::new(Key::session(user, self.old))
+            .remove("#op")
+            .set("#renewed = :true")
+            .set("#expires_at = :expires_at")
+            .when("#epoch = :epoch")
+            .value(":true", AttributeValue::Bool(true))
+            .value(":epoch", number(epoch))
+            .value(":expires_at", ttl(now.plus(KEPT)));
+        let new = self.new.map(|new| Write::Create(NewSession { epoch: epoch + 1, ..new }.into_item()));
+        [Write::Update(ended)].into_iter().chain(new).collect()
+    }
+}
+
+/// A stored session, as far as a request of its user needs it. A session keeps its epoch for life.
 #[derive(Clone, Copy, Debug)]
 pub struct Session {
     epoch: u64,
-    ends_at: Timestamp,
+    /// The time of the login.
+    pub created_at: Timestamp,
+    /// The time at which the user last proved the password.
+    pub authenticated_at: Timestamp,
+    /// Whether the user has proved a second factor.
+    pub second_factor: bool,
+    /// The absolute end of the session.
+    pub ends_at: Timestamp,
     idle_ends_at: Timestamp,
+    renewed: bool,
 }
 
 /// A session, as its owner may see it.
@@ -107,13 +152,14 @@ pub struct SessionSummary {
     pub id: SessionId,
     /// The client's description of itself.
     pub device: Option<String>,
-    /// The address of the login.
+    /// The address of the login, or of the change of the account that renewed the session.
     pub address: String,
     /// The time of the login.
     pub created_at: Timestamp,
-    /// The time of the last refresh, or of the login if there was none.
+    /// The time of the last refresh, or of the login if there was none, rounded down to the hour.
     pub last_used_at: Timestamp,
-    liveness: Session,
+    used_at: Timestamp,
+    session: Session,
 }
 
 /// A session, with everything that its owner may see of it.
@@ -121,11 +167,9 @@ pub struct SessionSummary {
 pub struct StoredSession {
     /// The data that the list of sessions shows.
     pub summary: SessionSummary,
-    /// Whether the login used a second factor.
-    pub second_factor: bool,
-    /// The absolute end of the session.
-    pub ends_at: Timestamp,
-    /// The end of the session if it is not used before.
+    /// How and when the user signed in, and until when that counts.
+    pub session: Session,
+    /// The end of the session if it is not used before, rounded down to the hour.
     pub idle_ends_at: Timestamp,
 }
 
@@ -142,10 +186,19 @@ pub struct TokenSession {
     pub salt: SessionSalt,
     /// The session's epoch.
     pub epoch: u64,
-    /// The time at which the user signed in.
+    /// The time at which the user last proved the password.
     pub authenticated_at: Timestamp,
-    /// Whether the user signed in with a second factor.
+    /// Whether the user has proved a second factor.
     pub second_factor: bool,
+}
+
+/// The client that exchanges a refresh token: keyed hashes, bound to the token.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenUser {
+    /// The client's `attempt`, if it sent one.
+    pub attempt: Option<UseMac>,
+    /// The client itself: its `User-Agent` and its network.
+    pub client: UseMac,
 }
 
 /// The outcome of exchanging a refresh token.
@@ -153,35 +206,121 @@ pub struct TokenSession {
 pub enum Rotation {
     /// The session continues with this generation.
     Next(TokenSession),
-    /// The token is older than the last spent one, or is the last spent one after the grace. So a copy of it exists.
-    Reused,
+    /// The token was spent, and its successor has not been used. The same successor is returned again.
+    Repeated(TokenSession, Repetition),
+    /// The token was spent, and this is not the request that spent it. So a copy of the token exists.
+    Reused(Reuse),
     /// The session has ended, or its account has changed since.
     Ended,
 }
 
+/// The reason why a spent refresh token returns its successor again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repetition {
+    /// The request has the `attempt` of the one that spent the token.
+    SameAttempt,
+    /// The same client asks within the grace: another tab, or a retry.
+    SameClient,
+    /// Another client asks within the grace, for the first time in two rotations.
+    OtherClient,
+}
+
+/// The reason why the use of a spent refresh token is taken for theft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// The token's successor has been used.
+    SuccessorUsed,
+    /// The token was spent with an `attempt`, and the request has another one, or none.
+    OtherAttempt,
+    /// The grace is over.
+    AfterGrace,
+    /// Other clients asked in two rotations running, or two other clients in one.
+    OtherClientAgain,
+}
+
+impl Reuse {
+    /// Returns its name in the log and in counts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SuccessorUsed => "successor-used",
+            Self::OtherAttempt => "other-attempt",
+            Self::AfterGrace => "after-grace",
+            Self::OtherClientAgain => "other-client-again",
+        }
+    }
+}
+
+/// What the use of a spent refresh token is, before it is recorded.
+enum SpentUse {
+    Repeated(Repetition),
+    Reused(Reuse),
+    /// The first use by another client in two rotations: it is recorded before it is answered.
+    ByOtherClient,
+}
+
+impl SpentUse {
+    /// Judges the use of the token of generation `spent` by a client, from the session as it is now.
+    fn judge(item: &Item, spent: u64, by: &TokenUser, grace: Duration, now: Timestamp) -> Result<Self, StoreError> {
+        if item.number(GENERATION)? != spent + 1 {
+            return Ok(Self::Reused(Reuse::SuccessorUsed));
+        }
+        if item.has(ATTEMPT) {
+            let attempt = UseMac::from_stored(item.bytes(ATTEMPT)?);
+            return Ok(if by.attempt == Some(attempt) {
+                Self::Repeated(Repetition::SameAttempt)
+            } else {
+                Self::Reused(Reuse::OtherAttempt)
+            });
+        }
+        // Whole seconds, so that a client that waits for exactly the grace is not late by the time of its travel.
+        let late = now.since(item.moment(ROTATED_AT)?).as_secs();
+        if grace.is_zero() || late > grace.as_secs() {
+            return Ok(Self::Reused(Reuse::AfterGrace));
+        }
+        if by.client == UseMac::from_stored(item.bytes(ROTATED_BY)?) {
+            return Ok(Self::Repeated(Repetition::SameClient));
+        }
+        if !item.has(OTHER_GENERATION) {
+            return Ok(Self::ByOtherClient);
+        }
+        let other = item.number(OTHER_GENERATION)?;
+        if other == spent && by.client == UseMac::from_stored(item.bytes(OTHER_CLIENT)?) {
+            // It has the successor already.
+            return Ok(Self::Repeated(Repetition::OtherClient));
+        }
+        Ok(if other + 1 < spent { Self::ByOtherClient } else { Self::Reused(Reuse::OtherClientAgain) })
+    }
+}
+
 impl SessionState {
-    /// Returns whether account and session both exist and their epochs differ.
-    pub fn is_of_two_epochs(&self) -> bool {
-        matches!((&self.profile, &self.session), (Some(profile), Some(session)) if profile.epoch != session.epoch)
+    /// Returns whether a change of the account that the session itself asked for has replaced it.
+    pub fn was_renewed(&self) -> bool {
+        self.profile.is_some() && self.session.is_some_and(|session| session.renewed)
     }
 
-    /// Returns the account if it and the session exist and the session is alive: the session has not ended, and no
-    /// change of the account has raised the epoch since.
-    pub fn live_profile(self, now: Timestamp) -> Option<Profile> {
+    /// Returns account and session if both exist and the session is alive: it has not ended, no change of the account
+    /// has raised the epoch since, and the token that names it was issued at this `epoch`.
+    pub fn live(self, epoch: u64, now: Timestamp) -> Option<(Profile, Session)> {
         let (profile, session) = (self.profile?, self.session?);
-        session.lives(profile.epoch, now).then_some(profile)
+        (session.epoch == epoch && session.lives(profile.epoch, now)).then_some((profile, session))
     }
 }
 
 impl SessionSummary {
+    /// Returns how and when the user signed in, if the session is of this epoch.
+    pub fn of_epoch(&self, epoch: u64) -> Option<Session> {
+        (self.session.epoch == epoch).then_some(self.session)
+    }
+
     fn read(id: SessionId, item: &Item) -> Result<Self, StoreError> {
         Ok(Self {
             id,
             device: if item.has(DEVICE) { Some(item.text(DEVICE)?.to_owned()) } else { None },
             address: item.text(ADDRESS)?.to_owned(),
             created_at: item.moment(CREATED_AT)?,
-            last_used_at: item.moment(LAST_USED_AT)?,
-            liveness: Session::read(item)?,
+            last_used_at: item.moment(LAST_USED_AT)?.window_start(USE_IS_TOLD_BY),
+            used_at: item.moment(LAST_USED_AT)?,
+            session: Session::read(item)?,
         })
     }
 }
@@ -194,8 +333,12 @@ impl Session {
     fn read(item: &Item) -> Result<Self, StoreError> {
         Ok(Self {
             epoch: item.number(EPOCH)?,
+            created_at: item.moment(CREATED_AT)?,
+            authenticated_at: item.moment(AUTHENTICATED_AT)?,
+            second_factor: item.flag(SECOND_FACTOR),
             ends_at: item.moment(ENDS_AT)?,
             idle_ends_at: item.moment(IDLE_ENDS_AT)?,
+            renewed: item.flag(RENEWED),
         })
     }
 }
@@ -207,79 +350,133 @@ pub struct SessionState {
     pub profile: Option<Profile>,
     /// The session, if it exists.
     pub session: Option<Session>,
+    /// The keys whose tokens are refused, whatever a copy of the key set says.
+    pub removed_keys: BTreeSet<String>,
 }
 
 impl Store {
-    /// Reads a user's profile and one session together, consistently.
+    /// Reads a user's profile, one session and the deny list of keys together, consistently.
     pub async fn session_state(&self, user: UserId, session: SessionId) -> Result<SessionState, StoreError> {
-        let [profile, session] = self.read_all([Key::profile(user), Key::session(user, session)]).await?;
+        let keys = [Key::profile(user), Key::session(user, session), Key::key_set()];
+        let [profile, session, key_set] = self.read_all(keys).await?;
         Ok(SessionState {
             profile: profile.map(|item| Profile::read(user, &item)).transpose()?.flatten(),
             session: session.map(|item| Session::read(&item)).transpose()?,
+            removed_keys: key_set.as_ref().map(key_set::removed_keys).unwrap_or_default(),
         })
     }
 
     /// Exchanges a refresh token: raises the session's generation if it is still the token's, and reads the account at
     /// the same time.
     ///
-    /// One conditional update raises the generation, so that only one of several parallel exchanges does. An exchange
-    /// of the same token within `grace` of it gets the same successor, without a write, so that two tabs do not fork
-    /// the session.
+    /// One conditional update raises the generation, so that only one of several parallel exchanges does; it records who
+    /// that was. A request that repeats it gets the same successor, so that a lost reply ends no session and two tabs do
+    /// not fork it. The only use of a spent token that writes is the first one by another client within `grace`.
     pub async fn rotate_session(
         &self,
         token: &RefreshToken,
+        by: &TokenUser,
         grace: Duration,
         now: Timestamp,
     ) -> Result<Rotation, StoreError> {
         let raised = ItemUpdate::new(Key::session(token.user, token.session))
             .set("#generation = #generation + :one")
             .set("#rotated_at = :now")
+            .set("#rotated_by = :client")
             .set("#last_used_at = :now")
             .set("#idle_ends_at = :idle_ends_at")
             .when("#generation = :generation AND #ends_at > :now AND #idle_ends_at > :now")
             .value(":one", number(1))
             .value(":generation", number(token.generation.into()))
             .value(":now", moment(now))
+            .value(":client", by.client.into())
             .value(":idle_ends_at", moment(now.plus(IDLE_LIFETIME)));
+        let raised = match by.attempt {
+            Some(attempt) => raised.set("#attempt = :attempt").value(":attempt", attempt.into()),
+            None => raised.remove("#attempt"),
+        };
         let (raised, profile) = try_join!(self.update(raised), self.read(Key::profile(token.user)))?;
 
         let item = match &raised {
             Outcome::Applied(item) | Outcome::Refused(Some(item)) => item,
             Outcome::Refused(None) => return Ok(Rotation::Ended),
         };
-        let Some(profile) = profile.map(|item| Profile::read(token.user, &item)).transpose()?.flatten() else {
-            return Ok(Rotation::Ended);
-        };
-        // The two reads run at once but not at one moment. A change of password in between makes the session that stays
-        // look dead. So a session of another epoch is read again before it counts as ended.
-        let (session, mut epoch) = (Session::read(item)?, profile.epoch);
-        if session.epoch != epoch {
-            let state = self.session_state(token.user, token.session).await?;
-            let Some(profile) = state.live_profile(now) else {
-                return Ok(Rotation::Ended);
-            };
-            epoch = profile.epoch;
-        } else if !session.lives(epoch, now) {
+        let profile = profile.map(|item| Profile::read(token.user, &item)).transpose()?.flatten();
+        let session = Session::read(item)?;
+        let spent = u64::from(token.generation);
+        let is_live = profile.is_some_and(|profile| session.lives(profile.epoch, now));
+        if !is_live || item.number(GENERATION)? <= spent {
             return Ok(Rotation::Ended);
         }
-        let generation = item.number(GENERATION)?;
-        let spent = u64::from(token.generation);
-        let is_repeated = generation == spent + 1 && now.since(item.moment(ROTATED_AT)?) <= grace;
-        Ok(if matches!(raised, Outcome::Applied(_)) || is_repeated {
-            Rotation::Next(TokenSession {
-                user: token.user,
-                id: token.session,
-                generation: u32::try_from(generation).map_err(|_| StoreError::Corrupt { attribute: GENERATION })?,
-                salt: SessionSalt::from_stored(item.bytes(SALT)?),
-                epoch,
-                authenticated_at: item.moment(CREATED_AT)?,
-                second_factor: item.flag(SECOND_FACTOR),
-            })
-        } else if generation > spent {
-            Rotation::Reused
-        } else {
-            Rotation::Ended
+        let next = TokenSession {
+            user: token.user,
+            id: token.session,
+            generation: u32::try_from(spent + 1).map_err(|_| StoreError::Corrupt { attribute: GENERATION })?,
+            salt: SessionSalt::from_stored(item.bytes(SALT)?),
+            epoch: session.epoch,
+            authenticated_at: session.authenticated_at,
+            second_factor: session.second_factor,
+        };
+        if let Outcome::Applied(_) = raised {
+            return Ok(Rotation::Next(next));
+        }
+        Ok(match SpentUse::judge(item, spent, by, grace, now)? {
+            SpentUse::Repeated(how) => Rotation::Repeated(next, how),
+            SpentUse::Reused(why) => Rotation::Reused(why),
+            SpentUse::ByOtherClient => self.record_other_client(next, spent, by, grace, now).await?,
         })
+    }
+
+    /// Records that another client than the one that spent a token has asked for its successor.
+    ///
+    /// One conditional update, so that of several other clients one is answered.
+    async fn record_other_client(
+        &self,
+        next: TokenSession,
+        spent: u64,
+        by: &TokenUser,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Result<Rotation, StoreError> {
+        let recorded = ItemUpdate::new(Key::session(next.user, next.id))
+            .set("#other_generation = :spent")
+            .set("#other_client = :client")
+            .when(
+                "#generation = :next AND \
+                 (attribute_not_exists(#other_generation) OR #other_generation < :previous)",
+            )
+            .value(":spent", number(spent))
+            .value(":client", by.client.into())
+            .value(":next", number(spent + 1))
+            .value(":previous", number(spent.saturating_sub(1)));
+        let item = match self.update(recorded).await? {
+            Outcome::Applied(_) => return Ok(Rotation::Repeated(next, Repetition::OtherClient)),
+            Outcome::Refused(Some(item)) => item,
+            Outcome::Refused(None) => return Ok(Rotation::Ended),
+        };
+        // Something else used a token of the session meanwhile.
+        Ok(match SpentUse::judge(&item, spent, by, grace, now)? {
+            SpentUse::Repeated(how) => Rotation::Repeated(next, how),
+            SpentUse::Reused(why) => Rotation::Reused(why),
+            SpentUse::ByOtherClient => Rotation::Ended,
+        })
+    }
+
+    /// Returns account and session of a refresh token that could be exchanged now: it is the session's newest, and the
+    /// session is alive. Does not spend it.
+    pub async fn current_session(
+        &self,
+        token: &RefreshToken,
+        is_of: impl Fn(&SessionSalt) -> bool,
+        now: Timestamp,
+    ) -> Result<Option<Profile>, StoreError> {
+        let keys = [Key::profile(token.user), Key::session(token.user, token.session)];
+        let [Some(profile), Some(item)] = self.read_all(keys).await? else { return Ok(None) };
+        let Some(profile) = Profile::read(token.user, &profile)? else { return Ok(None) };
+        let is_newest = item.number(GENERATION)? == u64::from(token.generation);
+        let is_live = Session::read(&item)?.lives(profile.epoch, now);
+        let is_of = is_of(&SessionSalt::from_stored(item.bytes(SALT)?));
+        Ok((is_newest && is_live && is_of).then_some(profile))
     }
 
     /// Ends a session. A session that does not exist counts as ended.
@@ -287,27 +484,30 @@ impl Store {
         self.delete(Key::session(user, session)).await
     }
 
-    /// Returns the live sessions of an account, the last used first. The list is empty if the account does not exist.
-    ///
-    /// The items are not read at one moment. A change of password in between makes the session that stays look dead. So
-    /// if a session's epoch is ahead of the account's, all items are read again.
-    pub async fn live_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<SessionSummary>, StoreError> {
+    /// Returns an account with its live sessions, the last used first as far as its owner is told. None if the account
+    /// does not exist.
+    pub async fn live_sessions(
+        &self,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<Option<(Profile, Vec<SessionSummary>)>, StoreError> {
         let mut items = self.read_user_from(user, PROFILE_SORT).await?;
-        if is_torn(&items)? {
-            items = self.read_user_from(user, PROFILE_SORT).await?;
-        }
         let Some(at) = items.iter().position(|(sort, _)| sort == PROFILE_SORT) else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
-        let Some(profile) = Profile::read(user, &items.swap_remove(at).1)? else { return Ok(Vec::new()) };
+        let Some(profile) = Profile::read(user, &items.swap_remove(at).1)? else { return Ok(None) };
         let mut sessions = summaries(&items)?;
-        sessions.retain(|session| session.liveness.lives(profile.epoch, now));
-        sessions.sort_by_key(|session| std::cmp::Reverse(session.last_used_at));
-        Ok(sessions)
+        sessions.retain(|session| session.session.lives(profile.epoch, now));
+        // By what is told of the use, and not by the use itself: an order would tell it.
+        sessions.sort_by_key(|session| {
+            std::cmp::Reverse((session.last_used_at, session.created_at, *session.id.as_bytes()))
+        });
+        Ok(Some((profile, sessions)))
     }
 
-    /// Makes room for a session that is being started. Deletes dead sessions first, then the oldest. Does nothing if
-    /// the account has changed since the new session's epoch was read, because then the new session is the dead one.
+    /// Makes room for a session that is being started. Deletes dead sessions first, then the one unused longest. Does
+    /// nothing if the account has changed since the new session's epoch was read, because then the new session is the
+    /// dead one.
     pub(super) async fn make_room(&self, starting: &NewSession) -> Result<(), StoreError> {
         let items = self.read_user_from(starting.user, PROFILE_SORT).await?;
         if any_is_ahead(&items, starting.epoch)? {
@@ -316,21 +516,12 @@ impl Store {
         let mut sessions = summaries(&items)?;
         // The new session may exist already, because it is written at the same time.
         sessions.retain(|session| session.id != starting.id);
-        sessions.sort_by_key(|session| (session.liveness.lives(starting.epoch, starting.now), session.created_at));
+        sessions.sort_by_key(|session| (session.session.lives(starting.epoch, starting.now), session.used_at));
         let superfluous = (sessions.len() + 1).saturating_sub(MAX_SESSIONS);
         let ends = sessions.iter().take(superfluous).map(|session| self.end_session(starting.user, session.id));
         try_join_all(ends).await?;
         Ok(())
     }
-}
-
-/// Returns whether a session has a higher epoch than the profile, because the profile was read before a change and the
-/// session after it.
-fn is_torn(items: &[(String, Item)]) -> Result<bool, StoreError> {
-    let Some((_, profile)) = items.iter().find(|(sort, _)| sort == PROFILE_SORT) else {
-        return Ok(false);
-    };
-    any_is_ahead(items, profile.number(EPOCH)?)
 }
 
 /// Returns whether an item of a user has a higher epoch than this.
@@ -354,8 +545,8 @@ pub(super) fn stored(items: &[(String, Item)]) -> Result<Vec<StoredSession>, Sto
     let read = sessions.map(|(id, item)| {
         let id = id.parse().map_err(|_| StoreError::Corrupt { attribute: SORT_KEY })?;
         let summary = SessionSummary::read(id, item)?;
-        let Session { ends_at, idle_ends_at, .. } = summary.liveness;
-        Ok(StoredSession { summary, second_factor: item.flag(SECOND_FACTOR), ends_at, idle_ends_at })
+        let session = summary.session;
+        Ok(StoredSession { summary, session, idle_ends_at: session.idle_ends_at.window_start(USE_IS_TOLD_BY) })
     });
     read.collect()
 }

@@ -5,7 +5,7 @@
 //! token. An old key stays published until its last token has expired. Both rules depend only on time and not on the
 //! order in which processes run: a rotation writes the whole schedule, and every reader compares it with its clock.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use jsonwebtoken::jwk::Jwk;
 use serde::{Deserialize, Serialize};
@@ -81,12 +81,16 @@ impl TryFrom<Jwk> for VerifyingKey {
 }
 
 /// The public half of a schedule: the item `KEYS` / `JWKS` in the table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct KeySet {
     /// The edition of the schedule. An earlier edition never replaces a later one.
     pub generation: u64,
     /// The keys of the schedule, including those that have not signed yet.
     pub keys: Vec<PublishedKey>,
+    /// The deny list: every key that was ever removed. Nothing takes a key off it.
+    pub removed: BTreeSet<String>,
+    /// Keys that have to be removed and sign until another key can be stored.
+    pub leaving: BTreeSet<String>,
 }
 
 impl KeySet {
@@ -97,7 +101,21 @@ impl KeySet {
 
     /// Returns the keys whose tokens are accepted at `now`.
     pub fn verifying(&self, now: Timestamp) -> impl Iterator<Item = &VerifyingKey> {
-        self.keys.iter().filter(move |key| key.verifies(now)).map(|key| &key.key)
+        self.accepted(now).map(|key| &key.key)
+    }
+
+    /// Returns since when this key signs, in Unix seconds, if it may sign at `now`.
+    fn signs_since(&self, kid: &str, now: Timestamp) -> Option<u64> {
+        self.accepted(now).find(|key| key.key.kid() == kid && key.may_sign(now)).map(|key| key.signs_from)
+    }
+
+    fn accepted(&self, now: Timestamp) -> impl Iterator<Item = &PublishedKey> {
+        self.keys.iter().filter(move |key| key.verifies(now) && !self.removed.contains(key.key.kid()))
+    }
+
+    /// Returns whether the set lists a key, whatever its times.
+    pub fn lists(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.key.kid() == kid)
     }
 }
 
@@ -111,6 +129,12 @@ struct ScheduledKey {
     private_key: Option<Zeroizing<String>>,
 }
 
+impl ScheduledKey {
+    fn kid(&self) -> &str {
+        self.public.key.kid()
+    }
+}
+
 /// A new key for a schedule.
 pub struct NewKey {
     /// The algorithm of the key.
@@ -119,15 +143,36 @@ pub struct NewKey {
     pub private_key: Zeroizing<String>,
 }
 
+impl NewKey {
+    fn scheduled(self, signs_from: u64) -> Result<ScheduledKey, InvalidKey> {
+        let key = SigningKey::from_base64(self.algorithm, &self.private_key)?.verifying().clone();
+        let public = PublishedKey { key, signs_from, retires_at: None };
+        Ok(ScheduledKey { public, private_key: Some(self.private_key) })
+    }
+}
+
+/// The start of a spare key: it signs when the table says so.
+const NEVER: u64 = u64::MAX;
+
 /// All keys with their times and private halves: the content of the secret of the signing keys.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct KeySchedule {
     /// The edition, which every change raises. A newly created secret has neither an edition nor keys.
     #[serde(default)]
     generation: u64,
+    /// The edition that this one replaces, and no other.
+    #[serde(default)]
+    replaces: u64,
     /// The keys, in the order in which they sign.
     #[serde(default)]
     keys: Vec<ScheduledKey>,
+    /// Keys that nobody has seen, the newest last. One signs as soon as the table publishes it: when a removal leaves
+    /// no other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    spare: Vec<ScheduledKey>,
+    /// The deny list: every key that was ever removed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    removed: BTreeSet<String>,
 }
 
 /// The error for a secret that does not have the format we write. Its text never repeats the secret.
@@ -160,18 +205,50 @@ impl KeySchedule {
         self.generation
     }
 
-    /// Returns the public half of the schedule.
-    pub fn key_set(&self) -> KeySet {
-        KeySet { generation: self.generation, keys: self.keys.iter().map(|key| key.public.clone()).collect() }
+    /// Returns the edition that this one was made from.
+    pub fn replaces(&self) -> u64 {
+        self.replaces
     }
 
-    /// Returns the private keys, each with the time from which it signs.
+    /// Returns the deny list.
+    pub fn removed(&self) -> &BTreeSet<String> {
+        &self.removed
+    }
+
+    /// Returns whether the schedule has this key, spare keys included.
+    pub fn has(&self, kid: &str) -> bool {
+        self.keys.iter().chain(&self.spare).any(|key| key.kid() == kid)
+    }
+
+    /// Returns whether the spare key that would sign next is of this algorithm.
+    pub fn has_spare(&self, algorithm: SigningAlgorithm) -> bool {
+        self.spare.last().is_some_and(|key| key.public.key.algorithm() == algorithm)
+    }
+
+    /// Returns every key, spare keys included.
+    pub fn kids(&self) -> BTreeSet<String> {
+        self.keys.iter().chain(&self.spare).map(|key| key.kid().to_owned()).collect()
+    }
+
+    /// Returns the public half of the schedule.
+    pub fn key_set(&self) -> KeySet {
+        KeySet {
+            generation: self.generation,
+            keys: self.keys.iter().map(|key| key.public.clone()).collect(),
+            removed: self.removed.clone(),
+            leaving: BTreeSet::new(),
+        }
+    }
+
+    /// Returns the private keys. When each of them signs is told by the key set.
     pub fn signing_keys(&self) -> Result<SigningKeys, InvalidKey> {
-        let with_private = self.keys.iter().filter_map(|key| Some((&key.public, key.private_key.as_ref()?)));
-        let keys = with_private.map(|(public, private_key)| {
-            Ok((public.clone(), SigningKey::from_base64(public.key.algorithm(), private_key)?))
-        });
-        keys.collect::<Result<_, _>>().map(SigningKeys)
+        let read = |keys: &[ScheduledKey]| {
+            let with_private = keys.iter().filter_map(|key| Some((key, key.private_key.as_ref()?)));
+            with_private
+                .map(|(key, private_key)| SigningKey::from_base64(key.public.key.algorithm(), private_key))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        Ok(SigningKeys { keys: read(&self.keys)?, spare: read(&self.spare)? })
     }
 
     /// Returns the schedule with the new key added, as edition `generation`. The new key signs after
@@ -179,36 +256,47 @@ impl KeySchedule {
     ///
     /// The result omits keys that have retired, and private keys whose successor already signs.
     pub fn with(&self, new: NewKey, generation: u64, now: Timestamp) -> Result<Self, InvalidKey> {
-        let key = SigningKey::from_base64(new.algorithm, &new.private_key)?.verifying().clone();
         let signs_from = if self.signs(now) { now.plus(PUBLISHED_BEFORE) } else { now };
-        let mut keys = self.keys.clone();
-        keys.push(ScheduledKey {
-            public: PublishedKey { key, signs_from: signs_from.unix_seconds(), retires_at: None },
-            private_key: Some(new.private_key),
-        });
-        Ok(Self { generation, keys }.settled(now))
+        let mut next = Self { generation, replaces: self.generation, ..self.clone() };
+        next.keys.push(new.scheduled(signs_from.unix_seconds())?);
+        Ok(next.settled(now))
     }
 
-    /// Returns the schedule without a key, as edition `generation`, or `None` if it has no such key. If the removed key
-    /// signed, the key that waits next signs at once. If no key waits, none signs, and the caller must add a new one.
+    /// Returns the schedule with another spare key, as edition `generation`. The last two stay beside it, because a
+    /// removal that runs meanwhile may have published one.
+    pub fn with_spare(&self, new: NewKey, generation: u64) -> Result<Self, InvalidKey> {
+        let replaces = if generation == self.generation { self.replaces } else { self.generation };
+        let mut spare: Vec<_> = self.spare.iter().rev().take(2).rev().cloned().collect();
+        spare.push(new.scheduled(NEVER)?);
+        Ok(Self { generation, replaces, spare, ..self.clone() })
+    }
+
+    /// Returns the schedule without a key, as edition `generation`, or `None` if it has no such key.
     pub fn without(&self, kid: &str, generation: u64, now: Timestamp) -> Option<Self> {
-        let mut left = Self { generation, keys: self.keys.clone() };
-        left.keys.retain(|key| key.public.key.kid() != kid);
-        if left.keys.len() == self.keys.len() {
-            return None;
-        }
-        if !left.signs(now)
-            && let Some(waiting) = left.keys.iter_mut().find(|key| key.private_key.is_some())
-        {
-            waiting.public.signs_from = now.unix_seconds();
-        }
-        Some(left.settled(now))
+        self.has(kid).then(|| self.without_all(&[kid.to_owned()].into(), generation, now))
     }
 
-    /// Returns the same schedule as another edition.
+    /// Returns the schedule without these keys, as edition `generation`. They are on its deny list from now on.
+    ///
+    /// If no key signs any more, the key that waits next signs at once; if none waits, a spare key does. If there is no
+    /// spare key either, none signs, and the caller must add a new one. A key that retires already does so no later.
     #[must_use]
-    pub fn renumbered(&self, generation: u64) -> Self {
-        Self { generation, keys: self.keys.clone() }
+    pub fn without_all(&self, kids: &BTreeSet<String>, generation: u64, now: Timestamp) -> Self {
+        let mut left = self.clone().settled(now);
+        (left.generation, left.replaces) = (generation, self.generation);
+        left.removed.extend(kids.iter().cloned());
+        let removed = &left.removed;
+        left.keys.retain(|key| !removed.contains(key.kid()));
+        left.spare.retain(|key| !removed.contains(key.kid()));
+        if !left.signs(now) {
+            if let Some(waiting) = left.keys.iter_mut().find(|key| key.private_key.is_some()) {
+                waiting.public.signs_from = now.unix_seconds();
+            } else if let Some(mut spare) = left.spare.pop() {
+                spare.public.signs_from = now.unix_seconds();
+                left.keys.push(spare);
+            }
+        }
+        left.settled(now)
     }
 
     /// Returns the key set to publish before this schedule replaces `current`: the keys of `current` and the new keys.
@@ -217,7 +305,8 @@ impl KeySchedule {
         let mut keys = current.key_set().keys;
         let is_new = |key: &&PublishedKey| !current.keys.iter().any(|known| known.public.key.kid() == key.key.kid());
         keys.extend(self.key_set().keys.iter().filter(is_new).cloned());
-        KeySet { generation: self.generation, keys }
+        let removed = self.removed.union(&current.removed).cloned().collect();
+        KeySet { generation: self.generation, keys, removed, leaving: BTreeSet::new() }
     }
 
     /// Returns whether the new key, published at `now`, will be in every copy of the key set before it signs.
@@ -243,13 +332,14 @@ impl KeySchedule {
     }
 
     /// Sets the end of each key by the start of its successor, drops private keys whose successor signs, and drops
-    /// retired keys.
+    /// retired keys. A key that retires keeps its end, even if its successor is gone.
     fn settled(mut self, now: Timestamp) -> Self {
         let mut successor: Option<u64> = None;
         for key in self.keys.iter_mut().rev() {
-            let end = successor.map(|signs_from| {
+            let earlier = key.public.retires_at.filter(|_| key.private_key.is_none());
+            let end = successor.map_or(earlier, |signs_from| {
                 let end = Timestamp::from_unix_seconds(signs_from).plus(PUBLISHED_AFTER).unix_seconds();
-                key.public.retires_at.map_or(end, |earlier| earlier.min(end))
+                Some(key.public.retires_at.map_or(end, |earlier| earlier.min(end)))
             });
             key.public.retires_at = end;
             if successor.is_some_and(|signs_from| signs_from <= now.unix_seconds()) {
@@ -264,17 +354,28 @@ impl KeySchedule {
 
 /// The private keys of a schedule, ready to sign.
 #[derive(Clone, Debug)]
-pub struct SigningKeys(Vec<(PublishedKey, SigningKey)>);
+pub struct SigningKeys {
+    keys: Vec<SigningKey>,
+    spare: Vec<SigningKey>,
+}
 
 impl SigningKeys {
-    /// Returns the key that signs at `now`.
-    pub fn at(&self, now: Timestamp) -> Option<&SigningKey> {
-        self.0.iter().rfind(|(public, _)| public.may_sign(now)).map(|(_, key)| key)
+    /// Returns the key that signs at `now`: of those that the key set lets sign, the one whose turn came last. So a
+    /// token is never signed with a key that was removed or is not public, even if the secret says otherwise.
+    pub fn at(&self, now: Timestamp, published: &KeySet) -> Option<&SigningKey> {
+        let keys = self.keys.iter().chain(&self.spare);
+        let allowed = keys.filter_map(|key| Some((published.signs_since(key.verifying().kid(), now)?, key)));
+        allowed.max_by_key(|(since, _)| *since).map(|(_, key)| key)
     }
 
-    /// Returns all keys, including those that do not sign yet.
+    /// Returns all keys, including those that do not sign yet, without the spare ones.
     pub fn all(&self) -> impl Iterator<Item = &SigningKey> {
-        self.0.iter().map(|(_, key)| key)
+        self.keys.iter()
+    }
+
+    /// Returns whether one of the keys was removed by the table's word: secret and table disagree.
+    pub fn has_removed(&self, published: &KeySet) -> bool {
+        self.keys.iter().chain(&self.spare).any(|key| published.removed.contains(key.verifying().kid()))
     }
 }
 
@@ -296,7 +397,7 @@ mod tests {
     }
 
     fn signer(schedule: &KeySchedule, now: Timestamp) -> Option<String> {
-        schedule.signing_keys().unwrap().at(now).map(|key| key.verifying().kid().to_owned())
+        schedule.signing_keys().unwrap().at(now, &schedule.key_set()).map(|key| key.verifying().kid().to_owned())
     }
 
     fn kids(schedule: &KeySchedule) -> Vec<String> {
@@ -368,6 +469,59 @@ mod tests {
         let none = left.without(first, 4, now).unwrap();
         assert!(!none.signs(now));
         assert!(none.with(new_key(), 5, now).unwrap().signs(now));
+    }
+
+    #[test]
+    fn a_key_that_retires_keeps_its_end_when_its_successor_is_removed() {
+        let schedule = rotated(&[START, START.plus(DAY)]);
+        let [old, signer_kid] = &kids(&schedule)[..] else { panic!() };
+        let now = START.plus(DAY).plus(PUBLISHED_BEFORE);
+        let end = schedule.keys[0].public.retires_at.unwrap();
+        assert_eq!(end, now.plus(PUBLISHED_AFTER).unix_seconds());
+
+        let left = schedule.without(signer_kid, 3, now).unwrap();
+        assert_eq!(kids(&left), [old.as_str()]);
+        assert_eq!(left.keys[0].public.retires_at, Some(end), "no later");
+        assert!(!left.signs(now), "and it does not sign again");
+        let next = left.with(new_key(), 4, now.plus(Duration::from_mins(10))).unwrap();
+        assert_eq!(next.keys[0].public.retires_at, Some(end), "not with another successor either");
+        // Long before the turn of the second, the first one goes on without an end.
+        let left = schedule.without(signer_kid, 3, START.plus(DAY)).unwrap();
+        assert_eq!((left.keys[0].public.retires_at, left.signs(now)), (None, true));
+    }
+
+    #[test]
+    fn a_spare_key_signs_when_no_other_is_left_and_not_before() {
+        let schedule = rotated(&[START]).with_spare(new_key(), 2).unwrap();
+        let now = START.plus(DAY);
+        let spare = schedule.spare[0].kid().to_owned();
+        assert!(schedule.has(&spare) && !schedule.key_set().lists(&spare), "nobody knows it");
+        assert_ne!(signer(&schedule, now.plus(DAY * 365)), Some(spare.clone()));
+
+        let left = schedule.without(&kids(&schedule)[0], 3, now).unwrap();
+        assert_eq!((signer(&left, now), left.spare.len()), (Some(spare.clone()), 0));
+        // Signers that have the old secret sign with it, too, as soon as the table lists it.
+        let signs =
+            schedule.signing_keys().unwrap().at(now, &left.key_set()).map(|key| key.verifying().kid().to_owned());
+        assert_eq!(signs, Some(spare));
+    }
+
+    #[test]
+    fn a_key_on_the_deny_list_neither_signs_nor_verifies_nor_comes_back() {
+        let schedule = rotated(&[START]);
+        let kid = &kids(&schedule)[0];
+        let mut published = schedule.key_set();
+        published.removed.insert(kid.clone());
+        let keys = schedule.signing_keys().unwrap();
+        assert!(published.find(kid, START).is_none() && published.verifying(START).next().is_none());
+        assert!(keys.at(START, &published).is_none() && keys.has_removed(&published));
+
+        let left = schedule.without(kid, 2, START).unwrap();
+        let next = left.with(new_key(), 3, START).unwrap();
+        assert!(next.removed().contains(kid), "a rotation keeps the list");
+        assert_eq!((left.replaces(), next.replaces()), (1, 2));
+        let announced = schedule.announcement(&next);
+        assert!(announced.find(kid, START).is_none(), "an announcement obeys the list");
     }
 
     #[test]

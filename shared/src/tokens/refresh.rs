@@ -1,7 +1,7 @@
 //! Refresh tokens: 101 bytes, which are opaque to clients. Making one takes both the table and the key. A token that we
 //! did not make is refused before the table is read.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::hmac;
@@ -99,6 +99,26 @@ impl RefreshToken {
         hmac::verify(key, &salted(&public, salt), &self.mac).is_ok()
     }
 
+    /// Returns the keyed hash of an attempt to exchange this token. Binding it to the token makes an attempt that a
+    /// client uses again worth nothing for another token.
+    pub fn attempt_mac(&self, key: &hmac::Key, attempt: &RefreshAttempt) -> UseMac {
+        self.use_mac(key, b"attempt", attempt.0.as_bytes())
+    }
+
+    /// Returns the keyed hash of the client that exchanges this token, so that two uses can be told to be of one client
+    /// or of two without storing where they came from.
+    pub fn client_mac(&self, key: &hmac::Key, user_agent: &str, network: &str) -> UseMac {
+        self.use_mac(key, b"client", &[user_agent.as_bytes(), b"\0", network.as_bytes()].concat())
+    }
+
+    fn use_mac(&self, key: &hmac::Key, kind: &[u8], of: &[u8]) -> UseMac {
+        let public = public_part(self.user, self.session, self.generation);
+        let tag = hmac::sign(key, &[kind, &public, of].concat());
+        let mut mac = [0; MAC_LENGTH];
+        mac.copy_from_slice(tag.as_ref());
+        UseMac(mac)
+    }
+
     /// Returns the token's text, which may go only to the bearer.
     pub fn reveal(&self, key: &hmac::Key) -> String {
         let mut bytes = public_part(self.user, self.session, self.generation);
@@ -106,6 +126,66 @@ impl RefreshToken {
         bytes.extend_from_slice(seal.as_ref());
         bytes.extend_from_slice(&self.mac);
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
+    }
+}
+
+/// A random value that a client makes before it exchanges a refresh token and keeps until it has the response. It proves
+/// that a repeated request is the same client's (docs/adr/0022-a-lost-reply-is-not-a-theft.md). Has no `Debug`: it is a
+/// secret of the client.
+pub struct RefreshAttempt(String);
+
+impl RefreshAttempt {
+    /// The allowed lengths, in characters.
+    const LENGTHS: RangeInclusive<usize> = 16..=128;
+}
+
+impl FromStr for RefreshAttempt {
+    type Err = InvalidAttempt;
+
+    /// Accepts what base64, base64url, hexadecimal and UUIDs consist of, and the unreserved characters of URLs.
+    fn from_str(text: &str) -> Result<Self, InvalidAttempt> {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+        if Self::LENGTHS.contains(&text.len()) && text.bytes().all(is_allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidAttempt)
+        }
+    }
+}
+
+/// The text cannot be an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be 16 to 128 of the characters A-Z a-z 0-9 - . _ ~ + / =, made at random, such as a UUID")]
+pub struct InvalidAttempt;
+
+/// A keyed hash of an attempt or of a client, bound to one refresh token.
+#[derive(Clone, Copy)]
+pub struct UseMac([u8; MAC_LENGTH]);
+
+impl UseMac {
+    /// Wraps a hash that was read from the table.
+    pub fn from_stored(bytes: [u8; MAC_LENGTH]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns its bytes.
+    pub fn as_bytes(&self) -> &[u8; MAC_LENGTH] {
+        &self.0
+    }
+}
+
+impl PartialEq for UseMac {
+    /// Compares in constant time.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.iter().zip(other.0).fold(0, |differing, (one, other)| differing | (one ^ other)) == 0
+    }
+}
+
+impl Eq for UseMac {}
+
+impl fmt::Debug for UseMac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UseMac")
     }
 }
 
@@ -181,6 +261,35 @@ mod tests {
         let token =
             RefreshToken::open(&key(1), &text(&SessionSalt::from_stored([9; 32]))).map(|token| format!("{token:?}"));
         assert_eq!(token.unwrap(), "RefreshToken(02020202-0202-0202-0202-020202020202, generation 7)");
+    }
+
+    #[test]
+    fn an_attempt_has_16_to_128_plain_characters() {
+        for right in ["0123456789abcdef", "AZaz09-._~+/==AZ", &"x".repeat(128)] {
+            assert!(right.parse::<RefreshAttempt>().is_ok(), "{right}");
+        }
+        for wrong in
+            ["", "0123456789abcde", &"x".repeat(129), "sixteen or more ", "0123456789abcde\n", "übersechzehnlang"]
+        {
+            assert!(wrong.parse::<RefreshAttempt>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn hashes_of_uses_are_of_one_token_kind_key_and_value() {
+        let token = |generation| {
+            let (user, session) = (UserId::from_bytes([1; 16]), SessionId::from_bytes([2; 16]));
+            RefreshToken::new(&key(1), user, session, generation, &SessionSalt::from_stored([9; 32]))
+        };
+        let attempt = |text: &str| text.parse::<RefreshAttempt>().unwrap();
+        let one = token(7).attempt_mac(&key(1), &attempt("0123456789abcdef"));
+        assert!(one == token(7).attempt_mac(&key(1), &attempt("0123456789abcdef")));
+        assert!(one != token(7).attempt_mac(&key(1), &attempt("0123456789abcdeF")));
+        assert!(one != token(8).attempt_mac(&key(1), &attempt("0123456789abcdef")));
+        assert!(one != token(7).attempt_mac(&key(2), &attempt("0123456789abcdef")));
+        assert!(one != token(7).client_mac(&key(1), "0123456789abcdef", ""));
+        let client = |user_agent, network| token(7).client_mac(&key(1), user_agent, network);
+        assert!(client("a", "bc") == client("a", "bc") && client("a", "bc") != client("ab", "c"));
     }
 
     proptest! {

@@ -29,7 +29,7 @@ impl TokenSettings {
         Self {
             access_ttl: Duration::from_secs(read.number("ACCESS_TOKEN_TTL_SECONDS", 900, 60..=900)),
             session_ttl: Duration::from_secs(read.number("REFRESH_TOKEN_TTL_SECONDS", 2_592_000, 900..=2_592_000)),
-            refresh_grace: Duration::from_secs(read.number("REFRESH_GRACE_SECONDS", 10, 0..=60)),
+            refresh_grace: Duration::from_secs(read.number("REFRESH_GRACE_SECONDS", 30, 0..=120)),
             issuer: read.with("JWT_ISSUER", issuer),
             api_url: read.optional("API_URL").map(str::to_owned),
             audience: read.optional("JWT_AUDIENCE").unwrap_or("latchkey").to_owned(),

@@ -34,17 +34,31 @@ impl Person {
 
     /// `POST /auth/refresh`
     pub(crate) async fn refresh(&self) -> Reply {
-        self.begin("/auth/refresh", json!({"refresh_token": self.refresh_token()})).await
+        let mut body = json!({"refresh_token": self.refresh_token()});
+        if let Some(attempt) = &self.attempt {
+            body["attempt"] = attempt.as_str().into();
+        }
+        self.begin("/auth/refresh", body).await
     }
 
-    /// `POST /auth/logout`
+    /// `POST /auth/logout`, by the access token.
     pub(crate) async fn logout(&self) -> Reply {
         self.ask(Method::POST, "/auth/logout").await
+    }
+
+    /// `POST /auth/logout`, by the refresh token alone.
+    pub(crate) async fn logout_by_refresh_token(&self) -> Reply {
+        self.begin("/auth/logout", json!({"refresh_token": self.refresh_token()})).await
     }
 
     /// `POST /auth/logout-all`
     pub(crate) async fn logout_all(&self) -> Reply {
         self.ask(Method::POST, "/auth/logout-all").await
+    }
+
+    /// `POST /auth/logout-all`, by the refresh token alone.
+    pub(crate) async fn logout_all_by_refresh_token(&self) -> Reply {
+        self.begin("/auth/logout-all", json!({"refresh_token": self.refresh_token()})).await
     }
 
     /// `GET /auth/sessions`
@@ -55,6 +69,12 @@ impl Person {
     /// `DELETE /auth/sessions/{id}`
     pub(crate) async fn end_session(&self, id: &str) -> Reply {
         self.ask(Method::DELETE, &format!("/auth/sessions/{id}")).await
+    }
+
+    /// `DELETE /auth/sessions/{id}`, with the password and, where one is shown, the second factor.
+    pub(crate) async fn end_session_with_password(&self, id: &str) -> Reply {
+        let request = Request::post(&format!("/auth/sessions/{id}"), self.reauthenticated(json!({})));
+        self.send(request.method(Method::DELETE)).await
     }
 
     /// `GET /auth/me`
@@ -72,10 +92,10 @@ impl Person {
         self.send(Request::post("/auth/me", self.reauthenticated(json!({}))).method(Method::DELETE)).await
     }
 
-    /// `POST /auth/change-password`
+    /// `POST /auth/change-password`, asking for the tokens of the new session.
     pub(crate) async fn change_password(&self, new: &str) -> Reply {
-        let body = json!({"old_password": self.password(), "new_password": new});
-        let reply = self.post("/auth/change-password", body).await;
+        let body = json!({"old_password": self.password(), "new_password": new, "tokens": true});
+        let reply = self.post("/auth/change-password", self.with_factor(body)).await;
         self.learn_password(new, &reply);
         reply
     }
@@ -116,7 +136,7 @@ impl Person {
     pub(crate) async fn change_phone_verify(&self, otp: &str) -> Reply {
         let wanted = self.known().wanted_phone.expect("another phone was asked for");
         let reply = self.post("/auth/change-phone/verify", json!({"phone": wanted, "otp": otp})).await;
-        if reply.status == 204 {
+        if reply.status == 200 {
             self.learn(|known| known.phone = wanted);
         }
         reply
@@ -166,7 +186,7 @@ impl Person {
     }
 
     fn learn_password(&self, new: &str, reply: &Reply) {
-        if reply.status == 204 {
+        if let 200 | 204 = reply.status {
             self.learn(|known| new.clone_into(&mut known.password));
         }
     }

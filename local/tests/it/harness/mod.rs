@@ -12,7 +12,7 @@
 //! async fn every_other_session_ends_and_this_one_stays() {
 //!     let person = World::new().signed_in_person().await;
 //!     let laptop = person.on_another_device().signed_in().await;
-//!     person.change_password(NEW_PASSWORD).await.expect(204);
+//!     person.change_password(NEW_PASSWORD).await.expect(200);
 //!     person.me().await.expect(200);
 //!     laptop.me().await.expect_problem(401, "invalid-token");
 //! }

@@ -27,6 +27,8 @@ pub(crate) struct Person {
     typed: Option<String>,
     /// The second factor that is shown: member and value.
     pub(super) proof: Option<(&'static str, String)>,
+    /// Sent as `attempt` with a refresh.
+    pub(super) attempt: Option<String>,
 }
 
 /// What people know wherever they are.
@@ -67,6 +69,7 @@ impl Person {
             headers: vec![("user-agent", ANDROID.to_owned())],
             typed: None,
             proof: None,
+            attempt: None,
         }
     }
 
@@ -112,6 +115,11 @@ impl Person {
     /// Somebody who shows this second factor: `("code", "123456")`.
     pub(crate) fn with_proof(&self, member: &'static str, value: &str) -> Self {
         Self { proof: Some((member, value.to_owned())), ..self.clone() }
+    }
+
+    /// A client that sends this `attempt` with a refresh.
+    pub(crate) fn with_attempt(&self, attempt: &str) -> Self {
+        Self { attempt: Some(attempt.to_owned()), ..self.clone() }
     }
 
     /// Somebody who shows the code that their authenticator shows now.

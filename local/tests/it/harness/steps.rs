@@ -69,7 +69,7 @@ impl Person {
 
     /// Changes to another phone.
     pub(crate) async fn move_to(&self, phone: &str) {
-        self.change_phone_verify(&self.code_for(phone).await).await.expect(204);
+        self.change_phone_verify(&self.code_for(phone).await).await.expect(200);
     }
 
     /// Confirms the phone, and tells the authenticator app a secret that waits to be confirmed.

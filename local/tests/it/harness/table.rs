@@ -26,8 +26,14 @@ impl World {
         items.remove(0)
     }
 
-    /// Writes an item as it is, in place of the one with its key.
+    /// Writes an item as it is, in place of the one with its key. The invariants of the table are not checked then.
     pub(crate) fn put_item(&self, item: &Value) {
+        self.table.tampered_with();
+        self.write_item(item);
+    }
+
+    /// Writes an item as a function would have.
+    pub(super) fn write_item(&self, item: &Value) {
         self.emulator.put_item(&TEMPLATE.table.name, item).unwrap();
     }
 

@@ -26,7 +26,10 @@ use local::{
 use serde_json::{Value, json};
 
 use super::{PHONE, Person, Reply, Request, TEMPLATE};
-use crate::log_watch::{LogWatch, WatchedLines};
+use crate::{
+    invariants::TableWatch,
+    log_watch::{LogWatch, WatchedLines},
+};
 
 /// When every world begins.
 const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -49,6 +52,7 @@ pub(crate) struct World {
     pub(crate) audit_log: WatchedLines,
     pub(crate) clock: Clock,
     log: Arc<LogWatch>,
+    pub(super) table: Arc<TableWatch>,
 }
 
 impl World {
@@ -67,7 +71,7 @@ impl World {
         });
         assert_eq!(world.emulator.secrets().answer("PutSecretValue", &put.to_string()).0, 200);
         let keys = serde_json::to_string(&KEYS.key_set().keys).unwrap();
-        world.put_item(&json!({
+        world.write_item(&json!({
             "pk": {"S": "KEYS"}, "sk": {"S": "JWKS"}, "generation": {"N": "1"}, "public_keys": {"S": keys},
         }));
         world
@@ -91,7 +95,8 @@ impl World {
         let Witness { outbox, metrics, audit_log } = witness;
         let (metrics, audit_log) = (WatchedLines::of(metrics), WatchedLines::of(audit_log));
         let log = Arc::new(LogWatch::begin(outbox.clone(), [metrics.clone(), audit_log.clone()]));
-        Self { gateway, emulator, outbox, metrics, audit_log, clock, log }
+        let table = Arc::new(TableWatch::begin(emulator.clone(), log.clone()));
+        Self { gateway, emulator, outbox, metrics, audit_log, clock, log, table }
     }
 
     /// With functions that have read their keys already.

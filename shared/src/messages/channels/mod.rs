@@ -6,8 +6,11 @@ mod twilio;
 mod vonage;
 mod webhook;
 
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 
+pub use self::post::DEADLINE;
 use self::post::HttpsPoster;
 use super::{
     message::{Delivery, Message},
@@ -39,16 +42,22 @@ impl Channel {
         Ok(match settings.provider {
             Provider::Log => outbox.map_or(Self::Log, Self::Outbox),
             Provider::Sns => Self::Sns(Box::new(sns)),
-            Provider::Twilio => Self::Twilio(HttpsPoster::new()?),
-            Provider::Vonage => Self::Vonage(HttpsPoster::new()?),
-            Provider::Http => Self::Webhook(HttpsPoster::new()?),
+            Provider::Twilio => Self::Twilio(HttpsPoster::new(settings.floor)?),
+            Provider::Vonage => Self::Vonage(HttpsPoster::new(settings.floor)?),
+            Provider::Http => Self::Webhook(HttpsPoster::new(settings.floor)?),
         })
     }
 
     /// Sends one message.
-    pub async fn send(&self, settings: &SmsSettings, keyring: &Keyring, message: &Message) -> Delivery {
+    pub async fn send(
+        &self,
+        settings: &SmsSettings,
+        keyring: &Keyring,
+        message: &Message,
+        deadline: Duration,
+    ) -> Delivery {
         let text = settings.text.write(&message.content, message.language);
-        self.send_sms(settings, keyring, message, &text).await.unwrap_or_else(Delivery::NotSent)
+        self.send_sms(settings, keyring, message, &text, deadline).await.unwrap_or_else(Delivery::NotSent)
     }
 
     /// Sends a message as an SMS with this text. The error is the reason why no provider was called.
@@ -58,6 +67,7 @@ impl Channel {
         keyring: &Keyring,
         message: &Message,
         text: &str,
+        deadline: Duration,
     ) -> Result<Delivery, String> {
         let to = message.to.as_e164();
         let (sender, api) = (settings.senders.of(&message.to), settings.api_url.as_deref());
@@ -73,19 +83,19 @@ impl Channel {
                 outbox.push(SentMessage { to, about, text: text.to_owned(), at });
                 Delivery::Sent
             }
-            Self::Sns(client) => sns::send(client, sender, settings.max_price.as_deref(), to, text).await,
+            Self::Sns(client) => sns::send(client, sender, settings.max_price.as_deref(), to, text, deadline).await,
             Self::Twilio(poster) => {
                 let credentials = credentials(keyring, message).await?;
-                twilio::send(poster, api, &credentials, some_sender()?, to, text).await
+                twilio::send(poster, api, &credentials, some_sender()?, to, text, deadline).await
             }
             Self::Vonage(poster) => {
                 let credentials = credentials(keyring, message).await?;
-                vonage::send(poster, api, &credentials, some_sender()?, to, text).await
+                vonage::send(poster, api, &credentials, some_sender()?, to, text, deadline).await
             }
             Self::Webhook(poster) => {
                 let credentials = credentials(keyring, message).await?;
                 let url = api.ok_or("SMS_API_URL is not set")?;
-                webhook::send(poster, url, &credentials, sender, message, text).await
+                webhook::send(poster, url, &credentials, sender, message, text, deadline).await
             }
         })
     }

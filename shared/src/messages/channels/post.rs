@@ -16,18 +16,19 @@ use aws_smithy_types::body::SdkBody;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http_body_util::{BodyExt, Limited};
 use hyper_util::client::legacy;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::{base::fault::Source, messages::message::Delivery};
 
-/// The time that a provider has, for both tries together: under the request's own deadline, with time left for later
-/// steps.
-pub(super) const DEADLINE: Duration = Duration::from_secs(3);
+/// The time that a provider has at the most, for both tries together: under the request's own deadline, with time left
+/// for later steps.
+pub const DEADLINE: Duration = Duration::from_secs(3);
 
 /// The largest number of tries to hand over a message.
 const TRIES: usize = 2;
 
-/// The time that a connection may take, short enough for a second try.
+/// The time that a connection may take at the most, short enough for a second try.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The size of the longest response that is read, in bytes.
@@ -53,12 +54,16 @@ pub(super) struct Answer {
 impl HttpsPoster {
     /// Creates a client that trusts the machine's roots, because providers have certificates of many authorities. It
     /// uses plain HTTP only for a URL that says so.
-    pub fn new() -> Result<Self, Source> {
+    ///
+    /// Where a request waits for a provider no longer than `floor`, a connection may take two thirds of it: a provider
+    /// that cannot be reached certainly has sent nothing, and the rest is for giving back what was charged.
+    pub fn new(floor: Duration) -> Result<Self, Source> {
+        let connect_timeout = if floor.is_zero() { CONNECT_TIMEOUT } else { CONNECT_TIMEOUT.min(floor * 2 / 3) };
         let tls = TlsContext::builder().with_trust_store(TrustStore::empty().with_native_roots(true)).build()?;
         let connector = Connector::builder()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .tls_context(tls)
-            .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build())
+            .connector_settings(HttpConnectorSettings::builder().connect_timeout(connect_timeout).build())
             // A connection kept while the sandbox slept may be dead, and then the outcome of a message would be
             // unknown.
             .pool_max_idle_per_host(0)
@@ -66,8 +71,13 @@ impl HttpsPoster {
         Ok(Self(SharedHttpConnector::new(connector)))
     }
 
-    /// Hands a message over. `judge` derives the outcome from the response.
-    pub(super) async fn deliver(&self, post: &Post<'_>, judge: fn(&Answer) -> Delivery) -> Delivery {
+    /// Hands a message over, within the deadline. `judge` derives the outcome from the response.
+    pub(super) async fn deliver(
+        &self,
+        post: &Post<'_>,
+        deadline: Duration,
+        judge: fn(&Answer) -> Delivery,
+    ) -> Delivery {
         let once = || async {
             match self.send(post).await {
                 Ok(Answer { status: 408 | 504, .. }) => Delivery::Unknown,
@@ -76,7 +86,7 @@ impl HttpsPoster {
                 Err(_) => Delivery::Unknown,
             }
         };
-        hand_over(once).await
+        hand_over(deadline, once).await
     }
 
     async fn send(&self, post: &Post<'_>) -> Result<Answer, ConnectorError> {
@@ -107,20 +117,29 @@ pub(super) fn basic(user: &str, password: &str) -> Zeroizing<String> {
     Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes())))
 }
 
-/// Hands a message over, within the deadline. Tries once more if the message certainly was not sent.
-pub(super) async fn hand_over<F: Future<Output = Delivery>>(once: impl Fn() -> F) -> Delivery {
+/// Returns whether a status does not say if the message was sent (RFC 9110 section 15.6). A provider without an
+/// idempotency key must not be asked again then, since that could be a second message.
+pub(super) fn is_ambiguous(status: u16) -> bool {
+    matches!(status, 500..=599)
+}
+
+/// Hands a message over, within the deadline. Tries once more if the message was not sent and half of the time is left.
+pub(super) async fn hand_over<F: Future<Output = Delivery>>(deadline: Duration, once: impl Fn() -> F) -> Delivery {
+    let deadline = deadline.min(DEADLINE);
+    let started = Instant::now();
     let tries = async {
         let mut outcome = Delivery::NotSent("no try was made".into());
         for _ in 0..TRIES {
             outcome = once().await;
-            if !matches!(outcome, Delivery::NotSent(_)) {
+            let may_be_tried_again = matches!(outcome, Delivery::NotSent(_) | Delivery::Doubtful(_));
+            if !may_be_tried_again || started.elapsed() * 2 > deadline {
                 break;
             }
         }
         outcome
     };
     // A message that took this long may have been sent.
-    tokio::time::timeout(DEADLINE, tries).await.unwrap_or(Delivery::Unknown)
+    tokio::time::timeout(deadline, tries).await.unwrap_or(Delivery::Unknown)
 }
 
 /// Returns whether the request certainly did not reach the provider, because no connection was made: the name is

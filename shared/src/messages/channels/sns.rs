@@ -1,5 +1,7 @@
 //! Amazon SNS: `Publish` to a phone number.
 
+use std::time::Duration;
+
 use aws_sdk_sns::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
@@ -7,7 +9,7 @@ use aws_sdk_sns::{
     types::MessageAttributeValue,
 };
 
-use super::post::{hand_over, never_arrived};
+use super::post::{hand_over, is_ambiguous, never_arrived};
 use crate::messages::message::Delivery;
 
 pub(super) async fn send(
@@ -16,6 +18,7 @@ pub(super) async fn send(
     max_price: Option<&str>,
     to: &str,
     text: &str,
+    deadline: Duration,
 ) -> Delivery {
     let attributes = [
         ("AWS.SNS.SMS.SMSType", "String", Some("Transactional")),
@@ -32,7 +35,8 @@ pub(super) async fn send(
             Err(error) => return Delivery::NotSent(error.to_string()),
         }
     }
-    hand_over(|| async { call.clone().send().await.map_or_else(|error| judge(&error), |_| Delivery::Sent) }).await
+    hand_over(deadline, || async { call.clone().send().await.map_or_else(|error| judge(&error), |_| Delivery::Sent) })
+        .await
 }
 
 /// Returns whether a sender is a number; a name has a letter in it.
@@ -43,6 +47,8 @@ fn is_number(sender: &str) -> bool {
 /// Derives the outcome from the error's code. The error's message may repeat the number, so it is not logged.
 fn judge(error: &SdkError<PublishError>) -> Delivery {
     match error {
+        // SNS has no idempotency key for text messages.
+        SdkError::ServiceError(answer) if is_ambiguous(answer.raw().status().as_u16()) => Delivery::Unknown,
         SdkError::ServiceError(_) => {
             // Without a code, the response is not from SNS but, for example, from a gateway before it.
             let Some(code) = error.code() else { return Delivery::Unknown };

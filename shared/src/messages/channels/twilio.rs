@@ -1,10 +1,12 @@
 //! Twilio's Messages API: `POST /2010-04-01/Accounts/{AccountSid}/Messages.json`.
 
+use std::time::Duration;
+
 use form_urlencoded::Serializer;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::post::{Answer, HttpsPoster, Post, basic};
+use super::post::{Answer, HttpsPoster, Post, basic, is_ambiguous};
 use crate::messages::{message::Delivery, senders::is_messaging_service};
 
 /// The URL of the API, unless `SMS_API_URL` is set.
@@ -35,6 +37,7 @@ pub(super) async fn send(
     sender: &str,
     to: &str,
     text: &str,
+    deadline: Duration,
 ) -> Delivery {
     let Credentials { account_sid, auth_token, api_key, api_key_secret } = credentials;
     let (user, password) = match (api_key, api_key_secret, auth_token) {
@@ -58,12 +61,15 @@ pub(super) async fn send(
         ],
         body: &body,
     };
-    poster.deliver(&post, judge).await
+    poster.deliver(&post, deadline, judge).await
 }
 
 fn judge(answer: &Answer) -> Delivery {
     if (200..300).contains(&answer.status) {
         return Delivery::Sent;
+    }
+    if is_ambiguous(answer.status) {
+        return Delivery::Unknown;
     }
     // The error's message repeats the number; its code does not.
     let code = serde_json::from_slice::<Problem>(&answer.body).map(|problem| problem.code).ok();

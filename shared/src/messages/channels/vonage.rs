@@ -1,10 +1,12 @@
 //! Vonage's Messages API: `POST /v1/messages`.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::post::{Answer, HttpsPoster, Post, basic};
+use super::post::{Answer, HttpsPoster, Post, basic, is_ambiguous};
 use crate::messages::message::Delivery;
 
 /// The URL of the API, unless `SMS_API_URL` is set.
@@ -35,6 +37,7 @@ pub(super) async fn send(
     sender: &str,
     to: &str,
     text: &str,
+    deadline: Duration,
 ) -> Delivery {
     let Credentials { api_key, api_secret } = credentials;
     // Vonage takes numbers without the plus sign.
@@ -51,12 +54,15 @@ pub(super) async fn send(
         ],
         body: &body.to_string(),
     };
-    poster.deliver(&post, judge).await
+    poster.deliver(&post, deadline, judge).await
 }
 
 fn judge(answer: &Answer) -> Delivery {
     if (200..300).contains(&answer.status) {
         return Delivery::Sent;
+    }
+    if is_ambiguous(answer.status) {
+        return Delivery::Unknown;
     }
     let type_ = serde_json::from_slice::<Problem>(&answer.body).map(|problem| problem.type_).unwrap_or_default();
     let code = type_.rsplit_once('#').map(|(_, code)| code).filter(|code| code.len() <= 40);

@@ -1,13 +1,15 @@
 //! A signed webhook, for every provider that is not built in: an adapter of a few lines receives the message and passes
 //! it to the provider. It follows Standard Webhooks 1.0.0; `docs/sms.md` describes it.
 
+use std::time::Duration;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use ring::hmac;
 use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::post::{Answer, HttpsPoster, Post};
+use super::post::{Answer, HttpsPoster, Post, is_ambiguous};
 use crate::{
     base::id::OperationId,
     messages::message::{Delivery, Message},
@@ -46,6 +48,7 @@ pub(super) async fn send(
     sender: Option<&str>,
     message: &Message,
     text: &str,
+    deadline: Duration,
 ) -> Delivery {
     // Both tries have the same identifier, so that the adapter recognizes them as one message.
     let Ok(id) = OperationId::generate() else {
@@ -75,13 +78,15 @@ pub(super) async fn send(
         ],
         body: &body,
     };
-    poster.deliver(&post, judge).await
+    poster.deliver(&post, deadline, judge).await
 }
 
 fn judge(answer: &Answer) -> Delivery {
     match answer.status {
         200..=299 => Delivery::Sent,
         422 => Delivery::Refused("status 422".into()),
+        // The adapter knew both tries as one message by their `webhook-id`, and vouches that it sent neither.
+        status if is_ambiguous(status) => Delivery::Doubtful(format!("status {status}")),
         status => Delivery::NotSent(format!("status {status}")),
     }
 }

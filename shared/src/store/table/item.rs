@@ -10,7 +10,7 @@ use crate::{
     domain::{
         otp::OtpMac, password::PasswordHash, phone::Phone, recovery_code::RecoveryCodeMac, totp::SealedTotpSecret,
     },
-    tokens::refresh::SessionSalt,
+    tokens::refresh::{SessionSalt, UseMac},
 };
 
 pub(in crate::store) fn text(value: impl Into<String>) -> AttributeValue {
@@ -41,6 +41,16 @@ pub(in crate::store) fn set(macs: &[RecoveryCodeMac]) -> AttributeValue {
     AttributeValue::Ss(macs.iter().map(|mac| mac.as_str().to_owned()).collect())
 }
 
+/// Builds a list of maps.
+pub(in crate::store) fn list(maps: impl IntoIterator<Item = HashMap<String, AttributeValue>>) -> AttributeValue {
+    AttributeValue::L(maps.into_iter().map(AttributeValue::M).collect())
+}
+
+/// Builds a set of texts. `values` must not be empty, because DynamoDB has no empty sets.
+pub(in crate::store) fn texts(values: impl IntoIterator<Item: ToString>) -> AttributeValue {
+    AttributeValue::Ss(values.into_iter().map(|value| value.to_string()).collect())
+}
+
 // Of each secret and its protected twin, only the twin converts to an attribute. `Password`, `OtpCode`, `RefreshToken`,
 // `TotpSecret` and `RecoveryCode` have no conversion.
 
@@ -65,6 +75,12 @@ impl From<&OtpMac> for AttributeValue {
 impl From<&SessionSalt> for AttributeValue {
     fn from(salt: &SessionSalt) -> Self {
         Self::B(Blob::new(salt.as_bytes().as_slice()))
+    }
+}
+
+impl From<UseMac> for AttributeValue {
+    fn from(mac: UseMac) -> Self {
+        Self::B(Blob::new(mac.as_bytes().as_slice()))
     }
 }
 
@@ -135,6 +151,17 @@ impl Item {
     /// Returns the texts of a set, which is empty if it is missing.
     pub(in crate::store) fn set(&self, name: &str) -> &[String] {
         self.0.get(name).and_then(|value| value.as_ss().ok()).map_or(&[], Vec::as_slice)
+    }
+
+    /// Parses the texts of a set, which is empty if it is missing.
+    pub(in crate::store) fn parsed_set<T: FromStr>(&self, name: &'static str) -> Result<Vec<T>, StoreError> {
+        self.set(name).iter().map(|text| text.parse().map_err(|_| corrupt(name))).collect()
+    }
+
+    /// Returns the maps of a list, which is empty if it is missing.
+    pub(in crate::store) fn list(&self, name: &str) -> Vec<Self> {
+        let values = self.0.get(name).and_then(|value| value.as_l().ok()).map_or(&[][..], Vec::as_slice);
+        values.iter().filter_map(|value| value.as_m().ok()).cloned().map(Self).collect()
     }
 
     pub(in crate::store) fn phone(&self, name: &'static str) -> Result<Phone, StoreError> {

@@ -204,19 +204,31 @@ attributes! {
     RECOVERY_CODES = "recovery_codes";
     /// Whether the session began with a second factor.
     SECOND_FACTOR = "second_factor";
+    /// The time at which the user of a session last proved the password, in Unix milliseconds.
+    AUTHENTICATED_AT = "authenticated_at";
     /// The time of creation, in Unix milliseconds.
     CREATED_AT = "created_at";
-    /// The HMAC of an open code; missing if the code was used.
+    /// The open codes, newest first; missing if one of them was used.
+    CODES = "codes";
+    /// In an open code, its HMAC.
     CODE_MAC = "code_mac";
-    /// The identifier of the sending that the code belongs to.
+    /// The identifier of a sending: in an open code its own, in the item that of the newest.
     CHALLENGE_ID = "challenge_id";
-    /// The number of tries of this code.
+    /// The sendings of the open codes.
+    OPEN_CHALLENGES = "open_challenges";
+    /// Those of them whose message was certainly not sent.
+    NOT_SENT = "not_sent";
+    /// Those of them whose message was reported as not sent, but may have been.
+    DOUBTFUL = "doubtful";
+    /// The number of tries of all codes; in an open code, that number when it was issued.
     ATTEMPTS = "attempts";
+    /// The number of tries at which the newest code has none left.
+    ATTEMPTS_END = "attempts_end";
     /// The number of wrong codes in the phone's window. A new code does not reset it.
     FAILURES = "failures";
     /// The start of that window, in Unix milliseconds.
     FAILURES_SINCE = "failures_since";
-    /// The time at which the code expires, in Unix milliseconds.
+    /// The time at which a code expires, in Unix milliseconds: in an open code its own, in the item that of the newest.
     CODE_ENDS_AT = "code_ends_at";
     /// The time from which the next code may be sent, in Unix milliseconds.
     RESEND_AT = "resend_at";
@@ -226,6 +238,16 @@ attributes! {
     SALT = "salt";
     /// The time at which the refresh token was last exchanged, in Unix milliseconds.
     ROTATED_AT = "rotated_at";
+    /// The keyed hash of the client that exchanged it.
+    ROTATED_BY = "rotated_by";
+    /// The keyed hash of that client's `attempt`; missing if it sent none.
+    ATTEMPT = "attempt";
+    /// Whether a change of the account replaced the session by another one.
+    RENEWED = "renewed";
+    /// The generation of the last spent refresh token that another client used as well, within the grace.
+    OTHER_GENERATION = "other_generation";
+    /// The keyed hash of that other client.
+    OTHER_CLIENT = "other_client";
     /// The client's description of itself, from its User-Agent.
     DEVICE = "device";
     /// The address of the login.
@@ -238,6 +260,10 @@ attributes! {
     IDLE_ENDS_AT = "idle_ends_at";
     /// The public keys, as JSON: JWKs, each with the times at which it stops signing and verifying.
     PUBLIC_KEYS = "public_keys";
+    /// The deny list of keys: the identifier of every key that was ever removed.
+    REMOVED_KEYS = "removed_keys";
+    /// The identifiers of keys that are removed as soon as another key can be stored.
+    LEAVING_KEYS = "leaving_keys";
     /// The number of uses in a limit's window.
     USES = "uses";
 }

@@ -263,13 +263,15 @@ async fn retry<T, E, F: Future<Output = Result<T, E>>>(
     call: impl Fn() -> F,
     is_passing: impl Fn(&E) -> bool,
 ) -> Result<Result<T, E>, StoreError> {
-    for tried in 1..TRIES {
-        match call().await {
-            Err(error) if is_passing(&error) => pause(tried).await?,
+    let mut tried = 1;
+    loop {
+        // On the heap: the futures of the SDK are large, and so would be every future that makes a call.
+        match Box::pin(call()).await {
+            Err(error) if tried < TRIES && is_passing(&error) => pause(tried).await?,
             ended => return Ok(ended),
         }
+        tried += 1;
     }
-    Ok(call().await)
 }
 
 /// Returns whether a single write met a transaction on its item.
