@@ -73,7 +73,7 @@ async fn a_code_is_for_its_own_account() {
 #[tokio::test]
 async fn wrong_fields_and_missing_tokens_are_named() {
     let (world, person, _) = confirming().await;
-    for otp in [json!(null), json!(123_456), json!("12345"), json!("١٢٣٤٥٦")] {
+    for otp in [json!(null), json!(123_456), json!("12345"), json!("12345x")] {
         person.post("/auth/verify-phone/confirm", json!({ "otp": otp })).await.expect_fields(&["/otp"]);
     }
     world.post("/auth/verify-phone/confirm", json!({"otp": "123456"})).await.expect_problem(401, "invalid-token");
