@@ -55,6 +55,7 @@ pub async fn admit_unguessable<T>(
     ctx: &Context,
     read: impl Future<Output = Result<Option<T>, StoreError>>,
 ) -> Result<Option<T>, ApiError> {
+    let read = async { read.await.map_err(ApiError::from) };
     let (charged, found) = tokio::try_join!(charge_address(app, ctx), read)?;
     charged?;
     Ok(found)
