@@ -29,7 +29,7 @@ const ENDPOINTS: [(&str, &[&str], u16); 31] = [
     ("login", &[UPDATE, PUT], 200),
     ("login-mfa", &[SECRET, BATCH, UPDATE, TRANSACT], 200),
     ("refresh", &[SECRET, UPDATE, GET], 200),
-    ("refresh, by another client", &[SECRET, UPDATE, GET], 200),
+    ("refresh, by another client", &[UPDATE, GET], 200),
     ("logout", &[GET, DELETE], 204),
     ("logout, by a refresh token", &[SECRET, DELETE], 204),
     ("logout-all", &[GET, BATCH, TRANSACT], 204),
