@@ -111,7 +111,11 @@ async fn guesses() -> Names {
     }
     let other = world.person_with_phone("01112345678").await;
     for _ in 0..21 {
-        let code = other.reset_code().await;
+        // After the hundredth wrong one no further code is sent.
+        if other.request_reset().await.status == 429 {
+            break;
+        }
+        let code = other.code();
         for _ in 0..5 {
             other.verify_reset(&another_code(&code), RESET_PASSWORD).await;
         }

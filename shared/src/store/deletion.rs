@@ -16,8 +16,8 @@ use super::{
         expression::{ItemDeletion, Write},
         item::{Item, moment, number, text, ttl},
         keys::{
-            self, CREATED_AT, DELETED_AT, ENDS_AT, FAILURES, FAILURES_SINCE, Key, LOGIN_ATTEMPTED_AT, LOGIN_FAILURES,
-            PHONE_VERIFIED_AT, PROFILE_SORT, RECOVERY_CODES, USER_ID,
+            self, CREATED_AT, DELETED_AT, ENDS_AT, FAILURES, FAILURES_SINCE, Key, PHONE_VERIFIED_AT, PROFILE_SORT,
+            RECOVERY_CODES, USER_ID,
         },
         wire::Transacted,
     },

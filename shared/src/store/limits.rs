@@ -3,8 +3,6 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use futures_util::future::try_join_all;
-
 use super::{
     Store,
     table::{
@@ -192,11 +190,19 @@ impl Store {
         counter.map_or(Ok(0), |counter| counter.count(USES))
     }
 
-    /// Returns a limit that allows no more uses, if there is one, and counts nothing. Reads all counters at once.
-    pub async fn used_up(&self, limits: &[Limit<'_>], now: Timestamp) -> Result<Option<LimitReached>, StoreError> {
-        let uses = try_join_all(limits.iter().map(|limit| self.uses(*limit, now))).await?;
-        let used_up = limits.iter().zip(uses).find(|(limit, uses)| *uses >= limit.allowed);
-        Ok(used_up.map(|(limit, _)| limit.reached(now)))
+    /// Returns a limit that allows no more uses, if there is one, and counts nothing. Reads all counters by one call.
+    pub async fn used_up<const N: usize>(
+        &self,
+        limits: &[Limit<'_>; N],
+        now: Timestamp,
+    ) -> Result<Option<LimitReached>, StoreError> {
+        let counters = self.read_all(limits.each_ref().map(|limit| limit.key(now))).await?;
+        for (limit, counter) in limits.iter().zip(counters) {
+            if counter.map_or(Ok(0), |counter| counter.count(USES))? >= limit.allowed {
+                return Ok(Some(limit.reached(now)));
+            }
+        }
+        Ok(None)
     }
 
     /// Counts one use against every limit. If a limit allows no more, counts nothing and returns that limit.
