@@ -1,6 +1,6 @@
 //! What a request costs whose answer is no: nothing that can be saved.
 
-use crate::harness::{OTHER_PHONE, THIRD_PHONE, World};
+use crate::harness::{OTHER_PHONE, Person, THIRD_PHONE, World};
 
 #[tokio::test]
 async fn a_registration_beyond_the_limit_of_its_address_hashes_nothing() {
@@ -71,7 +71,7 @@ async fn parallel_registrations_of_one_address_hash_as_many_as_are_allowed() {
     let world = World::with(&[("LIMIT_REGISTER_PER_ADDRESS", "3")]).warm().await;
     let visitors: Vec<_> = (0..24).map(|at| world.visitor(&format!("+2010123456{at:02}"))).collect();
     let hashed = world.hashes();
-    let answers = futures_util::future::join_all(visitors.iter().map(|visitor| visitor.register())).await;
+    let answers = futures_util::future::join_all(visitors.iter().map(Person::register)).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 3);
     assert_eq!(world.hashes() - hashed, 3);
 }

@@ -40,8 +40,8 @@ async fn files_are_compressed_and_kept_for_a_year_under_a_name_that_changes_with
         assert!(plain.header("content-encoding").is_none());
         let is_file = path.starts_with("/docs/");
         let cached = if is_file { "public, max-age=31536000, immutable" } else { "public, max-age=300" };
-        let hash =
-            digest(&SHA256, &plain.bytes).as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let digest = digest(&SHA256, &plain.bytes);
+        let hash = digest.as_ref()[..8].iter().fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
         assert_eq!(path.contains(&hash), is_file, "{path}");
         for accepted in ["gzip", "br, GZIP", "gzip;q=0.5, *;q=0", "deflate, gzip, br, zstd"] {
             let request = Request::new(Method::GET, path).header("accept-encoding", accepted);
@@ -49,7 +49,7 @@ async fn files_are_compressed_and_kept_for_a_year_under_a_name_that_changes_with
             assert_eq!(packed.header("cache-control"), Some(cached));
             assert_eq!(packed.header("vary"), Some("accept-encoding"));
             assert_eq!(packed.header("content-type"), plain.header("content-type"));
-            if path.ends_with(".png") {
+            if packed.header("content-type") == Some("image/png") {
                 assert!(packed.header("content-encoding").is_none() && packed.bytes == plain.bytes);
                 continue;
             }
