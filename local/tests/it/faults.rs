@@ -23,7 +23,7 @@ const ALWAYS: usize = 1000;
 /// Every endpoint that asks something of the table, with what it does that with, and its success.
 const ENDPOINTS: [(&str, &[&str], u16); 31] = [
     ("register", &[UPDATE, TRANSACT], 201),
-    ("register, to be activated", &[UPDATE, GET, BATCH, TRANSACT], 202),
+    ("register, to be activated", &[UPDATE, BATCH, TRANSACT], 202),
     ("activate", &[UPDATE, TRANSACT], 201),
     ("resend-activation", &[SECRET, BATCH, TRANSACT], 202),
     ("login", &[UPDATE, PUT], 200),
