@@ -1,10 +1,15 @@
-"""Checks the running dev server with independent libraries: PyJWT verifies an access token of each signing algorithm, as
-docs/protecting-other-apis.md describes, and pyotp is the authenticator of a login with a second factor.
+"""Checks the running dev server with independent libraries: PyJWT verifies an access token of each signing algorithm by the
+sample in docs/protecting-other-apis.md, with clocks that differ from the server's, and pyotp is the authenticator of a login
+with a second factor, on phones whose clocks differ.
 
     verify.py
 """
 
+import datetime
+import pathlib
+import re
 import time
+from unittest import mock
 
 import jwt
 import pyotp
@@ -13,12 +18,26 @@ from dev_server import call, dev_server
 
 ACCOUNT = {"phone": "01012345678", "password": "mypassword"}
 
+DOCUMENT = pathlib.Path(__file__).resolve().parent.parent / "docs" / "protecting-other-apis.md"
+(SAMPLE,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+# The sample names an issuer; the server of this check is another.
+ISSUER = 'issuer = "http://127.0.0.1:8000"'
+AUDIENCE = 'audience="latchkey"'
+assert ISSUER in SAMPLE and AUDIENCE in SAMPLE, "the sample names no issuer or no audience"
 
-def verify(token, keys, issuer, audience="latchkey"):
-    key = keys.get_signing_key_from_jwt(token)
-    options = {"require": ["exp", "iat", "sub"]}
-    algorithms = [key.algorithm_name]
-    return jwt.decode(token, key, algorithms=algorithms, issuer=issuer, audience=audience, options=options)
+
+def verify(token, issuer, seconds=0, audience=AUDIENCE):
+    """Runs the documented sample on a machine whose clock is so many seconds ahead, or behind if negative."""
+
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return super().now(tz) + datetime.timedelta(seconds=seconds)
+
+    variables = {"token": token}
+    with mock.patch("jwt.api_jwt.datetime", Clock):
+        exec(SAMPLE.replace(ISSUER, f"issuer = {issuer!r}").replace(AUDIENCE, audience), variables)
+    return variables["claims"]
 
 
 def refused(*arguments, **options):
@@ -35,16 +54,24 @@ def check_tokens(algorithm):
         token = call(f"{url}/auth/login", ACCOUNT)["access_token"]
 
         metadata = call(f"{url}/.well-known/openid-configuration")
-        keys = jwt.PyJWKClient(metadata["jwks_uri"], lifespan=300)
-        header, claims = jwt.get_unverified_header(token), verify(token, keys, metadata["issuer"])
+        assert (metadata["issuer"], metadata["jwks_uri"]) == (url, f"{url}/.well-known/jwks.json"), "the keys are elsewhere"
+        header, claims = jwt.get_unverified_header(token), verify(token, url)
         assert header["alg"] == algorithm and header["typ"] == "at+jwt", "the header is not as documented"
         assert claims["sub"] == user and claims["iss"] == url, "the claims are not as documented"
-        # The check can fail: with another audience, another issuer, or other claims under the same signature.
+        # A fresh token is accepted by clocks that are up to 30 s off, and by none that is a minute behind.
+        for seconds in (-30, -29, -5, -1, 0, 1, 5, 30):
+            assert verify(token, url, seconds) == claims, f"a clock that is off by {seconds} s refuses a fresh token"
+        assert refused(token, url, -60), "a clock that is a minute behind accepts a token of the future"
+        assert refused(token, url, 15 * 60 + 31), "a token is accepted more than 30 s after its end"
+        # The check can fail: for another audience, another issuer, or other claims under the same signature.
+        assert refused(token, url, audience='audience="another"')
         head, body, signature = token.split(".")
-        assert refused(token, keys, metadata["issuer"], audience="another")
-        assert refused(token, keys, "https://attacker.example")
-        assert refused(".".join([head, body[:-4] + "AAAA", signature]), keys, metadata["issuer"])
-        print(f"PyJWT {jwt.__version__} verifies {algorithm}, and refuses tokens that are not as documented")
+        assert refused(".".join([head, body[:-4] + "AAAA", signature]), url)
+        with dev_server("--memory") as another:
+            call(f"{another}/auth/register", ACCOUNT)
+            foreign = call(f"{another}/auth/login", ACCOUNT)["access_token"]
+            assert refused(foreign, url) and not refused(foreign, another)
+        print(f"PyJWT {jwt.__version__} verifies {algorithm} with clocks that are 30 s off, and refuses other tokens")
 
 
 def check_second_factor():
@@ -58,12 +85,14 @@ def check_second_factor():
         assert authenticator.secret == enrolled["secret"], "the URI has another secret"
         assert (authenticator.issuer, authenticator.name) == ("Latchkey", "+201012345678"), "the URI names another account"
 
-        # A code is accepted in its step and the next. The first code is of the previous step, so that there is no need to wait
-        # for the second. Both are generated early in a step, so that neither expires on its way.
+        # A code is accepted in its step, the one before and the one after. The first code is of the previous step and the last
+        # of the next one, as on phones whose clocks are half a minute off, so there is no need to wait for another step. All are
+        # generated early in a step, so that none expires on its way.
         elapsed = time.time() % authenticator.interval
         if elapsed > 15:
             time.sleep(authenticator.interval - elapsed)
-        before, now = (authenticator.at(time.time() - ago) for ago in (authenticator.interval, 0))
+        step = authenticator.interval
+        before, now, ahead = (authenticator.at(time.time() + by) for by in (-step, 0, step))
         call(f"{url}/auth/mfa/confirm", {"code": before}, token)
         pending = call(f"{url}/auth/login", ACCOUNT, status=403)
         assert pending["code"] == "mfa-required", "the password alone signs in"
@@ -71,7 +100,10 @@ def check_second_factor():
         assert call(f"{url}/auth/login/mfa", second_step, status=400)["code"] == "invalid-otp", "a code works twice"
         token = call(f"{url}/auth/login/mfa", second_step | {"code": now})["access_token"]
         assert call(f"{url}/auth/me", token=token)["mfa_enabled"] is True
-        print("pyotp's codes sign in, and each works once")
+        for status in (None, 400):
+            pending = call(f"{url}/auth/login", ACCOUNT, status=403)
+            call(f"{url}/auth/login/mfa", {"mfa_token": pending["mfa_token"], "code": ahead}, status=status)
+        print("pyotp's codes sign in on phones that are half a minute off, and each works once")
 
 
 for name in ("ES256", "RS256"):

@@ -50,15 +50,17 @@ pub fn admit_with_receipt<'a, T: Send + 'a>(
 
 /// Counts a try for the caller's address alone and returns what to compare it with. It is for secrets that nobody can
 /// guess, so that no count of wrong ones delays their owner.
-pub async fn admit_unguessable<T>(
-    app: &App,
-    ctx: &Context,
-    read: impl Future<Output = Result<Option<T>, StoreError>>,
-) -> Result<Option<T>, ApiError> {
-    let read = async { read.await.map_err(ApiError::from) };
-    let (charged, found) = tokio::try_join!(charge_address(app, ctx), read)?;
-    charged?;
-    Ok(found)
+pub fn admit_unguessable<'a, T: Send + 'a>(
+    app: &'a App,
+    ctx: &'a Context,
+    read: impl Future<Output = Result<Option<T>, StoreError>> + Send + 'a,
+) -> BoxFuture<'a, Result<Option<T>, ApiError>> {
+    Box::pin(async move {
+        let read = async { read.await.map_err(ApiError::from) };
+        let (charged, found) = tokio::try_join!(charge_address(app, ctx), read)?;
+        charged?;
+        Ok(found)
+    })
 }
 
 /// Counts a try of a password or a code from the caller's address.
