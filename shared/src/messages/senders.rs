@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_countrys_sender_is_that_of_its_territories() {
+    fn the_sender_of_a_country_is_that_of_its_territories() {
         let senders: Senders = "Acme,US=+12025550123,GB=+447911123456,JE=Jersey".parse().unwrap();
         for (number, expected) in [
             ("+17872345678", "+12025550123"),
