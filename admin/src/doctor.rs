@@ -19,12 +19,12 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::{DateTime, config_bag::ConfigBag, date_time::Format};
 use latchkey::{
-    base::time::Timestamp,
+    base::{fault, time::Timestamp},
     keyring::Keyring,
     messages::{self, Provider},
     store::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE},
 };
-use operator::{Connection, in_one_line};
+use operator::Connection;
 
 /// The age from which a signing key should have been rotated: the template's 90 days, and a month.
 const KEY_AGE: Duration = Duration::from_hours(24 * 120);
@@ -75,7 +75,7 @@ async fn table(connection: &Connection, now: Timestamp) -> (Finding, Finding) {
             described.table.unwrap_or_else(|| aws_sdk_dynamodb::types::TableDescription::builder().build())
         }
         Err(error) => {
-            return (Wrong(in_one_line(&error.into_service_error())), Skipped("the table did not respond".to_owned()));
+            return (Wrong(fault::chain(&error.into_service_error())), Skipped("the table did not respond".to_owned()));
         }
     };
     let mut keys: Vec<_> =
@@ -141,7 +141,7 @@ impl Intercept for AnswerDate {
 async fn time_to_live(connection: &Connection) -> Finding {
     let call = connection.clients.dynamodb.describe_time_to_live().table_name(&connection.config.table_name);
     match call.send().await {
-        Err(error) => Wrong(in_one_line(&error.into_service_error())),
+        Err(error) => Wrong(fault::chain(&error.into_service_error())),
         Ok(described) => {
             let found = described.time_to_live_description();
             let is_on = found.and_then(|ttl| ttl.time_to_live_status()) == Some(&TimeToLiveStatus::Enabled);
@@ -160,7 +160,7 @@ async fn backups(connection: &Connection) -> Finding {
     }
     let call = connection.clients.dynamodb.describe_continuous_backups().table_name(&connection.config.table_name);
     match call.send().await {
-        Err(error) => Skipped(in_one_line(&error.into_service_error())),
+        Err(error) => Skipped(fault::chain(&error.into_service_error())),
         Ok(described) => {
             let found = described.continuous_backups_description();
             let status = found.map(ContinuousBackupsDescription::continuous_backups_status);
@@ -178,7 +178,7 @@ async fn backups(connection: &Connection) -> Finding {
 
 async fn public_keys(connection: &Connection, now: Timestamp) -> Finding {
     let keys = match connection.store.key_set().await {
-        Err(error) => return Wrong(in_one_line(&error)),
+        Err(error) => return Wrong(fault::chain(&error)),
         Ok(None) => return Wrong("there are none: rotate-keys did not run, or failed; its log says why".to_owned()),
         Ok(Some(keys)) => keys,
     };
@@ -197,14 +197,14 @@ async fn signing_key(connection: &Connection, keyring: &Keyring, now: Timestamp)
     }
     let key = match keyring.signing_key(now).await {
         Ok(key) => key,
-        Err(error) => return Wrong(in_one_line(&error)),
+        Err(error) => return Wrong(fault::chain(&error)),
     };
     match keyring.verifying_key(key.verifying().kid(), now).await {
         Ok(Some(_)) => Fine(format!("{} signs and is published", key.verifying().kid())),
         Ok(None) => {
             Wrong(format!("{} signs but is not published: its tokens are refused everywhere", key.verifying().kid()))
         }
-        Err(error) => Wrong(in_one_line(&error)),
+        Err(error) => Wrong(fault::chain(&error)),
     }
 }
 
@@ -214,7 +214,7 @@ async fn secret_key(connection: &Connection, keyring: &Keyring, now: Timestamp) 
     }
     match keyring.secret(now).await {
         Ok(_) => Fine("can be read, and is well-formed".to_owned()),
-        Err(error) => Wrong(in_one_line(&error)),
+        Err(error) => Wrong(fault::chain(&error)),
     }
 }
 
@@ -230,7 +230,7 @@ async fn text_messages(connection: &Connection, keyring: &Keyring, now: Timestam
                 return Skipped("SMS_CREDENTIALS_ARN is not set for this command".to_owned());
             }
             match keyring.sms_credentials(now).await {
-                Err(error) => Wrong(in_one_line(&error)),
+                Err(error) => Wrong(fault::chain(&error)),
                 Ok(credentials) => match messages::check_credentials(provider, &credentials) {
                     Ok(()) => Fine(format!("{name}, with credentials")),
                     Err(why) => Wrong(why),
@@ -246,7 +246,7 @@ async fn sns_sandbox(connection: &Connection) -> Finding {
         return skipped;
     }
     match connection.clients.sns.get_sms_sandbox_account_status().send().await {
-        Err(error) => Skipped(in_one_line(&error.into_service_error())),
+        Err(error) => Skipped(fault::chain(&error.into_service_error())),
         Ok(status) if status.is_in_sandbox() => {
             Wrong("the account is in SNS's sandbox: only numbers that are registered there get messages".to_owned())
         }
@@ -260,7 +260,7 @@ async fn sns_spend_limit(connection: &Connection) -> Finding {
         return skipped;
     }
     match connection.clients.sns.get_sms_attributes().attributes(LIMIT).send().await {
-        Err(error) => Skipped(in_one_line(&error.into_service_error())),
+        Err(error) => Skipped(fault::chain(&error.into_service_error())),
         Ok(found) => match found.attributes().and_then(|attributes| attributes.get(LIMIT)) {
             Some(limit) if f64::from_str(limit).is_ok_and(|dollars| dollars <= 1.0) => {
                 Doubtful(format!("{limit} US dollars a month: SNS stops sending once they are spent"))

@@ -1,7 +1,7 @@
 //! `cargo run -p admin`: runs operators' commands.
 
 use std::{
-    io::{self, BufRead, IsTerminal, Write},
+    io::{self, BufRead, IsTerminal},
     process::ExitCode,
 };
 
@@ -10,8 +10,15 @@ use admin::{
     users::{self, Action, Desk},
 };
 use clap::{Parser, Subcommand};
-use latchkey::{domain::phone::Phone, keyring::Keyring};
-use operator::{Connection, Place, in_one_line, now};
+use latchkey::{
+    base::{
+        fault,
+        terminal::{Sentence, say, sentence},
+    },
+    domain::phone::Phone,
+    keyring::Keyring,
+};
+use operator::{Connection, Place, now};
 
 /// Manage accounts and check the deployment: of the dev server that runs here, or on AWS with --table.
 #[derive(Parser)]
@@ -41,13 +48,6 @@ enum Command {
     Doctor,
 }
 
-/// An error message for the terminal, in one sentence.
-type Sentence = String;
-
-fn sentence(error: impl std::error::Error) -> Sentence {
-    in_one_line(&error)
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let Arguments { place, command } = Arguments::parse();
@@ -65,11 +65,6 @@ async fn main() -> ExitCode {
     })
 }
 
-fn say(line: &str) {
-    // Ignores errors, because the reader has closed the pipe.
-    let _ = writeln!(io::stdout(), "{line}");
-}
-
 async fn user(connection: &Connection, action: Action, typed: &str, yes: bool) -> Result<ExitCode, Sentence> {
     let phone = connection.config.phones.of_all_countries().parse(typed).map_err(|why| format!("the phone {why}"))?;
     if let Some(warning) = action.warning()
@@ -83,7 +78,7 @@ async fn user(connection: &Connection, action: Action, typed: &str, yes: bool) -
     let secret = match keyring.secret(now()).await {
         Ok(secret) => Some(secret),
         Err(error) => {
-            eprintln!("admin: the audit event will not contain the phone's hash: {}", in_one_line(&error));
+            eprintln!("admin: the audit event will not contain the phone's hash: {}", fault::chain(&error));
             None
         }
     };

@@ -1,7 +1,6 @@
 //! `cargo run -p import`: moves the users of the origin to Latchkey.
 
 use std::{
-    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -9,7 +8,8 @@ use std::{
 use clap::Parser;
 use import::{LeftOut, Plan, Summary, read_users, rehearse, report, write};
 use indicatif::{ProgressBar, ProgressStyle};
-use operator::{Place, in_one_line, now};
+use latchkey::base::terminal::{Sentence, say, sentence};
+use operator::{Place, now};
 
 /// Move the users of another system, with their passwords, to Latchkey.
 ///
@@ -38,9 +38,6 @@ struct Arguments {
     report: PathBuf,
 }
 
-/// An error message for the terminal, in one sentence.
-type Sentence = String;
-
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(Arguments::parse()).await {
@@ -50,10 +47,6 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn sentence(error: impl std::error::Error) -> Sentence {
-    in_one_line(&error)
 }
 
 async fn run(arguments: Arguments) -> Result<ExitCode, Sentence> {
@@ -109,11 +102,6 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Sentence> {
         say(&format!("Deploy with LegacyHashes=bcrypt and at least LegacyCost={cost} {until}."));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn say(line: &str) {
-    // Ignores errors, because the reader has closed the pipe.
-    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// Returns a progress bar, which shows on a terminal only.

@@ -1,9 +1,13 @@
 //! `cargo run`: runs the whole of Latchkey on this machine.
 
-use std::{collections::HashMap, fmt::Display, path::PathBuf, process::ExitCode};
+use std::{collections::HashMap, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use latchkey::{app::Witness, runtime::log_filter};
+use latchkey::{
+    app::Witness,
+    base::terminal::{Sentence, say},
+    runtime::log_filter,
+};
 use local::{
     clock::Clock,
     data_folder::DataFolder,
@@ -47,13 +51,6 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// An error message for the terminal, in one sentence.
-type Sentence = String;
-
-fn sentence(error: impl Display) -> Sentence {
-    error.to_string()
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_logging();
@@ -78,12 +75,12 @@ fn start_logging() {
 
 fn serve(arguments: Arguments) -> Result<(), Sentence> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(sentence)?.block_on(run(arguments))
+    runtime.map_err(|error| error.to_string())?.block_on(run(arguments))
 }
 
 async fn run(arguments: Arguments) -> Result<(), Sentence> {
     let template_path = find_template()?;
-    let template = Template::load(&template_path).map_err(sentence)?;
+    let template = Template::load(&template_path).map_err(|error| error.to_string())?;
 
     let address = (arguments.host.trim_matches(['[', ']']), arguments.port);
     let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
@@ -92,7 +89,7 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
         }
         _ => format!("cannot listen on {} port {}: {error}", arguments.host, arguments.port),
     })?;
-    let bound = listener.local_addr().map_err(sentence)?;
+    let bound = listener.local_addr().map_err(|error| error.to_string())?;
     let (port, is_loopback) = (bound.port(), bound.ip().is_loopback());
     let domain_name = format!("{}:{port}", reachable(&arguments.host));
     let url = format!("http://{domain_name}");
@@ -102,17 +99,17 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
         None
     } else {
         let path = arguments.data.unwrap_or_else(|| template_path.with_file_name(".latchkey"));
-        Some((DataFolder::open(&path).map_err(sentence)?, path))
+        Some((DataFolder::open(&path).map_err(|error| error.to_string())?, path))
     };
     let emulator = match &folder {
         None => {
-            let secrets = Secrets::in_memory(&template).map_err(sentence)?;
-            Emulator::in_memory(&template.table, secrets).map_err(sentence)?
+            let secrets = Secrets::in_memory(&template).map_err(|error| error.to_string())?;
+            Emulator::in_memory(&template.table, secrets).map_err(|error| error.to_string())?
         }
-        Some((folder, _)) => folder.emulator(&template).map_err(sentence)?,
+        Some((folder, _)) => folder.emulator(&template).map_err(|error| error.to_string())?,
     };
     // Deletes the items that expired while no server ran.
-    emulator.collect_garbage().map_err(sentence)?;
+    emulator.collect_garbage().map_err(|error| error.to_string())?;
 
     let mut overrides = from_process(&template);
     overrides.extend(arguments.env);
@@ -144,7 +141,7 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
         clock: clock.clone(),
         domain_name: domain_name.clone(),
     };
-    let gateway = Gateway::new(setup).map_err(sentence)?;
+    let gateway = Gateway::new(setup).map_err(|error| error.to_string())?;
     for warning in gateway.warnings() {
         eprintln!("Warning: {warning}");
     }
@@ -155,22 +152,24 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
     let kept = match &folder {
         None => "in memory only".to_owned(),
         Some((folder, path)) => {
-            folder.write_function_environment(&template, &overrides, &url, &access_key).map_err(sentence)?;
-            folder.write_watch_routes(&template).map_err(sentence)?;
+            folder
+                .write_function_environment(&template, &overrides, &url, &access_key)
+                .map_err(|error| error.to_string())?;
+            folder.write_watch_routes(&template).map_err(|error| error.to_string())?;
             format!("in {}", path.display())
         }
     };
-    server::say(&banner(&url, &kept, is_loopback));
+    say(&banner(&url, &kept, is_loopback));
     let rotations = template.rotations;
     let server = Server { gateway, emulator, access_key, rotations, outbox, clock, only_for_this_machine: is_loopback };
-    server::serve(server, listener, interrupted()).await.map_err(sentence)?;
-    server::say("Stopped.");
+    server::serve(server, listener, interrupted()).await.map_err(|error| error.to_string())?;
+    say("Stopped.");
     Ok(())
 }
 
 /// Finds `template.yaml` in this folder or one above it, as cargo finds its manifest.
 fn find_template() -> Result<PathBuf, Sentence> {
-    let here = std::env::current_dir().map_err(sentence)?;
+    let here = std::env::current_dir().map_err(|error| error.to_string())?;
     let found = here.ancestors().map(|folder| folder.join("template.yaml")).find(|path| path.is_file());
     found.ok_or_else(|| {
         format!("there is no template.yaml in {} or above it; run this in the repository", here.display())

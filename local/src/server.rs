@@ -1,7 +1,7 @@
 //! Serves the gateway and the outbox page on a socket, and prints one line per request.
 
 use std::{
-    io::{self, Write},
+    io,
     net::{IpAddr, SocketAddr},
     sync::{
         Arc,
@@ -19,7 +19,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::Authority};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use latchkey::{ApiError, messages::Outbox};
+use latchkey::{ApiError, base::terminal::say, messages::Outbox};
 use serde_json::json;
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -253,11 +253,6 @@ impl Serving {
             }
         }
     }
-}
-
-/// Prints a line to standard output. Ignores errors, because a closed pipe is no reason to stop serving.
-pub fn say(line: &str) {
-    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// Returns a problem of the server itself, for a request that has no identifier yet.

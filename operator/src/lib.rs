@@ -118,22 +118,6 @@ fn read_variables(text: &str) -> HashMap<String, String> {
     pairs.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect()
 }
 
-/// Returns an error and its sources in one line.
-pub fn in_one_line(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let more = error.to_string();
-        // Some errors repeat their source.
-        if !line.ends_with(&more) {
-            line.push_str(": ");
-            line.push_str(&more);
-        }
-        source = error.source();
-    }
-    line
-}
-
 /// Returns the current time.
 pub fn now() -> Timestamp {
     #[expect(clippy::disallowed_methods, reason = "a command's edge: where the wall clock is read, once")]

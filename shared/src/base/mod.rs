@@ -3,5 +3,6 @@
 pub mod fault;
 pub mod id;
 pub mod random;
+pub mod terminal;
 pub mod time;
 pub mod variables;
