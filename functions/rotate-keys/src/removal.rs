@@ -101,7 +101,7 @@ impl Rotation<'_> {
                 left.with_spare(self.new_key()?, generation).map_err(internal)?
             };
             acted = true;
-            // Read again, whoever won: what is returned is what is there.
+            // Reads again, no matter which run won, so that the return value is what is stored.
             self.secret.replace(&version, &left).await?;
         }
         Err(RotationError::Outrun.into())

@@ -35,7 +35,7 @@ async fn an_account_of_a_country_that_was_closed_signs_in_and_is_sent_nothing() 
     person.change_password(NEW_PASSWORD).await.expect(200);
     let unverified_abroad = world.visitor("+998901234568").signed_in().await;
     unverified_abroad.verify_phone().await.expect_fields(&[""]);
-    // Whoever asks for a reset learns nothing, whether or not there is an account.
+    // A request for a reset reveals nothing, whether or not there is an account.
     let known = person.request_reset().await.expect(202);
     let unknown = world.visitor("+998901234569").request_reset().await.expect(202);
     assert!(known.fingerprint() == unknown.fingerprint());
@@ -67,7 +67,7 @@ async fn a_registration_of_a_country_that_was_closed_is_over() {
     assert!(world.outbox.messages().is_empty());
 }
 
-/// Numbering plans change, and the tables with them: whoever has an account must not be shut out by an update.
+/// Numbering plans change, and the tables with them: an update must not shut the owner of an account out.
 #[tokio::test]
 async fn a_number_that_no_plan_has_any_more_still_signs_in() {
     let world = World::new();

@@ -160,7 +160,7 @@ impl PhoneRules {
         Ok(e164(&number))
     }
 
-    /// Reads a number that is only looked up. It need not be valid, nor in a country that is served: whoever has an
+    /// Reads a number that is only looked up. It need not be valid, nor in a country that is served: the owner of an
     /// account signs in with its number for ever, even if the tables of numbering plans drop it.
     pub fn look_up(&self, typed: &str) -> Result<Phone, InvalidPhone> {
         Phone::from_stored(e164(&today(self.read_number(typed)?)).as_e164())
