@@ -153,7 +153,7 @@ impl PhoneRules {
     }
 
     /// Takes a number in that is to get an account or a message: it must exist, receive SMS, and be in a country that is
-    /// served. Numbers are read by [`read_number`](Self::read_number).
+    /// served. Text is read as in [`look_up`](Self::look_up).
     pub fn parse(&self, typed: &str) -> Result<Phone, InvalidPhone> {
         let number = today(self.read_number(typed)?);
         self.check(&number)?;
