@@ -56,7 +56,6 @@ mod passwords;
 mod races;
 mod refresh;
 mod register;
-
 mod request_reset;
 mod resend_activation;
 mod rotate_keys;
