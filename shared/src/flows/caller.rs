@@ -94,10 +94,7 @@ impl Caller {
         // The password was right, so its try is taken back, whatever the outcome of the second factor. One read
         // returned the password hash and `mfa_enabled`, so a second factor that was switched on a moment ago is
         // required, too.
-        let factor = Box::pin(self.require_factor(app, ctx, &credential, proof));
-        let (taken_back, shown) = tokio::join!(app.store.take_back(receipt), factor);
-        taken_back?;
-        shown?;
+        self.take_back_and_require_factor(app, ctx, &credential, receipt, proof).await?;
         Ok(credential)
     }
 
@@ -112,12 +109,24 @@ impl Caller {
     ) -> Result<Credential, ApiError> {
         let (credential, receipt) = self.confirm_password(app, ctx, password).await?;
         if credential.mfa_enabled {
-            let factor = Box::pin(self.require_factor(app, ctx, &credential, proof));
-            let (taken_back, shown) = tokio::join!(app.store.take_back(receipt), factor);
-            taken_back?;
-            shown?;
+            self.take_back_and_require_factor(app, ctx, &credential, receipt, proof).await?;
         }
         Ok(credential)
+    }
+
+    /// Takes the try of a right password back, and requires the second factor if the account has one.
+    async fn take_back_and_require_factor(
+        &self,
+        app: &App,
+        ctx: &Context,
+        credential: &Credential,
+        receipt: Receipt,
+        proof: Option<&Proof>,
+    ) -> Result<(), ApiError> {
+        let factor = Box::pin(self.require_factor(app, ctx, credential, proof));
+        let (taken_back, shown) = tokio::join!(app.store.take_back(receipt), factor);
+        taken_back?;
+        shown
     }
 
     async fn require_factor(

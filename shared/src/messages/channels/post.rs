@@ -1,7 +1,11 @@
 //! HTTPS requests to providers of text messages, within a deadline: by the HTTP client that the AWS SDK brings, with
 //! the machine's trusted roots.
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{
+    error::Error as StdError,
+    fmt::{self, Display},
+    time::Duration,
+};
 
 use aws_smithy_http_client::{
     Connector,
@@ -108,6 +112,23 @@ impl HttpsPoster {
 impl fmt::Debug for HttpsPoster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HttpsPoster")
+    }
+}
+
+/// Judges a response that the provider's own `code` explains, if it has one; `is_about_number` tells codes that blame the
+/// number from those that do not.
+pub(super) fn judge_by_code<C: Display>(
+    answer: &Answer,
+    code: Option<C>,
+    is_about_number: impl FnOnce(&C) -> bool,
+) -> Delivery {
+    let status = answer.status;
+    match code {
+        _ if (200..300).contains(&status) => Delivery::Sent,
+        _ if is_ambiguous(status) => Delivery::Unknown,
+        Some(code) if is_about_number(&code) => Delivery::Refused(format!("error {code}")),
+        Some(code) => Delivery::NotSent(format!("status {status}, error {code}")),
+        None => Delivery::NotSent(format!("status {status}")),
     }
 }
 

@@ -6,7 +6,7 @@ use form_urlencoded::Serializer;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::post::{Answer, HttpsPoster, Post, basic, is_ambiguous};
+use super::post::{Answer, HttpsPoster, Post, basic, judge_by_code};
 use crate::messages::{message::Delivery, senders::is_messaging_service};
 
 /// The URL of the API, unless `SMS_API_URL` is set.
@@ -65,17 +65,7 @@ pub(super) async fn send(
 }
 
 fn judge(answer: &Answer) -> Delivery {
-    if (200..300).contains(&answer.status) {
-        return Delivery::Sent;
-    }
-    if is_ambiguous(answer.status) {
-        return Delivery::Unknown;
-    }
     // The error's message repeats the number; its code does not.
     let code = serde_json::from_slice::<Problem>(&answer.body).map(|problem| problem.code).ok();
-    match code {
-        Some(code) if REFUSED.contains(&code) => Delivery::Refused(format!("error {code}")),
-        Some(code) => Delivery::NotSent(format!("status {}, error {code}", answer.status)),
-        None => Delivery::NotSent(format!("status {}", answer.status)),
-    }
+    judge_by_code(answer, code, |code| REFUSED.contains(code))
 }

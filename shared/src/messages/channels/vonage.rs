@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::post::{Answer, HttpsPoster, Post, basic, is_ambiguous};
+use super::post::{Answer, HttpsPoster, Post, basic, judge_by_code};
 use crate::messages::message::Delivery;
 
 /// The URL of the API, unless `SMS_API_URL` is set.
@@ -58,17 +58,7 @@ pub(super) async fn send(
 }
 
 fn judge(answer: &Answer) -> Delivery {
-    if (200..300).contains(&answer.status) {
-        return Delivery::Sent;
-    }
-    if is_ambiguous(answer.status) {
-        return Delivery::Unknown;
-    }
     let type_ = serde_json::from_slice::<Problem>(&answer.body).map(|problem| problem.type_).unwrap_or_default();
     let code = type_.rsplit_once('#').map(|(_, code)| code).filter(|code| code.len() <= 40);
-    match code {
-        Some(code) if REFUSED.contains(&code) => Delivery::Refused(format!("error {code}")),
-        Some(code) => Delivery::NotSent(format!("status {}, error {code}", answer.status)),
-        None => Delivery::NotSent(format!("status {}", answer.status)),
-    }
+    judge_by_code(answer, code, |code| REFUSED.contains(code))
 }
