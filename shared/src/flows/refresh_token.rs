@@ -1,27 +1,19 @@
 //! A refresh token in place of an access token, for requests that end sessions: a client whose access token has expired
 //! still has it.
 
-use utoipa::ToSchema;
-
 use crate::{
     app::App,
     domain::proof::Factor,
     error::{ApiError, TokenProblem},
-    http::{Fields, FromFields, Request, context::Context},
+    http::{Request, context::Context, members::SealedRefreshToken},
     tokens::refresh::RefreshToken,
 };
 
-/// The refresh token of the session, if the access token has expired.
-#[derive(ToSchema)]
-pub struct RefreshTokenRequest {
-    /// The refresh token as it was issued.
-    #[schema(value_type = Option<String>, example = "AVwMeg5qVUxAnkQPen08ijs…")]
-    refresh_token: Option<String>,
-}
-
-impl FromFields for RefreshTokenRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self { refresh_token: fields.optional("refresh_token") })
+crate::request_body! {
+    /// The refresh token of the session, if the access token has expired.
+    pub struct RefreshTokenRequest {
+        /// The refresh token as it was issued.
+        refresh_token: Option<SealedRefreshToken>,
     }
 }
 
@@ -30,7 +22,7 @@ impl FromFields for RefreshTokenRequest {
 pub async fn of_body(app: &App, ctx: &Context, request: &Request) -> Result<RefreshToken, ApiError> {
     let text = if request.has_body() {
         let RefreshTokenRequest { refresh_token } = request.read(&app.config)?;
-        refresh_token
+        refresh_token.map(|SealedRefreshToken(text)| text)
     } else {
         None
     };
