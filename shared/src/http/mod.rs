@@ -1,6 +1,7 @@
 //! The edge between API Gateway's JSON and the domain: requests, responses, problems, and their OpenAPI description.
 
 pub mod context;
+pub mod cors;
 mod fields;
 pub mod openapi;
 pub mod problem;
