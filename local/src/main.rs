@@ -113,6 +113,7 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
 
     let mut overrides = from_process(&template);
     overrides.extend(arguments.env);
+    overrides.entry("ALLOWED_ORIGINS".to_owned()).or_insert_with(|| OWN_PAGES.to_owned());
     match overrides.get("SMS_PROVIDER").map(String::as_str) {
         // No message is sent, so that responses may contain the codes.
         None | Some("log") => {
@@ -199,6 +200,9 @@ fn reachable(host: &str) -> String {
         host => host.to_owned(),
     }
 }
+
+/// The pages that may call the API unless something else is set: those that are served on this machine.
+const OWN_PAGES: &str = "http://localhost:*,http://127.0.0.1:*";
 
 /// A warning for servers that listen on more than this machine.
 const OPEN_TO_THE_NETWORK: &str =

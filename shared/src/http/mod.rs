@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod context;
+pub mod cors;
 mod fields;
 pub mod members;
 pub mod openapi;
