@@ -4,10 +4,11 @@ use latchkey::{code, runtime::Code};
 
 /// The functions that the API's description does not name: those without a route, and the one that serves the
 /// description.
-const OTHERS: [(&str, Code); 3] = [
+const OTHERS: [(&str, Code); 4] = [
     ("authorizer", code!(events authorizer::handle)),
     ("docs", code!(stateless docs::handle)),
     ("rotate_keys", code!(events rotate_keys::handle)),
+    ("rotate_secret", code!(events rotate_secret::handle)),
 ];
 
 /// Returns every function: the name of its crate, and its code.
