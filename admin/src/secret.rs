@@ -13,6 +13,9 @@ use latchkey::{
     tokens::secret::{MasterSecret, SecretChange, VersionSummary},
 };
 
+/// The time for which a version may still write after its successor has taken over, in minutes.
+const MINUTES: u64 = SECRETS_USABLE.as_secs() / 60;
+
 /// The name of the command in the audit log.
 const EVENT: &str = "operator-retire-key";
 
@@ -38,7 +41,7 @@ pub enum SecretError {
     #[error("SECRET_KEY_ARN is not set for this command: set it as the stack's output OperatorEnvironment says")]
     NotConfigured,
     /// The version writes, or a function with an old copy of the secret may still write with it.
-    #[error("key {0} still writes, or may: retire it when its successor has written for {minutes} minutes", minutes = SECRETS_USABLE.as_secs() / 60)]
+    #[error("key {0} still writes, or may: retire it when its successor has written for {} minutes", MINUTES)]
     StillWrites(Kid),
     /// Something depends on the version.
     #[error("{0}")]

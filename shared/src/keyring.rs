@@ -137,8 +137,8 @@ impl Keyring {
         }
     }
 
-    /// Returns the keys that new things are made with, by a copy of the master secret that is at most five minutes old, or
-    /// older while it cannot be read.
+    /// Returns the keys that new things are made with, by a copy of the master secret that is at most five minutes old,
+    /// or older while it cannot be read.
     pub async fn secret(&self, now: Timestamp) -> Result<Secret, KeyringError> {
         self.versions(SECRETS_FRESH, now).await?.at(now).map_err(|why| KeyringError::InvalidSecret(SECRET_KEY, why))
     }

@@ -68,7 +68,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         attempt: attempt.map(|attempt| token.attempt_mac(key, &attempt)),
         client: token.client_mac(key, ctx.user_agent.as_deref().unwrap_or_default(), &ctx.source.network()),
     };
-    let (next, grace) = (keys.secret.writing.kid, app.config.tokens.refresh_grace);
+    let (next, grace) = (keys.newest_secret(app, ctx).writing.kid, app.config.tokens.refresh_grace);
     let rotation = app.store.rotate_session(&token, &by, next, grace, ctx.now);
     let (keys, rotation) = tokio::join!(keys.current(app, ctx), rotation);
     match rotation? {
@@ -96,8 +96,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     }
 }
 
-/// Returns the session's next tokens. The version of the refresh token's key is the session's, and not the one that writes
-/// now: a repetition gets the same token.
+/// Returns the session's next tokens. The version of the refresh token's key is the session's, and not the one that
+/// writes now: a repetition gets the same token.
 async fn successor(app: &App, ctx: &Context, keys: &TokenKeys, session: &TokenSession) -> Result<Response, ApiError> {
     let own = app.keyring.reading(session.kid, ctx.now).await?;
     let own = own.ok_or(ApiError::InvalidToken(TokenProblem::WithdrawnKey))?;

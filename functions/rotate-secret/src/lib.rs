@@ -1,7 +1,7 @@
 //! `rotate-secret`: adds a key to the master secret for Secrets Manager, and marks keys that have leaked.
 //!
-//! Secrets Manager calls the four steps of a rotation in order, each any number of times. The new key is written down ten
-//! minutes before it writes, so that every function can read what it makes
+//! Secrets Manager calls the four steps of a rotation in order, each any number of times. The new key is written down
+//! ten minutes before it writes, so that every function can read what it makes
 //! (docs/adr/0021-versions-of-the-master-secret.md).
 
 use latchkey::{
@@ -110,8 +110,8 @@ impl Rotation<'_> {
         Ok(())
     }
 
-    /// Makes the version the one that functions read. Gives the rotation up if the secret was changed since, or if the new
-    /// key would write before every function has read it.
+    /// Makes the version the one that functions read. Gives the rotation up if the secret was changed since, or if the
+    /// new key would write before every function has read it.
     async fn finish(&self, token: &str) -> Result<(), ApiError> {
         let ((version, current), next) =
             tokio::try_join!(async { self.secret.current().await.map_err(ApiError::from) }, self.next(token))?;
@@ -121,6 +121,10 @@ impl Rotation<'_> {
             return Err(RotationError::GivenUp.into());
         }
         self.secret.promote(token, &version).await?;
+        // A version that a leak or a retirement replaces must not look like a rotation that is still to be finished.
+        if let Err(error) = self.secret.abandon(token).await {
+            tracing::warn!(%error, "the label AWSPENDING stays; the next rotation may have to be begun twice");
+        }
         if let Some(newest) = next.versions().last() {
             tracing::info!(
                 target: "latchkey::events", event = "master-key-added", key = newest.kid.as_byte(),

@@ -1,5 +1,5 @@
-//! Versions of the master secret: rotation, leaks and retirement, as people and operators meet them, on a clock that the test
-//! moves.
+//! Versions of the master secret: rotation, leaks and retirement, as people and operators meet them, on a clock that
+//! the test moves.
 
 use admin::secret::{self, Desk};
 use latchkey::base::kid::Kid;
@@ -104,7 +104,8 @@ async fn registering(world: &World, phone: &str) -> (Person, String) {
     (visitor, code)
 }
 
-/// The whole story: what was made before a rotation goes on working after it, and what is made from then on names the next key.
+/// The whole story: what was made before a rotation goes on working after it, and what is made from then on names the
+/// next key.
 #[tokio::test]
 async fn a_rotation_is_noticed_by_nobody() {
     let world = World::with(&ACTIVATION).warm().await;
@@ -319,7 +320,7 @@ async fn a_leak_ends_codes_and_sessions_and_no_second_factor() {
     world.advance(300);
     laptop.refresh().await.expect_problem(401, "invalid-token");
     assert_eq!(world.audit_log.all().pop().unwrap()["reason"], "withdrawn-key");
-    person.logout_by_refresh_token().await.expect(204);
+    person.logout_by_refresh_token().await.expect_problem(401, "invalid-token");
     person.with_code().verify_reset(&code, NEW_PASSWORD).await.expect_problem(400, "invalid-otp");
     visitor.activate(&activation).await.expect_problem(400, "invalid-otp");
     visitor.resend_activation().await.expect_problem(422, "invalid-request");
@@ -410,7 +411,8 @@ async fn a_key_is_retired_when_nothing_depends_on_it() {
     assert_eq!(versions(&world), [(2, false), (3, false)]);
 }
 
-/// An operator who retires a key that somebody still needs has said how many lose their factor; their recovery codes stay.
+/// An operator who retires a key that somebody still needs has said how many lose their factor; their recovery codes
+/// stay.
 #[tokio::test]
 async fn a_second_factor_whose_key_was_retired_is_replaced_with_a_recovery_code() {
     let world = World::new();
@@ -421,7 +423,7 @@ async fn a_second_factor_whose_key_was_retired_is_replaced_with_a_recovery_code(
     world.advance(300);
     person.refresh().await.expect_problem(401, "invalid-token");
     person.first_step().await;
-    person.login_mfa().await.expect_problem(400, "wrong-totp");
+    person.login_mfa().await.expect_problem(400, "invalid-otp");
     person.with_recovery_code(0).login_mfa().await.expect(200);
     person.with_recovery_code(1).mfa_enroll().await.expect(200);
     person.mfa_confirm(&person.new_authenticator().code()).await.expect(200);
@@ -437,7 +439,7 @@ async fn a_rotation_may_fail_at_every_call() {
         for nth in 0..6 {
             for fault in FAULTS {
                 let world = World::new();
-                let person = world.person_with_factor().await;
+                let person = world.signed_in_person().await;
                 let faults = world.emulator.faults();
                 faults.inject_after(operation, nth, fault, 3);
                 let token = begin(&world);
@@ -448,11 +450,16 @@ async fn a_rotation_may_fail_at_every_call() {
                         step(&world, &token, name).await.unwrap();
                     }
                 }
+                let was_used = !faults.is_waiting();
                 faults.clear();
                 assert_eq!(versions(&world), [(1, false), (2, false)], "{operation} {nth} with {fault:?}");
                 world.advance(ANNOUNCED);
-                person.sign_in().await;
-                assert_eq!(sealed_with(&world), 2, "{operation} {nth} with {fault:?}");
+                person.refresh().await.expect(200);
+                assert_eq!(named_by(&person.refresh_token()), 2, "{operation} {nth} with {fault:?}");
+                if !was_used {
+                    // A rotation makes no more calls of this operation.
+                    break;
+                }
             }
         }
     }
@@ -465,7 +472,7 @@ async fn a_leak_is_recorded_though_every_call_may_fail() {
         for nth in 0..3 {
             for fault in FAULTS {
                 let world = World::new();
-                let person = world.person_with_factor().await;
+                let person = world.person().await;
                 world.emulator.faults().inject_after(operation, nth, fault, 3);
                 let _ = leak(&world, 1).await;
                 world.emulator.faults().clear();
@@ -544,7 +551,7 @@ async fn changes_at_the_same_time_lose_no_key_and_no_leak() {
     let mut tried = 0;
     for one in [Rotation, Leak, Retirement] {
         for other in [Rotation, Leak, Retirement] {
-            for turns in 0..16 {
+            for turns in (0..24).step_by(3) {
                 let world = World::new();
                 let person = world.person().await;
                 world.rotate_secret().await.unwrap();
@@ -571,7 +578,7 @@ async fn changes_at_the_same_time_lose_no_key_and_no_leak() {
             }
         }
     }
-    assert_eq!(tried, 144);
+    assert_eq!(tried, 72);
 }
 
 /// Nothing of the secret is shown by what an operator runs.

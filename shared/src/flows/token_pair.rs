@@ -38,6 +38,12 @@ impl TokenKeys {
         Ok(Self { signing, secret })
     }
 
+    /// Returns the master secret's keys by the newest copy: something that named an unknown version may have caused
+    /// another read since. No token is made with a version that has leaked by then.
+    pub fn newest_secret(&self, app: &App, ctx: &Context) -> Secret {
+        app.keyring.secret_at_hand(ctx.now).unwrap_or_else(|| self.secret.clone())
+    }
+
     /// Returns the keys with the one that signs by what is published now. Endpoints call this beside their first
     /// access to the table, so that no token is signed with a key that was removed a moment ago.
     pub async fn current(self, app: &App, ctx: &Context) -> Result<Self, ApiError> {
@@ -132,10 +138,11 @@ fn start(
     epoch: u64,
     Login { created_at, authenticated_at, second_factor, ends_at }: Login,
 ) -> Result<(NewSession, TokenResponse), ApiError> {
+    let writing = keys.newest_secret(app, ctx).writing;
     let session = NewSession {
         user,
         id: SessionId::generate()?,
-        kid: keys.secret.writing.kid,
+        kid: writing.kid,
         salt: SessionSalt::generate()?,
         epoch,
         device: ctx.user_agent.clone(),
@@ -149,7 +156,7 @@ fn start(
     let (id, salt) = (session.id, session.salt);
     let kid = session.kid;
     let tokens = TokenSession { user, id, kid, generation: 0, salt, epoch, authenticated_at, second_factor };
-    let answer = TokenResponse::issue(app, ctx, &keys.signing, &keys.secret.writing, &tokens)?;
+    let answer = TokenResponse::issue(app, ctx, &keys.signing, &writing, &tokens)?;
     Ok((session, answer))
 }
 

@@ -25,8 +25,8 @@ pub struct VersionUses {
     pub second_factors: Vec<UserId>,
     /// The number of second factors that wait to be confirmed with a code.
     pub enrollments: usize,
-    /// The number of sessions whose newest refresh token was made with it. It includes those that a change of the account
-    /// has ended, until they would have ended anyway.
+    /// The number of sessions whose newest refresh token was made with it. It includes those that a change of the
+    /// account has ended, until they would have ended anyway.
     pub sessions: usize,
     /// The number of codes that may still be entered, those of registrations included.
     pub codes: usize,

@@ -48,8 +48,8 @@ impl fmt::Debug for SessionSalt {
     }
 }
 
-/// A token that continues a session once. In base64url, it has the version, the key's version, the user, the session and
-/// the generation; a seal over the whole token, which our key alone can verify; and an HMAC-SHA-256 over the first five
+/// A token that continues a session once. In base64url, it has the version, the key's version, the user, the session
+/// and the generation; a seal over the whole token, which our key alone can verify; and an HMAC-SHA-256 over the first five
 /// and the session's salt.
 pub struct RefreshToken {
     /// The version of the key that made the token.
@@ -78,8 +78,8 @@ impl RefreshToken {
         token
     }
 
-    /// Returns the version of the key that a text names, if it has the form of a token. Only that key can tell whether we
-    /// made it.
+    /// Returns the version of the key that a text names, if it has the form of a token. Only that key can tell whether
+    /// we made it.
     pub fn kid_of(text: &str) -> Result<Kid, NotARefreshToken> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NotARefreshToken)?;
         match bytes.as_slice() {

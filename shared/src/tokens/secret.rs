@@ -93,8 +93,8 @@ where
     Ok(key.into())
 }
 
-/// The keys that a request makes things with. To verify or to open something, ask the keyring for the keys of the version
-/// that it names.
+/// The keys that a request makes things with. To verify or to open something, ask the keyring for the keys of the
+/// version that it names.
 #[derive(Clone, Debug)]
 pub struct Secret {
     /// The keys that everything new is made with.
@@ -309,5 +309,119 @@ impl MasterSecret {
         let mut keys = self.keys.clone();
         keys.push(MasterKey::generate(kid, from)?);
         Ok(Self { generation: self.generation + 1, keys })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+    fn kid(number: u8) -> Kid {
+        Kid::from_byte(number).unwrap()
+    }
+
+    /// The secret of a new stack.
+    fn first() -> MasterSecret {
+        MasterSecret::from_text(&"abcd".repeat(16)).unwrap()
+    }
+
+    fn writes(secret: &MasterSecret, at: Timestamp) -> u8 {
+        secret.derive().unwrap().at(at).unwrap().writing.kid.as_byte()
+    }
+
+    #[test]
+    fn a_text_is_the_first_key_and_reads_back_as_versions() {
+        let next = first().with_new(NOW).unwrap();
+        let read = MasterSecret::from_text(&next.to_text().unwrap()).unwrap();
+        assert_eq!(read.versions(), next.versions());
+        assert!(next.follows(&first()) && !next.with_new(NOW).unwrap().follows(&first()));
+        let same = |one: &MasterSecret, other: &MasterSecret| {
+            let tag = |secret: &MasterSecret| {
+                let keys = secret.derive().unwrap().at(NOW).unwrap().writing;
+                hmac::sign(&keys.otp.key, b"x").as_ref().to_vec()
+            };
+            tag(one) == tag(other)
+        };
+        assert!(same(&first(), &read), "the first key is what it was as a text");
+    }
+
+    #[test]
+    fn what_is_no_master_secret_is_refused_by_reason() {
+        let refused = |text: &str| Versions::from_text(text).unwrap_err();
+        assert_eq!(refused("not base64!"), InvalidKey::NotBase64);
+        assert_eq!(refused("c2hvcnQ="), InvalidKey::TooShort);
+        for text in [
+            "{",
+            "{}",
+            r#"{"generation": 1, "keys": []}"#,
+            r#"{"generation": 1, "keys": [{"kid": 0, "key": "x"}]}"#,
+            r#"{"generation": 1, "keys": [{"kid": 1, "key": "x", "leaked": true}]}"#,
+            r#"{"generation": 1, "keys": [{"kid": 2, "key": "x"}, {"kid": 1, "key": "x"}]}"#,
+            r#"{"generation": 1, "keys": [{"kid": 1, "key": "x"}, {"kid": 1, "key": "x"}]}"#,
+        ] {
+            assert_eq!(refused(text), InvalidKey::NotAMasterSecret, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_new_key_writes_after_ten_minutes_and_the_oldest_one_counts() {
+        let next = first().with_new(NOW).unwrap();
+        let switch = NOW.plus(ANNOUNCED_BEFORE);
+        assert_eq!(writes(&next, NOW), 1);
+        assert_eq!(writes(&next, Timestamp::from_unix_millis(switch.unix_millis() - 1)), 1);
+        assert_eq!(writes(&next, switch), 2);
+        let versions = next.derive().unwrap();
+        assert_eq!(versions.at(switch).unwrap().counting.kid, kid(1));
+        assert!(next.is_in_time(NOW.plus(ANNOUNCED_BEFORE - LEFT_WHEN_READABLE)));
+        assert!(!next.is_in_time(NOW.plus(ANNOUNCED_BEFORE - LEFT_WHEN_READABLE + Duration::from_secs(1))));
+        assert!(matches!(versions.find(kid(2)), Version::Known(_)));
+        assert!(matches!(versions.find(kid(3)), Version::Unknown));
+        let without = next.without(kid(1)).unwrap().derive().unwrap();
+        assert!(matches!(without.find(kid(1)), Version::Retired));
+        assert_eq!(without.at(NOW).unwrap().writing.kid, kid(2), "whatever the clock says, one writes");
+    }
+
+    #[test]
+    fn after_a_leak_another_key_writes_at_once_whatever_the_clock_says() {
+        let slow = Timestamp::from_unix_seconds(NOW.unix_seconds() - 60);
+        let after = first().after_leak(kid(1), NOW).unwrap().unwrap();
+        assert_eq!((writes(&after, NOW), writes(&after, slow)), (2, 2));
+        assert_eq!(after.derive().unwrap().at(NOW).unwrap().counting.kid, kid(2));
+        assert!(after.follows(&first()));
+        assert!(after.after_leak(kid(1), NOW).unwrap().is_none(), "it is recorded");
+        assert!(after.after_leak(kid(3), NOW).is_err());
+        // The key that was announced takes over.
+        let announced = first().with_new(NOW).unwrap();
+        let after = announced.after_leak(kid(1), NOW).unwrap().unwrap();
+        assert_eq!((writes(&after, NOW), after.versions().len()), (2, 2));
+        let after = announced.after_leak(kid(2), NOW).unwrap().unwrap();
+        assert_eq!((writes(&after, NOW), after.versions().len()), (3, 3));
+    }
+
+    #[test]
+    fn numbers_are_counted_up_and_end() {
+        let mut secret = first();
+        for _ in 1..255 {
+            secret = secret.with_new(NOW).unwrap();
+        }
+        assert_eq!(secret.versions().last().unwrap().kid, kid(255));
+        assert!(matches!(secret.with_new(NOW), Err(SecretChange::NoNumberLeft)));
+    }
+
+    #[test]
+    fn one_master_gives_different_keys_for_different_uses() {
+        let keys = first().derive().unwrap().at(NOW).unwrap().writing;
+        assert_ne!(hmac::sign(&keys.otp.key, b"x").as_ref(), hmac::sign(&keys.refresh_token.key, b"x").as_ref());
+    }
+
+    #[test]
+    fn nothing_prints_a_key() {
+        let secret = first();
+        let (versions, kept) = (secret.derive().unwrap(), secret.to_text().unwrap());
+        let printed =
+            format!("{secret:?} {versions:?} {:?} {:?}", versions.at(NOW), versions.at(NOW).unwrap().writing.otp);
+        assert!(kept.contains("abcdabcd") && !printed.contains("abcdabcd"), "{printed}");
     }
 }
