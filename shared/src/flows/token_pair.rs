@@ -157,7 +157,7 @@ impl TokenResponse {
     pub fn issue(app: &App, ctx: &Context, keys: &TokenKeys, session: &TokenSession) -> Result<Self, ApiError> {
         let settings = &app.config.tokens;
         let grant = Grant {
-            issuer: app.issuer(&ctx.origin),
+            issuer: app.issuer(ctx.url.as_deref())?,
             audience: &settings.audience,
             user: session.user,
             session: session.id,

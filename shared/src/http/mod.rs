@@ -2,6 +2,7 @@
 
 pub mod context;
 pub mod cors;
+pub(crate) mod event;
 mod fields;
 pub mod openapi;
 pub mod problem;

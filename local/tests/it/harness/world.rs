@@ -63,7 +63,12 @@ impl World {
 
     /// With some variables set otherwise.
     pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
-        let world = Self::without_keys(variables);
+        Self::at("latchkey.test", variables)
+    }
+
+    /// With an API that events name so.
+    pub(crate) fn at(domain_name: &str, variables: &[(&str, &str)]) -> Self {
+        let world = Self::bare(domain_name, variables);
         let put = json!({
             "SecretId": "SigningKeys",
             "ClientRequestToken": "first",
@@ -79,6 +84,10 @@ impl World {
 
     /// As a stack is before its first rotation.
     pub(crate) fn without_keys(variables: &[(&str, &str)]) -> Self {
+        Self::bare("latchkey.test", variables)
+    }
+
+    fn bare(domain_name: &str, variables: &[(&str, &str)]) -> Self {
         let emulator = Emulator::in_memory(&TEMPLATE.table, Secrets::in_memory(&TEMPLATE).unwrap()).unwrap();
         let (witness, clock) = (Witness::default(), Clock::manual(START));
         let overrides: HashMap<_, _> =
@@ -89,7 +98,7 @@ impl World {
             overrides: &overrides,
             witness: witness.clone(),
             clock: clock.clone(),
-            domain_name: "latchkey.test".to_owned(),
+            domain_name: domain_name.to_owned(),
         };
         let gateway = Arc::new(Gateway::new(setup).unwrap_or_else(|error| panic!("{error}")));
         let Witness { outbox, metrics, audit_log } = witness;
