@@ -177,11 +177,11 @@ fn find_template() -> Result<PathBuf, Sentence> {
     })
 }
 
-/// Returns the template's variables that this process's environment sets. Leaves `RUST_LOG` out, and the table's name,
-/// because the embedded table has the template's name.
+/// Returns the template's variables that this process's environment sets. Leaves `RUST_LOG` out, and the table's name
+/// and the addresses of AWS's services, because the table is embedded.
 fn from_process(template: &Template) -> HashMap<String, String> {
     let names = template.functions.iter().flat_map(|function| function.environment.keys());
-    let names = names.filter(|name| !matches!(name.as_str(), "TABLE_NAME" | "RUST_LOG"));
+    let names = names.filter(|name| !matches!(name.as_str(), "TABLE_NAME" | "RUST_LOG") && !name.starts_with("AWS_"));
     #[expect(clippy::disallowed_methods, reason = "the dev server's edge: where its configuration is read")]
     names.filter_map(|name| Some((name.clone(), std::env::var(name).ok()?))).collect()
 }
