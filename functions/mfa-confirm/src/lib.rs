@@ -2,10 +2,16 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    domain::{otp::OtpCode, proof::Factor, recovery_code::RecoveryCodes},
+    domain::{
+        otp::OtpCode,
+        proof::Factor,
+        recovery_code::{RecoveryCodes, RecoverySeed},
+    },
+    error::TokenProblem,
     flows::{
         admission,
         caller::Caller,
+        repeats,
         token_pair::{self, StepUp, TokenKeys, TokenResponse},
     },
     http::{
@@ -13,7 +19,7 @@ use latchkey::{
         openapi::{CodeProblems, ConfirmationProblems, LimitProblems, ServerProblems, TokenProblems},
     },
     messages::Notice,
-    store::{Change, NewFactor},
+    store::{Change, Enrollment, NewFactor, Repeatable},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -61,24 +67,57 @@ pub struct MfaConfirmResponse {
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let caller = Caller::authenticate(app, ctx, &request).await?;
+    match Box::pin(confirm(app, ctx, &request)).await {
+        // The change has ended the session of this request's token. Its response may have been lost, and with it the
+        // recovery codes, which nobody has seen then.
+        Err(ApiError::InvalidToken(TokenProblem::SessionRenewed)) => {
+            let MfaConfirmRequest { code } = request.read(&app.config)?;
+            let found = repeats::repeated_with_ended_session(app, ctx, &request, PURPOSE, &code).await?;
+            let (keys, tokens) = repeats::tokens(app, ctx, &found).await?;
+            let seed = found.recovery_seed.ok_or(ApiError::InvalidToken(TokenProblem::SessionRenewed))?;
+            let codes = RecoveryCodes::derive(&keys.secret.recovery_code, found.session.user, &seed);
+            Ok(Response::json(StatusCode::OK, &MfaConfirmResponse { recovery_codes: codes.reveal(), tokens }))
+        }
+        answer => answer,
+    }
+}
+
+/// The purpose by which a repeated request is recognized.
+const PURPOSE: &str = "mfa-confirm";
+
+async fn confirm(app: &App, ctx: &Context, request: &Request) -> Result<Response, ApiError> {
+    let caller = Caller::authenticate(app, ctx, request).await?;
     let user = caller.profile.user;
     let MfaConfirmRequest { code } = request.read(&app.config)?;
 
     let keys = TokenKeys::of(app, ctx).await?;
-    let attempt = app.store.spend_enrollment_attempt(&caller.profile, ctx.now);
-    let (keys, sealed) = tokio::join!(keys.current(app, ctx), admission::admit(app, ctx, attempt));
-    let (sealed, keys) = (sealed?.ok_or(ApiError::EnrollmentOver)?, keys?);
+    let same_request = repeats::of_session(app, ctx, &caller, PURPOSE, &code).await?;
+    let attempt = app.store.spend_enrollment_attempt(&caller.profile, &same_request, ctx.now);
+    let (keys, enrollment) = tokio::join!(keys.current(app, ctx), admission::admit(app, ctx, attempt));
+    let (enrollment, keys) = (enrollment?, keys?);
+    let Some(Enrollment { secret: sealed, is_under_way }) = enrollment else {
+        return Err(caller.overtaken(app, ctx, ApiError::EnrollmentOver).await);
+    };
     let secret = sealed.open(&keys.secret.totp, user).map_err(|error| ApiError::Internal(error.into()))?;
     ctx.audit.factor(Factor::Totp);
-    let step = secret.step_of(&code, None, ctx.now).ok_or(ApiError::WrongTotp)?;
+    let step = secret.step_of(&code, None, ctx.now);
+    if is_under_way {
+        return Err(match step {
+            Some(_) => repeats::outcome_of_other(app, ctx, &caller, ApiError::EnrollmentOver).await,
+            None => ApiError::EnrollmentOver,
+        });
+    }
+    let step = step.ok_or(ApiError::WrongTotp)?;
 
-    let codes = RecoveryCodes::generate()?;
+    let seed = RecoverySeed::generate()?;
+    let codes = RecoveryCodes::derive(&keys.secret.recovery_code, user, &seed);
     let macs = codes.macs(&keys.secret.recovery_code, user);
     let factor = NewFactor { secret: &sealed, step, recovery_codes: &macs };
     // The password was proved when the enrollment began, perhaps in another session.
     let proof = StepUp { password: false, second_factor: true };
-    let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
+    let (mut renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
+    let until = ctx.now.plus(repeats::REPEATABLE);
+    renewal.repeat = Some(Repeatable { request: same_request, until, recovery_seed: Some(seed) });
     let change = app.store.switch_factor_on(&caller.profile, factor, renewal, ctx.now);
     let notice = (ctx, &caller.profile, Notice::SecondFactorOn);
     match app.notify_when(Change::Done, change, notice).await? {

@@ -99,6 +99,20 @@ impl RecoveryCodes {
         (0..COUNT).map(|_| RecoveryCode::generate()).collect::<Result<_, _>>().map(Self)
     }
 
+    /// Returns the ten codes that a seed gives under a key that is not in the table: the same each time, so that a
+    /// response that was lost can be repeated.
+    pub fn derive(key: &hmac::Key, user: UserId, seed: &RecoverySeed) -> Self {
+        let code = |at: u8| {
+            let message = [b"shown v1".as_slice(), user.as_bytes(), &seed.0, &[at]].concat();
+            let mut bytes = Zeroizing::new([0; LENGTH]);
+            for (byte, derived) in bytes.iter_mut().zip(hmac::sign(key, &message).as_ref()) {
+                *byte = *derived;
+            }
+            RecoveryCode(bytes)
+        };
+        Self((0..).take(COUNT).map(code).collect())
+    }
+
     /// Returns the hashes of the codes.
     pub fn macs(&self, key: &hmac::Key, user: UserId) -> Vec<RecoveryCodeMac> {
         self.0.iter().map(|code| code.mac(key, user)).collect()
@@ -107,6 +121,33 @@ impl RecoveryCodes {
     /// Returns the codes, which may be shown only to their owner.
     pub fn reveal(&self) -> Vec<String> {
         self.0.iter().map(|code| code.reveal().to_string()).collect()
+    }
+}
+
+/// The random bytes that a user's recovery codes are derived from. Without the key they reveal no code.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RecoverySeed([u8; 32]);
+
+impl RecoverySeed {
+    /// Makes a new seed.
+    pub fn generate() -> Result<Self, RandomError> {
+        random::bytes().map(Self)
+    }
+
+    /// Takes a seed from the table.
+    pub fn from_stored(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the seed's bytes, for the table.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RecoverySeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecoverySeed")
     }
 }
 
@@ -137,6 +178,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_seed_gives_the_same_ten_codes_to_its_user_under_its_key_alone() {
+        let (key, other) = (hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]), hmac::Key::new(hmac::HMAC_SHA256, &[2; 32]));
+        let (user, seed) = (UserId::from_bytes([1; 16]), RecoverySeed::from_stored([3; 32]));
+        let codes = RecoveryCodes::derive(&key, user, &seed).reveal();
+        assert_eq!(codes.iter().collect::<std::collections::BTreeSet<_>>().len(), COUNT);
+        assert_eq!(RecoveryCodes::derive(&key, user, &seed).reveal(), codes);
+        for other in [
+            RecoveryCodes::derive(&other, user, &seed),
+            RecoveryCodes::derive(&key, UserId::from_bytes([2; 16]), &seed),
+            RecoveryCodes::derive(&key, user, &RecoverySeed::from_stored([4; 32])),
+        ] {
+            assert!(other.reveal().iter().all(|code| !codes.contains(code)));
+        }
+    }
 
     #[test]
     fn a_code_reads_back_however_it_is_typed() {

@@ -59,6 +59,10 @@ pub async fn judge(app: &App, ctx: &Context, user: UserId, proof: &Proof, at: As
             let factor = admission::admit(app, ctx, attempt).await?.ok_or(ApiError::WrongTotp)?;
             let totp = factor.secret.open(&secret.totp, user).map_err(|error| ApiError::Internal(error.into()))?;
             let step = totp.step_of(code, factor.last_step, ctx.now);
+            if step.is_none() && totp.step_of(code, None, ctx.now).is_some() {
+                ctx.audit.factor(proof.factor());
+                return Err(ApiError::UsedTotp);
+            }
             step.map(|step| RightCode::Totp { user, secret: factor.secret, step, at })
         }
         Proof::Recovery(code) => {
