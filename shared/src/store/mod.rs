@@ -14,6 +14,7 @@ mod open_codes;
 mod operators;
 mod outcome;
 mod profile;
+mod repeatable;
 mod repeats;
 mod second_factors;
 mod sessions;
@@ -33,7 +34,8 @@ pub use open_codes::NewCode;
 pub use operators::Stats;
 pub use outcome::{Attempt, Change};
 pub use profile::Profile;
-pub use repeats::{Ended, Repeatable, RepeatedSession};
+pub use repeatable::Repeatable;
+pub use repeats::{Ended, RepeatedSession};
 pub use second_factors::{AskedAt, Enrollment, NewFactor, RightCode, SecondFactor, SecondStep};
 pub use sessions::{
     MAX_SESSIONS, NewSession, Renewal, Repetition, Reuse, Rotation, Session, SessionState, SessionSummary,

@@ -8,7 +8,7 @@ use super::{
     table::{
         error::StoreError,
         expression::ItemUpdate,
-        item::{Item, moment, number, text},
+        item::{Item, moment, number},
         keys::{ATTEMPTS, GENERATION, Key, RECOVERY_SEED, REQUEST, REQUEST_ENDS_AT, SALT, SUCCESSOR},
         wire::Outcome,
     },
@@ -24,17 +24,6 @@ use crate::{
 
 /// The number of wrong codes that are compared with the code of a request that has ended a session or a login.
 const TRIES: u64 = 5;
-
-/// The request that ends a session or a login, as far as its repetition is recognized by it.
-#[derive(Clone, Debug)]
-pub struct Repeatable {
-    /// The hash of the request.
-    pub request: RepeatMac,
-    /// The time until which it may be repeated.
-    pub until: Timestamp,
-    /// What the recovery codes in its response are derived from, if it has any.
-    pub recovery_seed: Option<RecoverySeed>,
-}
 
 /// What a request has ended.
 #[derive(Clone, Copy, Debug)]
@@ -52,18 +41,6 @@ pub struct RepeatedSession {
     pub session: TokenSession,
     /// What the recovery codes in the response were derived from, if it had any.
     pub recovery_seed: Option<RecoverySeed>,
-}
-
-/// Adds to the update that ends an item which session a request has started in its place, and which request it was.
-pub(super) fn leave(update: ItemUpdate, request: &RepeatMac, until: Timestamp, successor: SessionId) -> ItemUpdate {
-    update
-        .remove("#attempts")
-        .set("#request = :request")
-        .set("#request_ends_at = :request_ends_at")
-        .set("#successor = :successor")
-        .value(":request", request.into())
-        .value(":request_ends_at", moment(until))
-        .value(":successor", text(successor.to_string()))
 }
 
 impl Store {

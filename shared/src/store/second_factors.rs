@@ -12,7 +12,7 @@ use super::{
     limits::{Bucket, LimitReached},
     outcome::{Attempt, Change},
     profile::Profile,
-    repeats,
+    repeatable,
     sessions::{NewSession, Renewal},
     table::{
         error::StoreError,
@@ -446,7 +446,7 @@ impl Store {
             .when("#ends_at > :now AND attribute_not_exists(#successor)")
             .value(":now", moment(now));
         let writes = vec![
-            Write::Update(repeats::leave(ended, request, until, session.id)),
+            Write::Update(repeatable::leave(ended, request, until, session.id)),
             Write::Update(code.use_up().remove("#op")),
             Write::Create(session.clone().into_item()),
             Write::Update(accounts::clear_throttle(profile).remove("#op")),

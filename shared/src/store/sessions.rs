@@ -9,7 +9,7 @@ use tokio::try_join;
 use super::{
     Store, key_set,
     profile::Profile,
-    repeats::{self, Repeatable},
+    repeatable::{self, Repeatable},
     table::{
         error::StoreError,
         expression::{ItemUpdate, NewItem, Write},
@@ -129,7 +129,7 @@ impl Renewal {
             .value(":expires_at", ttl(now.plus(KEPT)));
         let ended = match (&self.repeat, &self.new) {
             (Some(Repeatable { request, until, recovery_seed }), Some(new)) => {
-                let ended = repeats::leave(ended, request, *until, new.id);
+                let ended = repeatable::leave(ended, request, *until, new.id);
                 match recovery_seed {
                     Some(seed) => ended.set("#recovery_seed = :recovery_seed").value(":recovery_seed", seed.into()),
                     None => ended,
