@@ -38,6 +38,7 @@ impl FromFields for ActivateRequest {
 ///
 /// Creates the account with the password of this registration and counts its phone as verified. A code allows five
 /// tries. The response is the same for a wrong, expired or used code and for the code of another registration.
+/// Repeating the request that used the code gets the same response until the code expires.
 #[utoipa::path(
     post,
     path = "/auth/activate",

@@ -43,7 +43,8 @@ impl FromFields for ChangePhoneVerifyRequest {
 /// Complete a change of phone
 ///
 /// From now on, the new phone signs in, and it counts as verified. The old phone is free and gets a notice. Every
-/// session ends; the response has the tokens of a new one.
+/// session ends; the response has the tokens of a new one. Repeating the request gets the same session until the code
+/// expires, if its tokens were not used.
 #[utoipa::path(
     post,
     path = "/auth/change-phone/verify",

@@ -44,7 +44,7 @@ impl FromFields for LoginMfaRequest {
 ///
 /// A TOTP code works once, in its half minute, the one before and the one after. After five wrong ones in a row, each
 /// further try requires a wait of up to 15 minutes; after fifty, only a recovery code works. Recovery codes never wait;
-/// a login allows ten.
+/// a login allows ten. Repeating the request gets the same session, if its tokens were not used.
 #[utoipa::path(
     post,
     path = "/auth/login/mfa",

@@ -51,7 +51,8 @@ pub struct MfaConfirmResponse {
 /// Switch the second factor on
 ///
 /// From now on, logins and password resets require it. Every session ends; the response has the tokens of a new one,
-/// and the recovery codes, which are shown only in this response.
+/// and the recovery codes, which are shown only in this response. Repeating the request within five minutes gets the same
+/// ones, if the session's tokens were not used.
 /// A wrong code may be entered again; after five tries, or ten minutes, the enrollment is over and begins again with
 /// `POST /auth/mfa/enroll`.
 #[utoipa::path(

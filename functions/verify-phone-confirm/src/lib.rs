@@ -29,6 +29,7 @@ impl FromFields for VerifyPhoneConfirmRequest {
 /// Verify the caller's phone
 ///
 /// A code allows five tries. The response is the same for a wrong, expired or used code.
+/// Repeating the request that used the code gets the same response until the code expires.
 #[utoipa::path(
     post,
     path = "/auth/verify-phone/confirm",

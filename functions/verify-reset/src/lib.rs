@@ -51,6 +51,7 @@ impl FromFields for VerifyResetRequest {
 /// Every session ends, and the phone counts as verified. A code allows five tries. The response is the same for a
 /// wrong, expired or used code. A second factor stays on and is required as well; if it is missing, the code stays
 /// valid.
+/// Repeating the request that used the code gets the same response until the code expires.
 #[utoipa::path(
     post,
     path = "/auth/verify-reset",
