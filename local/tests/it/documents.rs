@@ -163,6 +163,22 @@ fn every_test_that_a_document_names_exists() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// A row of the field trial is done and names what shows it, or says that it is open.
+#[test]
+fn every_row_of_the_field_trial_is_shown_or_open() {
+    let trial = file("docs/field-trial.md");
+    let rows: Vec<_> = trial.lines().filter(|line| line.starts_with("| <a id=\"")).collect();
+    let expected = (1..=18).map(|at| format!("C{at}")).chain((1..=24).map(|at| format!("F{at}")));
+    for (row, name) in rows.iter().zip(expected.clone()) {
+        let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert_eq!(cells.len(), 5, "{name}");
+        assert!(cells[0].ends_with(&format!("</a>{name}")), "{name} instead of {}", cells[0]);
+        assert!(cells[..4].iter().all(|cell| !cell.is_empty()), "{name}");
+        assert!(cells[3].starts_with("open") || cells[4].contains('`'), "{name} names no test and is not open");
+    }
+    assert_eq!(rows.len(), expected.count());
+}
+
 #[test]
 fn the_readme_counts_the_attacks_that_the_table_has() {
     let (threats, readme) = (file("docs/threats.md"), file("README.md"));

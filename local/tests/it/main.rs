@@ -58,6 +58,8 @@ mod passwords;
 mod races;
 mod refresh;
 mod register;
+mod repeats;
+mod repeats_in_sessions;
 mod request_reset;
 mod resend_activation;
 mod rotate_keys;

@@ -4,12 +4,16 @@ use std::{fmt, str::FromStr};
 
 use base32::Alphabet;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use ring::digest::{SHA256, digest};
+use ring::{
+    digest::{SHA256, digest},
+    hmac,
+};
 use zeroize::Zeroizing;
 
 use super::spelling;
 use crate::base::{
     id::UserId,
+    kid::{Kid, Versioned},
     random::{self, RandomError},
 };
 
@@ -98,6 +102,20 @@ impl RecoveryCodes {
         (0..COUNT).map(|_| RecoveryCode::generate()).collect::<Result<_, _>>().map(Self)
     }
 
+    /// Returns the ten codes that a seed gives under a key that is not in the table: the same each time, so that a
+    /// response that was lost can be repeated.
+    pub fn derive(key: &Versioned<hmac::Key>, user: UserId, seed: &RecoverySeed) -> Self {
+        let code = |at: u8| {
+            let message = [b"shown v1".as_slice(), user.as_bytes(), seed.as_bytes(), &[at]].concat();
+            let mut bytes = Zeroizing::new([0; LENGTH]);
+            for (byte, derived) in bytes.iter_mut().zip(hmac::sign(&key.key, &message).as_ref()) {
+                *byte = *derived;
+            }
+            RecoveryCode(bytes)
+        };
+        Self((0..).take(COUNT).map(code).collect())
+    }
+
     /// Returns the hashes of the codes.
     pub fn hashes(&self, user: UserId) -> Vec<RecoveryCodeHash> {
         self.0.iter().map(|code| code.hash(user)).collect()
@@ -106,6 +124,48 @@ impl RecoveryCodes {
     /// Returns the codes, which may be shown only to their owner.
     pub fn reveal(&self) -> Vec<String> {
         self.0.iter().map(|code| code.reveal().to_string()).collect()
+    }
+}
+
+/// The random bytes that a user's recovery codes are derived from, and the version of the key to derive them with.
+/// Without the key they reveal no code.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RecoverySeed {
+    kid: Kid,
+    /// The version's byte, and the random ones after it.
+    bytes: [u8; 32],
+}
+
+impl RecoverySeed {
+    /// Makes a new seed for a version of the key: 31 random bytes after the version's.
+    pub fn generate(kid: Kid) -> Result<Self, RandomError> {
+        let mut bytes: [u8; 32] = random::bytes()?;
+        if let Some(first) = bytes.first_mut() {
+            *first = kid.as_byte();
+        }
+        Ok(Self { kid, bytes })
+    }
+
+    /// Takes a seed from the table. Returns `None` if it names no version.
+    pub fn from_stored(bytes: [u8; 32]) -> Option<Self> {
+        let kid = bytes.first().copied().and_then(Kid::from_byte)?;
+        Some(Self { kid, bytes })
+    }
+
+    /// Returns the version of the key.
+    pub fn kid(&self) -> Kid {
+        self.kid
+    }
+
+    /// Returns the seed's bytes, for the table.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.bytes
+    }
+}
+
+impl fmt::Debug for RecoverySeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecoverySeed")
     }
 }
 
@@ -136,6 +196,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_seed_gives_the_same_ten_codes_to_its_user_under_its_key_alone() {
+        let key = |byte| Versioned { kid: Kid::FIRST, key: hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32]) };
+        let (key, other) = (key(1), key(2));
+        let seed = |byte| RecoverySeed::from_stored([byte; 32]).unwrap();
+        let (user, other_seed, seed) = (UserId::from_bytes([1; 16]), seed(4), seed(3));
+        assert!(RecoverySeed::from_stored([0; 32]).is_none(), "it names no version");
+        let codes = RecoveryCodes::derive(&key, user, &seed).reveal();
+        assert_eq!(codes.iter().collect::<std::collections::BTreeSet<_>>().len(), COUNT);
+        assert_eq!(RecoveryCodes::derive(&key, user, &seed).reveal(), codes);
+        for other in [
+            RecoveryCodes::derive(&other, user, &seed),
+            RecoveryCodes::derive(&key, UserId::from_bytes([2; 16]), &seed),
+            RecoveryCodes::derive(&key, user, &other_seed),
+        ] {
+            assert!(other.reveal().iter().all(|code| !codes.contains(code)));
+        }
+    }
 
     #[test]
     fn a_code_reads_back_however_it_is_typed() {

@@ -66,7 +66,12 @@ pub async fn judge(app: &App, ctx: &Context, user: UserId, proof: &Proof, at: As
             match admission::or_take_back(app, &receipt, keys.await).await? {
                 (Some(keys), secret) => {
                     let totp = factor.secret.open(&keys.totp, user).map_err(internal)?;
-                    let right = totp.step_of(code, factor.last_step, ctx.now).map(|step| {
+                    let step = totp.step_of(code, factor.last_step, ctx.now);
+                    if step.is_none() && totp.step_of(code, None, ctx.now).is_some() {
+                        ctx.audit.factor(proof.factor());
+                        return Err(ApiError::UsedTotp);
+                    }
+                    let right = step.map(|step| {
                         // Sealed by the same write that uses up the code, and never with an older key.
                         let is_old = kid < secret.writing.kid;
                         let sealed_anew = is_old.then(|| totp.seal(&secret.writing.totp, user)).transpose();

@@ -110,7 +110,7 @@ pub fn renewed_session(
     };
     let Profile { user, epoch, .. } = caller.profile;
     let (new, answer) = start(app, ctx, keys, user, epoch + 1, login)?;
-    Ok((Renewal { old: caller.session, new: Some(new) }, answer))
+    Ok((Renewal { old: caller.session, new: Some(new), repeat: None }, answer))
 }
 
 /// The proofs that a caller has shown in a request that renews the session.

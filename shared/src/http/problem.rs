@@ -125,7 +125,7 @@ impl ApiError {
     pub const fn kind(&self) -> ProblemKind {
         match self {
             Self::MalformedRequest(_) => ProblemKind::MalformedRequest,
-            Self::InvalidOtp | Self::WrongTotp | Self::WrongRecoveryCode => ProblemKind::InvalidOtp,
+            Self::InvalidOtp | Self::WrongTotp | Self::UsedTotp | Self::WrongRecoveryCode => ProblemKind::InvalidOtp,
             Self::InvalidCredentials => ProblemKind::InvalidCredentials,
             Self::InvalidToken(_) => ProblemKind::InvalidToken,
             Self::MfaRequired(_) => ProblemKind::MfaRequired,
@@ -157,7 +157,7 @@ impl ApiError {
             Self::InvalidOtp => {
                 "The code is wrong, expired, used, or was never sent. Check it, or request a new one.".to_owned()
             }
-            Self::WrongTotp => {
+            Self::WrongTotp | Self::UsedTotp => {
                 "The authenticator's code is wrong, too old, or was used. Enter the next one, and check \
                                 that the phone's clock is set automatically."
                     .to_owned()

@@ -12,12 +12,13 @@ use super::{
     limits::{Bucket, LimitReached},
     outcome::{Attempt, Change},
     profile::Profile,
+    repeatable,
     sessions::{NewSession, Renewal},
     table::{
         error::StoreError,
         expression::{ItemDeletion, ItemUpdate, NewItem, Write},
-        item::{Item, moment, number, set, text, ttl},
-        keys::{ENDS_AT, EPOCH, Key, RECOVERY_CODES, TOTP_SECRET, TOTP_STEP, TTL_ATTRIBUTE},
+        item::{Item, moment, number, set, text, texts, ttl},
+        keys::{ENDS_AT, EPOCH, Key, RECOVERY_CODES, SUCCESSOR, TOTP_SECRET, TOTP_STEP, TRIED, TTL_ATTRIBUTE},
         wire::{Outcome, Part, Receipt, Transacted},
     },
     throttle::{Counter, TOTP_AT_LOGIN, TOTP_AT_RESET, TOTP_COUNTERS, TOTP_IN_SESSION},
@@ -27,7 +28,10 @@ use crate::{
         id::{TokenId, UserId},
         time::Timestamp,
     },
-    domain::{password::PasswordHash, phone::Phone, recovery_code::RecoveryCodeHash, totp::SealedTotpSecret},
+    domain::{
+        password::PasswordHash, phone::Phone, recovery_code::RecoveryCodeHash, repeat::RepeatMac,
+        totp::SealedTotpSecret,
+    },
 };
 
 /// The time for which an enrollment waits for its first code.
@@ -85,6 +89,20 @@ impl AskedAt {
             Self::Reset => &TOTP_AT_RESET,
         }
     }
+}
+
+/// An enrollment, as far as its code is compared with it.
+#[derive(Clone, Debug)]
+pub struct Enrollment {
+    /// The secret that waits to be confirmed.
+    pub secret: SealedTotpSecret,
+    /// Whether no tries are left and the same code was tried before: if it is right, that request is under way, and its
+    /// outcome is this one's, too.
+    pub is_under_way: bool,
+}
+
+fn enrolled(item: &Item) -> Result<SealedTotpSecret, StoreError> {
+    Ok(SealedTotpSecret::from_stored(item.blob(TOTP_SECRET)?.to_vec()))
 }
 
 /// Adds to the update of a second factor that it forgets all wrong TOTP codes.
@@ -181,6 +199,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let ends_at = now.plus(ENROLLMENT_WAITS);
         let update = ItemUpdate::new(Key::enrollment(credential.user))
+            .remove("#tried")
             .set("#totp_secret = :secret")
             .set("#epoch = :epoch")
             .set("#attempts = :zero")
@@ -195,25 +214,37 @@ impl Store {
     }
 
     /// Counts a code for the second factor that waits to be confirmed, and only then returns the secret to compare it
-    /// with.
+    /// with. `guess` is the hash of the request.
     pub async fn spend_enrollment_attempt(
         &self,
         profile: &Profile,
+        guess: &RepeatMac,
         now: Timestamp,
-    ) -> Result<Attempt<SealedTotpSecret>, StoreError> {
+    ) -> Result<Attempt<Enrollment>, StoreError> {
         let key = Key::enrollment(profile.user);
         let update = ItemUpdate::new(key.clone())
             .add("#attempts :one")
+            .add("#tried :guesses")
             .when("#ends_at > :now AND #epoch = :epoch AND #attempts < :max_attempts")
+            .value(":guesses", texts([guess]))
             .value(":one", number(1))
             .value(":now", moment(now))
             .value(":epoch", number(profile.epoch))
             .value(":max_attempts", number(ENROLLMENT_ATTEMPTS));
         Ok(match self.update(update).await? {
             Outcome::Applied(item) => Attempt::Admitted {
-                receipt: Receipt::of(key, &item, &["#attempts = #attempts - :one"], "#attempts >= :one")?,
-                with: SealedTotpSecret::from_stored(item.blob(TOTP_SECRET)?.to_vec()),
+                receipt: Receipt::of(key, &item, &["#attempts = #attempts - :one"], "#attempts >= :one")?
+                    .forgetting("#tried :forgotten", texts([guess])),
+                with: Enrollment { secret: enrolled(&item)?, is_under_way: false },
             },
+            Outcome::Refused(Some(item))
+                if item.moment(ENDS_AT)? > now
+                    && item.number(EPOCH)? == profile.epoch
+                    && item.set(TRIED).iter().any(|tried| tried == guess.as_str()) =>
+            {
+                let with = Enrollment { secret: enrolled(&item)?, is_under_way: true };
+                Attempt::Admitted { with, receipt: Receipt::of_nothing(key) }
+            }
             Outcome::Refused(_) => Attempt::Nothing,
         })
     }
@@ -345,7 +376,10 @@ impl Store {
             let AskedAt::Login(token) = at else { return Ok(true) };
             let update = ItemUpdate::new(Key::second_step(user, token))
                 .add("#attempts :one")
-                .when("#ends_at > :now AND (attribute_not_exists(#attempts) OR #attempts < :max_attempts)")
+                .when(
+                    "#ends_at > :now AND attribute_not_exists(#successor) \
+                     AND (attribute_not_exists(#attempts) OR #attempts < :max_attempts)",
+                )
                 .value(":one", number(1))
                 .value(":now", moment(now))
                 .value(":max_attempts", number(RECOVERY_ATTEMPTS));
@@ -398,25 +432,30 @@ impl Store {
         let [profile, waiting] = self.read_all([Key::profile(user), Key::second_step(user, token)]).await?;
         let (Some(profile), Some(waiting)) = (profile, waiting) else { return Ok(None) };
         let Some(profile) = Profile::read(user, &profile)? else { return Ok(None) };
-        let waits = waiting.moment(ENDS_AT)? > now && waiting.number(EPOCH)? == profile.epoch;
+        let waits =
+            waiting.moment(ENDS_AT)? > now && waiting.number(EPOCH)? == profile.epoch && !waiting.has(SUCCESSOR);
         Ok(waits.then_some(profile))
     }
 
     /// Starts the session of a login whose second step was right. The same transaction uses up the code and ends the
     /// waiting login, so that only one of two parallel requests starts a session. It also clears the throttles of
     /// password and second factor.
+    ///
+    /// `request` is the hash of the request, by which its repetition is recognized until the login's token expires.
     pub async fn complete_second_step(
         &self,
         profile: &Profile,
-        token: TokenId,
+        (token, request, until): (TokenId, &RepeatMac, Timestamp),
         code: &RightCode,
         session: NewSession,
         now: Timestamp,
     ) -> Result<SecondStep, StoreError> {
-        let waiting =
-            ItemDeletion::new(Key::second_step(profile.user, token)).when("#ends_at > :now").value(":now", moment(now));
+        let ended = ItemUpdate::new(Key::second_step(profile.user, token))
+            .remove("#op")
+            .when("#ends_at > :now AND attribute_not_exists(#successor)")
+            .value(":now", moment(now));
         let writes = vec![
-            Write::Delete(waiting),
+            Write::Update(repeatable::leave(ended, request, until, session.id)),
             Write::Update(code.use_up().remove("#op")),
             Write::Create(session.clone().into_item()),
             Write::Update(accounts::clear_throttle(profile).remove("#op")),

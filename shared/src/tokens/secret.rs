@@ -45,6 +45,8 @@ pub struct Keys {
     pub activation: Versioned<aead::LessSafeKey>,
     /// The key that encrypts the secrets of second factors.
     pub totp: Versioned<aead::LessSafeKey>,
+    /// The key that derives recovery codes from a seed, so that a lost response can be repeated.
+    pub recovery_code: Versioned<hmac::Key>,
     /// The key that hashes phones and addresses, for the audit log and for limits.
     pub audit: Versioned<hmac::Key>,
 }
@@ -65,6 +67,7 @@ impl Keys {
             refresh_token: hmac(b"latchkey refresh v1")?,
             activation: aead(b"latchkey activation v1")?,
             totp: aead(b"latchkey totp v1")?,
+            recovery_code: hmac(b"latchkey recovery seed v1")?,
             audit: hmac(b"latchkey audit v1")?,
         })
     }

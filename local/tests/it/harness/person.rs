@@ -122,6 +122,11 @@ impl Person {
         Self { proof: Some((member, value.to_owned())), ..self.clone() }
     }
 
+    /// Somebody who shows the second factor that this person shows.
+    pub(crate) fn with_proof_of(&self, other: &Self) -> Self {
+        Self { proof: other.proof.clone(), ..self.clone() }
+    }
+
     /// A client that sends this `attempt` with a refresh.
     pub(crate) fn with_attempt(&self, attempt: &str) -> Self {
         Self { attempt: Some(attempt.to_owned()), ..self.clone() }

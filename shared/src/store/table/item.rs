@@ -8,7 +8,12 @@ use super::error::StoreError;
 use crate::{
     base::{kid::Kid, time::Timestamp},
     domain::{
-        otp::OtpMac, password::PasswordHash, phone::Phone, recovery_code::RecoveryCodeHash, totp::SealedTotpSecret,
+        otp::OtpMac,
+        password::PasswordHash,
+        phone::Phone,
+        recovery_code::{RecoveryCodeHash, RecoverySeed},
+        repeat::RepeatMac,
+        totp::SealedTotpSecret,
     },
     tokens::refresh::{SessionSalt, UseMac},
 };
@@ -75,6 +80,18 @@ impl From<&OtpMac> for AttributeValue {
 impl From<&SessionSalt> for AttributeValue {
     fn from(salt: &SessionSalt) -> Self {
         Self::B(Blob::new(salt.as_bytes().as_slice()))
+    }
+}
+
+impl From<&RepeatMac> for AttributeValue {
+    fn from(mac: &RepeatMac) -> Self {
+        text(mac.as_str())
+    }
+}
+
+impl From<&RecoverySeed> for AttributeValue {
+    fn from(seed: &RecoverySeed) -> Self {
+        Self::B(Blob::new(seed.as_bytes().as_slice()))
     }
 }
 
