@@ -8,12 +8,14 @@ use std::{
 use admin::{
     doctor::{self, Finding},
     messages,
+    secret,
     users::{self, Action, Desk},
 };
 use clap::{Parser, Subcommand};
 use latchkey::{
     base::{
         fault,
+        kid::Kid,
         terminal::{Sentence, say, sentence},
     },
     domain::phone::Phone,
@@ -55,6 +57,12 @@ enum Command {
     Messages(Messages),
     /// Count accounts, sessions and more, by reading the whole table.
     Stats,
+    /// Show or change the versions of the master secret.
+    Secret {
+        /// What to do with the secret.
+        #[command(subcommand)]
+        action: SecretAction,
+    },
     /// Check table, keys, secrets, text messages and clock.
     Doctor,
 }
@@ -65,6 +73,20 @@ enum Messages {
     Test {
         /// Phone that receives it, in any spelling.
         phone: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum SecretAction {
+    /// Count what depends on each key, by reading the whole table.
+    Status,
+    /// Remove a key that nothing depends on.
+    Retire {
+        /// Number of the key, as `status` shows it.
+        key: Kid,
+        /// Go on although this many second factors are lost, for users who have their recovery codes left.
+        #[arg(long, value_name = "N")]
+        lose: Option<usize>,
     },
 }
 
@@ -81,6 +103,7 @@ async fn main() -> ExitCode {
             }),
             Command::Messages(Messages::Test { phone }) => test_message(&connection, &phone).await,
             Command::Stats => stats(&connection).await,
+            Command::Secret { action } => secret(&connection, action).await,
             Command::Doctor => Ok(doctor(&connection).await),
         },
     };
@@ -110,7 +133,7 @@ async fn user(connection: &Connection, action: Action, typed: &str, yes: bool) -
     let desk = Desk {
         store: &connection.store,
         config: &connection.config,
-        secret: secret.as_deref(),
+        secret: secret.as_ref(),
         operator: &connection.operator,
         now: now(),
     };
@@ -136,6 +159,22 @@ fn confirmed(phone: &Phone, warning: &str) -> Result<bool, Sentence> {
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(sentence)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+async fn secret(connection: &Connection, action: SecretAction) -> Result<ExitCode, Sentence> {
+    let desk = secret::Desk {
+        store: &connection.store,
+        secrets: &connection.clients.secrets,
+        config: &connection.config,
+        operator: &connection.operator,
+        now: now(),
+    };
+    let done = match action {
+        SecretAction::Status => secret::status(desk).await,
+        SecretAction::Retire { key, lose } => secret::retire(desk, key, lose, |event| eprintln!("{event}")).await,
+    };
+    say(&done.map_err(sentence)?);
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn stats(connection: &Connection) -> Result<ExitCode, Sentence> {

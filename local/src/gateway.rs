@@ -7,13 +7,15 @@ use std::{
     sync::Arc,
 };
 
+use http::HeaderMap;
 use lambda_http::Body;
 use latchkey::{
     ApiError, App, Context, Request,
     app::Witness,
-    base::fault::Source,
+    base::{fault::Source, origins::Origins, variables::Variables},
     config::{Config, ConfigErrors},
     domain::password::{HashError, Hasher},
+    http::cors::Page,
     messages::check_credentials,
     runtime::{Code, Invocation, answer, respond, respond_stateless},
 };
@@ -28,6 +30,9 @@ use crate::{
     registry,
     template::{Function, Template},
 };
+
+/// The key of the route that requests without another one take.
+const DEFAULT_ROUTE: &str = "$default";
 
 /// The parts of a gateway.
 pub struct Setup<'a> {
@@ -63,6 +68,9 @@ pub enum SetupError {
     /// The functions' environment is wrong.
     #[error("{}", lines(.0))]
     Config(ConfigErrors),
+    /// No function, or more than one, gets the requests that match no route.
+    #[error("template.yaml: one function must have the route $default")]
+    NoDefault,
     /// A function's parts cannot be created.
     #[error("{0} cannot start: {1}")]
     App(String, Source),
@@ -84,6 +92,8 @@ pub struct Gateway {
     hasher: Arc<Hasher>,
     functions: BTreeMap<String, Arc<RunningFunction>>,
     routes: Router<Vec<Endpoint>>,
+    /// The function that gets the requests that match no route.
+    unmatched: Arc<RunningFunction>,
     clock: Clock,
     domain_name: String,
 }
@@ -97,6 +107,8 @@ struct Endpoint {
 
 struct RunningFunction {
     name: String,
+    /// The pages that may call it.
+    origins: Origins,
     run: Run,
 }
 
@@ -140,6 +152,9 @@ impl Gateway {
                 Err(error) => return Err(error),
             };
             all.insert(function.name.clone(), running.clone());
+            if function.is_default {
+                unmatched.push(running.clone());
+            }
             for route in &function.routes {
                 endpoints.entry(&route.path).or_default().push(Endpoint {
                     method: route.method.clone(),
@@ -155,7 +170,9 @@ impl Gateway {
         for (path, endpoints) in endpoints {
             routes.insert(path, endpoints).map_err(|why| SetupError::BadRoute(path.to_owned(), why.to_string()))?;
         }
-        Ok(Self { hasher, functions: all, routes, clock: setup.clock, domain_name: setup.domain_name })
+        let [unmatched] = &unmatched[..] else { return Err(SetupError::NoDefault) };
+        let unmatched = unmatched.clone();
+        Ok(Self { hasher, functions: all, routes, unmatched, clock: setup.clock, domain_name: setup.domain_name })
     }
 
     /// Returns what is allowed in the functions' settings, but probably not what was meant.
@@ -215,21 +232,16 @@ impl Gateway {
         let now = self.clock.now();
         let request_id = Uuid::new_v4().to_string();
 
-        let refuse = |error: ApiError| Answer {
-            response: plain(error.into_response(&request_id).into_lambda()),
-            function: None,
-        };
-        let Ok(found) = self.routes.at(parts.uri.path()) else {
-            return refuse(ApiError::NotFound);
-        };
-        let Some(endpoint) = found.value.iter().find(|endpoint| endpoint.method == parts.method.as_str()) else {
-            let allowed: Vec<_> = found.value.iter().map(|endpoint| endpoint.method.as_str()).collect();
-            return refuse(ApiError::MethodNotAllowed(allowed.join(", ")));
-        };
+        let found = self.routes.at(parts.uri.path()).ok().and_then(|found| {
+            let endpoint = found.value.iter().find(|endpoint| endpoint.method == parts.method.as_str())?;
+            Some((endpoint.route_key.as_str(), &endpoint.function, found.params.iter().collect()))
+        });
+        let (route_key, function, path_parameters) =
+            found.unwrap_or_else(|| (DEFAULT_ROUTE, &self.unmatched, BTreeMap::new()));
 
         let arrival = Arrival {
-            route_key: &endpoint.route_key,
-            path_parameters: found.params.iter().collect(),
+            route_key,
+            path_parameters,
             domain_name: &self.domain_name,
             source_ip: &source.to_string(),
             request_id: &request_id,
@@ -238,8 +250,8 @@ impl Gateway {
         let event = event::of(&parts, &body, &arrival).to_string();
         let response = match lambda_http::request::from_str(&event) {
             Ok(request) => {
-                let (request, context) = Request::from_lambda(request, now);
-                endpoint.function.respond(&context, request).await
+                let (request, context) = Request::from_lambda(request, now, &function.origins);
+                function.respond(&context, request).await
             }
             Err(error) => {
                 let error = ApiError::Internal(error.into());
@@ -247,7 +259,12 @@ impl Gateway {
                 error.into_response(&request_id).into_lambda()
             }
         };
-        Answer { response: plain(response), function: Some(endpoint.function.name.clone()) }
+        Answer { response: plain(response), function: Some(function.name.clone()) }
+    }
+
+    /// Lets the page that sent a request read a response of the server itself.
+    pub fn expose(&self, request: &HeaderMap, response: &mut HeaderMap) {
+        Page::judge(request, &self.unmatched.origins).expose(response);
     }
 }
 
@@ -270,11 +287,15 @@ fn environment(function: &Function, setup: &Setup<'_>) -> HashMap<String, String
 impl RunningFunction {
     fn start(function: &Function, setup: &Setup<'_>, hasher: &Arc<Hasher>) -> Result<Self, SetupError> {
         let name = function.name.clone();
+        let variables = environment(function, setup);
+        let mut read = Variables::new(&variables);
+        let origins = Origins::read(&mut read);
+        let origins = read.finish(Some(origins)).map_err(SetupError::Config)?;
         let run = match registry::code(&name) {
             None => return Err(SetupError::NoHandler(name)),
             Some(Code::Stateless(handler)) => Run::Stateless(handler),
             Some(code @ (Code::Stateful(_) | Code::Event(_))) => {
-                let config = Config::from_variables(&environment(function, setup)).map_err(SetupError::Config)?;
+                let config = Config::from_variables(&variables).map_err(SetupError::Config)?;
                 let clients = setup.emulator.clients_for(function);
                 let app = App::new(config, clients, hasher.clone(), Some(setup.witness.clone()));
                 let app = Box::new(app.map_err(|error| SetupError::App(name.clone(), error))?);
@@ -285,7 +306,7 @@ impl RunningFunction {
                 }
             }
         };
-        Ok(Self { name, run })
+        Ok(Self { name, origins, run })
     }
 
     async fn respond(&self, context: &Context, request: Request) -> http::Response<Body> {

@@ -10,7 +10,10 @@ use crate::template::Template;
 
 /// The defaults of `cargo run` that differ from the template's. A developer has one phone and one address, on which
 /// every try of a day counts; limits that protect strangers from each other would only stop the developer.
-const DEVELOPERS: [(&str, &str); 4] = [
+///
+/// The pages that may call the API are those that are served on this machine.
+const DEVELOPERS: [(&str, &str); 5] = [
+    ("ALLOWED_ORIGINS", "http://localhost:*,http://127.0.0.1:*"),
     ("LIMIT_LOGIN_PER_ADDRESS", "100000"),
     ("LIMIT_MESSAGES_PER_ADDRESS", "1000"),
     ("LIMIT_MESSAGES_PER_PHONE", "1000"),

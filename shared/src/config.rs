@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 pub use crate::base::variables::ConfigErrors;
 use crate::{
-    base::variables::Variables,
+    base::{origins::Origins, variables::Variables},
     domain::{
         otp::{OtpCode, OtpSettings},
         password::{LegacyCost, PasswordRules},
@@ -41,6 +41,8 @@ pub struct Config {
     pub test_numbers: Vec<(Phone, OtpCode)>,
     /// `METRICS_NAMESPACE`: the namespace of our counts in CloudWatch.
     pub metrics_namespace: String,
+    /// `ALLOWED_ORIGINS`: the pages that may call the API from another origin.
+    pub allowed_origins: Origins,
     /// The lifetimes, issuer and audience of tokens.
     pub tokens: TokenSettings,
     /// `LIMIT_*`: limits and budgets.
@@ -80,6 +82,7 @@ impl Config {
         let require_activation = read.flag("REQUIRE_ACTIVATION");
         let test_numbers = test_numbers(read, phones.as_ref());
         let metrics_namespace = read.optional("METRICS_NAMESPACE").unwrap_or("latchkey").to_owned();
+        let allowed_origins = Origins::read(read);
         let tokens = TokenSettings::read(read);
         let limits = Limits::read(read);
         let keys = KeySettings::read(read);
@@ -93,6 +96,7 @@ impl Config {
             sms,
             test_numbers,
             metrics_namespace,
+            allowed_origins,
             tokens,
             limits,
             keys,
@@ -119,6 +123,12 @@ impl Config {
         // The template sets SMS_PROVIDER only for functions that send messages, so an absent one is allowed.
         if read.optional("SMS_PROVIDER") == Some("log") {
             read.wrong("SMS_PROVIDER", "must not be log with ENVIRONMENT=prod: it writes every code to the log");
+        }
+        if self.allowed_origins.have_http() {
+            read.wrong(
+                "ALLOWED_ORIGINS",
+                "must not name http with ENVIRONMENT=prod: anybody on the way changes such a page",
+            );
         }
         if self.phones.serves_all_countries() {
             read.wrong(
@@ -196,6 +206,7 @@ mod tests {
             ("SMS_ANDROID_APP_HASH", "short"),
             ("SMS_SENDER_ID", "a name that is too long"),
             ("SERVICE_NAME", "a name that is longer than a message can bear"),
+            ("ALLOWED_ORIGINS", "https://app.example.com/"),
         ];
         let message = read(&variables).unwrap_err().to_string();
         for (name, _) in variables {
@@ -249,6 +260,9 @@ mod tests {
         }
         check(&with(&[("OTP_EXPOSE", "true")]), Some("OTP_EXPOSE"));
         check(&with(&[("SMS_PROVIDER", "log")]), Some("SMS_PROVIDER"));
+        check(&with(&[("ALLOWED_ORIGINS", "https://app.example.com")]), None);
+        check(&with(&[("ALLOWED_ORIGINS", "http://localhost:3000")]), Some("ALLOWED_ORIGINS"));
+        check(&[("ALLOWED_ORIGINS", "http://localhost:3000")], None);
         check(&[("ENVIRONMENT", "prod"), ("SMS_PROVIDER", "sns")], Some("PHONE_ALLOWED_COUNTRIES"));
         for provider in ["twilio", "vonage"] {
             check(&[("SMS_PROVIDER", provider)], Some("SMS_SENDER_ID"));

@@ -23,7 +23,7 @@ use tracing_subscriber::{
 use crate::{
     app::{App, Clients},
     aws::{AwsEnvironment, HttpsClients},
-    base::time::Timestamp,
+    base::{origins::Origins, time::Timestamp, variables::Variables},
     config::Config,
     domain::password::Hasher,
     error::ApiError,
@@ -178,7 +178,7 @@ impl Function<Endpoint> {
     pub fn run(self) -> Result<(), Error> {
         let (app, runtime) = self.start()?;
         let serve = |event: lambda_http::Request| {
-            let (request, context) = Request::from_lambda(event, wall_clock());
+            let (request, context) = Request::from_lambda(event, wall_clock(), &app.config.allowed_origins);
             let (app, (name, handler)) = (&app, self.handler);
             async move { Ok::<_, Error>(respond(app, name, &context, handler(app, &context, request)).await) }
         };
@@ -204,11 +204,15 @@ impl Function<EventHandler> {
     }
 }
 
-/// Runs a function on Lambda that has no state: no table, no keys, no configuration.
+/// Runs a function on Lambda that has no state: no table, no keys, and no configuration but the pages that may call it.
 pub fn run_stateless(handler: StatelessHandler) -> Result<(), Error> {
     start_logging();
+    let variables = environment();
+    let mut read = Variables::new(&variables);
+    let origins = Origins::read(&mut read);
+    let origins = read.finish(Some(origins))?;
     let serve = |event: lambda_http::Request| {
-        let (request, context) = Request::from_lambda(event, wall_clock());
+        let (request, context) = Request::from_lambda(event, wall_clock(), &origins);
         async move { Ok::<_, Error>(respond_stateless(&context, handler, &request).await) }
     };
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(lambda_http::run(service_fn(serve)))
@@ -245,7 +249,9 @@ fn count_for_alarms(app: &App, error: &ApiError, now: Timestamp) {
 }
 
 fn into_lambda(ctx: &Context, result: Result<Response, ApiError>) -> http::Response<Body> {
-    result.unwrap_or_else(|error| error.into_response(&ctx.request_id)).into_lambda()
+    let mut response = result.unwrap_or_else(|error| error.into_response(&ctx.request_id)).into_lambda();
+    ctx.page.expose(response.headers_mut());
+    response
 }
 
 /// Returns the result of an event. The invoker learns only the code of an error, and where it was logged.

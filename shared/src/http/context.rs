@@ -2,6 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
+use super::cors::Page;
 use crate::{base::time::Timestamp, log::audit::Audit, messages::Language};
 
 /// The circumstances of a request.
@@ -20,6 +21,8 @@ pub struct Context {
     /// The URL of the API that received the request, without a trailing slash; the issuer of tokens, unless one is
     /// configured.
     pub origin: String,
+    /// The page of another origin that sent the request, if one did.
+    pub page: Page,
     /// The findings for the request's audit event.
     pub audit: Audit,
 }

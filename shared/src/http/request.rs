@@ -12,10 +12,11 @@ use serde_json::{Map, Value};
 
 use super::{
     context::{Context, SourceAddress},
+    cors::Page,
     fields::{Fields, FromFields},
 };
 use crate::{
-    base::time::Timestamp,
+    base::{origins::Origins, time::Timestamp},
     config::Config,
     error::{ApiError, TokenProblem},
     log::audit::Audit,
@@ -36,7 +37,8 @@ pub struct Request {
 
 impl Request {
     /// Converts a request that `lambda_http` read from API Gateway's event, and returns its circumstances with it.
-    pub fn from_lambda(request: lambda_http::Request, now: Timestamp) -> (Self, Context) {
+    /// Pages of these origins may read the response.
+    pub fn from_lambda(request: lambda_http::Request, now: Timestamp, origins: &Origins) -> (Self, Context) {
         let path_parameters =
             request.path_parameters().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let path = request.raw_http_path().to_owned();
@@ -58,6 +60,7 @@ impl Request {
             user_agent,
             language: language.and_then(Language::preferred),
             origin: origin(&domain),
+            page: Page::judge(&parts.headers, origins),
             audit: Audit::default(),
         };
         let body = match body {
