@@ -49,8 +49,8 @@ impl Settings {
             all.extend(variables_of(file)?);
         }
         let names = template.functions.iter().flat_map(|function| function.environment.keys().map(String::as_str));
-        // The embedded table has the template's name, whatever another tool's TABLE_NAME says.
-        let names = names.filter(|name| *name != "TABLE_NAME").chain(OF_THE_SERVER);
+        // The table is embedded, whatever name and address another tool's variables give it.
+        let names = names.filter(|name| *name != "TABLE_NAME" && !name.starts_with("AWS_")).chain(OF_THE_SERVER);
         all.extend(names.filter_map(|name| Some((name.to_owned(), environment(name)?))));
         all.extend(arguments);
 

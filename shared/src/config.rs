@@ -53,6 +53,14 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
+/// `ENVIRONMENT`: the kind of deployment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Environment {
+    Dev,
+    Staging,
+    Prod,
+}
+
 impl Config {
     /// Reads the variables. A variable that is not set has the default in `docs/configuration.md`.
     pub fn from_variables(variables: &HashMap<String, String>) -> Result<Self, ConfigErrors> {
@@ -78,7 +86,9 @@ impl Config {
         let passwords = PasswordRules::read(read, &sms.text.service_name);
         let legacy_cost = LegacyCost::read(read);
         let otp = OtpSettings::read(read);
-        let is_production = read.one_of("ENVIRONMENT", &[("dev", false), ("staging", false), ("prod", true)]);
+        let (dev, staging, prod) = (Environment::Dev, Environment::Staging, Environment::Prod);
+        let environment = read.one_of("ENVIRONMENT", &[("dev", dev), ("staging", staging), ("prod", prod)]);
+        let is_production = environment.map(|environment| environment == Environment::Prod);
         let require_activation = read.flag("REQUIRE_ACTIVATION");
         let test_numbers = test_numbers(read, phones.as_ref());
         let metrics_namespace = read.optional("METRICS_NAMESPACE").unwrap_or("latchkey").to_owned();
@@ -102,16 +112,22 @@ impl Config {
             keys,
             warnings: read.warnings().to_vec(),
         };
-        config.check_together(read, is_production == Some(true));
+        if let Some(environment) = environment {
+            config.check_together(read, environment);
+        }
         Some(config)
     }
 
     /// Refuses values that are valid alone but not together.
-    fn check_together(&self, read: &mut Variables<'_>, is_production: bool) {
+    fn check_together(&self, read: &mut Variables<'_>, environment: Environment) {
         if self.otp.expose && self.sms.provider != Provider::Log {
             read.wrong("OTP_EXPOSE", "may be true only with SMS_PROVIDER=log");
         }
-        if !is_production {
+        if environment != Environment::Dev && self.tokens.issuer.as_ref().is_some_and(|url| url.starts_with("http://"))
+        {
+            read.wrong("JWT_ISSUER", "must be an https URL: http is for ENVIRONMENT=dev");
+        }
+        if environment != Environment::Prod {
             return;
         }
         if !self.test_numbers.is_empty() {
@@ -192,7 +208,7 @@ mod tests {
             ("REQUIRE_ACTIVATION", "yes"),
             ("SMS_PROVIDER", "pigeon"),
             ("ACCESS_TOKEN_TTL_SECONDS", "901"),
-            ("JWT_ISSUER", "http://auth.example"),
+            ("JWT_ISSUER", "auth.example"),
             ("LIMIT_MESSAGES_PER_PHONE", "0"),
             ("SIGNING_ALGORITHM", "HS256"),
             ("ENVIRONMENT", "production"),
@@ -301,7 +317,13 @@ mod tests {
     fn an_issuer_is_kept_byte_for_byte() {
         let config = read(&[("JWT_ISSUER", "https://auth.example/tenant")]).unwrap();
         assert_eq!(config.tokens.issuer.as_deref(), Some("https://auth.example/tenant"));
-        for wrong in ["https://", "https://auth.example/", "auth.example", "https://a b"] {
+        let http = ("JWT_ISSUER", "http://latchkey:8000");
+        assert_eq!(read(&[http]).unwrap().tokens.issuer.as_deref(), Some("http://latchkey:8000"));
+        check(&[http, ("ENVIRONMENT", "staging")], Some("JWT_ISSUER"));
+        check(&[http, ("ENVIRONMENT", "prod"), ("PHONE_ALLOWED_COUNTRIES", "EG")], Some("JWT_ISSUER"));
+        for wrong in
+            ["https://", "http://", "ftp://auth.example", "https://auth.example/", "auth.example", "https://a b"]
+        {
             assert!(read(&[("JWT_ISSUER", wrong)]).is_err(), "{wrong}");
         }
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
-use lambda_http::Body;
+use lambda_http::{Adapter, Body, Service};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use tracing::Level;
@@ -27,7 +27,7 @@ use crate::{
     config::Config,
     domain::password::Hasher,
     error::ApiError,
-    http::{Request, Response, context::Context},
+    http::{Request, Response, context::Context, event::HttpEvent},
     log::{
         audit::{Circumstances, Outcome},
         metrics::Metric,
@@ -182,7 +182,7 @@ impl Function<Endpoint> {
             let (app, (name, handler)) = (&app, self.handler);
             async move { Ok::<_, Error>(respond(app, name, &context, handler(app, &context, request)).await) }
         };
-        runtime.block_on(lambda_http::run(service_fn(serve)))
+        runtime.block_on(serve_requests(serve))
     }
 }
 
@@ -215,7 +215,17 @@ pub fn run_stateless(handler: StatelessHandler) -> Result<(), Error> {
         let (request, context) = Request::from_lambda(event, wall_clock(), &origins);
         async move { Ok::<_, Error>(respond_stateless(&context, handler, &request).await) }
     };
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(lambda_http::run(service_fn(serve)))
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve_requests(serve))
+}
+
+/// Serves the requests of an HTTP API until the sandbox ends. Lambda answers every other event with an error.
+async fn serve_requests<F>(serve: impl FnMut(lambda_http::Request) -> F) -> Result<(), Error>
+where
+    F: Future<Output = Result<http::Response<Body>, Error>> + Send,
+{
+    let mut adapter = Adapter::from(service_fn(serve));
+    let take = |event: LambdaEvent<HttpEvent>| adapter.call(LambdaEvent::new(event.payload.0, event.context));
+    lambda_runtime::run(service_fn(take)).await
 }
 
 /// The functions that serve public documents: reading one is no authentication event.

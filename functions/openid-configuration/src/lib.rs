@@ -39,7 +39,7 @@ pub struct OpenidConfigurationResponse {
 )]
 #[expect(clippy::unused_async, reason = "the shape of every handler")]
 pub async fn handle(app: &App, ctx: &Context, _request: Request) -> Result<Response, ApiError> {
-    let issuer = app.issuer(&ctx.origin);
+    let issuer = app.issuer(ctx.url.as_deref())?;
     let answer = OpenidConfigurationResponse {
         issuer: issuer.to_owned(),
         jwks_uri: format!("{issuer}/.well-known/jwks.json"),

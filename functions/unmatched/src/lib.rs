@@ -3,19 +3,30 @@
 
 mod routes;
 
-use latchkey::{ApiError, Context, Request, Response};
+use latchkey::{ApiError, Context, Request, Response, http::header};
 
 pub use routes::ROUTES;
 
 /// The methods that a page may send to a path that does not exist, so that it can read the 404.
 const ALL_METHODS: &str = "DELETE, GET, HEAD, POST";
 
+/// The headers of a request that a page may set besides those that it always may.
+const ALLOWED_HEADERS: &str = "authorization, content-type";
+
+/// The time that a browser may keep the answer to a preflight, in seconds: two hours, the most that Chromium keeps.
+const MAX_AGE: &str = "7200";
+
 /// Returns the answer to a preflight, 405 with the methods of the path, or 404.
 pub fn handle(ctx: &Context, request: &Request) -> Result<Response, ApiError> {
     let methods = methods(request.path());
     let allowed = methods.join(", ");
-    if let Some(answer) = ctx.page.preflight(request, if methods.is_empty() { ALL_METHODS } else { &allowed }) {
-        return Ok(answer);
+    let asks = request.method() == "OPTIONS" && request.header(header::ACCESS_CONTROL_REQUEST_METHOD).is_some();
+    if asks && ctx.page.is_allowed() {
+        let methods = if methods.is_empty() { ALL_METHODS } else { &allowed };
+        return Ok(Response::no_content()
+            .with_header(header::ACCESS_CONTROL_ALLOW_METHODS, methods)
+            .with_header(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS)
+            .with_header(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE));
     }
     // A route may be missing from a deployment: production does not serve the documentation.
     if methods.is_empty() || methods.contains(&request.method().as_str()) {

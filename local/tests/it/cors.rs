@@ -72,7 +72,7 @@ async fn a_preflight_is_answered_for_every_route_and_method() {
 
 #[tokio::test]
 async fn a_page_signs_in_refreshes_and_reads_the_account() {
-    let person = world().visitor();
+    let person = world().visitor(PHONE);
     let person = person.with_header("origin", PREVIEW);
     let registered = person.register().await;
     check_readable(&registered.expect(201), PREVIEW);
