@@ -9,7 +9,10 @@ use utoipa::ToSchema;
 
 use super::{MAX_BODY, Response};
 use crate::{
-    base::{fault, time::whole_seconds},
+    base::{
+        fault,
+        time::{in_words, whole_seconds},
+    },
     error::{ApiError, FieldError, TokenProblem},
     log::audit::Outcome,
     store::Bucket,
@@ -220,8 +223,8 @@ impl ApiError {
             }
             Self::InvalidRequest(_) => "`errors` says which fields are wrong, and how.".to_owned(),
             Self::TooManyRequests { bucket: Bucket::LoginPhone, retry_after } => format!(
-                "Too many sign-in attempts for this phone. Try again in {} s, or reset the password.",
-                whole_seconds(*retry_after)
+                "Too many sign-in attempts for this phone. Try again in {}, or reset the password.",
+                in_words(*retry_after)
             ),
             Self::TooManyRequests { bucket, retry_after } => {
                 let what = match bucket {
@@ -238,7 +241,7 @@ impl ApiError {
                     }
                     Bucket::Mfa => "Too many wrong codes of the authenticator. A recovery code works at once.",
                 };
-                format!("{what} Try again in {} s.", whole_seconds(*retry_after))
+                format!("{what} Try again in {}.", in_words(*retry_after))
             }
             Self::TemporarilyUnavailable(_) => "Nothing was lost. Try again after `Retry-After`.".to_owned(),
             Self::Internal(_) => "The error was logged. Quote `instance` when you report it.".to_owned(),

@@ -14,6 +14,8 @@ pub enum Content {
     },
     /// A notice about the owner's account.
     Notice(Notice),
+    /// A message that an operator sends to a phone of the team, to see whether messages arrive.
+    Test,
 }
 
 impl Content {
@@ -22,6 +24,7 @@ impl Content {
         match self {
             Self::Code { purpose, .. } => purpose.as_str(),
             Self::Notice(notice) => notice.as_str(),
+            Self::Test => "test",
         }
     }
 }

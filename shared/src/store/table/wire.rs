@@ -1,6 +1,6 @@
 //! The calls to DynamoDB: the meaning of each reply, which failures are tried again, and which are errors.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, ops::ControlFlow, time::Duration};
 
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
@@ -220,11 +220,21 @@ impl Store {
         &self,
         mut each: impl FnMut(&Item) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        self.read_items(&mut |item| each(item).map(ControlFlow::Continue)).await.map(|_| ())
+    }
+
+    /// Reads items of the table, page by page, until `each` breaks. Only operators call it.
+    pub(in crate::store) async fn read_items(
+        &self,
+        each: &mut impl FnMut(&Item) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<ControlFlow<()>, StoreError> {
         let mut items = self.client.scan().table_name(&self.table).into_paginator().items().send();
         while let Some(item) = items.next().await {
-            each(&Item::from(item?))?;
+            if each(&Item::from(item?))?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Does all of the writes or none. All tries share one `ClientRequestToken`, so that a retry after a lost reply is
