@@ -7,8 +7,7 @@ use std::{
 
 use admin::{
     doctor::{self, Finding},
-    messages,
-    secret,
+    messages, secret,
     users::{self, Action, Desk},
 };
 use clap::{Parser, Subcommand};

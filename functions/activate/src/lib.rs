@@ -36,7 +36,7 @@ request_body! {
     post,
     path = "/auth/activate",
     operation_id = "activate",
-    tag = "Account",
+    tag = "Registration",
     request_body = ActivateRequest,
     responses(
         (status = 201, description = "The account was created", body = RegisterResponse),

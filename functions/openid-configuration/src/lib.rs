@@ -4,7 +4,10 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    http::{StatusCode, header, openapi::ServerProblems},
+    http::{
+        StatusCode, header,
+        openapi::{ServerProblems, Throttled},
+    },
     tokens::{key_schedule::JWKS_MAX_AGE, keys::SigningAlgorithm},
 };
 use serde::Serialize;
@@ -30,12 +33,15 @@ pub struct OpenidConfigurationResponse {
 }
 
 /// Show the metadata for verifying access tokens
+///
+/// Latchkey is no OpenID provider: this is for libraries that find the public keys by the issuer. Cache the response for
+/// five minutes.
 #[utoipa::path(
     get,
     path = "/.well-known/openid-configuration",
     operation_id = "openid-configuration",
     tag = "Service",
-    responses((status = 200, description = "The metadata", body = OpenidConfigurationResponse), ServerProblems)
+    responses((status = 200, description = "The metadata", body = OpenidConfigurationResponse), Throttled, ServerProblems)
 )]
 #[expect(clippy::unused_async, reason = "the shape of every handler")]
 pub async fn handle(app: &App, ctx: &Context, _request: Request) -> Result<Response, ApiError> {

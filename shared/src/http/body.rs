@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 use utoipa::openapi::{
     RefOr,
-    schema::{Object, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type},
+    schema::{AnyOfBuilder, Object, ObjectBuilder, Schema, SchemaType, Type},
 };
 
 use super::fields::Fields;
@@ -142,13 +142,18 @@ impl BodySchema {
         if self.properties.iter().all(|property| property.alternative.is_none()) {
             return self.object(None).description(Some(self.description)).examples(examples).into();
         }
-        let choice = OneOfBuilder::new().description(Some(&self.description)).examples(examples);
+        // Never both: each object forbids the other one's member. Linters and generators take `anyOf` better than `oneOf`.
+        let choice = AnyOfBuilder::new().description(Some(&self.description)).examples(examples);
         choice.item(self.object(Some(0))).item(self.object(Some(1))).into()
     }
 
     /// Returns the object of one alternative, in which the member of the other one is `null` or absent.
     fn object(&self, alternative: Option<usize>) -> ObjectBuilder {
-        self.properties.iter().fold(ObjectBuilder::new(), |object, property| {
+        let own =
+            self.properties.iter().find(|property| property.alternative.is_some_and(|of| Some(of) == alternative));
+        // Generators name types by it.
+        let title = own.map(|own| format!("{} {}", if own.required { "with" } else { "perhaps with" }, own.name));
+        self.properties.iter().fold(ObjectBuilder::new().title(title), |object, property| {
             if property.alternative.is_some() && property.alternative != alternative {
                 return object.property(property.name, ObjectBuilder::new().schema_type(Type::Null));
             }
