@@ -41,7 +41,7 @@ pub enum SecretError {
     #[error("SECRET_KEY_ARN is not set for this command: set it as the stack's output OperatorEnvironment says")]
     NotConfigured,
     /// The version writes, or a function with an old copy of the secret may still write with it.
-    #[error("key {0} still writes, or may: retire it when its successor has written for {} minutes", MINUTES)]
+    #[error("key {0} still writes, or may: retire it when its successor has written for {MINUTES} minutes")]
     StillWrites(Kid),
     /// Something depends on the version.
     #[error("{0}")]
