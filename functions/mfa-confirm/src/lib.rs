@@ -78,8 +78,10 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let step = secret.step_of(&code, None, ctx.now).ok_or(ApiError::WrongTotp)?;
 
     let codes = RecoveryCodes::generate()?;
-    let hashes = codes.hashes(user);
-    let factor = NewFactor { secret: &sealed, step, recovery_codes: &hashes };
+    let stored = codes
+        .to_stored(&keys.newest_secret(app, ctx).writing.totp, user)
+        .map_err(|error| ApiError::Internal(error.into()))?;
+    let factor = NewFactor { secret: &sealed, step, recovery_codes: &stored };
     // The password was proved when the enrollment began, perhaps in another session.
     let proof = StepUp { password: false, second_factor: true };
     let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;

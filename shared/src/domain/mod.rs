@@ -8,5 +8,6 @@ pub mod password;
 pub mod phone;
 pub mod proof;
 pub mod recovery_code;
+pub mod sealed;
 pub mod spelling;
 pub mod totp;

@@ -33,7 +33,7 @@ pub use open_codes::NewCode;
 pub use operators::Stats;
 pub use outcome::{Attempt, Change};
 pub use profile::Profile;
-pub use second_factors::{AskedAt, NewFactor, RightCode, SecondFactor, SecondStep};
+pub use second_factors::{AskedAt, NewFactor, RightCode, SealedAnew, SecondFactor, SecondStep};
 pub use sessions::{
     MAX_SESSIONS, NewSession, Renewal, Repetition, Reuse, Rotation, Session, SessionState, SessionSummary,
     StoredSession, TokenSession, TokenUser,
