@@ -1,7 +1,7 @@
 //! `POST /auth/mfa/confirm`: switches the second factor on with its first code.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::{otp::OtpCode, proof::Factor, recovery_code::RecoveryCodes},
     flows::{
         admission,
@@ -13,22 +13,17 @@ use latchkey::{
         openapi::{CodeProblems, ConfirmationProblems, LimitProblems, ServerProblems, TokenProblems},
     },
     messages::Notice,
+    request_body,
     store::{Change, NewFactor},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The first code of an authenticator app.
-#[derive(ToSchema)]
-pub struct MfaConfirmRequest {
-    /// The six digits that the authenticator app shows.
-    #[schema(value_type = String, example = "654321")]
-    code: OtpCode,
-}
-
-impl FromFields for MfaConfirmRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self { code: fields.otp("code")? })
+request_body! {
+    /// The first code of an authenticator app.
+    pub struct MfaConfirmRequest {
+        /// The six digits that the authenticator app shows.
+        code: OtpCode,
     }
 }
 

@@ -1,7 +1,7 @@
 //! `POST /auth/refresh`: exchanges a refresh token for a new pair of tokens.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::proof::Factor,
     error::TokenProblem,
     flows::{
@@ -10,32 +10,24 @@ use latchkey::{
     },
     http::{
         StatusCode,
+        members::SealedRefreshToken,
         openapi::{BodyProblems, ServerProblems, TokenProblems},
     },
     log::metrics::Metric,
+    request_body,
     store::{Repetition, Rotation, TokenSession, TokenUser},
     tokens::refresh::RefreshAttempt,
 };
-use utoipa::ToSchema;
 
-/// The refresh token of the last login or refresh.
-#[derive(ToSchema)]
-pub struct RefreshRequest {
-    /// The refresh token as it was issued. Each works once.
-    #[schema(example = "AVwMeg5qVUxAnkQPen08ijs…")]
-    refresh_token: String,
-    /// A random value that the client makes before it asks, stores with the refresh token, and keeps until it has the
-    /// response: 16 to 128 of the characters `A-Z a-z 0-9 - . _ ~ + / =`, such as a UUID. A request that repeats it
-    /// gets the same tokens again, however late, until they are used.
-    #[schema(value_type = Option<String>, example = "5bca2cf1-3a57-4f6b-9c1c-8f8f7f2f1072", min_length = 16,
-             max_length = 128, pattern = "^[A-Za-z0-9._~+/=-]+$")]
-    attempt: Option<RefreshAttempt>,
-}
-
-impl FromFields for RefreshRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (refresh_token, attempt) = (fields.text("refresh_token"), fields.optional("attempt"));
-        Some(Self { refresh_token: refresh_token?, attempt })
+request_body! {
+    /// The refresh token of the last login or refresh.
+    pub struct RefreshRequest {
+        /// The refresh token as it was issued. Each works once.
+        refresh_token: SealedRefreshToken,
+        /// A random value that the client makes before it asks, stores with the refresh token, and keeps until it has the
+        /// response: 16 to 128 of the characters `A-Z a-z 0-9 - . _ ~ + / =`, such as a UUID. A request that repeats it
+        /// gets the same tokens again, however late, until they are used.
+        attempt: Option<RefreshAttempt>,
     }
 }
 
@@ -56,7 +48,7 @@ impl FromFields for RefreshRequest {
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let RefreshRequest { refresh_token, attempt } = request.read(&app.config)?;
+    let RefreshRequest { refresh_token: SealedRefreshToken(refresh_token), attempt } = request.read(&app.config)?;
     let keys = TokenKeys::of(app, ctx).await?;
     // A token that we did not issue is refused here, before anything is read.
     let (token, own_keys) = refresh_token::open(app, ctx, &refresh_token).await?;

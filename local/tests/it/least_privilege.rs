@@ -142,7 +142,7 @@ async fn go_every_way(world: &World) {
         world.get(path).await.expect(200);
     }
     person.sign_in().await;
-    let event = json!({"headers": {"authorization": format!("Bearer {}", person.access_token())}});
+    let event = json!({"version": "2.0", "headers": {"authorization": format!("Bearer {}", person.access_token())}});
     world.invoke("authorizer", event).await.unwrap();
     world.rotate_keys().await.unwrap();
     world.rotate_secret().await.unwrap();

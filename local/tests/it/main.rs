@@ -19,6 +19,7 @@ mod change_password;
 mod change_phone;
 mod change_phone_verify;
 mod contract;
+mod cors;
 mod costs;
 mod countries;
 mod docs;

@@ -16,7 +16,7 @@ use latchkey::{
         password::{Hasher, PasswordHash},
         phone::Phone,
     },
-    http::context::SourceAddress,
+    http::{context::SourceAddress, cors::Page},
     log::audit::Audit,
     runtime::respond,
     store::{Attempt, Change, Credential, Failure, LoginCompletion, NewCode, NewSession, Renewal, Store},
@@ -216,7 +216,8 @@ async fn a_panic_is_500_and_a_handler_that_never_ends_is_503() {
         source: SourceAddress::parse("203.0.113.7"),
         user_agent: None,
         language: None,
-        origin: "https://latchkey.test".to_owned(),
+        url: Some("https://latchkey.test".to_owned()),
+        page: Page::default(),
         audit: Audit::default(),
     };
     let (world, witness) = (World::new(), Witness::default());

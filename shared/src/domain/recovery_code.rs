@@ -35,6 +35,9 @@ const GROUP: usize = 4;
 pub struct RecoveryCode(Zeroizing<[u8; LENGTH]>);
 
 impl RecoveryCode {
+    /// The form in which codes are shown, as a regular expression. [`FromStr`] reads other spellings as well.
+    pub const PATTERN: &str = "^[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){5}$";
+
     /// Makes a new code.
     pub fn generate() -> Result<Self, RandomError> {
         random::bytes().map(|bytes| Self(Zeroizing::new(bytes)))

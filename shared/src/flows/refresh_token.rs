@@ -3,30 +3,22 @@
 
 use std::sync::Arc;
 
-use utoipa::ToSchema;
-
 use crate::{
     app::App,
     domain::proof::Factor,
     error::{ApiError, TokenProblem},
-    http::{Fields, FromFields, Request, context::Context},
+    http::{Request, context::Context, members::SealedRefreshToken},
     tokens::{
         refresh::{NotARefreshToken, RefreshToken},
         secret::Keys,
     },
 };
 
-/// The refresh token of the session, if the access token has expired.
-#[derive(ToSchema)]
-pub struct RefreshTokenRequest {
-    /// The refresh token as it was issued.
-    #[schema(value_type = Option<String>, example = "AVwMeg5qVUxAnkQPen08ijs…")]
-    refresh_token: Option<String>,
-}
-
-impl FromFields for RefreshTokenRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self { refresh_token: fields.optional("refresh_token") })
+crate::request_body! {
+    /// The refresh token of the session, if the access token has expired.
+    pub struct RefreshTokenRequest {
+        /// The refresh token as it was issued.
+        refresh_token: Option<SealedRefreshToken>,
     }
 }
 
@@ -35,7 +27,7 @@ impl FromFields for RefreshTokenRequest {
 pub async fn of_body(app: &App, ctx: &Context, request: &Request) -> Result<(RefreshToken, Arc<Keys>), ApiError> {
     let text = if request.has_body() {
         let RefreshTokenRequest { refresh_token } = request.read(&app.config)?;
-        refresh_token
+        refresh_token.map(|SealedRefreshToken(text)| text)
     } else {
         None
     };

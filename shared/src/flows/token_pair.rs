@@ -171,7 +171,7 @@ impl TokenResponse {
     ) -> Result<Self, ApiError> {
         let settings = &app.config.tokens;
         let grant = Grant {
-            issuer: app.issuer(&ctx.origin),
+            issuer: app.issuer(ctx.url.as_deref())?,
             audience: &settings.audience,
             user: session.user,
             session: session.id,

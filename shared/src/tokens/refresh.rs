@@ -165,7 +165,7 @@ pub struct RefreshAttempt(String);
 
 impl RefreshAttempt {
     /// The allowed lengths, in characters.
-    const LENGTHS: RangeInclusive<usize> = 16..=128;
+    pub const LENGTHS: RangeInclusive<usize> = 16..=128;
 }
 
 impl FromStr for RefreshAttempt {

@@ -63,7 +63,12 @@ impl World {
 
     /// With some variables set otherwise.
     pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
-        let world = Self::without_keys(variables);
+        Self::at("latchkey.test", variables)
+    }
+
+    /// With an API that events name so.
+    pub(crate) fn at(domain_name: &str, variables: &[(&str, &str)]) -> Self {
+        let world = Self::bare(domain_name, variables);
         let put = json!({
             "SecretId": "SigningKeys",
             "ClientRequestToken": "first",
@@ -79,9 +84,13 @@ impl World {
 
     /// As a stack is before its first rotation.
     pub(crate) fn without_keys(variables: &[(&str, &str)]) -> Self {
+        Self::bare("latchkey.test", variables)
+    }
+
+    fn bare(domain_name: &str, variables: &[(&str, &str)]) -> Self {
         let emulator = Emulator::in_memory(&TEMPLATE.table, Secrets::in_memory(&TEMPLATE).unwrap()).unwrap();
         let (witness, clock) = (Witness::default(), Clock::manual(START));
-        let gateway = gateway(&emulator, variables, witness.clone(), clock.clone());
+        let gateway = gateway(domain_name, &emulator, variables, witness.clone(), clock.clone());
         let Witness { outbox, metrics, audit_log } = witness;
         let (metrics, audit_log) = (WatchedLines::of(metrics), WatchedLines::of(audit_log));
         let log = Arc::new(LogWatch::begin(outbox.clone(), [metrics.clone(), audit_log.clone()]));
@@ -92,7 +101,7 @@ impl World {
     /// The same system with other sandboxes, which have read nothing yet. `variables` are as in [`Self::with`].
     pub(crate) fn with_other_sandboxes(&self, variables: &[(&str, &str)]) -> Self {
         let witness = Witness { outbox: self.outbox.clone(), ..Witness::default() };
-        let gateway = gateway(&self.emulator, variables, witness, self.clock.clone());
+        let gateway = gateway("latchkey.test", &self.emulator, variables, witness, self.clock.clone());
         Self { gateway, ..self.clone() }
     }
 
@@ -205,7 +214,13 @@ impl World {
     }
 }
 
-fn gateway(emulator: &Emulator, variables: &[(&str, &str)], witness: Witness, clock: Clock) -> Arc<Gateway> {
+fn gateway(
+    domain_name: &str,
+    emulator: &Emulator,
+    variables: &[(&str, &str)],
+    witness: Witness,
+    clock: Clock,
+) -> Arc<Gateway> {
     let overrides: HashMap<_, _> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let setup = Setup {
@@ -214,7 +229,7 @@ fn gateway(emulator: &Emulator, variables: &[(&str, &str)], witness: Witness, cl
         overrides: &overrides,
         witness,
         clock,
-        domain_name: "latchkey.test".to_owned(),
+        domain_name: domain_name.to_owned(),
     };
     Arc::new(Gateway::new(setup).unwrap_or_else(|error| panic!("{error}")))
 }
