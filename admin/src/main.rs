@@ -83,7 +83,7 @@ enum SecretAction {
     Retire {
         /// Number of the key, as `status` shows it.
         key: Kid,
-        /// Go on although this many second factors are lost, for users who have their recovery codes left.
+        /// Go on although this many second factors are lost.
         #[arg(long, value_name = "N")]
         lose: Option<usize>,
     },

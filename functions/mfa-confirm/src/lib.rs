@@ -115,8 +115,10 @@ async fn confirm(app: &App, ctx: &Context, request: &Request) -> Result<Response
     let key = &keys.secret.writing.recovery_code;
     let seed = RecoverySeed::generate(key.kid)?;
     let codes = RecoveryCodes::derive(key, user, &seed);
-    let hashes = codes.hashes(user);
-    let factor = NewFactor { secret: &sealed, step, recovery_codes: &hashes };
+    let stored = codes
+        .to_stored(&keys.newest_secret(app, ctx).writing.totp, user)
+        .map_err(|error| ApiError::Internal(error.into()))?;
+    let factor = NewFactor { secret: &sealed, step, recovery_codes: &stored };
     // The password was proved when the enrollment began, perhaps in another session.
     let proof = StepUp { password: false, second_factor: true };
     let (mut renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;

@@ -9,5 +9,6 @@ pub mod phone;
 pub mod proof;
 pub mod recovery_code;
 pub mod repeat;
+pub mod sealed;
 pub mod spelling;
 pub mod totp;

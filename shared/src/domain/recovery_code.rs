@@ -4,13 +4,13 @@ use std::{fmt, str::FromStr};
 
 use base32::Alphabet;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use ring::{
-    digest::{SHA256, digest},
-    hmac,
-};
+use ring::{aead::LessSafeKey, hmac};
 use zeroize::Zeroizing;
 
-use super::spelling;
+use super::{
+    sealed::{self, SealError, UnreadableSecret},
+    spelling,
+};
 use crate::base::{
     id::UserId,
     kid::{Kid, Versioned},
@@ -20,8 +20,8 @@ use crate::base::{
 /// The number of codes that a user has at once.
 const COUNT: usize = 10;
 
-/// The length of a code, in bytes. It has 120 bits; from 112 bits on, a plain hash without key, salt or stretching is
-/// enough (OWASP ASVS 5.0, 6.5.2).
+/// The length of a code, in bytes. It has 120 bits; from 112 bits on, a keyed hash without salt or stretching is enough
+/// (OWASP ASVS 5.0, 6.5.2).
 const LENGTH: usize = 15;
 
 /// The length of a code in characters, of five bits each.
@@ -57,16 +57,21 @@ impl RecoveryCode {
         groups
     }
 
-    /// Returns the form that is stored: SHA-256 over the user and the code. Nobody can try 120 random bits, so the hash
-    /// needs no key, and a code outlives every version of the master secret
-    /// (docs/adr/0021-versions-of-the-master-secret.md). The hash covers the user, so that a code is right only for its
-    /// owner.
-    ///
-    /// The hash need not be compared in constant time: an attacker who learns how much of it is right cannot choose a
-    /// code by that.
-    pub fn hash(&self, user: UserId) -> RecoveryCodeHash {
-        let message = Zeroizing::new([b"latchkey recovery v2".as_slice(), user.as_bytes(), &*self.0].concat());
-        RecoveryCodeHash(BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, &message)))
+    /// Returns the form that is stored: HMAC-SHA-256 over the user and the code. The hash covers the user, so that a code
+    /// is right only for its owner.
+    fn mac(&self, key: &RecoveryKey, user: UserId) -> RecoveryCodeMac {
+        RecoveryCodeMac(BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(&key.hmac(), &self.message(user))))
+    }
+
+    /// Returns the hash of this code if `stored` is that; compares in constant time.
+    pub fn matching(&self, key: &RecoveryKey, user: UserId, stored: &str) -> Option<RecoveryCodeMac> {
+        let tag = BASE64_URL_SAFE_NO_PAD.decode(stored).ok()?;
+        hmac::verify(&key.hmac(), &self.message(user), &tag).ok()?;
+        Some(RecoveryCodeMac(stored.to_owned()))
+    }
+
+    fn message(&self, user: UserId) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new([b"v1".as_slice(), user.as_bytes(), &*self.0].concat())
     }
 }
 
@@ -116,9 +121,11 @@ impl RecoveryCodes {
         Self((0..).take(COUNT).map(code).collect())
     }
 
-    /// Returns the hashes of the codes.
-    pub fn hashes(&self, user: UserId) -> Vec<RecoveryCodeHash> {
-        self.0.iter().map(|code| code.hash(user)).collect()
+    /// Returns the form in which the codes are stored, under a new key that is sealed with this one.
+    pub fn to_stored(&self, key: &Versioned<LessSafeKey>, user: UserId) -> Result<StoredRecoveryCodes, SealError> {
+        let own = RecoveryKey(Zeroizing::new(random::bytes()?));
+        let macs = self.0.iter().map(|code| code.mac(&own, user)).collect();
+        Ok(StoredRecoveryCodes { key: own.seal(key, user)?, macs })
     }
 
     /// Returns the codes, which may be shown only to their owner.
@@ -176,18 +183,87 @@ pub struct InvalidRecoveryCode;
 
 /// The hash of a recovery code, in base64url.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RecoveryCodeHash(String);
+pub struct RecoveryCodeMac(String);
 
-impl RecoveryCodeHash {
+impl RecoveryCodeMac {
     /// Returns the text of the hash, for the table.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Debug for RecoveryCodeHash {
+impl fmt::Debug for RecoveryCodeMac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RecoveryCodeHash")
+        f.write_str("RecoveryCodeMac")
+    }
+}
+
+/// The codes of a user in the form that is stored.
+#[derive(Clone, Debug)]
+pub struct StoredRecoveryCodes {
+    /// The key of the hashes.
+    pub key: SealedRecoveryKey,
+    /// The hashes.
+    pub macs: Vec<RecoveryCodeMac>,
+}
+
+/// The key that hashes the recovery codes of one user. It is made with them, and stored only sealed. So it can be sealed
+/// anew with another version of the master secret, which a hash cannot
+/// (docs/adr/0021-versions-of-the-master-secret.md).
+pub struct RecoveryKey(Zeroizing<[u8; KEY_LENGTH]>);
+
+/// The length of that key, in bytes.
+const KEY_LENGTH: usize = 32;
+
+/// The use that a sealed key is bound to.
+const USAGE: &[u8] = b"latchkey recovery v2";
+
+impl RecoveryKey {
+    /// Encrypts the key for the table.
+    pub fn seal(&self, key: &Versioned<LessSafeKey>, user: UserId) -> Result<SealedRecoveryKey, SealError> {
+        sealed::seal(&*self.0, USAGE, key, user).map(SealedRecoveryKey)
+    }
+
+    fn hmac(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &*self.0)
+    }
+}
+
+impl fmt::Debug for RecoveryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecoveryKey")
+    }
+}
+
+/// A [`RecoveryKey`] in the form that is stored: encrypted under a key that is not in the table.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedRecoveryKey(Vec<u8>);
+
+impl SealedRecoveryKey {
+    /// Takes a sealed key from the table.
+    pub fn from_stored(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the sealed bytes, for the table.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Returns the version of the key that it is sealed with.
+    pub fn kid(&self) -> Result<Kid, UnreadableSecret> {
+        sealed::kid_of(&self.0)
+    }
+
+    /// Decrypts the key.
+    pub fn open(&self, key: &Versioned<LessSafeKey>, user: UserId) -> Result<RecoveryKey, UnreadableSecret> {
+        sealed::open(&self.0, USAGE, key, user).map(RecoveryKey)
+    }
+}
+
+impl fmt::Debug for SealedRecoveryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealedRecoveryKey")
     }
 }
 
@@ -236,12 +312,43 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_of_one_user_and_one_code() {
+    fn a_hash_is_of_one_user_and_one_key() {
+        let key = |byte| RecoveryKey(Zeroizing::new([byte; KEY_LENGTH]));
         let (code, user) = (RecoveryCode::generate().unwrap(), UserId::generate().unwrap());
-        assert!(code.hash(user) == code.hash(user));
-        assert!(code.hash(user) != code.hash(UserId::generate().unwrap()));
-        assert!(code.hash(user) != RecoveryCode::generate().unwrap().hash(user));
-        assert_eq!(code.hash(user).as_str().len(), 43, "base64url of 32 bytes");
+        assert!(code.mac(&key(1), user) == code.mac(&key(1), user));
+        assert!(code.mac(&key(1), user) != code.mac(&key(2), user));
+        assert!(code.mac(&key(1), user) != code.mac(&key(1), UserId::generate().unwrap()));
+        assert!(code.mac(&key(1), user) != RecoveryCode::generate().unwrap().mac(&key(1), user));
+        let stored = code.mac(&key(1), user);
+        let is_right = |code: &RecoveryCode, byte, user| code.matching(&key(byte), user, stored.as_str()).is_some();
+        assert!(is_right(&code, 1, user));
+        assert!(!is_right(&code, 2, user));
+        assert!(!is_right(&code, 1, UserId::generate().unwrap()));
+        assert!(!is_right(&RecoveryCode::generate().unwrap(), 1, user));
+        assert!(code.matching(&key(1), user, "not base64!").is_none());
+    }
+
+    #[test]
+    fn a_sealed_key_opens_with_its_key_for_its_user_and_as_nothing_else() {
+        use ring::aead::{AES_256_GCM, UnboundKey};
+
+        use crate::domain::totp::SealedTotpSecret;
+        let key = |version: u8, byte| {
+            let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[byte; 32]).unwrap());
+            Versioned { kid: Kid::from_byte(version).unwrap(), key }
+        };
+        let (codes, user) = (RecoveryCodes::generate().unwrap(), UserId::generate().unwrap());
+        let stored = codes.to_stored(&key(7, 1), user).unwrap();
+        assert_eq!((stored.key.kid().unwrap(), stored.macs.len()), (key(7, 1).kid, COUNT));
+        let own = stored.key.open(&key(7, 1), user).unwrap();
+        assert!(codes.0[3].matching(&own, user, stored.macs[3].as_str()).is_some());
+        // Sealed with another version, it is the same key.
+        let anew = own.seal(&key(8, 2), user).unwrap().open(&key(8, 2), user).unwrap();
+        assert!(codes.0[3].matching(&anew, user, stored.macs[3].as_str()).is_some());
+        assert!(stored.key.open(&key(7, 2), user).is_err());
+        assert!(stored.key.open(&key(7, 1), UserId::generate().unwrap()).is_err());
+        let as_totp = SealedTotpSecret::from_stored(stored.key.as_bytes().to_vec());
+        assert!(as_totp.open(&key(7, 1), user).is_err());
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub use outcome::{Attempt, Change};
 pub use profile::Profile;
 pub use repeatable::Repeatable;
 pub use repeats::{Ended, RepeatedSession};
-pub use second_factors::{AskedAt, Enrollment, NewFactor, RightCode, SecondFactor, SecondStep};
+pub use second_factors::{AskedAt, Enrollment, NewFactor, RightCode, SealedAnew, SecondFactor, SecondStep};
 pub use sessions::{
     MAX_SESSIONS, NewSession, Renewal, Repetition, Reuse, Rotation, Session, SessionState, SessionSummary,
     StoredSession, TokenSession, TokenUser,

@@ -11,7 +11,7 @@ use crate::{
         otp::OtpMac,
         password::PasswordHash,
         phone::Phone,
-        recovery_code::{RecoveryCodeHash, RecoverySeed},
+        recovery_code::{RecoveryCodeMac, RecoverySeed, SealedRecoveryKey},
         repeat::RepeatMac,
         totp::SealedTotpSecret,
     },
@@ -41,9 +41,9 @@ pub(in crate::store) fn ttl(value: Timestamp) -> AttributeValue {
     number(value.unix_seconds())
 }
 
-/// Converts hashes to a set. `hashes` must not be empty, because DynamoDB has no empty sets.
-pub(in crate::store) fn set(hashes: &[RecoveryCodeHash]) -> AttributeValue {
-    AttributeValue::Ss(hashes.iter().map(|hash| hash.as_str().to_owned()).collect())
+/// Converts hashes to a set. `macs` must not be empty, because DynamoDB has no empty sets.
+pub(in crate::store) fn set(macs: &[RecoveryCodeMac]) -> AttributeValue {
+    AttributeValue::Ss(macs.iter().map(|mac| mac.as_str().to_owned()).collect())
 }
 
 /// Builds a list of maps.
@@ -62,6 +62,12 @@ pub(in crate::store) fn texts(values: impl IntoIterator<Item: ToString>) -> Attr
 impl From<&SealedTotpSecret> for AttributeValue {
     fn from(secret: &SealedTotpSecret) -> Self {
         Self::B(Blob::new(secret.as_bytes()))
+    }
+}
+
+impl From<&SealedRecoveryKey> for AttributeValue {
+    fn from(key: &SealedRecoveryKey) -> Self {
+        Self::B(Blob::new(key.as_bytes()))
     }
 }
 

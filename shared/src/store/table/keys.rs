@@ -212,6 +212,8 @@ attributes! {
     TOTP_SECRET = "totp_secret";
     /// The step whose code was accepted last.
     TOTP_STEP = "totp_step";
+    /// The key of the hashes of the recovery codes, encrypted.
+    RECOVERY_KEY = "recovery_key";
     /// The hashes of the unused recovery codes; missing if none is left.
     RECOVERY_CODES = "recovery_codes";
     /// Whether the session began with a second factor.
