@@ -57,7 +57,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             let ChangePhoneVerifyRequest { phone, otp } = request.read(&app.config)?;
             let purpose = purpose(&phone);
             let found = repeats::repeated_with_ended_session(app, ctx, &request, &purpose, &otp).await?;
-            let (_, tokens) = repeats::tokens(app, ctx, &found).await?;
+            let tokens = repeats::tokens(app, ctx, &found).await?;
             Ok(Response::json(StatusCode::OK, &tokens))
         }
         answer => answer,
@@ -120,5 +120,5 @@ async fn repeated(
     let session = app.store.token_session(profile.user, caller.session).await?;
     let session = session.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
     ctx.audit.reason("already-done");
-    Ok(Response::json(StatusCode::OK, &TokenResponse::issue(app, ctx, keys, &session)?))
+    Ok(Response::json(StatusCode::OK, &TokenResponse::of_session(app, ctx, keys, &session).await?))
 }

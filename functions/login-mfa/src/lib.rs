@@ -100,7 +100,7 @@ async fn repeated(
 ) -> Result<Option<Response>, ApiError> {
     let found = repeats::repeated(app, ctx, claims.sub, Ended::SecondStep(claims.jti), request).await?;
     let Some(found) = found else { return Ok(None) };
-    Ok(Some(Response::json(StatusCode::OK, &TokenResponse::issue(app, ctx, keys, &found.session)?)))
+    Ok(Some(Response::json(StatusCode::OK, &TokenResponse::of_session(app, ctx, keys, &found.session).await?)))
 }
 
 async fn claims(app: &App, ctx: &Context, token: &str) -> Result<MfaClaims, ApiError> {

@@ -69,7 +69,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         Err(ApiError::InvalidToken(TokenProblem::SessionRenewed)) => {
             let MfaConfirmRequest { code } = request.read(&app.config)?;
             let found = repeats::repeated_with_ended_session(app, ctx, &request, PURPOSE, &code).await?;
-            let (keys, tokens) = repeats::tokens(app, ctx, &found).await?;
+            let tokens = repeats::tokens(app, ctx, &found).await?;
             let renewed = ApiError::InvalidToken(TokenProblem::SessionRenewed);
             let Some(seed) = &found.recovery_seed else { return Err(renewed) };
             // The same keys as the first time, although others may write by now. If they have leaked, nothing is shown.

@@ -85,8 +85,7 @@ pub async fn outcome_of_other(app: &App, ctx: &Context, caller: &Caller, otherwi
 }
 
 /// Returns the tokens of a session that a repeated request has started the first time.
-pub async fn tokens(app: &App, ctx: &Context, found: &RepeatedSession) -> Result<(TokenKeys, TokenResponse), ApiError> {
+pub async fn tokens(app: &App, ctx: &Context, found: &RepeatedSession) -> Result<TokenResponse, ApiError> {
     let keys = TokenKeys::of(app, ctx).await?.current(app, ctx).await?;
-    let tokens = TokenResponse::issue(app, ctx, &keys, &found.session)?;
-    Ok((keys, tokens))
+    TokenResponse::of_session(app, ctx, &keys, &found.session).await
 }

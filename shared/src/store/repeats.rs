@@ -9,7 +9,7 @@ use super::{
         error::StoreError,
         expression::ItemUpdate,
         item::{Item, moment, number},
-        keys::{ATTEMPTS, GENERATION, Key, RECOVERY_SEED, REQUEST, REQUEST_ENDS_AT, SALT, SUCCESSOR},
+        keys::{ATTEMPTS, GENERATION, KID, Key, RECOVERY_SEED, REQUEST, REQUEST_ENDS_AT, SALT, SUCCESSOR},
         wire::Outcome,
     },
 };
@@ -105,6 +105,7 @@ fn token_session(user: UserId, id: SessionId, item: &Item) -> Result<TokenSessio
     Ok(TokenSession {
         user,
         id,
+        kid: item.kid(KID)?,
         generation: generation.map_err(|_| StoreError::Corrupt { attribute: GENERATION })?,
         salt: SessionSalt::from_stored(item.bytes(SALT)?),
         epoch: session.epoch,
