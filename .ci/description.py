@@ -47,7 +47,8 @@ def lint(work, description):
     print("spectral:", run(tools / "spectral", "lint", "--fail-severity", "hint", "--ruleset", ruleset, description).strip())
     # Linters that find nothing in anything would pass as well.
     broken = work / "broken.json"
-    broken.write_text(description.read_text().replace('"$ref":"#/components/schemas/Problem"', '"$ref":"#/nothing"', 1))
+    problem = '"$ref":"#/components/schemas/Problem"'
+    broken.write_text(description.read_text().replace(problem, '"$ref":"#/nothing"', 1))
     with contextlib.suppress(SystemExit):
         run(tools / "spectral", "lint", "--ruleset", ruleset, broken)
         raise AssertionError("spectral passed a reference that leads nowhere")

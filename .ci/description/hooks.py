@@ -5,7 +5,8 @@ import json
 import schemathesis
 from hypothesis import strategies as st
 
-schemathesis.openapi.format("phone", st.sampled_from(["01012345678", "+201112345678", "+12015550123", "+4915123456789"]))
+PHONES = ["01012345678", "+201112345678", "+12015550123", "+4915123456789"]
+schemathesis.openapi.format("phone", st.sampled_from(PHONES))
 schemathesis.openapi.format("password", st.from_regex(r"^[A-Za-z0-9 ]{12,40}xQ7$", fullmatch=True))
 
 # Requests that fit the description are never refused as malformed. These are about values that only we make.
