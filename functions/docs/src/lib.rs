@@ -130,14 +130,35 @@ const PAGE: &str = r#"<!DOCTYPE html>
 </html>
 "#;
 
-/// The script that starts Swagger UI. A token entered under "Authorize" survives a reload of the page.
-const START: &str = r##"SwaggerUIBundle({
+/// The script that starts Swagger UI. The token of a response signs the next request in, and one entered under
+/// "Authorize" survives a reload of the page. Responses of problems are shown without their examples, which stay in the
+/// description: a row for each, so that an operation fits on a screen.
+const START: &str = r##"const briefProblems = () => ({
+  wrapComponents: {
+    response: (Original, { React }) => (props) => {
+      if (props.code < "400") return React.createElement(Original, props);
+      const text = props.response.get("description") ?? "";
+      return React.createElement("tr", { className: "response" },
+        React.createElement("td", { className: "response-col_status" }, props.code),
+        React.createElement("td", { className: "response-col_description" }, text.replaceAll("`", "")),
+        React.createElement("td"));
+    },
+  },
+});
+const ui = SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#swagger-ui",
+  plugins: [briefProblems],
   deepLinking: true,
+  defaultModelsExpandDepth: -1,
   displayRequestDuration: true,
   persistAuthorization: true,
   tryItOutEnabled: true,
+  responseInterceptor: (response) => {
+    const token = response.status === 200 && response.body?.access_token;
+    if (token) ui.preauthorizeApiKey("bearer", token);
+    return response;
+  },
 });
 "##;
 

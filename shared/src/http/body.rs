@@ -56,7 +56,7 @@ macro_rules! request_body {
 
         impl ::utoipa::PartialSchema for $name {
             fn schema() -> ::utoipa::openapi::RefOr<::utoipa::openapi::schema::Schema> {
-                let mut schema = $crate::http::body::BodySchema::new(&[$($about),+]);
+                let mut schema = $crate::http::body::BodySchema::new(stringify!($name), &[$($about),+]);
                 $(
                     let example = $crate::request_body!(@example $($example)?);
                     <$type as $crate::http::body::Member>::describe(&mut schema, stringify!($member), &[$($doc),+], example);
@@ -85,6 +85,7 @@ pub trait Member: Sized {
 
 /// The schema of a request body while members are added to it.
 pub struct BodySchema {
+    name: &'static str,
     description: String,
     properties: Vec<Property>,
 }
@@ -99,8 +100,8 @@ struct Property {
 
 impl BodySchema {
     /// Returns a schema without members. `comment` holds the lines of the type's doc comment.
-    pub fn new(comment: &[&str]) -> Self {
-        Self { description: text_of(comment), properties: Vec::new() }
+    pub fn new(name: &'static str, comment: &[&str]) -> Self {
+        Self { name, description: text_of(comment), properties: Vec::new() }
     }
 
     /// Adds a member that must be present.
@@ -152,7 +153,8 @@ impl BodySchema {
         let own =
             self.properties.iter().find(|property| property.alternative.is_some_and(|of| Some(of) == alternative));
         // Generators name types by it.
-        let title = own.map(|own| format!("{} {}", if own.required { "with" } else { "perhaps with" }, own.name));
+        let title =
+            own.map(|own| format!("{} {} {}", self.name, if own.required { "with" } else { "perhaps with" }, own.name));
         self.properties.iter().fold(ObjectBuilder::new().title(title), |object, property| {
             if property.alternative.is_some() && property.alternative != alternative {
                 return object.property(property.name, ObjectBuilder::new().schema_type(Type::Null));
