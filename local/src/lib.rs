@@ -4,6 +4,7 @@ pub mod clock;
 pub mod data_folder;
 pub mod emulator;
 mod event;
+pub mod gate;
 pub mod gateway;
 mod messages_page;
 pub mod registry;

@@ -10,6 +10,7 @@ use latchkey::{
     },
     flows::{codes, second_factor},
     http::openapi::{CodeProblems, LimitProblems, MfaProblems, ServerProblems},
+    messages::Notice,
     store::{AskedAt, Change},
 };
 use utoipa::ToSchema;
@@ -45,7 +46,7 @@ impl FromFields for VerifyResetRequest {
 
 /// Reset the password
 ///
-/// Every session ends, and the phone counts as verified. A code allows five tries. The response is the same for a
+/// Every session ends, and the phone counts as verified and gets a notice. A code allows five tries. The response is the same for a
 /// wrong, expired or used code. A second factor stays on and is required as well; if it is missing, the code stays
 /// valid.
 #[utoipa::path(
@@ -83,6 +84,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     match app.store.reset_password(&phone, account, &code, &new_hash, ctx.now).await? {
         Change::Done => {
             codes::count_verified(app, ctx, &phone);
+            // The code has proved whose the phone is. Should someone else have read it there, its owner learns of it.
+            app.notify(ctx, &phone, Notice::PasswordReset).await;
             Ok(Response::no_content())
         }
         Change::Overtaken => Err(ApiError::InvalidOtp),

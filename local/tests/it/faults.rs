@@ -21,7 +21,7 @@ const UPDATE: &str = "UpdateItem";
 const ALWAYS: usize = 1000;
 
 /// Every endpoint that asks something of the table, with what it does that with, and its success.
-const ENDPOINTS: [(&str, &[&str], u16); 31] = [
+const ENDPOINTS: [(&str, &[&str], u16); 33] = [
     ("register", &[UPDATE, TRANSACT], 201),
     ("register, to be activated", &[UPDATE, BATCH, TRANSACT], 202),
     ("activate", &[UPDATE, TRANSACT], 201),
@@ -32,6 +32,8 @@ const ENDPOINTS: [(&str, &[&str], u16); 31] = [
     ("refresh, by another client", &[UPDATE, GET], 200),
     ("logout", &[GET, DELETE], 204),
     ("logout, by a refresh token", &[SECRET, DELETE], 204),
+    ("revoke", &[SECRET, DELETE], 200),
+    ("revoke, of an access token", &[GET, DELETE], 200),
     ("logout-all", &[GET, BATCH, TRANSACT], 204),
     ("logout-all, by a refresh token", &[SECRET, BATCH, TRANSACT], 204),
     ("sessions", &[GET, QUERY], 200),
@@ -133,6 +135,8 @@ impl Prepared {
             "refresh, by another client" => person.at("198.51.100.99").refresh().await,
             "logout" => person.logout().await,
             "logout, by a refresh token" => person.logout_by_refresh_token().await,
+            "revoke" => person.revoke(&person.refresh_token()).await,
+            "revoke, of an access token" => person.revoke(&person.access_token()).await,
             "logout-all, by a refresh token" => person.logout_all_by_refresh_token().await,
             "sessions-delete" => person.end_session(&self.other_session).await,
             "sessions-delete, with the password" => person.end_session_with_password(&self.other_session).await,

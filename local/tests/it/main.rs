@@ -58,6 +58,7 @@ mod refresh;
 mod register;
 mod request_reset;
 mod resend_activation;
+mod revoke;
 mod rotate_keys;
 mod round_trips;
 mod server;

@@ -50,6 +50,10 @@ async fn requests_wait_for_the_table_as_often_as_budgeted() {
     laptop.logout().await.expect(204);
     assert_eq!(steps(world.calls()), 1, "logout");
 
+    laptop.revoke(&laptop.access_token()).await.expect(200);
+    laptop.revoke(&laptop.refresh_token()).await.expect(200);
+    assert_eq!(steps(world.calls()), 2, "revoke, once each");
+
     laptop.sign_in().await;
     let other = person.other_session().await;
     world.calls();

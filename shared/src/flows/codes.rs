@@ -19,7 +19,7 @@ use crate::{
     http::context::Context,
     log::{audit, metrics::Metric},
     messages::{self, Content, Delivery, Notice},
-    store::{CodeIssue, CodeTarget, Failure, Limit, NewCode, PendingCode},
+    store::{self, CodeIssue, CodeTarget, Failure, Limit, NewCode, PendingCode},
 };
 
 /// The response to a request for a code.
@@ -108,6 +108,8 @@ pub(crate) struct DrawnCode<'a> {
     challenge: ChallengeId,
     mac: OtpMac,
     subjects: MessageSubjects,
+    /// The subject of the limit of tries, if the purpose has one.
+    tries: Option<String>,
 }
 
 impl<'a> DrawnCode<'a> {
@@ -128,7 +130,10 @@ impl<'a> DrawnCode<'a> {
         let mac = OtpMac::new(&secret.otp, Binding { purpose, phone, user, challenge }, &code);
         let subjects = MessageSubjects::new(&secret, phone, ctx);
         let subjects = if purpose == Purpose::Reset { subjects.of_resets() } else { subjects };
-        Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects })
+        // The fixed code of a test number is known, so a limit against guessing would protect nothing.
+        let tries = (purpose.is_counted_apart() && !is_test)
+            .then(|| store::tries_subject(purpose, &audit::pseudonym(&secret.audit, phone)));
+        Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects, tries })
     }
 
     /// Whether the response must be the same whatever becomes of the message, since it would reveal who has an account.
@@ -173,7 +178,8 @@ impl<'a> DrawnCode<'a> {
         for _ in 0..TRIES {
             let is_sent = is_sent && !is_withheld;
             let budgets = self.budgets().into_iter().filter(|budget| !is_withheld || budget.bucket.is_shared());
-            let limits: Vec<_> = budgets.chain(self.requests()).collect();
+            let tries = self.tries.as_deref().map(store::tries_of_phone);
+            let limits: Vec<_> = budgets.chain(self.requests()).chain(tries).collect();
             match app.store.issue_code(self.new_code(is_sent), &target, &limits).await? {
                 CodeIssue::Issued => return Ok(is_sent),
                 CodeIssue::LimitReached(reached)
@@ -278,10 +284,9 @@ pub async fn compare(
     let attempt = app.store.spend_code_attempt(phone, purpose, ctx.now);
     let pending = admission::admit(app, ctx, attempt).await?.ok_or(ApiError::InvalidOtp)?;
     // The fixed code of a test number is known, so a limit against guessing would protect nothing.
-    if let Purpose::Activation(_) = purpose
+    if purpose.is_counted_apart()
         && app.test_code(phone).is_none()
-        && let Err(reached) =
-            app.store.charge_activation_attempt(&audit::pseudonym(&secret.audit, phone), ctx.now).await?
+        && let Err(reached) = app.store.charge_try(purpose, &audit::pseudonym(&secret.audit, phone), ctx.now).await?
     {
         return Err(reached.into());
     }
