@@ -51,8 +51,24 @@ pub(crate) struct World {
     pub(crate) metrics: WatchedLines,
     pub(crate) audit_log: WatchedLines,
     pub(crate) clock: Clock,
+    witness: Witness,
     log: Arc<LogWatch>,
     pub(super) table: Arc<TableWatch>,
+}
+
+/// Every function of the template, with some variables set otherwise.
+fn instance(emulator: &Emulator, variables: &[(&str, &str)], witness: &Witness, clock: &Clock) -> Arc<Gateway> {
+    let overrides: HashMap<_, _> =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let setup = Setup {
+        template: &TEMPLATE,
+        emulator,
+        overrides: &overrides,
+        witness: witness.clone(),
+        clock: clock.clone(),
+        domain_name: "latchkey.test".to_owned(),
+    };
+    Arc::new(Gateway::new(setup).unwrap_or_else(|error| panic!("{error}")))
 }
 
 impl World {
@@ -81,22 +97,18 @@ impl World {
     pub(crate) fn without_keys(variables: &[(&str, &str)]) -> Self {
         let emulator = Emulator::in_memory(&TEMPLATE.table, Secrets::in_memory(&TEMPLATE).unwrap()).unwrap();
         let (witness, clock) = (Witness::default(), Clock::manual(START));
-        let overrides: HashMap<_, _> =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let setup = Setup {
-            template: &TEMPLATE,
-            emulator: &emulator,
-            overrides: &overrides,
-            witness: witness.clone(),
-            clock: clock.clone(),
-            domain_name: "latchkey.test".to_owned(),
-        };
-        let gateway = Arc::new(Gateway::new(setup).unwrap_or_else(|error| panic!("{error}")));
-        let Witness { outbox, metrics, audit_log } = witness;
+        let gateway = instance(&emulator, variables, &witness, &clock);
+        let Witness { outbox, metrics, audit_log } = witness.clone();
         let (metrics, audit_log) = (WatchedLines::of(metrics), WatchedLines::of(audit_log));
         let log = Arc::new(LogWatch::begin(outbox.clone(), [metrics.clone(), audit_log.clone()]));
         let table = Arc::new(TableWatch::begin(emulator.clone(), log.clone()));
-        Self { gateway, emulator, outbox, metrics, audit_log, clock, log, table }
+        Self { gateway, emulator, outbox, metrics, audit_log, clock, witness, log, table }
+    }
+
+    /// The same system as other instances of the functions see it, whose clock is so many seconds behind.
+    pub(crate) fn with_clock_behind(&self, seconds: u64) -> Self {
+        let clock = Clock::manual(self.clock.now().minus(Duration::from_secs(seconds)));
+        Self { gateway: instance(&self.emulator, &[], &self.witness, &clock), clock, ..self.clone() }
     }
 
     /// With functions that have read their keys already.
