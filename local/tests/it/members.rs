@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     faults::{ENDPOINTS, Prepared},
@@ -11,19 +11,20 @@ use crate::{
 
 /// The names of attributes, and what a client would like them to be.
 fn wishes() -> Value {
-    json!({
+    let wishes = r##"{
         "id": "00000000-0000-4000-8000-000000000000", "user_id": "00000000-0000-4000-8000-000000000000",
         "sub": "00000000-0000-4000-8000-000000000000", "sid": "00000000-0000-4000-8000-000000000000",
         "session": "00000000-0000-4000-8000-000000000000", "user": "admin", "role": "admin", "roles": ["admin"],
         "is_admin": true, "scope": "admin", "verified": true, "is_verified": true, "phone_verified": true,
         "phone_verified_at": 1, "activated": true, "mfa_enabled": false, "second_factor": true, "amr": ["mfa"],
-        "epoch": 99, "ver": 99, "generation": 0, "created_at": 1, "authenticated_at": 9_999_999_999_999_u64,
-        "auth_time": 9_999_999_999_u64, "ends_at": 9_999_999_999_999_u64, "expires_at": 1, "idle_ends_at": 1,
-        "expires_in": 999_999, "attempts": 0, "attempts_end": 999, "failures": 0, "login_failures": 0,
+        "epoch": 99, "ver": 99, "generation": 0, "created_at": 1, "authenticated_at": 9999999999999,
+        "auth_time": 9999999999, "ends_at": 9999999999999, "expires_at": 1, "idle_ends_at": 1,
+        "expires_in": 999999, "attempts": 0, "attempts_end": 999, "failures": 0, "login_failures": 0,
         "max_attempts": 999, "disabled_at": 1, "deleted_at": 1, "password_hash": "x", "legacy_id": "1", "pk": "KEYS",
         "sk": "JWKS", "address": "192.0.2.1", "device": "a device of mine", "language": "xx", "now": 1,
-        "#epoch": 99, ":epoch": 99, "__proto__": {"phone_verified": true}, "constructor": {"admin": true},
-    })
+        "#epoch": 99, ":epoch": 99, "__proto__": {"phone_verified": true}, "constructor": {"admin": true}
+    }"##;
+    serde_json::from_str(wishes).unwrap()
 }
 
 /// The table without what is random: for each kind of item its attributes, with every number and flag.
@@ -33,7 +34,7 @@ fn shape(world: &World) -> BTreeMap<String, Vec<String>> {
         let kind = |key: &str| item[key]["S"].as_str().unwrap().split('#').next().unwrap().to_owned();
         let attributes = item.as_object().unwrap().iter().filter(|(name, _)| !["pk", "sk"].contains(&name.as_str()));
         let attributes = attributes.map(|(name, value)| match value.as_object().unwrap().iter().next().unwrap() {
-            (type_ @ ("N" | "BOOL"), value) => format!("{name}: {type_} {value}"),
+            (type_, value) if ["N", "BOOL"].contains(&type_.as_str()) => format!("{name}: {type_} {value}"),
             (type_, _) => format!("{name}: {type_}"),
         });
         let attributes: Vec<_> = attributes.collect();

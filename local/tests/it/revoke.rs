@@ -51,9 +51,7 @@ async fn a_refresh_token_or_an_access_token_ends_its_session_and_no_other() {
 async fn a_client_of_oauth_sends_a_form() {
     let world = World::new();
     let person = world.signed_in_person().await;
-    for hint in
-        ["", "&token_type_hint=refresh_token", "&token_type_hint=access_token", "&token_type_hint=saml&client_id=app"]
-    {
+    for hint in ["", "&token_type_hint=refresh_token", "&token_type_hint=access_token", "&token_type_hint=saml&x=y"] {
         for token in ["refresh", "access"] {
             person.sign_in().await;
             let token = if token == "refresh" { person.refresh_token() } else { person.access_token() };
