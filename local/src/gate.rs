@@ -1,5 +1,5 @@
-//! A gate that holds calls until others have arrived, for tests of races: an emulator that does one call after the other
-//! would let most races pass by luck.
+//! A gate that holds calls until others have arrived, for tests of races: an emulator that does one call after the
+//! other would let most races pass by luck.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

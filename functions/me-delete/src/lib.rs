@@ -31,9 +31,9 @@ impl FromFields for MeDeleteRequest {
 
 /// Delete the account
 ///
-/// Deletes sessions, tokens, codes and the second factor at once and permanently, and frees the phone, which gets a notice. Registering the
-/// phone again creates a different account. Repeating the request gets the same response until its access token would
-/// have expired.
+/// Deletes sessions, tokens, codes and the second factor at once and permanently, and frees the phone, which gets a
+/// notice if it was verified. Registering the phone again creates a different account. Repeating the request gets the
+/// same response until its access token would have expired.
 #[utoipa::path(
     delete,
     path = "/auth/me",

@@ -33,9 +33,9 @@ impl FromFields for RevokeRequest {
 
 /// Revoke a token
 ///
-/// Ends the session of a refresh token or an access token, by RFC 7009: every token of the session stops working at once.
-/// The token is the only proof that is needed, and it may have expired. The response is the same for a text that is no
-/// token of this service, and for a session that has already ended.
+/// Ends the session of a refresh token or an access token, by RFC 7009: every token of the session stops working at
+/// once. The token is the only proof that is needed, and it may have expired. The response is the same for a text that
+/// is no token of this service, and for a session that has already ended.
 #[utoipa::path(
     post,
     path = "/auth/revoke",

@@ -46,9 +46,9 @@ impl FromFields for VerifyResetRequest {
 
 /// Reset the password
 ///
-/// Every session ends, and the phone counts as verified and gets a notice. A code allows five tries. The response is the same for a
-/// wrong, expired or used code. A second factor stays on and is required as well; if it is missing, the code stays
-/// valid.
+/// Every session ends, and the phone counts as verified and gets a notice. A code allows five tries. The response is the
+/// same for a wrong, expired or used code. A second factor stays on and is required as well; if it is missing, the code
+/// stays valid.
 #[utoipa::path(
     post,
     path = "/auth/verify-reset",

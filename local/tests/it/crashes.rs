@@ -1,4 +1,5 @@
-//! Requests that end in the middle, and calls that go wrong at any place: the table stays whole, and the person gets on.
+//! Requests that end in the middle, and calls that go wrong at any place: the table stays whole, and the person gets
+//! on.
 
 use std::time::Duration;
 

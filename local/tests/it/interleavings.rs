@@ -1,5 +1,5 @@
-//! Races whose order is decided: requests are held at a call of AWS until all have arrived there, so that each has read what
-//! it decides by before any of them writes. And instances of the functions whose clocks differ.
+//! Races whose order is decided: requests are held at a call of AWS until all have arrived there, so that each has read
+//! what it decides by before any of them writes. And instances of the functions whose clocks differ.
 
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 
@@ -8,8 +8,8 @@ use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, Person, RESET_P
 const UPDATE: &str = "UpdateItem";
 const TRANSACT: &str = "TransactWriteItems";
 
-/// Sends a request of each of these people, holds so many calls of this operation until all have arrived, and returns the
-/// statuses of the replies, sorted.
+/// Sends a request of each of these people, holds so many calls of this operation until all have arrived, and returns
+/// the statuses of the replies, sorted.
 async fn held(
     world: &World,
     (operation, calls): (&'static str, usize),
@@ -132,8 +132,8 @@ async fn of_changes_of_one_account_that_are_written_at_once_one_counts() {
     assert!(statuses.iter().all(|status| [200, 401, 409].contains(status)), "{statuses:?}");
 }
 
-/// A reset, a change of phone, a deletion, a change of password and a logout everywhere of one account, each ready to be
-/// written when the others are, in every order of any three.
+/// A reset, a change of phone, a deletion, a change of password and a logout everywhere of one account, each ready to
+/// be written when the others are, in every order of any three.
 #[tokio::test(start_paused = true)]
 async fn of_changes_that_meet_the_first_counts_in_every_order() {
     const CHANGES: [&str; 5] = ["verify-reset", "change-phone-verify", "me-delete", "change-password", "logout-all"];
@@ -208,8 +208,8 @@ async fn the_first_counts(order: [&str; 3]) {
     assert!(open == expected, "{order:?}: {} ways in", open.len());
 }
 
-/// Lambda's clocks are right, but one sandbox may be off. An instance whose clock is an hour behind takes no limit off, ends
-/// nobody's session and breaks nothing.
+/// Lambda's clocks are right, but one sandbox may be off. An instance whose clock is an hour behind takes no limit off,
+/// ends nobody's session and breaks nothing.
 #[tokio::test(start_paused = true)]
 async fn an_instance_whose_clock_is_an_hour_behind_gives_no_more_guesses() {
     let world = World::new();

@@ -1,5 +1,5 @@
-//! How long answers take. The counts of calls and hashes elsewhere are exact; these durations would show what they do not
-//! count. Known and unknown are asked in turns, so that a busy machine slows both, and the ratio of their medians is
+//! How long answers take. The counts of calls and hashes elsewhere are exact; these durations would show what they do
+//! not count. Known and unknown are asked in turns, so that a busy machine slows both, and the ratio of their medians is
 //! generous: a hash or a message that only one of them costs makes it several times larger. `bench/timing.py` measures
 //! the 5 % of docs/threats.md#l7.
 

@@ -79,7 +79,8 @@ async fn wrong_fields_and_missing_tokens_are_named() {
     world.post("/auth/verify-phone/confirm", json!({"otp": "123456"})).await.expect_problem(401, "invalid-token");
 }
 
-/// Whoever registers somebody else's number, guesses, and begins again with another account on it, has no fresh guesses.
+/// A stranger who registers somebody else's number, guesses, and begins again with another account on it, has no fresh
+/// guesses.
 #[tokio::test]
 async fn wrong_codes_add_up_over_the_accounts_of_a_phone() {
     let world = World::with(&[("LIMIT_MESSAGES_PER_PHONE", "100"), ("LIMIT_MESSAGES_PER_ADDRESS", "1000")]);

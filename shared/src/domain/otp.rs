@@ -81,8 +81,8 @@ impl Purpose {
         }
     }
 
-    /// Returns whether tries are counted for the phone apart from the code, since the item that counts the failures of a
-    /// code ends with a registration or an account: with another one, the guesses at one phone would begin anew.
+    /// Returns whether tries are counted for the phone apart from the code, since the item that counts the failures of
+    /// a code ends with a registration or an account: with another one, the guesses at one phone would begin anew.
     pub const fn is_counted_apart(self) -> bool {
         match self {
             Self::Activation(_) | Self::VerifyPhone | Self::ChangePhone(_) => true,
