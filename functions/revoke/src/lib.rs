@@ -1,33 +1,25 @@
 //! `POST /auth/revoke`: ends the session of a token (RFC 7009).
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     base::id::{SessionId, UserId},
     domain::proof::Factor,
-    error::TokenProblem,
-    flows::caller::claims_of_any_age,
-    http::openapi::{BodyProblems, ServerProblems},
-    tokens::refresh::RefreshToken,
+    flows::{caller::claims_of_any_age, refresh_token},
+    http::{
+        members::{RevocableToken, TokenTypeHint},
+        openapi::{BodyProblems, ServerProblems},
+    },
+    request_body,
 };
-use utoipa::ToSchema;
 
-/// The token whose session is to end, by RFC 7009 section 2.1. Other members, such as `client_id`, are ignored: the
-/// clients of this service are public.
-#[derive(ToSchema)]
-pub struct RevokeRequest {
-    /// A refresh token or an access token, expired or not.
-    #[schema(example = "AVwMeg5qVUxAnkQPen08ijs…")]
-    token: String,
-    /// The kind of the token: `refresh_token` or `access_token`. It is not needed, because a token shows its kind.
-    #[schema(example = "refresh_token")]
-    #[expect(dead_code, reason = "a wrong hint must not keep a token alive (RFC 7009 section 2.1)")]
-    token_type_hint: Option<String>,
-}
-
-impl FromFields for RevokeRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (token, token_type_hint) = (fields.text("token"), fields.optional("token_type_hint"));
-        Some(Self { token: token?, token_type_hint })
+request_body! {
+    /// The token whose session is to end, by RFC 7009 section 2.1. Other members, such as `client_id`, are ignored: the
+    /// clients of this service are public.
+    pub struct RevokeRequest {
+        /// A refresh token or an access token, expired or not.
+        token: RevocableToken,
+        /// The kind of the token: `refresh_token` or `access_token`. It is not needed, because a token shows its kind.
+        token_type_hint: Option<TokenTypeHint>,
     }
 }
 
@@ -48,7 +40,7 @@ impl FromFields for RevokeRequest {
     responses((status = 200, description = "No session of this token is alive"), BodyProblems, ServerProblems)
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let RevokeRequest { token, .. } = request.read_form(&app.config)?;
+    let RevokeRequest { token: RevocableToken(token), token_type_hint: _ } = request.read_form(&app.config)?;
     match session_of(app, ctx, &token).await {
         Ok((user, session)) => {
             ctx.audit.session(user, session);
@@ -69,9 +61,7 @@ async fn session_of(app: &App, ctx: &Context, token: &str) -> Result<(UserId, Se
         let claims = claims_of_any_age(app, ctx, token).await?;
         return Ok((claims.sub, claims.sid));
     }
-    let secret = app.keyring.secret(ctx.now).await?;
-    let token = RefreshToken::open(&secret.refresh_token, token).map_err(TokenProblem::from);
-    let token = token.map_err(ApiError::InvalidToken)?;
+    let (token, _) = refresh_token::open(app, ctx, token).await?;
     ctx.audit.factor(Factor::RefreshToken);
     Ok((token.user, token.session))
 }

@@ -203,13 +203,6 @@ fn the_risk_of_sms_is_told_in_every_language() {
 }
 
 #[test]
-fn ci_checks_advisories_and_writes_a_bill_of_materials() {
-    let ci = file(".ci/run");
-    let runs = |command: &str| ci.lines().any(|line| !line.trim_start().starts_with('#') && line.contains(command));
-    assert!(runs("cargo-deny\" \"${offline[@]}\" check") && runs("cargo-cyclonedx") && runs(".ci/sbom.py"));
-}
-
-#[test]
 fn the_readme_counts_the_attacks_that_the_table_has() {
     let (threats, readme) = (file("docs/threats.md"), file("README.md"));
     let count = |status| {

@@ -92,7 +92,7 @@ impl Person {
         Self { device: Arc::new(Mutex::new(device)), ..self.clone() }
     }
 
-    /// The same device, whose requests reach these instances of the functions.
+    /// The same device, whose requests other sandboxes of the system serve.
     pub(crate) fn served_by(&self, world: &World) -> Self {
         Self { world: world.clone(), ..self.clone() }
     }
