@@ -5,6 +5,7 @@ pub mod console;
 pub mod data_folder;
 pub mod emulator;
 mod event;
+pub mod gate;
 pub mod gateway;
 mod html;
 mod messages_page;

@@ -22,6 +22,11 @@ pub struct OpenidConfigurationResponse {
     /// The URL of the public keys.
     #[schema(example = "https://abc123.execute-api.eu-west-1.amazonaws.com/.well-known/jwks.json")]
     jwks_uri: String,
+    /// The URL that ends the session of a token (RFC 7009).
+    #[schema(example = "https://abc123.execute-api.eu-west-1.amazonaws.com/auth/revoke")]
+    revocation_endpoint: String,
+    /// How clients authenticate there: not at all, because they are public.
+    revocation_endpoint_auth_methods_supported: [&'static str; 1],
     /// A member that the standard requires. Latchkey has no authorization endpoint that would return such responses.
     response_types_supported: [&'static str; 1],
     /// The kind of `sub`: the same for every client.
@@ -49,6 +54,8 @@ pub async fn handle(app: &App, ctx: &Context, _request: Request) -> Result<Respo
     let answer = OpenidConfigurationResponse {
         issuer: issuer.to_owned(),
         jwks_uri: format!("{issuer}/.well-known/jwks.json"),
+        revocation_endpoint: format!("{issuer}/auth/revoke"),
+        revocation_endpoint_auth_methods_supported: ["none"],
         response_types_supported: ["id_token"],
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: SigningAlgorithm::ALL.map(SigningAlgorithm::as_str),

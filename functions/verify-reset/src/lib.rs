@@ -13,6 +13,7 @@ use latchkey::{
         second_factor,
     },
     http::openapi::{CodeProblems, LimitProblems, MfaProblems, ServerProblems},
+    messages::Notice,
     request_body,
     store::{AskedAt, CodeUse},
 };
@@ -41,7 +42,7 @@ fn password_is_not_the_phone(request: VerifyResetRequest, fields: &mut Fields<'_
 
 /// Reset the password
 ///
-/// Every session ends, and the phone counts as verified. A code allows five tries. The response is the same for a
+/// Every session ends, and the phone counts as verified and gets a notice. A code allows five tries. The response is the same for a
 /// wrong, expired or used code. A second factor stays on and is required as well; if it is missing, the code stays
 /// valid.
 /// Repeating the request that used the code gets the same response until the code expires.
@@ -84,6 +85,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     match app.store.reset_password(&phone, account, (&code, &effect), &new_hash, ctx.now).await? {
         CodeUse::Done => {
             codes::count_verified(app, ctx, &phone);
+            // The code has proved whose the phone is. Should someone else have read it there, its owner learns of it.
+            app.notify(ctx, &phone, Notice::PasswordReset).await;
             Ok(Response::no_content())
         }
         CodeUse::Repeated(_) => repeated(app, ctx, &phone, &otp, &new_password).await,

@@ -118,6 +118,8 @@ async fn go_every_way(world: &World) {
     person.end_session(&person.other_session().await).await.expect(204);
     laptop.logout().await.expect(204);
     laptop.logout_by_refresh_token().await.expect(204);
+    laptop.revoke(&laptop.access_token()).await.expect(200);
+    laptop.revoke(&laptop.refresh_token()).await.expect(200);
     person.logout_all().await.expect(204);
     person.logout_all_by_refresh_token().await.expect(401);
     person.sign_in().await;
@@ -375,6 +377,7 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
             "register",
             "request-reset",
             "resend-activation",
+            "revoke",
             "rotate-secret",
             "sessions-delete",
             "verify-phone",

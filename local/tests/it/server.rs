@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::harness::{E164, PASSWORD, PHONE, TEMPLATE, root};
+use crate::harness::{E164, PASSWORD, PHONE, TEMPLATE, another_code, root};
 
 /// A server that ends with the test.
 struct Server {
@@ -133,6 +133,53 @@ fn accounts_sessions_and_codes_are_still_there_after_a_restart() {
     assert_eq!(server.post("/auth/verify-reset", &verify).0, 204);
     assert_eq!(server.me(&token), 401);
     server.interrupt();
+}
+
+/// What counts, and what is spent, is in the table and in no process.
+#[test]
+fn guesses_and_spent_tokens_are_still_counted_after_a_restart() {
+    let folder = tempdir().unwrap();
+    let arguments = ["--data", folder.path().to_str().unwrap(), "--env", "REFRESH_GRACE_SECONDS=0"];
+    let account = json!({"phone": PHONE, "password": PASSWORD});
+    let guess = json!({"phone": PHONE, "password": "a wrong password"});
+    let reset = |code: &str| json!({"phone": PHONE, "otp": code, "new_password": "a new password"});
+
+    let server = Server::start(&arguments);
+    assert_eq!(server.post("/auth/register", &account).0, 201);
+    let spent = server.post("/auth/login", &account).1;
+    let (status, next) = server.post("/auth/refresh", &json!({"refresh_token": spent["refresh_token"]}));
+    assert_eq!(status, 200);
+    let code = server.post("/auth/request-reset", &json!({"phone": PHONE})).1["otp"].as_str().unwrap().to_owned();
+    let wrong = another_code(&code);
+    for _ in 0..3 {
+        assert_eq!(server.post("/auth/verify-reset", &reset(&wrong)).0, 400);
+        assert_eq!(server.post("/auth/login", &guess).0, 401);
+    }
+    server.interrupt();
+
+    // Killed in the middle, and started again.
+    let mut server = Server::start(&arguments);
+    for _ in 0..2 {
+        assert_eq!(server.post("/auth/verify-reset", &reset(&wrong)).0, 400);
+        assert_eq!(server.post("/auth/login", &guess).0, 401);
+    }
+    server.process.kill().unwrap();
+    server.process.wait().unwrap();
+
+    let server = Server::start(&arguments);
+    assert_eq!(server.post("/auth/verify-reset", &reset(&code)).0, 400, "the fifth try was the last");
+    assert_eq!(server.post("/auth/login", &guess).0, 401);
+    let (status, throttled) = server.post("/auth/login", &account);
+    assert_eq!((status, &throttled["bucket"]), (429, &json!("login-phone")), "the sixth guess begins the waits");
+    // A spent refresh token is a thief's: it ends the session, whichever process issued it. An access token names the
+    // port, which is another one now.
+    let (status, live) = server.post("/auth/refresh", &json!({"refresh_token": next["refresh_token"]}));
+    assert_eq!(status, 200);
+    let token = live["access_token"].as_str().unwrap();
+    assert_eq!(server.me(token), 200);
+    let (status, problem) = server.post("/auth/refresh", &json!({"refresh_token": spent["refresh_token"]}));
+    assert_eq!((status, &problem["code"]), (401, &json!("invalid-token")));
+    assert_eq!(server.me(token), 401);
 }
 
 #[test]

@@ -81,6 +81,16 @@ impl Purpose {
             Self::ChangePhone(_) => "change-phone",
         }
     }
+
+    /// Returns whether tries are counted for the phone apart from the code, since the item that counts the failures of
+    /// a code ends with a registration or an account: with another one, the guesses at one phone would begin anew.
+    pub const fn is_counted_apart(self) -> bool {
+        match self {
+            Self::Activation(_) | Self::VerifyPhone | Self::ChangePhone(_) => true,
+            // Only the owner of an account can end the item of its resets.
+            Self::Reset => false,
+        }
+    }
 }
 
 /// The values that a code is bound to. It is right only if all of them match.

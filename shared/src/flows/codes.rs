@@ -24,7 +24,9 @@ use crate::{
     http::context::Context,
     log::{audit, metrics::Metric},
     messages::{self, Content, Delivery, Notice},
-    store::{Attempt, CodeIssue, CodeTarget, CodeTry, Failure, Limit, NewCode, PendingCode, PendingCodes, UsedCode},
+    store::{
+        self, Attempt, CodeIssue, CodeTarget, CodeTry, Failure, Limit, NewCode, PendingCode, PendingCodes, UsedCode,
+    },
     tokens::secret::Keys,
 };
 
@@ -114,6 +116,8 @@ pub(crate) struct DrawnCode<'a> {
     challenge: ChallengeId,
     mac: OtpMac,
     subjects: MessageSubjects,
+    /// The subject of the limit of tries, if the purpose has one.
+    tries: Option<String>,
 }
 
 impl<'a> DrawnCode<'a> {
@@ -134,7 +138,10 @@ impl<'a> DrawnCode<'a> {
         let mac = OtpMac::new(&secret.writing.otp, Binding { purpose, phone, user, challenge }, &code);
         let subjects = MessageSubjects::new(&secret, phone, ctx);
         let subjects = if purpose == Purpose::Reset { subjects.of_resets() } else { subjects };
-        Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects })
+        // The fixed code of a test number is known, so a limit against guessing would protect nothing.
+        let tries = (purpose.is_counted_apart() && !is_test)
+            .then(|| store::tries_subject(purpose, &audit::pseudonym(&secret.counting.audit, phone)));
+        Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects, tries })
     }
 
     /// Whether the response must be the same whatever becomes of the message, since it would reveal who has an account.
@@ -179,7 +186,8 @@ impl<'a> DrawnCode<'a> {
         for _ in 0..TRIES {
             let is_sent = is_sent && !is_withheld;
             let budgets = self.budgets().into_iter().filter(|budget| !is_withheld || budget.bucket.is_shared());
-            let limits: Vec<_> = budgets.chain(self.requests()).collect();
+            let tries = self.tries.as_deref().map(store::tries_of_phone);
+            let limits: Vec<_> = budgets.chain(self.requests()).chain(tries).collect();
             match app.store.issue_code(self.new_code(is_sent), &target, &limits).await? {
                 CodeIssue::Issued => return Ok(is_sent),
                 CodeIssue::LimitReached(reached)
@@ -295,10 +303,10 @@ pub async fn compare(
     };
     let keys = keys_of(app, ctx, &pending).await?;
     // The fixed code of a test number is known, so a limit against guessing would protect nothing.
-    if let Purpose::Activation(_) = purpose
+    if purpose.is_counted_apart()
         && app.test_code(phone).is_none()
         && let Err(reached) =
-            app.store.charge_activation_attempt(&audit::pseudonym(&secret.counting.audit, phone), ctx.now).await?
+            app.store.charge_try(purpose, &audit::pseudonym(&secret.counting.audit, phone), ctx.now).await?
     {
         return Err(reached.into());
     }

@@ -38,6 +38,10 @@ pub enum Notice {
     PhoneChanged,
     /// The password was changed by a signed-in user.
     PasswordChanged,
+    /// The password was reset by a code.
+    PasswordReset,
+    /// The account was deleted.
+    AccountDeleted,
     /// A second factor was switched on, or replaced.
     SecondFactorOn,
     /// The second factor was switched off.
@@ -50,10 +54,12 @@ pub enum Notice {
 
 impl Notice {
     /// Every notice.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::AlreadyRegistered,
         Self::PhoneChanged,
         Self::PasswordChanged,
+        Self::PasswordReset,
+        Self::AccountDeleted,
         Self::SecondFactorOn,
         Self::SecondFactorOff,
         Self::RecoveryCodesReplaced,
@@ -66,6 +72,8 @@ impl Notice {
             Self::AlreadyRegistered => "already-registered",
             Self::PhoneChanged => "phone-changed",
             Self::PasswordChanged => "password-changed",
+            Self::PasswordReset => "password-reset",
+            Self::AccountDeleted => "account-deleted",
             Self::SecondFactorOn => "second-factor-on",
             Self::SecondFactorOff => "second-factor-off",
             Self::RecoveryCodesReplaced => "recovery-codes-replaced",

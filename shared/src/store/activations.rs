@@ -88,8 +88,8 @@ impl Store {
             .value(":resend_at", moment(now.plus(code.cooldown)))
             .value(":expires_at", ttl(now.plus(code.cooldown)));
         // A code that would be refused is not paid for.
-        let subject = codes::activation_subject(pseudonym);
-        let tries = codes::activation_attempts(&subject);
+        let subject = codes::tries_subject(code.purpose, pseudonym);
+        let tries = codes::tries_of_phone(&subject);
 
         let mut writes = vec![Write::Update(update), Write::Update(cooldown), Write::Check(tries.check(now))];
         writes.extend(budgets.iter().map(|budget| Write::Update(budget.charge(now))));

@@ -416,16 +416,18 @@ impl Store {
         })
     }
 
-    /// Counts a try against a limit that a new registration of the same phone does not reset, because the failures of a
-    /// registration end with it. Right codes are counted as well, because after a right one nothing is left to guess.
+    /// Counts a try against a limit of the phone that neither a new registration nor another account resets
+    /// ([`Purpose::is_counted_apart`]). Right codes are counted as well, because after a right one nothing is left to
+    /// guess.
     ///
     /// The subject of the limit is the phone's pseudonym, because the count outlives a deleted account.
-    pub async fn charge_activation_attempt(
+    pub async fn charge_try(
         &self,
+        purpose: Purpose,
         pseudonym: &str,
         now: Timestamp,
     ) -> Result<Result<(), LimitReached>, StoreError> {
-        self.charge(activation_attempts(&activation_subject(pseudonym)), now).await
+        self.charge(tries_of_phone(&tries_subject(purpose, pseudonym)), now).await
     }
 
     /// Uses up a right code and sets the new password, in one transaction, so that only one of two parallel requests
@@ -484,13 +486,13 @@ impl Store {
     }
 }
 
-/// Returns the subject under which the tries at codes of a phone's registrations are counted.
-pub(super) fn activation_subject(pseudonym: &str) -> String {
-    format!("activation:{pseudonym}")
+/// Returns the subject under which the tries at a phone's codes of this purpose are counted.
+pub fn tries_subject(purpose: Purpose, pseudonym: &str) -> String {
+    format!("{}:{pseudonym}", purpose.as_str())
 }
 
 /// Returns the limit of those tries.
-pub(super) fn activation_attempts(subject: &str) -> Limit<'_> {
+pub fn tries_of_phone(subject: &str) -> Limit<'_> {
     Limit { bucket: Bucket::OtpPhone, subject, allowed: MAX_FAILURES, window: FAILURE_WINDOW }
 }
 

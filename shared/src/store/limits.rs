@@ -169,13 +169,15 @@ impl Limit<'_> {
     }
 
     /// Builds the limit's part of the transaction that stores a code. A code without a message uses up no budget of
-    /// messages, but gets the same response as if it did. Otherwise an attacker could exhaust budgets at no cost.
+    /// messages, but gets the same response as if it did. Otherwise an attacker could exhaust budgets at no cost. Tries
+    /// are only checked: a code whose tries are used up would be refused, so no message is paid for it.
     pub(super) fn of_code(&self, is_sent: bool, now: Timestamp) -> Write {
-        if is_sent || self.bucket == Bucket::MessageRequests {
-            Write::Update(self.charge(now))
-        } else {
-            Write::Check(self.check(now))
-        }
+        let is_charged = match self.bucket {
+            Bucket::MessageRequests => true,
+            Bucket::OtpPhone => false,
+            _ => is_sent,
+        };
+        if is_charged { Write::Update(self.charge(now)) } else { Write::Check(self.check(now)) }
     }
 
     pub(super) fn reached(&self, now: Timestamp) -> LimitReached {
