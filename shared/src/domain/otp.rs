@@ -123,7 +123,8 @@ impl OtpMac {
     pub fn new(key: &Versioned<hmac::Key>, binding: Binding<'_>, code: &OtpCode) -> Self {
         let tag = hmac::sign(&key.key, &message(binding, code));
         let mut bytes = [key.kid.as_byte(); MAC_LENGTH];
-        bytes[1..].copy_from_slice(tag.as_ref());
+        let [_, mac @ ..] = &mut bytes;
+        mac.copy_from_slice(tag.as_ref());
         Self { kid: key.kid, bytes }
     }
 
@@ -134,13 +135,14 @@ impl OtpMac {
 
     /// Returns whether this is the hash of `code` under this key; compares in constant time.
     pub fn matches(&self, key: &Versioned<hmac::Key>, binding: Binding<'_>, code: &OtpCode) -> bool {
-        key.kid == self.kid && hmac::verify(&key.key, &message(binding, code), &self.bytes[1..]).is_ok()
+        let [_, mac @ ..] = &self.bytes;
+        key.kid == self.kid && hmac::verify(&key.key, &message(binding, code), mac).is_ok()
     }
 
     /// Takes a hash from the table; none if it names no version, or has another length.
     pub fn from_stored(bytes: &[u8]) -> Option<Self> {
-        let bytes = <[u8; MAC_LENGTH]>::try_from(bytes).ok()?;
-        Some(Self { kid: Kid::from_byte(bytes[0])?, bytes })
+        let bytes @ [kid, ..] = <[u8; MAC_LENGTH]>::try_from(bytes).ok()?;
+        Some(Self { kid: Kid::from_byte(kid)?, bytes })
     }
 
     /// Returns the hash's bytes, for the table.

@@ -226,7 +226,7 @@ impl MasterSecret {
             let key = MasterKey { kid: Kid::FIRST, key: Zeroizing::new(text.to_owned()), from: 0, leaked: false };
             Self { generation: 0, keys: vec![key] }
         };
-        let is_counted_up = secret.keys.windows(2).all(|pair| pair[0].kid < pair[1].kid);
+        let is_counted_up = secret.keys.iter().is_sorted_by(|one, next| one.kid < next.kid);
         if is_counted_up && secret.keys.iter().any(|key| !key.leaked) {
             Ok(secret)
         } else {
