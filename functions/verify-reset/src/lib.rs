@@ -5,7 +5,7 @@ use latchkey::{
     domain::{
         otp::{OtpCode, Purpose},
         password::NewPassword,
-        phone::KnownPhone,
+        phone::{KnownPhone, Phone},
         proof::Proof,
     },
     flows::{
