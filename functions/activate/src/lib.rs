@@ -43,9 +43,7 @@ request_body! {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let ActivateRequest { activation_id: SealedActivationId(activation_id), otp } = request.read(&app.config)?;
-    let secret = app.keyring.secret(ctx.now).await?;
-    let registration =
-        PendingRegistration::open(&secret.activation, &activation_id).map_err(|_| ApiError::InvalidOtp)?;
+    let registration = PendingRegistration::of_id(app, ctx, &activation_id).await?.ok_or(ApiError::InvalidOtp)?;
 
     let phone = &registration.phone;
     // No account is made in a country that has been closed since.

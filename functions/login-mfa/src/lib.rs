@@ -83,5 +83,5 @@ async fn claims(app: &App, ctx: &Context, token: &str) -> Result<MfaClaims, ApiE
     let key = app.keyring.verifying_key(token.kid(), ctx.now).await?;
     let key = key.ok_or_else(|| refused(InvalidSignedToken::WrongHeader))?;
     let audience = mfa::audience(&app.config.tokens.audience);
-    token.verify(&key, app.issuer(&ctx.origin), &audience, ctx.now).map_err(refused)
+    token.verify(&key, app.issuer(ctx.url.as_deref())?, &audience, ctx.now).map_err(refused)
 }

@@ -104,7 +104,7 @@ async fn begin_second_step(
     receipt: Receipt,
 ) -> Result<MfaToken, ApiError> {
     let (user, id) = (credential.user, TokenId::generate()?);
-    let (issuer, audience) = (app.issuer(&ctx.origin), &app.config.tokens.audience);
+    let (issuer, audience) = (app.issuer(ctx.url.as_deref())?, &app.config.tokens.audience);
     let token = MfaToken::issue(&keys.signing, issuer, audience, user, id, ctx.now)?;
     let ends_at = ctx.now.plus(mfa::LIFETIME);
     app.store.begin_second_step(phone, credential, rehashed, id, ends_at, receipt).await?;

@@ -1,4 +1,4 @@
-//! `DELETE /auth/me`: deletes the caller's account.
+//! `DELETE /auth/me` and `POST /auth/me/delete`: delete the caller's account.
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
@@ -46,6 +46,26 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         }
         answer => answer,
     }
+}
+
+/// Delete the account, for clients whose DELETE has no body
+///
+/// Does what `DELETE /auth/me` does. Many HTTP clients and some proxies send or pass no body with DELETE (RFC 9110 section
+/// 9.3.5).
+#[utoipa::path(
+    post,
+    path = "/auth/me/delete",
+    operation_id = "me-delete-post",
+    tag = "Account",
+    security(("bearer" = [])),
+    request_body = MeDeleteRequest,
+    responses(
+        (status = 204, description = "The account was deleted"),
+        CodeProblems, TokenProblems, ReauthenticationProblems, LimitProblems, ServerProblems,
+    )
+)]
+pub async fn handle_post(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    handle(app, ctx, request).await
 }
 
 async fn delete(app: &App, ctx: &Context, request: &Request) -> Result<Response, ApiError> {

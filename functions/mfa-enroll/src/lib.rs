@@ -72,7 +72,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
     let secret = TotpSecret::generate()?;
     let keys = app.keyring.secret(ctx.now).await?;
-    let sealed = secret.seal(&keys.totp, caller.profile.user).map_err(|error| ApiError::Internal(error.into()))?;
+    let sealed =
+        secret.seal(&keys.writing.totp, caller.profile.user).map_err(|error| ApiError::Internal(error.into()))?;
     let uri = secret.to_uri(&app.config.sms.text.service_name, &caller.profile.phone);
     let code = QrCode::new(uri.as_bytes()).map_err(|error| ApiError::Internal(error.into()))?;
     app.store.enroll(&credential, &sealed, ctx.now).await?;

@@ -126,7 +126,7 @@ async fn ask_for_code(
     let CodeSentResponse { otp } = code.on_its_way_to_field("/phone")?;
 
     let secret = app.keyring.secret(ctx.now).await?;
-    let activation_id = registration.seal(&secret.activation)?;
+    let activation_id = registration.seal(&secret.writing.activation)?;
     let pending = PendingRegistrationResponse { activation_id, expires_in: app.config.otp.ttl.as_secs(), otp };
     Ok(Response::json(StatusCode::ACCEPTED, &pending))
 }

@@ -35,10 +35,9 @@ request_body! {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let ResendActivationRequest { activation_id: SealedActivationId(activation_id) } = request.read(&app.config)?;
-    let secret = app.keyring.secret(ctx.now).await?;
     let over =
         || ApiError::invalid_field("/activation_id", &"does not belong to a pending registration; register again");
-    let registration = PendingRegistration::open(&secret.activation, &activation_id).map_err(|_| over())?;
+    let registration = PendingRegistration::of_id(app, ctx, &activation_id).await?.ok_or_else(over)?;
 
     let not_served = |why| ApiError::invalid_field("/activation_id", &format!("its phone {why}"));
     app.check_recipient(&registration.phone).map_err(not_served)?;

@@ -2,6 +2,8 @@
 
 pub mod body;
 pub mod context;
+pub mod cors;
+pub(crate) mod event;
 mod fields;
 pub mod members;
 pub mod openapi;
