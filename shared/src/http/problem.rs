@@ -310,9 +310,8 @@ impl ApiError {
 
     /// Converts the error into the response that the client gets.
     pub fn into_response(self, request_id: &str) -> Response {
-        let problem = self.problem(request_id);
-        let mut response = Response::problem(self.kind().status(), &problem);
-        if let Some(seconds) = problem.retry_after {
+        let mut response = Response::problem(self.kind().status(), &self.problem(request_id));
+        if let Some(seconds) = self.retry_after() {
             response = response.with_header(header::RETRY_AFTER, &seconds.to_string());
         }
         match self {
