@@ -4,10 +4,11 @@ use latchkey::{code, runtime::Code};
 
 /// The functions that the API's description does not name: those without a route of their own, and the one that serves
 /// the description.
-const OTHERS: [(&str, Code); 4] = [
+const OTHERS: [(&str, Code); 5] = [
     ("authorizer", code!(events authorizer::handle)),
     ("docs", code!(stateless docs::handle)),
     ("rotate_keys", code!(events rotate_keys::handle)),
+    ("rotate_secret", code!(events rotate_secret::handle)),
     ("unmatched", code!(stateless unmatched::handle)),
 ];
 

@@ -129,8 +129,8 @@ impl App {
 
     /// Writes an audit event.
     pub fn write_audit_event(&self, audit: &Audit, of: Circumstances<'_>, outcome: Outcome<'_>) {
-        let secret = self.keyring.secret_at_hand();
-        let key = secret.as_ref().map(|secret| &secret.audit);
+        let secret = self.keyring.secret_at_hand(of.now);
+        let key = secret.as_ref().map(|secret| &secret.writing.audit);
         self.audit_log.write(&audit.line(of, outcome, key));
     }
 

@@ -42,6 +42,7 @@ mod login;
 mod login_mfa;
 mod logout;
 mod logout_all;
+mod master_secret;
 mod me;
 mod me_delete;
 mod me_export;

@@ -2,6 +2,7 @@
 
 pub mod fault;
 pub mod id;
+pub mod kid;
 pub mod origins;
 pub mod random;
 pub mod terminal;

@@ -177,7 +177,10 @@ impl ApiError {
                     .to_owned()
             }
             Self::InvalidToken(
-                TokenProblem::SessionEnded | TokenProblem::Reused | TokenProblem::NotARefreshToken(_),
+                TokenProblem::SessionEnded
+                | TokenProblem::Reused
+                | TokenProblem::WithdrawnKey
+                | TokenProblem::NotARefreshToken(_),
             ) => "The session has ended. Sign in again.".to_owned(),
             Self::InvalidToken(TokenProblem::NotAnMfaToken(_) | TokenProblem::LoginOver) => {
                 "`mfa_token` has expired, was used, or is not valid. Start again with POST /auth/login.".to_owned()
