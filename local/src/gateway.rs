@@ -143,6 +143,7 @@ impl Gateway {
         let hasher = Arc::new(Hasher::new()?);
         let mut endpoints: BTreeMap<&str, Vec<Endpoint>> = BTreeMap::new();
         let (mut all, mut mistakes) = (BTreeMap::new(), ConfigErrors::default());
+        let mut unmatched = Vec::new();
         for function in functions {
             let running = match RunningFunction::start(function, &setup, &hasher) {
                 Ok(running) => Arc::new(running),

@@ -19,7 +19,6 @@ use latchkey::{
     },
     messages::Notice,
     request_body,
-    store::PhoneChange,
     store::{PhoneChange, Repeatable, UsedCode},
 };
 
