@@ -68,11 +68,12 @@ async fn no_attribute_is_forgotten() {
     ];
     const SECRETS: [&str; 8] =
         ["attempt", "challenge_id", "codes", "other_client", "password_hash", "rotated_by", "salt", "totp_secret"];
-    const BOOKS: [&str; 10] = [
+    const BOOKS: [&str; 11] = [
         "attempts_end",
         "doubtful",
         "epoch",
         "generation",
+        "sessions_at_most",
         "not_sent",
         "op",
         "open_challenges",
