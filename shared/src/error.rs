@@ -10,6 +10,7 @@ use crate::{
     base::{fault::Source, random::RandomError},
     domain::password::HashError,
     keyring::KeyringError,
+    rotation::RotatedSecretError,
     store::{Bucket, LimitReached, StoreError},
     tokens::{
         mfa::MfaToken,
@@ -100,6 +101,9 @@ pub enum TokenProblem {
     /// The text is not a refresh token that we made.
     #[error(transparent)]
     NotARefreshToken(#[from] NotARefreshToken),
+    /// The key of the refresh token has leaked or was retired, so that it proves nothing any more.
+    #[error("its key has leaked or was retired")]
+    WithdrawnKey,
     /// A spent refresh token was used again, so somebody has a copy. The session was ended.
     #[error("a spent refresh token was used again")]
     Reused,
@@ -125,6 +129,7 @@ impl TokenProblem {
             Self::Missing => "missing",
             Self::Token(InvalidSignedToken::Expired) | Self::NotAnMfaToken(InvalidSignedToken::Expired) => "expired",
             Self::Token(_) | Self::NotARefreshToken(_) | Self::NotAnMfaToken(_) => "forged",
+            Self::WithdrawnKey => "withdrawn-key",
             Self::Reused => "reused",
             Self::LoginOver => "login-over",
             Self::SessionEnded => "session-ended",
@@ -177,13 +182,23 @@ impl From<CallError> for ApiError {
     }
 }
 
+impl From<RotatedSecretError> for ApiError {
+    fn from(error: RotatedSecretError) -> Self {
+        match error {
+            RotatedSecretError::Call(error) => error.into(),
+            RotatedSecretError::Content(source) => Self::Internal(source),
+            RotatedSecretError::Random(error) => error.into(),
+        }
+    }
+}
+
 impl From<KeyringError> for ApiError {
     fn from(error: KeyringError) -> Self {
         match error {
             KeyringError::Store(error) => error.into(),
-            KeyringError::Secret(_, CallError::Unavailable(_)) | KeyringError::NoKey => {
-                Self::TemporarilyUnavailable(error.into())
-            }
+            KeyringError::Secret(_, CallError::Unavailable(_))
+            | KeyringError::NoKey
+            | KeyringError::UnknownVersion(_) => Self::TemporarilyUnavailable(error.into()),
             KeyringError::NotConfigured(_)
             | KeyringError::Secret(..)
             | KeyringError::InvalidSecret(..)

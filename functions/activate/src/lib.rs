@@ -1,7 +1,7 @@
 //! `POST /auth/activate`: creates the account of a registration whose code is entered.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::otp::OtpCode,
     flows::{
         codes,
@@ -9,27 +9,20 @@ use latchkey::{
     },
     http::{
         StatusCode,
+        members::SealedActivationId,
         openapi::{CodeProblems, LimitProblems, PhoneProblems, ServerProblems},
     },
+    request_body,
     store::Activation,
 };
-use utoipa::ToSchema;
 
-/// A pending registration and the code that was sent for it.
-#[derive(ToSchema)]
-pub struct ActivateRequest {
-    /// The `activation_id` from the response of `POST /auth/register`.
-    #[schema(example = "9lWmzN0bX…")]
-    activation_id: String,
-    /// The six digits of the code.
-    #[schema(value_type = String, example = "123456")]
-    otp: OtpCode,
-}
-
-impl FromFields for ActivateRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (activation_id, otp) = (fields.text("activation_id"), fields.otp("otp"));
-        Some(Self { activation_id: activation_id?, otp: otp? })
+request_body! {
+    /// A pending registration and the code that was sent for it.
+    pub struct ActivateRequest {
+        /// The `activation_id` from the response of `POST /auth/register`.
+        activation_id: SealedActivationId,
+        /// The six digits of the code.
+        otp: OtpCode,
     }
 }
 
@@ -49,10 +42,8 @@ impl FromFields for ActivateRequest {
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let ActivateRequest { activation_id, otp } = request.read(&app.config)?;
-    let secret = app.keyring.secret(ctx.now).await?;
-    let registration =
-        PendingRegistration::open(&secret.activation, &activation_id).map_err(|_| ApiError::InvalidOtp)?;
+    let ActivateRequest { activation_id: SealedActivationId(activation_id), otp } = request.read(&app.config)?;
+    let registration = PendingRegistration::of_id(app, ctx, &activation_id).await?.ok_or(ApiError::InvalidOtp)?;
 
     let phone = &registration.phone;
     // No account is made in a country that has been closed since.

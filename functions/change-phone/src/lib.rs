@@ -1,7 +1,7 @@
 //! `POST /auth/change-phone`: sends a code to the account's new phone.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::{otp::Purpose, password::Password, phone::Phone, proof::Proof},
     flows::{
         caller::Caller,
@@ -11,27 +11,18 @@ use latchkey::{
         StatusCode,
         openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
     },
+    request_body,
 };
-use utoipa::ToSchema;
 
-/// The account's password and its new phone.
-#[derive(ToSchema)]
-pub struct ChangePhoneRequest {
-    /// The account's password.
-    #[schema(value_type = String, format = Password, example = "mypassword")]
-    password: Password,
-    /// The account's new phone, in any spelling.
-    #[schema(value_type = String, example = "01112345678")]
-    phone: Phone,
-    /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
-    #[schema(value_type = Option<String>, example = "654321")]
-    code: Option<Proof>,
-}
-
-impl FromFields for ChangePhoneRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (password, phone, code) = (fields.password("password"), fields.phone("phone"), fields.proof());
-        Some(Self { password: password?, phone: phone?, code })
+request_body! {
+    /// The account's password and its new phone.
+    pub struct ChangePhoneRequest {
+        /// The account's password.
+        password: Password,
+        /// The account's new phone, in any spelling.
+        phone: Phone = "01112345678",
+        /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
+        code: Option<Proof>,
     }
 }
 

@@ -1,7 +1,7 @@
 //! `POST /auth/mfa/disable`: switches the second factor off.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::{password::Password, proof::Proof},
     flows::{
         caller::Caller,
@@ -15,25 +15,17 @@ use latchkey::{
         },
     },
     messages::Notice,
+    request_body,
     store::Change,
 };
-use utoipa::ToSchema;
 
-/// The account's password and its second factor.
-#[derive(ToSchema)]
-pub struct MfaDisableRequest {
-    /// The account's password.
-    #[schema(value_type = String, format = Password, example = "mypassword")]
-    password: Password,
-    /// The TOTP code. `recovery_code` may be sent instead.
-    #[schema(value_type = String, example = "654321")]
-    code: Option<Proof>,
-}
-
-impl FromFields for MfaDisableRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (password, code) = (fields.password("password"), fields.proof());
-        Some(Self { password: password?, code })
+request_body! {
+    /// The account's password and its second factor.
+    pub struct MfaDisableRequest {
+        /// The account's password.
+        password: Password,
+        /// The TOTP code. `recovery_code` may be sent instead.
+        code: Option<Proof>,
     }
 }
 

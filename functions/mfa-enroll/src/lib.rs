@@ -1,13 +1,14 @@
 //! `POST /auth/mfa/enroll`: starts enrolling an authenticator app, which `POST /auth/mfa/confirm` completes.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::{password::Password, proof::Proof, totp::TotpSecret},
     flows::caller::Caller,
     http::{
         StatusCode,
         openapi::{CodeProblems, EnrollmentProblems, LimitProblems, ServerProblems, TokenProblems},
     },
+    request_body,
 };
 use qrcode::{QrCode, render::svg};
 use serde::Serialize;
@@ -16,22 +17,14 @@ use utoipa::ToSchema;
 /// The smallest QR code that phones read from a screen, in pixels.
 const QR_SIZE: u32 = 240;
 
-/// The account's password and, to replace an authenticator app, a second factor.
-#[derive(ToSchema)]
-pub struct MfaEnrollRequest {
-    /// The account's password.
-    #[schema(value_type = String, format = Password, example = "mypassword")]
-    password: Password,
-    /// The TOTP code of the authenticator app to replace, required if a second factor is on. `recovery_code` may be
-    /// sent instead.
-    #[schema(value_type = Option<String>, example = "654321")]
-    code: Option<Proof>,
-}
-
-impl FromFields for MfaEnrollRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (password, code) = (fields.password("password"), fields.proof());
-        Some(Self { password: password?, code })
+request_body! {
+    /// The account's password and, to replace an authenticator app, a second factor.
+    pub struct MfaEnrollRequest {
+        /// The account's password.
+        password: Password,
+        /// The TOTP code of the authenticator app to replace, required if a second factor is on. `recovery_code` may be
+        /// sent instead.
+        code: Option<Proof>,
     }
 }
 
@@ -79,7 +72,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
     let secret = TotpSecret::generate()?;
     let keys = app.keyring.secret(ctx.now).await?;
-    let sealed = secret.seal(&keys.totp, caller.profile.user).map_err(|error| ApiError::Internal(error.into()))?;
+    let sealed =
+        secret.seal(&keys.writing.totp, caller.profile.user).map_err(|error| ApiError::Internal(error.into()))?;
     let uri = secret.to_uri(&app.config.sms.text.service_name, &caller.profile.phone);
     let code = QrCode::new(uri.as_bytes()).map_err(|error| ApiError::Internal(error.into()))?;
     app.store.enroll(&credential, &sealed, ctx.now).await?;

@@ -1,7 +1,7 @@
 //! `POST /auth/mfa/recovery-codes`: replaces the recovery codes.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::{password::Password, proof::Proof, recovery_code::RecoveryCodes},
     flows::{
         caller::Caller,
@@ -15,26 +15,19 @@ use latchkey::{
         },
     },
     messages::Notice,
+    request_body,
     store::Change,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The account's password and its second factor.
-#[derive(ToSchema)]
-pub struct MfaRecoveryCodesRequest {
-    /// The account's password.
-    #[schema(value_type = String, format = Password, example = "mypassword")]
-    password: Password,
-    /// The TOTP code. `recovery_code` may be sent instead.
-    #[schema(value_type = String, example = "654321")]
-    code: Option<Proof>,
-}
-
-impl FromFields for MfaRecoveryCodesRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (password, code) = (fields.password("password"), fields.proof());
-        Some(Self { password: password?, code })
+request_body! {
+    /// The account's password and its second factor.
+    pub struct MfaRecoveryCodesRequest {
+        /// The account's password.
+        password: Password,
+        /// The TOTP code. `recovery_code` may be sent instead.
+        code: Option<Proof>,
     }
 }
 
@@ -78,10 +71,10 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let keys = keys?;
 
     let codes = RecoveryCodes::generate()?;
-    let macs = codes.macs(&keys.secret.recovery_code, user);
+    let hashes = codes.hashes(user);
     let proof = StepUp { password: true, second_factor: true };
     let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
-    let change = app.store.replace_recovery_codes(&caller.profile, &macs, renewal, ctx.now);
+    let change = app.store.replace_recovery_codes(&caller.profile, &hashes, renewal, ctx.now);
     let notice = (ctx, &caller.profile, Notice::RecoveryCodesReplaced);
     match app.notify_when(Change::Done, change, notice).await? {
         Change::Done => {

@@ -1,26 +1,21 @@
 //! `POST /auth/resend-activation`: sends another code for a pending registration.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     flows::{codes::CodeSentResponse, registration::PendingRegistration},
     http::{
         StatusCode,
+        members::SealedActivationId,
         openapi::{BodyProblems, LimitProblems, ServerProblems},
     },
+    request_body,
 };
-use utoipa::ToSchema;
 
-/// A pending registration.
-#[derive(ToSchema)]
-pub struct ResendActivationRequest {
-    /// The `activation_id` from the response of `POST /auth/register`.
-    #[schema(example = "9lWmzN0bX…")]
-    activation_id: String,
-}
-
-impl FromFields for ResendActivationRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self { activation_id: fields.text("activation_id")? })
+request_body! {
+    /// A pending registration.
+    pub struct ResendActivationRequest {
+        /// The `activation_id` from the response of `POST /auth/register`.
+        activation_id: SealedActivationId,
     }
 }
 
@@ -39,11 +34,10 @@ impl FromFields for ResendActivationRequest {
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let ResendActivationRequest { activation_id } = request.read(&app.config)?;
-    let secret = app.keyring.secret(ctx.now).await?;
+    let ResendActivationRequest { activation_id: SealedActivationId(activation_id) } = request.read(&app.config)?;
     let over =
         || ApiError::invalid_field("/activation_id", &"does not belong to a pending registration; register again");
-    let registration = PendingRegistration::open(&secret.activation, &activation_id).map_err(|_| over())?;
+    let registration = PendingRegistration::of_id(app, ctx, &activation_id).await?.ok_or_else(over)?;
 
     let not_served = |why| ApiError::invalid_field("/activation_id", &format!("its phone {why}"));
     app.check_recipient(&registration.phone).map_err(not_served)?;

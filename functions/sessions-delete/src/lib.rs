@@ -3,34 +3,26 @@
 use std::time::Duration;
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     base::id::SessionId,
     domain::{password::Password, proof::Proof},
     flows::caller::own_sessions,
     http::openapi::{
         CodeProblems, LimitProblems, NotFoundProblems, RecentLoginProblems, ServerProblems, TokenProblems,
     },
+    request_body,
 };
-use utoipa::ToSchema;
 
 /// The age of the last proof of the password up to which another session may be ended without it.
 const RECENT: Duration = Duration::from_mins(10);
 
-/// The account's password and its second factor, if the login is older than ten minutes.
-#[derive(ToSchema)]
-pub struct SessionsDeleteRequest {
-    /// The account's password.
-    #[schema(value_type = String, format = Password, example = "mypassword")]
-    password: Password,
-    /// The TOTP code, if a second factor is on. `recovery_code` may be sent instead.
-    #[schema(value_type = Option<String>, example = "654321")]
-    code: Option<Proof>,
-}
-
-impl FromFields for SessionsDeleteRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (password, code) = (fields.password("password"), fields.proof());
-        Some(Self { password: password?, code })
+request_body! {
+    /// The account's password and its second factor, if the login is older than ten minutes.
+    pub struct SessionsDeleteRequest {
+        /// The account's password.
+        password: Password,
+        /// The TOTP code, if a second factor is on. `recovery_code` may be sent instead.
+        code: Option<Proof>,
     }
 }
 

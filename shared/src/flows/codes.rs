@@ -125,7 +125,7 @@ impl<'a> DrawnCode<'a> {
         let is_test = test_code.is_some();
         let code = test_code.map_or_else(OtpCode::generate, Ok)?;
         let challenge = ChallengeId::generate()?;
-        let mac = OtpMac::new(&secret.otp, Binding { purpose, phone, user, challenge }, &code);
+        let mac = OtpMac::new(&secret.writing.otp, Binding { purpose, phone, user, challenge }, &code);
         let subjects = MessageSubjects::new(&secret, phone, ctx);
         let subjects = if purpose == Purpose::Reset { subjects.of_resets() } else { subjects };
         Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects })
@@ -277,11 +277,13 @@ pub async fn compare(
     let secret = app.keyring.secret(ctx.now).await?;
     let attempt = app.store.spend_code_attempt(phone, purpose, ctx.now);
     let pending = admission::admit(app, ctx, attempt).await?.ok_or(ApiError::InvalidOtp)?;
+    let keys = app.keyring.reading_all(pending.codes.iter().map(|(_, mac)| mac.kid()), ctx.now).await;
+    let keys = admission::or_take_back(app, &pending.receipt, keys).await?;
     // The fixed code of a test number is known, so a limit against guessing would protect nothing.
     if let Purpose::Activation(_) = purpose
         && app.test_code(phone).is_none()
         && let Err(reached) =
-            app.store.charge_activation_attempt(&audit::pseudonym(&secret.audit, phone), ctx.now).await?
+            app.store.charge_activation_attempt(&audit::pseudonym(&secret.counting.audit, phone), ctx.now).await?
     {
         return Err(reached.into());
     }
@@ -292,9 +294,9 @@ pub async fn compare(
     ctx.audit.factor(Factor::Otp);
     let entered = pending.codes.iter().map(|(challenge, mac)| {
         let binding = Binding { purpose, phone, user, challenge: *challenge };
-        mac.matches(&secret.otp, binding, typed).then_some(*challenge)
+        keys.iter().any(|keys| mac.matches(&keys.otp, binding, typed)).then_some(*challenge)
     });
-    // Every code is compared, so that the time does not reveal which of them is right.
+    // Every code is compared, so that the time does not reveal which of them is right. One whose key has leaked is not.
     let entered = entered.fold(None, Option::or).ok_or(ApiError::InvalidOtp)?;
     Ok(pending.entered(entered))
 }

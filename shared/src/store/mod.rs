@@ -18,6 +18,7 @@ mod second_factors;
 mod sessions;
 mod table;
 mod throttle;
+mod versions;
 
 use aws_sdk_dynamodb::Client;
 
@@ -39,6 +40,7 @@ pub use sessions::{
 };
 pub use table::keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use table::{error::StoreError, wire::Receipt};
+pub use versions::{UsesByVersion, VersionUses};
 
 /// The DynamoDB table, and the client that calls it.
 #[derive(Clone, Debug)]
