@@ -13,7 +13,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use clap::Args;
 use latchkey::{
     app::Clients,
-    aws::{AwsEnvironment, HttpsClients},
+    aws::{AwsEnvironment, HttpsClients, OnFirstUse},
     base::{fault::Source, time::Timestamp},
     config::{Config, ConfigErrors},
     store::Store,
@@ -114,10 +114,11 @@ async fn on_aws(table: &str) -> Result<(HashMap<String, String>, Clients, String
     }
     let credentials = settings.credentials_provider().ok_or(PlaceError::NoCredentials)?;
     let credentials = credentials.provide_credentials().await.map_err(|_| PlaceError::NoCredentials)?;
+    let (of_secrets, of_sns) = (settings.clone(), settings.clone());
     let clients = Clients {
         dynamodb: aws_sdk_dynamodb::Client::new(&settings),
-        secrets: aws_sdk_secretsmanager::Client::new(&settings),
-        sns: aws_sdk_sns::Client::new(&settings),
+        secrets: OnFirstUse::new(move || aws_sdk_secretsmanager::Client::new(&of_secrets)),
+        sns: OnFirstUse::new(move || aws_sdk_sns::Client::new(&of_sns)),
     };
     #[expect(clippy::disallowed_methods, reason = "a command's edge: where its configuration is read")]
     let mut variables: HashMap<String, String> = std::env::vars().collect();

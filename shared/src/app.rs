@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    aws::{self, AwsEnvironment, HttpsClients},
+    aws::{self, AwsEnvironment, HttpsClients, OnFirstUse},
     base::{fault::Source, time::Timestamp},
     config::Config,
     domain::{
@@ -28,18 +28,21 @@ pub struct Clients {
     /// The client of the table.
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// The client of Secrets Manager.
-    pub secrets: aws_sdk_secretsmanager::Client,
+    pub secrets: OnFirstUse<aws_sdk_secretsmanager::Client>,
     /// The client of text messages by SNS.
-    pub sns: aws_sdk_sns::Client,
+    pub sns: OnFirstUse<aws_sdk_sns::Client>,
 }
 
 impl Clients {
-    /// Creates every client, over these HTTP clients.
+    /// Creates the client of the table, and the others when they are used, over these HTTP clients.
     pub fn new(environment: &AwsEnvironment, http: HttpsClients) -> Self {
+        let HttpsClients { keeping, fresh, .. } = http;
+        let of_secrets = (environment.clone(), keeping.clone());
+        let of_sns = (environment.clone(), fresh);
         Self {
-            dynamodb: aws::dynamodb_client(environment, http.keeping.clone()),
-            secrets: aws::secrets_manager_client(environment, http.keeping),
-            sns: aws::sns_client(environment, http.fresh),
+            dynamodb: aws::dynamodb_client(environment, keeping),
+            secrets: OnFirstUse::new(move || aws::secrets_manager_client(&of_secrets.0, of_secrets.1)),
+            sns: OnFirstUse::new(move || aws::sns_client(&of_sns.0, of_sns.1)),
         }
     }
 }
@@ -54,7 +57,7 @@ pub struct App {
     /// Secrets and keys.
     pub keyring: Keyring,
     /// The client of Secrets Manager, for the function that changes secrets.
-    pub secrets: aws_sdk_secretsmanager::Client,
+    pub secrets: OnFirstUse<aws_sdk_secretsmanager::Client>,
     /// Password hashing.
     pub hasher: Arc<Hasher>,
     /// The channel that carries messages.

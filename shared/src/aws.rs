@@ -2,21 +2,41 @@
 //! *ring* for TLS, and trust only Amazon's own roots. The SDK's defaults cost a cold start a hundred times the
 //! instructions.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::Deref,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_dynamodb::{
-    config::{BehaviorVersion, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig},
+    config::{
+        BehaviorVersion, Region, SharedHttpClient,
+        endpoint::{DefaultResolver, Params, ResolveEndpoint},
+        retry::RetryConfig,
+        timeout::TimeoutConfig,
+    },
     error::{ProvideErrorMetadata, SdkError},
 };
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_http_client::{
-    Builder,
+    Builder, Connector,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector, http_client_fn},
+    orchestrator::HttpRequest,
+};
+use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
+use http_body_util::BodyExt;
 
 use crate::base::fault::Source;
+
+/// The time that a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The root certificates that AWS endpoints chain to, in PEM.
 const AMAZON_ROOTS: &str = include_str!("../data/amazon-roots.pem");
@@ -78,7 +98,7 @@ pub fn sns_client(environment: &AwsEnvironment, http: SharedHttpClient) -> aws_s
     let mut config = aws_sdk_sns::config::Builder::from(&sdk_config(environment, http));
     config.set_endpoint_url(environment.sns_endpoint.clone());
     let timeout = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
+        .connect_timeout(CONNECT_TIMEOUT)
         .disable_operation_attempt_timeout()
         .disable_operation_timeout()
         .build();
@@ -92,7 +112,7 @@ pub fn sns_client(environment: &AwsEnvironment, http: SharedHttpClient) -> aws_s
 fn sdk_config(environment: &AwsEnvironment, http: SharedHttpClient) -> SdkConfig {
     let retry = RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50));
     let timeout = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
+        .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(Duration::from_secs(1))
         .operation_timeout(Duration::from_secs(3))
         .build();
@@ -154,6 +174,31 @@ struct DescribedError {
     source: Source,
 }
 
+/// A client that is made when it is first used, because most functions only use the table.
+#[derive(Clone)]
+pub struct OnFirstUse<T>(Arc<LazyLock<T, Box<dyn FnOnce() -> T + Send>>>);
+
+impl<T> OnFirstUse<T> {
+    /// Returns a client that `make` makes.
+    pub fn new(make: impl FnOnce() -> T + Send + 'static) -> Self {
+        Self(Arc::new(LazyLock::new(Box::new(make))))
+    }
+}
+
+impl<T> Deref for OnFirstUse<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for OnFirstUse<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnFirstUse")
+    }
+}
+
 /// The HTTP clients of the functions. They use plain HTTP only for an endpoint whose configured URL says so.
 #[derive(Clone, Debug)]
 pub struct HttpsClients {
@@ -163,21 +208,61 @@ pub struct HttpsClients {
     /// dead. The SDK then tries again, but a call that must not run twice cannot be repeated: it is unknown whether it
     /// ran.
     pub fresh: SharedHttpClient,
+    /// What `keeping` sends its requests by, which no client of the SDK shows.
+    connector: Option<SharedHttpConnector>,
 }
 
 impl HttpsClients {
-    /// Makes both clients; they trust only Amazon's roots.
+    /// Makes both clients; they trust only Amazon's roots. All users of `keeping` share one connector, so that the roots
+    /// are read once.
     pub fn new() -> Result<Self, Source> {
         let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS.as_bytes());
         let tls = TlsContext::builder().with_trust_store(trust).build()?;
-        let builder = || Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls.clone());
-        Ok(Self { keeping: builder().build_https(), fresh: builder().pool_max_idle_per_host(0).build_https() })
+        let provider = || Provider::Rustls(CryptoMode::Ring);
+        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
+        let connector = Connector::builder().tls_provider(provider()).tls_context(tls.clone());
+        let connector = SharedHttpConnector::new(connector.connector_settings(settings).build());
+        let shared = connector.clone();
+        Ok(Self {
+            keeping: http_client_fn(move |_, _| shared.clone()),
+            fresh: Builder::new().tls_provider(provider()).tls_context(tls).pool_max_idle_per_host(0).build_https(),
+            connector: Some(connector),
+        })
     }
 
     /// Uses one client for both purposes.
     pub fn one(http: SharedHttpClient) -> Self {
-        Self { keeping: http.clone(), fresh: http }
+        Self { keeping: http.clone(), fresh: http, connector: None }
     }
+
+    /// Opens the connection to DynamoDB that the next call by `keeping` uses. A failure is left to that call.
+    ///
+    /// It asks for `/`, which DynamoDB answers with its state of health: to anybody, without a signature and free of
+    /// charge.
+    pub async fn open_dynamodb(&self, environment: &AwsEnvironment) {
+        let (Some(connector), Some(url)) = (&self.connector, dynamodb_url(environment).await) else { return };
+        let mut request = HttpRequest::new(SdkBody::empty());
+        if request.set_uri(url).is_err() {
+            return;
+        }
+        let asked = async {
+            // The connection is kept when the answer has been read to its end.
+            if let Ok(answer) = connector.call(request).await {
+                let _ = answer.into_body().collect().await;
+            }
+        };
+        let _ = tokio::time::timeout(CONNECT_TIMEOUT, asked).await;
+    }
+}
+
+/// Returns the URL that the table's client calls.
+async fn dynamodb_url(environment: &AwsEnvironment) -> Option<String> {
+    if let Some(url) = &environment.dynamodb_endpoint {
+        return Some(url.clone());
+    }
+    let place = Params::builder().region(environment.region.clone()).build().ok()?;
+    let endpoint = DefaultResolver::new().resolve_endpoint(&place).await.ok()?;
+    Some(endpoint.url().to_owned())
 }
 
 #[cfg(test)]
@@ -188,6 +273,34 @@ mod tests {
     fn amazons_roots_are_read() {
         assert_eq!(AMAZON_ROOTS.matches("BEGIN CERTIFICATE").count(), 5);
         assert!(HttpsClients::new().is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_connection_is_opened_to_where_the_client_calls() {
+        let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (name.to_owned(), "x".to_owned()));
+        let mut variables = HashMap::from(names);
+        for (region, url) in [
+            ("eu-west-1", "https://dynamodb.eu-west-1.amazonaws.com"),
+            ("cn-north-1", "https://dynamodb.cn-north-1.amazonaws.com.cn"),
+        ] {
+            variables.insert("AWS_REGION".to_owned(), region.to_owned());
+            let environment = AwsEnvironment::from_variables(&variables).unwrap();
+            assert_eq!(dynamodb_url(&environment).await.as_deref(), Some(url));
+        }
+        variables.insert("AWS_ENDPOINT_URL".to_owned(), "http://127.0.0.1:8000".to_owned());
+        let environment = AwsEnvironment::from_variables(&variables).unwrap();
+        assert_eq!(dynamodb_url(&environment).await.as_deref(), Some("http://127.0.0.1:8000"));
+    }
+
+    #[test]
+    fn a_client_is_made_once_and_when_it_is_used() {
+        let made = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let counter = made.clone();
+        let client = OnFirstUse::new(move || counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        let other = client.clone();
+        assert_eq!(made.load(std::sync::atomic::Ordering::Relaxed), 0);
+        assert_eq!((*client, *other), (0, 0));
+        assert_eq!(made.load(std::sync::atomic::Ordering::Relaxed), 1);
     }
 
     #[test]

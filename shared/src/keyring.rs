@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use self::cached::{Cached, READ_AGAIN};
 use crate::{
-    aws::CallError,
+    aws::{CallError, OnFirstUse},
     base::{kid::Kid, time::Timestamp, variables::Variables},
     store::{Store, StoreError},
     tokens::{
@@ -105,7 +105,7 @@ impl KeySettings {
 #[derive(Debug)]
 pub struct Keyring {
     store: Store,
-    secrets: aws_sdk_secretsmanager::Client,
+    secrets: OnFirstUse<aws_sdk_secretsmanager::Client>,
     secret_key_arn: Option<String>,
     signing_keys_arn: Option<String>,
     sms_credentials_arn: Option<String>,
@@ -121,7 +121,7 @@ pub struct Keyring {
 
 impl Keyring {
     /// Makes an empty keyring; it reads nothing yet.
-    pub fn new(store: Store, secrets: aws_sdk_secretsmanager::Client, settings: &KeySettings) -> Self {
+    pub fn new(store: Store, secrets: OnFirstUse<aws_sdk_secretsmanager::Client>, settings: &KeySettings) -> Self {
         Self {
             store,
             secrets,
@@ -297,25 +297,33 @@ impl Keyring {
         Ok(found)
     }
 
-    /// Reads the keys that the function needs, while the sandbox starts. The first request repeats a read that fails
-    /// here.
-    pub async fn warm(&self, verifies: bool, now: Timestamp) {
-        let secret = async {
+    /// Returns whether the function reads the public keys while its sandbox starts, and so opens a connection to the
+    /// table: it makes access tokens, or it verifies them.
+    fn reads_key_set(&self, verifies: bool) -> bool {
+        verifies || self.signing_keys_arn.is_some()
+    }
+
+    /// Reads the keys that the function needs, while the sandbox starts; meanwhile, `otherwise` opens a connection to the
+    /// table if no key is read from there. The first request repeats a read that fails here.
+    ///
+    /// The secrets are read one after the other, by one connection: a second handshake costs more than it saves.
+    pub async fn warm(&self, verifies: bool, now: Timestamp, otherwise: impl Future<Output = ()>) {
+        let secrets = async {
             if self.secret_key_arn.is_some() {
                 let _ = self.secret(now).await;
             }
-        };
-        let signing_keys = async {
             if self.signing_keys_arn.is_some() {
-                let _ = self.signing_key(now).await;
+                let _ = self.signing_keys.get(SECRETS_FRESH, now, || Box::pin(self.read_signing_keys())).await;
             }
         };
-        let key_set = async {
-            if verifies {
+        let table = async {
+            if self.reads_key_set(verifies) {
                 let _ = self.key_set(now).await;
+            } else {
+                otherwise.await;
             }
         };
-        tokio::join!(secret, signing_keys, key_set);
+        tokio::join!(secrets, table);
     }
 
     async fn read_secret(&self) -> Result<Versions, KeyringError> {

@@ -156,11 +156,11 @@ impl<H> Function<H> {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
-        let clients = Clients::new(&AwsEnvironment::from_variables(&variables)?, HttpsClients::new()?);
-        let app = App::new(config, clients, Arc::new(hasher), None)?;
+        let (environment, http) = (AwsEnvironment::from_variables(&variables)?, HttpsClients::new()?);
+        let app = App::new(config, Clients::new(&environment, http.clone()), Arc::new(hasher), None)?;
         // One thread: a sandbox serves one request at a time.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(app.keyring.warm(self.verifies, wall_clock()));
+        runtime.block_on(app.keyring.warm(self.verifies, wall_clock(), http.open_dynamodb(&environment)));
         Ok((app, runtime))
     }
 }

@@ -56,6 +56,7 @@ fn bodies() -> Vec<Body> {
         body::<register::RegisterRequest>(),
         body::<request_reset::RequestResetRequest>(),
         body::<resend_activation::ResendActivationRequest>(),
+        body::<revoke::RevokeRequest>(),
         body::<sessions_delete::SessionsDeleteRequest>(),
         body::<verify_phone_confirm::VerifyPhoneConfirmRequest>(),
         body::<verify_reset::VerifyResetRequest>(),

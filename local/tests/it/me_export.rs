@@ -81,11 +81,12 @@ async fn no_attribute_is_forgotten() {
         "used",
         "used_effect",
     ];
-    const BOOKS: [&str; 13] = [
+    const BOOKS: [&str; 14] = [
         "attempts_end",
         "doubtful",
         "epoch",
         "generation",
+        "sessions_at_most",
         "not_sent",
         "op",
         "open_challenges",

@@ -417,3 +417,38 @@ async fn of_a_users_sessions_twenty_live_and_the_one_unused_longest_goes() {
     let stored = world.items("USER#").into_iter().filter(|item| item["sk"]["S"] != "PROFILE");
     assert_eq!(stored.count(), 20);
 }
+
+/// A login reads the user's sessions only if as many logins as sessions are allowed have followed the last count.
+#[tokio::test]
+async fn sessions_are_read_only_when_there_may_be_too_many() {
+    let world = World::new();
+    let person = world.person().await;
+    let reads = || {
+        let is_read =
+            |call: &local::emulator::Call| call.permissions.iter().any(|asked| asked.action == "dynamodb:Query");
+        world.calls().iter().filter(|call| is_read(call)).count()
+    };
+    for _ in 0..20 {
+        person.sign_in().await;
+    }
+    assert_eq!(reads(), 0, "an account's first twenty");
+    person.sign_in().await;
+    assert_eq!(reads(), 1, "the twenty-first may be one too many");
+    person.logout_all().await.expect(204);
+    person.sign_in().await;
+    assert_eq!(reads(), 1, "nobody counted what was ended");
+    for _ in 0..19 {
+        person.sign_in().await;
+    }
+    assert_eq!(reads(), 0, "it was counted then");
+    person.sign_in().await;
+    assert_eq!(reads(), 1);
+
+    let mut credential = world.item("PHONE#", "CREDENTIAL");
+    credential.as_object_mut().unwrap().remove("sessions_at_most");
+    world.put_item(&credential);
+    person.sign_in().await;
+    assert_eq!(reads(), 1, "an account of an older version");
+    person.sign_in().await;
+    assert_eq!(reads(), 1, "which has twenty");
+}

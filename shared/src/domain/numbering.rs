@@ -45,7 +45,7 @@ const VIETNAM: [(&str, &str); 21] = [
 
 /// Returns how the number is written today whose national digits were these before its numbering plan changed. Whether
 /// there is such a number is for the caller to check.
-pub(super) fn moved(calling_code: i32, national: &str) -> Option<String> {
+pub(super) fn moved(calling_code: u16, national: &str) -> Option<String> {
     match (calling_code, national.len()) {
         // Mexico, 2019: no 1 after +52, no prefix before a mobile number.
         (52, 11..=13) => {

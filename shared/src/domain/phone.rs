@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region};
+use numbering_plans::{Kind, Number, Plan};
 
 use super::{numbering, spelling};
 use crate::base::variables::Variables;
@@ -23,21 +23,20 @@ impl Phone {
 
     /// Returns the national significant number: the digits after the country code.
     pub fn national(&self) -> String {
-        PHONE_NUMBER_UTIL.parse(&self.0, None).map(|n| n.get_national_significant_number()).unwrap_or_default()
+        Number::parse(&self.0, None).map(|number| number.national().to_owned()).unwrap_or_default()
     }
 
     /// Returns the country whose numbering plan contains the number, or `None` if no country's does.
     pub fn country(&self) -> Option<Country> {
-        PHONE_NUMBER_UTIL.parse(&self.0, None).ok().and_then(|number| number.get_region_code()).map(Country)
+        Number::parse(&self.0, None)?.plan().map(Country)
     }
 
     /// Returns the ISO 3166-1 alpha-2 code of the number's country, or the text `none` if it has no country.
-    pub fn country_code(&self) -> String {
-        self.country().map_or_else(|| "none".to_owned(), Country::code)
+    pub fn country_code(&self) -> &'static str {
+        self.country().map_or("none", Country::code)
     }
 
-    /// Reads a number from the table. It was valid when it was stored, so only its shape is checked, which is far
-    /// cheaper than libphonenumber's tables.
+    /// Reads a number from the table. It was valid when it was stored, so only its shape is checked.
     pub fn from_stored(e164: &str) -> Result<Self, InvalidPhone> {
         match e164.strip_prefix('+') {
             Some(digits) if (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) => {
@@ -104,7 +103,7 @@ impl PhoneRules {
                 read.wrong("PHONE_ALLOWED_COUNTRIES", why);
             }
         }
-        if !rules.serves(Some(rules.default_country.0)) {
+        if !rules.serves(Some(rules.default_country)) {
             let code = rules.default_country.code();
             let why =
                 format!("{code} is not in PHONE_ALLOWED_COUNTRIES: numbers without a country code are all refused");
@@ -116,12 +115,12 @@ impl PhoneRules {
     /// Returns why no number of this country can ever be served, although it is allowed.
     fn never_served(&self, country: Country) -> Option<String> {
         let code = country.code();
-        let example = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(country.0, PhoneNumberType::Mobile).ok();
+        let example = country.0.mobile_example().and_then(|example| Number::parse(example, Some(country.0)));
         let Some(example) = example else { return Some(format!("{code} can never match: it has no mobile numbers")) };
-        match example.get_region_code() {
+        match example.plan().map(Country) {
             read_as if self.serves(read_as) => None,
             Some(other) => {
-                let other = Country(other).code();
+                let other = other.code();
                 Some(format!("{code} can never match: its numbers cannot be told from those of {other}; name {other}"))
             }
             None => Some(format!("{code} can never match: its numbers are of no country")),
@@ -129,9 +128,9 @@ impl PhoneRules {
     }
 
     /// Returns whether numbers of a country are served. A country's territories are served with it.
-    fn serves(&self, country: Option<Region>) -> bool {
+    fn serves(&self, country: Option<Country>) -> bool {
         let Some(allowed) = &self.allowed_countries else { return true };
-        country.is_some_and(|country| allowed.iter().any(|allowed| allowed.includes(Country(country))))
+        country.is_some_and(|country| allowed.iter().any(|allowed| allowed.includes(country)))
     }
 
     /// Returns whether numbers of every country are accepted.
@@ -149,9 +148,9 @@ impl PhoneRules {
     /// Reads a number as people type and paste it ([`spelling::phone_number`]): international with `+`, `00` or the
     /// default country's dialing prefix, or national in the default country.
     ///
-    /// All other text is refused, extensions and letters included, although libphonenumber would read some of it. Two
+    /// All other text is refused, extensions and letters included. Two
     /// texts that people take for different numbers must not become one number, nor the reverse.
-    fn read_number(&self, typed: &str) -> Result<PhoneNumber, InvalidPhone> {
+    fn read_number(&self, typed: &str) -> Result<Number, InvalidPhone> {
         let typed = spelling::phone_number(typed).ok_or(InvalidPhone::NotANumber)?;
         self.read_digits(&typed)
     }
@@ -173,25 +172,21 @@ impl PhoneRules {
     /// Returns why no message may go to this phone: it does not exist, cannot receive SMS, or is in a country that is not
     /// served. It may be an account's all the same.
     pub fn check_recipient(&self, phone: &Phone) -> Result<(), InvalidPhone> {
-        let number = PHONE_NUMBER_UTIL.parse(&phone.0, None).map_err(|_| InvalidPhone::NotANumber)?;
+        let number = Number::parse(&phone.0, None).ok_or(InvalidPhone::NotANumber)?;
         self.check(&number)
     }
 
-    fn check(&self, number: &PhoneNumber) -> Result<(), InvalidPhone> {
-        if !number.is_valid() {
-            return Err(InvalidPhone::NotInUse);
+    fn check(&self, number: &Number) -> Result<(), InvalidPhone> {
+        let kind = number.kind().ok_or(InvalidPhone::NotInUse)?;
+        let country = number.plan().map(Country);
+        match kind {
+            Kind::Mobile | Kind::FixedLineOrMobile => {}
+            Kind::FixedLine if country.is_some_and(|country| country.code() == "AR") => {
+                return Err(InvalidPhone::NoSmsWithoutNine);
+            }
+            Kind::FixedLine | Kind::Other => return Err(InvalidPhone::NoSms),
         }
-        if !matches!(number.get_type(), PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile) {
-            let is_in_argentina = number.get_region_code() == Some(Region::AR);
-            let is_landline = number.get_type() == PhoneNumberType::FixedLine;
-            return Err(if is_in_argentina && is_landline {
-                InvalidPhone::NoSmsWithoutNine
-            } else {
-                InvalidPhone::NoSms
-            });
-        }
-        let country = number.get_region_code();
-        if country == Some(Region::World) {
+        if country.is_some_and(|country| country.0.is_of_no_country()) {
             // Satellite phones and similar numbers belong to no country, and messages to them are expensive.
             return Err(InvalidPhone::NoSms);
         }
@@ -200,70 +195,74 @@ impl PhoneRules {
 
     /// Reads digits, behind `+` or not. `00` is the dialing prefix that ITU-T E.164 recommends: people who are used to it
     /// type it where the default country has another one, if those digits are no number there.
-    fn read_digits(&self, digits: &str) -> Result<PhoneNumber, InvalidPhone> {
-        let read = |text: &str| PHONE_NUMBER_UTIL.parse(text, Some(self.default_country.0));
+    fn read_digits(&self, digits: &str) -> Result<Number, InvalidPhone> {
+        let read = |text: &str| Number::parse(text, Some(self.default_country.0));
         let number = read(digits);
         if let Some(after) = digits.strip_prefix("00")
-            && !number.as_ref().is_ok_and(PhoneNumber::is_valid)
-            && let Some(international) = read(&format!("+{after}")).ok().filter(PhoneNumber::is_valid)
+            && !number.as_ref().is_some_and(Number::is_valid)
+            && let Some(international) = read(&format!("+{after}")).filter(Number::is_valid)
         {
             return Ok(international);
         }
-        number.map_err(|_| InvalidPhone::NotANumber)
+        number.ok_or(InvalidPhone::NotANumber)
     }
 }
 
 /// Returns the number as it is written today, if it is written as it was before its numbering plan changed.
-fn today(number: PhoneNumber) -> PhoneNumber {
+fn today(number: Number) -> Number {
     if number.is_valid() {
         return number;
     }
-    let code = number.country_code;
-    let moved = numbering::moved(code, &number.get_national_significant_number());
-    let moved = moved.and_then(|national| PHONE_NUMBER_UTIL.parse(format!("+{code}{national}"), None).ok());
-    moved.filter(PhoneNumber::is_valid).unwrap_or(number)
+    let code = number.calling_code();
+    let moved = numbering::moved(code, number.national());
+    let moved = moved.and_then(|national| Number::parse(&format!("+{code}{national}"), None));
+    moved.filter(Number::is_valid).unwrap_or(number)
 }
 
-fn e164(number: &PhoneNumber) -> Phone {
-    Phone(number.format_as(PhoneNumberFormat::E164).into_owned())
+fn e164(number: &Number) -> Phone {
+    Phone(number.e164())
 }
 
 /// A country that has phone numbers, by its ISO 3166-1 alpha-2 code.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Country(Region);
+#[derive(Clone, Copy)]
+pub struct Country(&'static Plan);
+
+impl PartialEq for Country {
+    fn eq(&self, other: &Self) -> bool {
+        self.code() == other.code()
+    }
+}
+
+impl Eq for Country {}
 
 impl std::str::FromStr for Country {
     type Err = UnknownCountry;
 
     fn from_str(code: &str) -> Result<Self, UnknownCountry> {
-        PHONE_NUMBER_UTIL
-            .get_supported_regions()
-            .find(|region| region.as_region_str().as_str() == code)
-            .map(Self)
-            .ok_or_else(|| UnknownCountry(code.to_owned()))
+        Plan::of_region(code).map(Self).ok_or_else(|| UnknownCountry(code.to_owned()))
     }
 }
 
 impl Country {
     /// Returns whether another country is this one, or a territory that people mean by it as well.
     fn includes(self, other: Self) -> bool {
-        self == other || numbering::country_of(&other.code()) == Some(self.code().as_str())
+        self == other || numbering::country_of(other.code()) == Some(self.code())
     }
 
     /// Returns the country that this territory belongs to.
     pub fn of_territory(self) -> Option<Self> {
-        numbering::country_of(&self.code()).and_then(|code| code.parse().ok())
+        numbering::country_of(self.code()).and_then(|code| code.parse().ok())
     }
 
     /// Returns the country's ISO 3166-1 alpha-2 code.
-    pub fn code(self) -> String {
-        self.0.as_region_str().as_str().to_owned()
+    pub fn code(self) -> &'static str {
+        self.0.region
     }
 }
 
 impl fmt::Debug for Country {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.write_str(self.code())
     }
 }
 
@@ -275,8 +274,17 @@ pub struct UnknownCountry(String);
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rlibphonenumber::{PHONE_NUMBER_UTIL as LIBRARY, PhoneNumberFormat};
 
     use super::*;
+
+    fn countries() -> impl Iterator<Item = Country> {
+        Plan::all().iter().filter(|plan| !plan.is_of_no_country()).map(Country)
+    }
+
+    fn example(country: Country) -> Option<Number> {
+        Number::parse(country.0.mobile_example()?, Some(country.0))
+    }
 
     fn egypt() -> PhoneRules {
         PhoneRules::new("EG".parse().unwrap(), None)
@@ -326,17 +334,14 @@ mod tests {
     #[test]
     fn two_numbers_never_become_one() {
         let mut pairs = 0;
-        for region in PHONE_NUMBER_UTIL.get_supported_regions() {
-            let rules = PhoneRules::new(Country(region), None);
-            let example = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, PhoneNumberType::Mobile);
-            let Ok(example) = example.map(|number| number.format_as(PhoneNumberFormat::E164).into_owned()) else {
-                continue;
-            };
+        for country in countries() {
+            let rules = PhoneRules::new(country, None);
+            let Some(example) = example(country).map(|number| number.e164()) else { continue };
             let numbers: Vec<_> =
                 (5..=example.len()).filter_map(|length| rules.parse(&example[..length]).ok()).collect();
             let spellings = numbers.iter().flat_map(|phone| {
-                let number = PHONE_NUMBER_UTIL.parse(phone.as_e164(), None).unwrap();
-                [PhoneNumberFormat::E164, PhoneNumberFormat::National].map(|form| number.format_as(form).into_owned())
+                let national = LIBRARY.parse(phone.as_e164(), None).unwrap();
+                [phone.as_e164().to_owned(), national.format_as(PhoneNumberFormat::National).into_owned()]
             });
             let spellings: Vec<_> = spellings.collect();
             for (first, second) in
@@ -344,10 +349,10 @@ mod tests {
             {
                 for between in [" ", "/", " / ", ", ", "; ", "\n", " - ", "\u{a0}", ") (", ". "] {
                     let typed = format!("{first}{between}{second}");
-                    assert!(rules.parse(&typed).is_err(), "{region:?}: {typed:?}");
+                    assert!(rules.parse(&typed).is_err(), "{country:?}: {typed:?}");
                     pairs += 1;
                 }
-                assert!(rules.parse(&format!("{first}/8")).is_err(), "{region:?}: {first}");
+                assert!(rules.parse(&format!("{first}/8")).is_err(), "{country:?}: {first}");
             }
         }
         assert!(pairs > 5_000, "{pairs}");
@@ -435,25 +440,23 @@ mod tests {
     #[test]
     fn an_allowed_country_matches_or_is_refused() {
         let mut refused = Vec::new();
-        for region in PHONE_NUMBER_UTIL.get_supported_regions() {
-            let country = Country(region);
+        for country in countries() {
             let only = PhoneRules::new(country, Some(vec![country]));
-            let example = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, PhoneNumberType::Mobile);
             match only.never_served(country) {
                 None => {
-                    let taken = only.parse(e164(&example.unwrap()).as_e164());
+                    let taken = only.parse(&example(country).unwrap().e164());
                     assert!(taken.is_ok(), "{country:?}: {taken:?}");
                 }
                 Some(why) => {
-                    assert!(why.starts_with(&country.code()), "{why}");
+                    assert!(why.starts_with(country.code()), "{why}");
                     refused.push(country.code());
                 }
             }
         }
         for code in ["AX", "BL", "CC", "CX", "EH", "IM", "MF", "SJ", "VA"] {
-            assert!(refused.iter().any(|refused| refused == code), "{code} in {refused:?}");
+            assert!(refused.contains(&code), "{code} in {refused:?}");
         }
-        assert!(["US", "GB", "EG", "UZ", "KZ", "PR", "GG"].iter().all(|code| !refused.contains(&(*code).to_owned())));
+        assert!(["US", "GB", "EG", "UZ", "KZ", "PR", "GG"].iter().all(|code| !refused.contains(code)));
         // Beside the country whose numbers they cannot be told from, they do no harm.
         assert_eq!(rules("FI", &["FI", "AX"]).never_served("AX".parse().unwrap()), None);
     }

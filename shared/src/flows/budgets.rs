@@ -27,7 +27,7 @@ pub struct MessageSubjects {
     phone: String,
     address: String,
     requester: String,
-    country: String,
+    country: &'static str,
 }
 
 impl MessageSubjects {
@@ -66,7 +66,7 @@ impl App {
         [
             (Bucket::MessagesPhone, subjects.phone.as_str(), limits.messages_per_phone, day),
             (Bucket::MessagesAddress, &subjects.address, limits.messages_per_address, hour),
-            (Bucket::MessagesCountry, &subjects.country, limits.messages_per_country, hour),
+            (Bucket::MessagesCountry, subjects.country, limits.messages_per_country, hour),
             (Bucket::MessagesTotal, "all", limits.messages_total, hour),
         ]
         .map(|(bucket, subject, allowed, window)| Limit { bucket, subject, allowed, window })

@@ -212,7 +212,7 @@ impl<'a> DrawnCode<'a> {
         let content = Content::Code { purpose: self.purpose, code: self.code.clone() };
         let issued = self.deliver(content, charged, answer_at).await;
         if let Some(delivery) = &issued.delivery {
-            let count = |metric| self.app.metrics.count(metric, &self.phone.country_code(), self.ctx.now);
+            let count = |metric| self.app.metrics.count(metric, self.phone.country_code(), self.ctx.now);
             count(if delivery.may_arrive() { Metric::CodesSent } else { Metric::CodesNotSent });
             if let Delivery::Unknown = delivery {
                 count(Metric::CodesUnknown);
@@ -226,7 +226,7 @@ impl<'a> DrawnCode<'a> {
     pub(crate) async fn send_instead(&self, notice: Notice, charged: &[Limit<'_>]) -> IssuedCode {
         let issued = self.deliver(Content::Notice(notice), charged, None).await;
         if issued.delivery.as_ref().is_some_and(Delivery::may_arrive) {
-            self.app.metrics.count(Metric::NoticesSent, &self.phone.country_code(), self.ctx.now);
+            self.app.metrics.count(Metric::NoticesSent, self.phone.country_code(), self.ctx.now);
         }
         issued
     }
@@ -407,5 +407,5 @@ pub fn count_verified(app: &App, ctx: &Context, phone: &Phone) {
     if app.test_code(phone).is_some() {
         return;
     }
-    app.metrics.count(Metric::CodesVerified, &phone.country_code(), ctx.now);
+    app.metrics.count(Metric::CodesVerified, phone.country_code(), ctx.now);
 }

@@ -80,7 +80,7 @@ impl App {
         }
         let delivery = sending::send(self, ctx, phone, Content::Notice(notice), SENDING_DEADLINE).await;
         if delivery.may_arrive() {
-            self.metrics.count(Metric::NoticesSent, &phone.country_code(), ctx.now);
+            self.metrics.count(Metric::NoticesSent, phone.country_code(), ctx.now);
         } else if let Err(error) = self.store.give_back_all(&budgets, ctx.now).await {
             tracing::warn!(%error, "a notice that was not sent stays charged");
         }

@@ -11,14 +11,14 @@ use super::{
     limits::{Bucket, LimitReached},
     outcome::{Attempt, Change},
     profile::Profile,
-    sessions::{NewSession, Renewal},
+    sessions::{MAX_SESSIONS, NewSession, Renewal},
     table::{
         error::StoreError,
         expression::{ItemUpdate, NewItem, Write},
         item::{Item, integer, moment, number, text, ttl},
         keys::{
             CREATED_AT, DISABLED_AT, EPOCH, Key, LEGACY_ID, MFA_ENABLED, NEVER, PASSWORD_HASH, PHONE,
-            PHONE_VERIFIED_AT, USER_ID,
+            PHONE_VERIFIED_AT, SESSIONS_AT_MOST, USER_ID,
         },
         wire::{Outcome, Transacted},
     },
@@ -48,6 +48,8 @@ pub struct Credential {
     pub mfa_enabled: bool,
     /// The time at which an operator disabled the account, if one did. Every sign-in to a disabled account fails.
     pub disabled_at: Option<Timestamp>,
+    /// The largest number of sessions that the user can have. None if they were never counted.
+    sessions_at_most: Option<u64>,
 }
 
 /// The account that a code is bound to. The code dies with the epoch.
@@ -91,6 +93,7 @@ impl Credential {
             epoch: item.number(EPOCH)?,
             mfa_enabled: item.flag(MFA_ENABLED),
             disabled_at: item.optional_moment(DISABLED_AT)?,
+            sessions_at_most: if item.has(SESSIONS_AT_MOST) { Some(item.number(SESSIONS_AT_MOST)?) } else { None },
         }))
     }
 }
@@ -184,7 +187,7 @@ pub(super) fn confirm_phone(phone: &Phone, CodeAccount { user, epoch, .. }: Code
 /// comes first.
 pub(super) fn change_phone(profile: &Profile, credential: &Credential, new: &Phone, now: Timestamp) -> [Write; 3] {
     let (user, epoch) = (profile.user, profile.epoch);
-    let taken_over = new_credential(user, new, &credential.password_hash, epoch + 1);
+    let taken_over = new_credential(user, new, &credential.password_hash, epoch + 1).remove("#sessions_at_most");
     let taken_over = if credential.mfa_enabled {
         taken_over.set("#mfa_enabled = :true").value(":true", AttributeValue::Bool(true))
     } else {
@@ -196,6 +199,7 @@ pub(super) fn change_phone(profile: &Profile, credential: &Credential, new: &Pho
         .remove("#password_hash")
         .remove("#epoch")
         .remove("#mfa_enabled")
+        .remove("#sessions_at_most")
         .remove("#login_failures")
         .remove("#login_attempted_at")
         .set("#expires_at = :ghost_expires_at")
@@ -231,7 +235,10 @@ pub(super) fn create(new: NewAccount<'_>, now: Timestamp) -> [Write; 2] {
     ]);
     attributes.extend(phone_verified_at.map(|at| (PHONE_VERIFIED_AT.to_owned(), moment(at))));
     attributes.extend(legacy_id.map(|id| (LEGACY_ID.to_owned(), integer(id))));
-    let credential = new_credential(user, phone, password_hash, FIRST_EPOCH).remove("#mfa_enabled");
+    let credential = new_credential(user, phone, password_hash, FIRST_EPOCH)
+        .remove("#mfa_enabled")
+        .set("#sessions_at_most = :none")
+        .value(":none", number(0));
     [Write::Update(credential), Write::Create(NewItem { key: Key::profile(user), attributes })]
 }
 
@@ -263,9 +270,12 @@ fn clear(phone: &Phone, user: UserId, epoch: u64) -> ItemUpdate {
         .value(":epoch", number(epoch))
 }
 
-/// Builds the update that resets the count of wrong passwords of a profile's account.
+/// Builds the update that resets the count of wrong passwords of a profile's account and counts one more session.
 pub(super) fn clear_throttle(profile: &Profile) -> ItemUpdate {
     clear(&profile.phone, profile.user, profile.epoch)
+        .set("#sessions_at_most = if_not_exists(#sessions_at_most, :most) + :one")
+        .value(":most", number(MAX_SESSIONS as u64))
+        .value(":one", number(1))
 }
 
 /// Builds the update that stores another hash of the same password, for a login that is not complete yet.
@@ -340,6 +350,9 @@ impl Store {
     /// The writes run in parallel and not in a transaction, because two logins of one user must not conflict. The
     /// session carries the epoch that was read with the hash. So if a change overtakes the login, the session is dead,
     /// whichever write comes first.
+    ///
+    /// The user's sessions are read only if there may be too many: if as many logins as sessions are allowed have
+    /// followed the last time they were counted.
     pub async fn complete_login(
         &self,
         phone: &Phone,
@@ -347,17 +360,31 @@ impl Store {
         rehashed: Option<&PasswordHash>,
         session: NewSession,
     ) -> Result<LoginCompletion, StoreError> {
+        let at_most = credential.sessions_at_most.filter(|sessions| *sessions < MAX_SESSIONS as u64);
         let mut cleared = clear(phone, credential.user, credential.epoch);
+        if at_most.is_some() {
+            cleared = cleared.set("#sessions_at_most = #sessions_at_most + :one").value(":one", number(1));
+        }
         if let Some(rehashed) = rehashed {
             // Two parallel logins may both do this. Either hash may stay, because both are of the same password.
             cleared = cleared.set("#password_hash = :rehashed").value(":rehashed", rehashed.into());
         }
         let writes = async { try_join!(self.create(session.clone().into_item()), self.update(cleared)) };
-        let (written, room) = join!(writes, self.make_room(&session));
-        if let Err(error) = room {
-            // This login must not fail because of older sessions. The next login makes room again.
-            tracing::warn!(%error, "the oldest sessions were not deleted; the next login tries again");
-        }
+        let written = if at_most.is_some() {
+            writes.await
+        } else {
+            let (written, room) = join!(writes, self.make_room(&session));
+            let noted = match room {
+                Ok(Some(left)) => self.note_sessions(phone, credential, left).await,
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = noted {
+                // This login must not fail because of older sessions. The next login makes room again.
+                tracing::warn!(%error, "the oldest sessions were not deleted; the next login tries again");
+            }
+            written
+        };
         let completion = match written? {
             (Outcome::Applied(_), Outcome::Applied(_)) => return Ok(LoginCompletion::Done),
             (_, Outcome::Refused(Some(item)))
@@ -372,6 +399,27 @@ impl Store {
             tracing::warn!(%error, "a dead session was not deleted; DynamoDB's TTL deletes it later");
         }
         Ok(completion)
+    }
+
+    /// Stores how many sessions a user has, after a login that has counted them.
+    ///
+    /// Only the difference to what the login read is subtracted, so that logins which ran meanwhile stay counted. A user
+    /// who has all sessions that are allowed gets no write.
+    async fn note_sessions(&self, phone: &Phone, credential: &Credential, left: usize) -> Result<(), StoreError> {
+        let left = left as u64;
+        let noted = ItemUpdate::new(Key::credential(phone)).value(":user", text(credential.user.to_string()));
+        let noted = match credential.sessions_at_most {
+            Some(at_most) if at_most <= left => return Ok(()),
+            Some(at_most) => noted
+                .set("#sessions_at_most = #sessions_at_most - :fewer")
+                .when("#user_id = :user AND #sessions_at_most >= :fewer")
+                .value(":fewer", number(at_most - left)),
+            None => noted
+                .set("#sessions_at_most = :left")
+                .when("#user_id = :user AND attribute_not_exists(#sessions_at_most)")
+                .value(":left", number(left)),
+        };
+        self.update(noted).await.map(|_| ())
     }
 
     /// Sets another password for an account and ends every session; the one that asked is renewed.

@@ -531,22 +531,22 @@ impl Store {
         Ok(Some((profile, sessions)))
     }
 
-    /// Makes room for a session that is being started. Deletes dead sessions first, then the one unused longest. Does
-    /// nothing if the account has changed since the new session's epoch was read, because then the new session is the
-    /// dead one.
-    pub(super) async fn make_room(&self, starting: &NewSession) -> Result<(), StoreError> {
+    /// Makes room for a session that is being started. Deletes dead sessions first, then the one unused longest. Returns
+    /// how many live sessions the user has then, with the new one. Does nothing, and returns none, if the account has changed
+    /// since the new session's epoch was read, because then the new session is the dead one.
+    pub(super) async fn make_room(&self, starting: &NewSession) -> Result<Option<usize>, StoreError> {
         let items = self.read_user_from(starting.user, PROFILE_SORT).await?;
         if any_is_ahead(&items, starting.epoch)? {
-            return Ok(());
+            return Ok(None);
         }
         let mut sessions = summaries(&items)?;
         // The new session may exist already, because it is written at the same time.
         sessions.retain(|session| session.id != starting.id);
-        sessions.sort_by_key(|session| (session.session.lives(starting.epoch, starting.now), session.used_at));
-        let superfluous = (sessions.len() + 1).saturating_sub(MAX_SESSIONS);
-        let ends = sessions.iter().take(superfluous).map(|session| self.end_session(starting.user, session.id));
-        try_join_all(ends).await?;
-        Ok(())
+        let lives = |session: &SessionSummary| session.session.lives(starting.epoch, starting.now);
+        sessions.sort_by_key(|session| (lives(session), session.used_at));
+        let kept = sessions.split_off((sessions.len() + 1).saturating_sub(MAX_SESSIONS));
+        try_join_all(sessions.iter().map(|session| self.end_session(starting.user, session.id))).await?;
+        Ok(Some(kept.iter().filter(|session| lives(session)).count() + 1))
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     outbox::{Outbox, SentMessage},
     settings::{Provider, SmsSettings},
 };
-use crate::{base::fault::Source, keyring::Keyring};
+use crate::{aws::OnFirstUse, base::fault::Source, keyring::Keyring};
 
 /// A channel that carries messages.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub enum Channel {
     /// An outbox in memory, for the dev server's `/dev/messages` and the tests: nothing is sent.
     Outbox(Outbox),
     /// SMS by Amazon SNS.
-    Sns(Box<aws_sdk_sns::Client>),
+    Sns(OnFirstUse<aws_sdk_sns::Client>),
     /// SMS by Twilio, with credentials from Secrets Manager.
     Twilio(HttpsPoster),
     /// SMS by Vonage, with credentials from Secrets Manager.
@@ -39,10 +39,14 @@ pub enum Channel {
 
 impl Channel {
     /// Returns the channel of the settings' provider. With an outbox, messages are kept there instead of logged.
-    pub fn new(settings: &SmsSettings, sns: aws_sdk_sns::Client, outbox: Option<Outbox>) -> Result<Self, Source> {
+    pub fn new(
+        settings: &SmsSettings,
+        sns: OnFirstUse<aws_sdk_sns::Client>,
+        outbox: Option<Outbox>,
+    ) -> Result<Self, Source> {
         Ok(match settings.provider {
             Provider::Log => outbox.map_or(Self::Log, Self::Outbox),
-            Provider::Sns => Self::Sns(Box::new(sns)),
+            Provider::Sns => Self::Sns(sns),
             Provider::Twilio => Self::Twilio(HttpsPoster::new(settings.floor)?),
             Provider::Vonage => Self::Vonage(HttpsPoster::new(settings.floor)?),
             Provider::Http => Self::Webhook(HttpsPoster::new(settings.floor)?),

@@ -182,6 +182,8 @@ attributes! {
     LOGIN_FAILURES = "login_failures";
     /// The time of the last of these attempts, in Unix milliseconds.
     LOGIN_ATTEMPTED_AT = "login_attempted_at";
+    /// The largest number of sessions that the user can have: those at the last count, and every login since.
+    SESSIONS_AT_MOST = "sessions_at_most";
     /// The number of TOTP codes in the second step of logins since the last success.
     TOTP_LOGIN_FAILURES = "totp_login_failures";
     /// The time of the last of these, in Unix milliseconds.

@@ -1,0 +1,226 @@
+//! What functions are measured in: the dev server, an account, the variables of template.yaml, and the events.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    Failure,
+    sandbox::Sandbox,
+    services::{Request, Services, scratch},
+};
+
+/// The issuer of the tokens: the address in the events.
+const ISSUER: &str = "https://latchkey.execute-api.eu-west-1.amazonaws.com";
+
+/// Returns the repository's folder.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_owned)
+}
+
+/// An event that is sent to a function, as `events/answers.json` orders them.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    /// The function.
+    pub(crate) function: String,
+    /// The event, with live tokens.
+    pub(crate) event: String,
+}
+
+/// The laboratory.
+pub(crate) struct Lab {
+    server: Child,
+    folder: PathBuf,
+    /// The mock of AWS.
+    pub(crate) services: Services,
+    variables: BTreeMap<String, String>,
+    functions: BTreeMap<String, Vec<String>>,
+    /// What was kept of answers, by the placeholder that it takes the place of.
+    kept: Vec<(String, String)>,
+    /// The functions whose events the dev server has been sent.
+    done: BTreeSet<String>,
+    upstream: String,
+}
+
+impl Lab {
+    /// Starts the dev server and the mock. `replays` makes the mock answer from memory what it has heard before.
+    pub(crate) fn start(replays: bool) -> Result<Self, Failure> {
+        let folder = scratch();
+        fs::create_dir_all(&folder)?;
+        let binary = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+        let binary = std::env::var_os("BENCH_DEV_SERVER").map_or_else(|| binary.join("debug/local"), PathBuf::from);
+        let data = folder.join("data");
+        let mut command = Command::new(&binary);
+        command.current_dir(root()).args(["--port", "0", "--data"]).arg(&data);
+        for variable in ["LOGIN_PER_ADDRESS", "REGISTER_PER_ADDRESS", "MESSAGES_PER_PHONE", "MESSAGES_PER_ADDRESS"] {
+            command.args(["--env", &format!("LIMIT_{variable}=1000000")]);
+        }
+        command.args(["--env", &format!("JWT_ISSUER={ISSUER}"), "--env", "OTP_EXPOSE=true"]);
+        let server = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
+        let mut server =
+            server.map_err(|error| format!("{}: {error}; build it by cargo build -p local", binary.display()))?;
+        let output = server.stdout.take().ok_or("the dev server has no output")?;
+        let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+        let upstream = lines.find_map(|line| Some(line.strip_prefix("Latchkey is ready on http://")?.to_owned()));
+        // What it prints later must not fill the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        let upstream = upstream.ok_or("the dev server did not start")?;
+        let services = Services::start(&upstream, replays, &folder)?;
+        let variables = fs::read_to_string(data.join("lambda.env"))?;
+        let variables = variables.lines().filter_map(|line| line.split_once('='));
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect();
+        Ok(Self {
+            server,
+            folder,
+            services,
+            variables,
+            functions: functions()?,
+            kept: Vec::new(),
+            done: BTreeSet::new(),
+            upstream,
+        })
+    }
+
+    /// Returns a folder for copies of binaries.
+    pub(crate) fn copy_of(&self, binaries: &Path, function: &str) -> Result<PathBuf, Failure> {
+        let copy = self.folder.join(function);
+        self.services.copy_that_trusts(&binaries.join(function), &copy)?;
+        Ok(copy)
+    }
+
+    /// Returns the variables that a function has on Lambda, with the mock's addresses.
+    pub(crate) fn variables_of(&self, function: &str) -> Result<Vec<(String, String)>, Failure> {
+        let names = self.functions.get(function).ok_or_else(|| format!("template.yaml has no {function}"))?;
+        let of_template = names.iter().filter_map(|name| Some((name.clone(), self.variables.get(name)?.clone())));
+        let mut variables: Vec<_> = of_template.collect();
+        let access_key = self.variables.get("AWS_ACCESS_KEY_ID").cloned().unwrap_or_default();
+        variables.extend(
+            [
+                ("AWS_REGION", "eu-west-1"),
+                ("AWS_ACCESS_KEY_ID", access_key.as_str()),
+                ("AWS_SECRET_ACCESS_KEY", "a-secret-key-of-the-length-that-lambda-gives"),
+                ("AWS_SESSION_TOKEN", &"x".repeat(700)),
+                ("AWS_ENDPOINT_URL_DYNAMODB", self.services.dynamodb.as_str()),
+                ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.services.secrets.as_str()),
+                ("RUST_LOG", "info"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        Ok(variables)
+    }
+
+    /// Returns every event with its function, in the order of `events/answers.json`.
+    pub(crate) fn steps() -> Result<Vec<Value>, Failure> {
+        let answers = fs::read_to_string(root().join("events/answers.json"))?;
+        let answers: Vec<Value> = serde_json::from_str(&answers)?;
+        Ok(answers.into_iter().filter(|step| step["event"] != "rotate-keys").collect())
+    }
+
+    /// Returns the event of a step, with what earlier answers gave.
+    pub(crate) fn step(&self, step: &Value) -> Result<Step, Failure> {
+        let function = step["event"].as_str().ok_or("a step has no event")?.to_owned();
+        let event = fs::read_to_string(root().join(format!("events/{function}.json")))?;
+        let event = self.kept.iter().fold(event, |event, (placeholder, value)| event.replace(placeholder, value));
+        Ok(Step { function, event })
+    }
+
+    /// Checks the status of an answer, and keeps what later events need of it.
+    pub(crate) fn keep(&mut self, step: &Value, answer: &str) -> Result<(), Failure> {
+        let answer: Value = serde_json::from_str(answer)?;
+        let status = &answer["statusCode"];
+        if !step["status"].is_null() && *status != step["status"] {
+            return Err(format!("{} answered {status}: {}", step["event"], answer["body"]).into());
+        }
+        let body: Value = answer["body"].as_str().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
+        for (placeholder, pointer) in step["keep"].as_object().into_iter().flatten() {
+            let value = pointer.as_str().and_then(|pointer| body.pointer(pointer)?.as_str());
+            let value = value.ok_or_else(|| format!("{} has no {pointer} in its answer", step["event"]))?.to_owned();
+            self.kept.retain(|(known, _)| known != placeholder);
+            self.kept.push((placeholder.clone(), value));
+        }
+        Ok(())
+    }
+
+    /// Registers and signs in by the dev server's own endpoints, so that the event of `function` can be sent. Returns that
+    /// event.
+    pub(crate) fn prepare(&mut self, function: &str) -> Result<Step, Failure> {
+        for step in Self::steps()? {
+            let of = self.step(&step)?;
+            if of.function == function {
+                return Ok(of);
+            }
+            if ["register", "login"].contains(&of.function.as_str()) && self.done.insert(of.function.clone()) {
+                self.send(&step)?;
+            }
+        }
+        Err(format!("events/answers.json has no {function}").into())
+    }
+
+    /// Sends the event of a step to the dev server, and keeps what later events need of its answer.
+    pub(crate) fn send(&mut self, step: &Value) -> Result<(), Failure> {
+        let event: Value = serde_json::from_str(&self.step(step)?.event)?;
+        let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let request = Request {
+            method: text("/requestContext/http/method"),
+            path: text("/rawPath"),
+            headers: &[("authorization", text("/headers/authorization"))],
+            body: text("/body"),
+        };
+        let (status, body) = request.send(&self.upstream)?;
+        let answer = json!({"statusCode": status, "body": String::from_utf8_lossy(&body)});
+        self.keep(step, &answer.to_string())
+    }
+
+    /// Sends one event to a new sandbox.
+    pub(crate) fn run_once(&self, step: &Step, binaries: &Path) -> Result<String, Failure> {
+        let copy = self.copy_of(binaries, &step.function)?;
+        let mut sandbox = Sandbox::start(&[copy.display().to_string()], &self.variables_of(&step.function)?)?;
+        sandbox.ready()?;
+        Ok(sandbox.invoke(&step.event)?.0)
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Returns the variables that template.yaml gives each function, by the name of its binary.
+fn functions() -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    use serde_norway::Value;
+    let template: Value = serde_norway::from_str(&fs::read_to_string(root().join("template.yaml"))?)?;
+    let names = |value: &Value| -> Vec<String> {
+        let variables = &value["Environment"]["Variables"];
+        let names = variables.as_mapping().into_iter().flat_map(|variables| variables.keys());
+        names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
+    };
+    let of_all = names(&template["Globals"]["Function"]);
+    let resources = template["Resources"].as_mapping().ok_or("template.yaml has no resources")?;
+    let functions = resources.values().filter_map(|resource| {
+        let name = resource["Metadata"]["BuildProperties"]["Binary"].as_str()?.to_owned();
+        Some((name, [of_all.clone(), names(&resource["Properties"])].concat()))
+    });
+    Ok(functions.collect())
+}
+
+/// Returns the memory that template.yaml gives each function, in MB, by the name of its binary.
+pub(crate) fn memory_sizes() -> Result<BTreeMap<String, f64>, Failure> {
+    use serde_norway::Value;
+    let template: Value = serde_norway::from_str(&fs::read_to_string(root().join("template.yaml"))?)?;
+    let of_all = template["Globals"]["Function"]["MemorySize"].as_f64().ok_or("template.yaml gives no memory")?;
+    let resources = template["Resources"].as_mapping().ok_or("template.yaml has no resources")?;
+    let sizes = resources.values().filter_map(|resource| {
+        let name = resource["Metadata"]["BuildProperties"]["Binary"].as_str()?.to_owned();
+        Some((name, resource["Properties"]["MemorySize"].as_f64().unwrap_or(of_all)))
+    });
+    Ok(sizes.collect())
+}

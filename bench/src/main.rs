@@ -1,0 +1,83 @@
+//! `cargo run --release -p bench -- COMMAND`: what a start, a request and a month cost.
+//!
+//! The functions under test are their real binaries, on a Runtime API of our own (`sandbox.rs`), against a mock of AWS
+//! over TLS (`services.rs`) whose answers the dev server gave (`lab.rs`).
+
+#![expect(clippy::disallowed_methods, reason = "a measurement reads the clock, and its own process's environment")]
+#![expect(clippy::print_stdout, reason = "its output is what a person asked for")]
+
+mod calls;
+mod cold;
+mod cost;
+mod guard;
+mod lab;
+mod results;
+mod sandbox;
+mod scale;
+mod services;
+mod size;
+mod warm;
+
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+const USAGE: &str = "\
+Usage: cargo run --release -p bench -- COMMAND [--binaries FOLDER] [FUNCTION…]
+
+Commands:
+  cold     Instructions (callgrind), CPU time, memory and connections, from a start to the first answer
+  warm     CPU time of further requests
+  calls    Calls to AWS and consumed capacity of every event in events/
+  size     Sizes of binaries and of their zips
+  cost     What a million requests and a month cost, by the tables of `calls` and `warm`
+  scale    How often transactions on a shared counter meet, by simulation
+  guard    Compares with bench/limits.json, and fails if something costs more than it says
+
+Binaries are those of `cargo build --release -p FUNCTION` (target/release) unless --binaries names another folder.
+`cold`, `warm`, `calls` and `guard` need the dev server (`cargo build -p local`), openssl, and valgrind where
+instructions are counted. Each result is also written to bench/results/.";
+
+/// What a person asked for.
+struct Arguments {
+    command: String,
+    binaries: PathBuf,
+    functions: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match arguments().map_or_else(|| Err(USAGE.into()), run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn arguments() -> Option<Arguments> {
+    let mut rest = std::env::args().skip(1);
+    let command = rest.next()?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| lab::root().join("target"), PathBuf::from);
+    let mut arguments = Arguments { command, binaries: target.join("release"), functions: Vec::new() };
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--binaries" => arguments.binaries = PathBuf::from(rest.next()?),
+            name => arguments.functions.push(name.to_owned()),
+        }
+    }
+    Some(arguments)
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command.as_str() {
+        "cold" => cold::run(&arguments),
+        "warm" => warm::run(&arguments),
+        "calls" => calls::run(&arguments),
+        "size" => size::run(&arguments),
+        "cost" => cost::run(),
+        "scale" => scale::run(),
+        "guard" => guard::run(&arguments),
+        _ => Err(USAGE.into()),
+    }
+}

@@ -1,0 +1,127 @@
+//! Results: a table for people, JSON for the next comparison, a plot.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    process::Command,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+
+use crate::{Failure, lab::root};
+
+/// A table of numbers: a row per function, a column per measure.
+pub(crate) struct Table {
+    /// The command that made it.
+    pub(crate) name: &'static str,
+    /// What it shows.
+    pub(crate) title: &'static str,
+    /// The names of the columns, with their units.
+    pub(crate) columns: Vec<&'static str>,
+    /// The rows by their names.
+    pub(crate) rows: BTreeMap<String, Vec<f64>>,
+}
+
+impl Table {
+    /// Prints the table, beside the committed results of the same name, and takes their place.
+    pub(crate) fn publish(&self) -> Result<(), Failure> {
+        let folder = root().join("bench/results");
+        fs::create_dir_all(&folder)?;
+        let path = folder.join(format!("{}.json", self.name));
+        let before: Value =
+            fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        println!("{}\n{}\n", self.title, circumstances());
+        if let Some(of) = before["of"].as_str() {
+            println!("In brackets, the change since {of}.\n");
+        }
+        let width = self.rows.keys().map(String::len).max().unwrap_or_default().max(10);
+        print!("{:width$}", "");
+        for column in &self.columns {
+            print!(" {column:>22}");
+        }
+        println!();
+        for (name, values) in &self.rows {
+            print!("{name:width$}");
+            for (column, value) in self.columns.iter().zip(values) {
+                let change = before["rows"][name][*column].as_f64().filter(|before| *before != 0.0);
+                let change =
+                    change.map_or(String::new(), |before| format!(" ({:+.1} %)", (value / before - 1.0) * 100.0));
+                print!(" {:>22}", format!("{}{change}", shown(*value)));
+            }
+            println!();
+        }
+        let rows: BTreeMap<_, _> = self
+            .rows
+            .iter()
+            .map(|(name, values)| (name, self.columns.iter().zip(values).collect::<BTreeMap<_, _>>()))
+            .collect();
+        let text = json!({"title": self.title, "of": circumstances(), "rows": rows});
+        fs::write(&path, serde_json::to_string_pretty(&text)? + "\n")?;
+        fs::write(path.with_extension("svg"), self.plot()?)?;
+        println!("\nWritten to bench/results/{}.json and .svg", self.name);
+        Ok(())
+    }
+
+    /// Draws bars of the first column.
+    fn plot(&self) -> Result<String, Failure> {
+        let most = self.rows.values().filter_map(|values| values.first()).copied().fold(f64::MIN_POSITIVE, f64::max);
+        let column = self.columns.first().copied().unwrap_or_default();
+        let height = 40 + 20 * self.rows.len();
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"{height}\" font-family=\"sans-serif\" \
+             font-size=\"12\">\n<text x=\"8\" y=\"18\" font-weight=\"bold\">{}: {column}</text>\n",
+            self.title
+        );
+        for (row, (name, values)) in self.rows.iter().enumerate() {
+            let value = values.first().copied().unwrap_or_default();
+            let (y, length) = (34 + 20 * row, value / most * 400.0);
+            writeln!(
+                svg,
+                "<text x=\"150\" y=\"{}\" text-anchor=\"end\">{name}</text>\
+                 <rect x=\"158\" y=\"{y}\" width=\"{length:.1}\" height=\"14\" fill=\"#4477aa\"/>\
+                 <text x=\"{:.1}\" y=\"{}\">{}</text>",
+                y + 11,
+                length + 164.0,
+                y + 11,
+                shown(value)
+            )?;
+        }
+        Ok(svg + "</svg>\n")
+    }
+}
+
+fn shown(value: f64) -> String {
+    if value.fract() == 0.0 { format!("{value}") } else { format!("{value:.2}") }
+}
+
+/// Returns the machine, the date and the versions of a result.
+fn circumstances() -> String {
+    let of = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).current_dir(root()).output().ok();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+    };
+    let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let processor = processor.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
+    let processor = processor.trim_start_matches([' ', '\t', ':']).to_owned();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (date, rustc, commit) = (
+        of("date", &["--utc", "--date", &format!("@{}", now()), "+%F"]),
+        of("rustc", &["--version"]),
+        of("git", &["rev-parse", "--short", "HEAD"]),
+    );
+    format!("{date}, {commit}, {rustc}, {cores} cores of {processor}")
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Reads a committed result: rows by name, each with its columns.
+pub(crate) fn read(name: &str) -> Result<BTreeMap<String, BTreeMap<String, f64>>, Failure> {
+    let path = root().join(format!("bench/results/{name}.json"));
+    let text = fs::read_to_string(&path).map_err(|_| format!("there is no result of `{name}` yet"))?;
+    let value: Value = serde_json::from_str(&text)?;
+    Ok(serde_json::from_value(value["rows"].clone())?)
+}

@@ -1,0 +1,208 @@
+//! A sandbox: one process of a function, and the Runtime API that it polls
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>).
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, Sender, channel},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use crate::Failure;
+
+/// The longest time that a function may take until it asks or answers; under valgrind all is fifty times as slow.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// What a function said to the Runtime API.
+enum Said {
+    /// It asks for the next event; the bytes are to be sent to it.
+    Next(Instant, Sender<Vec<u8>>),
+    /// It answers an event, or reports an error.
+    Answer { at: Instant, body: String, is_error: bool },
+}
+
+/// A running function.
+pub(crate) struct Sandbox {
+    process: Child,
+    said: Receiver<Said>,
+    next: Option<Sender<Vec<u8>>>,
+    started: Instant,
+    invocations: u32,
+}
+
+/// What a process has used since it started.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    /// CPU time, in milliseconds.
+    pub(crate) cpu_ms: f64,
+    /// The most memory that was resident, in MiB.
+    pub(crate) peak_mib: f64,
+}
+
+impl Sandbox {
+    /// Starts a command with these variables and nothing else of this process's environment.
+    pub(crate) fn start(command: &[String], variables: &[(String, String)]) -> Result<Self, Failure> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let (sender, said) = channel();
+        std::thread::spawn(move || {
+            for connection in listener.incoming().map_while(Result::ok) {
+                let sender = sender.clone();
+                std::thread::spawn(move || serve(connection, &sender));
+            }
+        });
+        let (program, arguments) = command.split_first().ok_or("there is no command")?;
+        let started = Instant::now();
+        let process = Command::new(program)
+            .args(arguments)
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
+            .envs([
+                ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
+                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+                ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+                ("AWS_LAMBDA_LOG_GROUP_NAME", "bench"),
+                ("AWS_LAMBDA_LOG_STREAM_NAME", "bench"),
+            ])
+            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Self { process, said, next: None, started, invocations: 0 })
+    }
+
+    /// Waits until the function asks for its first event. Returns the time since its start.
+    pub(crate) fn ready(&mut self) -> Result<Duration, Failure> {
+        loop {
+            match self.said.recv_timeout(PATIENCE)? {
+                Said::Next(at, sender) => {
+                    self.next = Some(sender);
+                    return Ok(at - self.started);
+                }
+                Said::Answer { body, .. } => return Err(format!("the function did not start: {body}").into()),
+            }
+        }
+    }
+
+    /// Sends an event and returns the answer and the time that it took.
+    pub(crate) fn invoke(&mut self, event: &str) -> Result<(String, Duration), Failure> {
+        if self.next.is_none() {
+            self.ready()?;
+        }
+        self.invocations += 1;
+        let until = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() + PATIENCE.as_millis();
+        let mut message = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
+             lambda-runtime-aws-request-id: 8476a536-e9f4-11e8-9739-{:012x}\r\n\
+             lambda-runtime-deadline-ms: {until}\r\n\
+             lambda-runtime-invoked-function-arn: arn:aws:lambda:eu-west-1:123456789012:function:bench\r\n\
+             lambda-runtime-trace-id: Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0\r\n\
+             content-length: {}\r\n\r\n",
+            self.invocations,
+            event.len()
+        )
+        .into_bytes();
+        message.extend_from_slice(event.as_bytes());
+        let sent = Instant::now();
+        self.next.take().ok_or("the function does not wait")?.send(message)?;
+        loop {
+            match self.said.recv_timeout(PATIENCE)? {
+                Said::Next(_, sender) => self.next = Some(sender),
+                Said::Answer { is_error: true, body, .. } => return Err(format!("the function failed: {body}").into()),
+                Said::Answer { at, body, .. } => return Ok((body, at - sent)),
+            }
+        }
+    }
+
+    /// Returns what the process has used since its start.
+    pub(crate) fn usage(&self) -> Result<Usage, Failure> {
+        let folder = format!("/proc/{}", self.process.id());
+        let mut nanoseconds = 0.0;
+        for thread in fs::read_dir(format!("{folder}/task"))? {
+            let times = fs::read_to_string(thread?.path().join("schedstat"))?;
+            nanoseconds += times.split(' ').next().unwrap_or_default().parse::<f64>()?;
+        }
+        let status = fs::read_to_string(format!("{folder}/status"))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("there is no VmHWM")?;
+        let kib: f64 = peak.split_whitespace().next().unwrap_or_default().parse()?;
+        Ok(Usage { cpu_ms: nanoseconds / 1e6, peak_mib: kib / 1024.0 })
+    }
+
+    /// Asks the process to end, so that valgrind writes what it has counted, and waits for that.
+    pub(crate) fn stop(mut self) -> Result<(), Failure> {
+        Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status()?;
+        self.process.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Reads one HTTP message: its first line, and its body.
+pub(crate) fn read_message(reader: &mut impl BufRead) -> Option<(String, Vec<(String, String)>, Vec<u8>)> {
+    let mut first = String::new();
+    if reader.read_line(&mut first).ok()? == 0 {
+        return None;
+    }
+    let (mut headers, mut length, mut is_chunked) = (Vec::new(), 0, false);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        let (name, value) = (name.to_ascii_lowercase(), value.trim().to_owned());
+        match name.as_str() {
+            "content-length" => length = value.parse().ok()?,
+            "transfer-encoding" => is_chunked = true,
+            _ => {}
+        }
+        headers.push((name, value));
+    }
+    let mut body = Vec::new();
+    if is_chunked {
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok()?;
+            let size = usize::from_str_radix(line.trim().split(';').next()?, 16).ok()?;
+            let mut chunk = vec![0; size + 2];
+            reader.read_exact(&mut chunk).ok()?;
+            if size == 0 {
+                break;
+            }
+            body.extend_from_slice(chunk.get(..size)?);
+        }
+    } else {
+        body.resize(length, 0);
+        reader.read_exact(&mut body).ok()?;
+    }
+    Some((first, headers, body))
+}
+
+/// Serves the Runtime API on one connection.
+fn serve(connection: TcpStream, said: &Sender<Said>) -> Option<()> {
+    connection.set_nodelay(true).ok()?;
+    let mut writer = connection.try_clone().ok()?;
+    let mut reader = BufReader::new(connection);
+    loop {
+        let (first, _, body) = read_message(&mut reader)?;
+        let at = Instant::now();
+        let path = first.split(' ').nth(1)?;
+        if path.ends_with("/next") {
+            let (sender, event) = channel();
+            said.send(Said::Next(at, sender)).ok()?;
+            writer.write_all(&event.recv().ok()?).ok()?;
+            continue;
+        }
+        writer.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n").ok()?;
+        let is_error = path.ends_with("/error");
+        said.send(Said::Answer { at, body: String::from_utf8_lossy(&body).into_owned(), is_error }).ok()?;
+    }
+}
