@@ -11,6 +11,7 @@ pub const ROUTES: &[&str] = &[
     "POST /auth/refresh",
     "POST /auth/logout",
     "POST /auth/logout-all",
+    "POST /auth/revoke",
     "GET /auth/sessions",
     "DELETE /auth/sessions/{id}",
     "GET /auth/me",
