@@ -59,6 +59,7 @@ pub async fn examine(connection: &Connection, now: Timestamp) -> Vec<(&'static s
         ("public keys", public_keys(connection, now).await),
         ("signing key", signing_key(connection, &keyring, now).await),
         ("secret key", secret_key(connection, &keyring, now).await),
+        ("legacy hashes", legacy_hashes(connection).await),
         ("text messages", text_messages(connection, &keyring, now).await),
         ("sns sandbox", sns_sandbox(connection).await),
         ("sns spend limit", sns_spend_limit(connection).await),
@@ -218,6 +219,25 @@ async fn secret_key(connection: &Connection, keyring: &Keyring, now: Timestamp) 
     }
 }
 
+/// The number of items that are searched for hashes of another system: a fraction of a cent on AWS.
+const SEARCHED: usize = 20_000;
+
+/// Checks whether logins of imported users take longer than others, which tells who was imported.
+async fn legacy_hashes(connection: &Connection) -> Finding {
+    match (connection.store.has_legacy_hash(SEARCHED).await, connection.config.legacy_cost) {
+        (Err(error), _) => Skipped(fault::chain(&error)),
+        (Ok(Some(true)), None) => Doubtful(
+            "there are bcrypt hashes, but LEGACY_HASHES is off: the duration of a login reveals who was imported. \
+             Deploy with LegacyHashes=bcrypt (docs/configuration.md)"
+                .to_owned(),
+        ),
+        (Ok(Some(true)), Some(_)) => Fine("there are some, and every login costs their work".to_owned()),
+        (Ok(Some(false)), None) => Fine("there are none".to_owned()),
+        (Ok(Some(false)), Some(_)) => Fine("there are none left: LEGACY_HASHES may be switched off".to_owned()),
+        (Ok(None), _) => Skipped(format!("there are none among {SEARCHED} items; `admin stats` counts all")),
+    }
+}
+
 async fn text_messages(connection: &Connection, keyring: &Keyring, now: Timestamp) -> Finding {
     let provider = connection.config.sms.provider;
     let name = format!("{provider:?}").to_lowercase();
@@ -233,7 +253,7 @@ async fn text_messages(connection: &Connection, keyring: &Keyring, now: Timestam
                 Err(error) => Wrong(fault::chain(&error)),
                 Ok(credentials) => match messages::check_credentials(provider, &credentials) {
                     Ok(()) => Fine(format!("{name}, with credentials")),
-                    Err(why) => Wrong(why),
+                    Err(why) => Wrong(format!("the secret of SMS_CREDENTIALS_ARN {why}")),
                 },
             }
         }

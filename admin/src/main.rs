@@ -7,7 +7,7 @@ use std::{
 
 use admin::{
     doctor::{self, Finding},
-    secret,
+    messages, secret,
     users::{self, Action, Desk},
 };
 use clap::{Parser, Subcommand};
@@ -34,16 +34,26 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show or change an account, by its phone.
+    /// Show or change an account, by its phone or its id.
     User {
         /// What to do with the account.
         action: Action,
-        /// Phone of the account, in any spelling.
-        phone: String,
+        /// Phone of the account, in any spelling, or its id.
+        #[arg(value_name = "PHONE|ID")]
+        account: String,
         /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
     },
+    /// List accounts, by reading the table until there are enough.
+    List {
+        /// Greatest number of accounts to list.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Check that messages arrive.
+    #[command(subcommand)]
+    Messages(Messages),
     /// Count accounts, sessions and more, by reading the whole table.
     Stats,
     /// Show or change the versions of the master secret.
@@ -57,6 +67,15 @@ enum Command {
 }
 
 #[derive(Subcommand)]
+enum Messages {
+    /// Send a test message by the provider of SMS_PROVIDER, as the functions send theirs.
+    Test {
+        /// Phone that receives it, in any spelling.
+        phone: String,
+    },
+}
+
+#[derive(Subcommand)]
 enum SecretAction {
     /// Count what depends on each key, by reading the whole table.
     Status,
@@ -64,7 +83,7 @@ enum SecretAction {
     Retire {
         /// Number of the key, as `status` shows it.
         key: Kid,
-        /// Go on although this many second factors are lost, for users who have their recovery codes left.
+        /// Go on although this many second factors are lost.
         #[arg(long, value_name = "N")]
         lose: Option<usize>,
     },
@@ -76,7 +95,12 @@ async fn main() -> ExitCode {
     let done = match place.connect().await.map_err(sentence) {
         Err(sentence) => Err(sentence),
         Ok(connection) => match command {
-            Command::User { action, phone, yes } => user(&connection, action, &phone, yes).await,
+            Command::User { action, account, yes } => user(&connection, action, &account, yes).await,
+            Command::List { limit } => users::list(&connection.store, limit).await.map_err(sentence).map(|text| {
+                say(&text);
+                ExitCode::SUCCESS
+            }),
+            Command::Messages(Messages::Test { phone }) => test_message(&connection, &phone).await,
             Command::Stats => stats(&connection).await,
             Command::Secret { action } => secret(&connection, action).await,
             Command::Doctor => Ok(doctor(&connection).await),
@@ -89,7 +113,7 @@ async fn main() -> ExitCode {
 }
 
 async fn user(connection: &Connection, action: Action, typed: &str, yes: bool) -> Result<ExitCode, Sentence> {
-    let phone = connection.config.phones.of_all_countries().parse(typed).map_err(|why| format!("the phone {why}"))?;
+    let phone = users::find(&connection.store, &connection.config, typed).await.map_err(sentence)?;
     if let Some(warning) = action.warning()
         && !yes
         && !confirmed(&phone, warning)?
@@ -115,6 +139,14 @@ async fn user(connection: &Connection, action: Action, typed: &str, yes: bool) -
     let done = users::act(desk, action, &phone, |event| eprintln!("{event}")).await;
     say(&done.map_err(sentence)?);
     Ok(ExitCode::SUCCESS)
+}
+
+async fn test_message(connection: &Connection, typed: &str) -> Result<ExitCode, Sentence> {
+    let phone = connection.config.phones.parse(typed).map_err(|why| format!("the phone {why}"))?;
+    connection.config.phones.check_recipient(&phone).map_err(|why| format!("the phone {why}"))?;
+    let (was_sent, said) = messages::test(connection, phone, now()).await.map_err(|error| error.to_string())?;
+    say(&said);
+    Ok(if was_sent { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Asks the operator at the terminal for confirmation.

@@ -3,9 +3,12 @@
 use std::fmt::Write;
 
 use latchkey::{
-    base::{id::OperationId, time::Timestamp},
+    base::{
+        id::{OperationId, UserId},
+        time::Timestamp,
+    },
     config::Config,
-    domain::phone::Phone,
+    domain::phone::{InvalidPhone, Phone},
     log::audit::{Audit, Circumstances, Outcome},
     store::{AccountDeletion, Change, Credential, Profile, Store, StoreError},
     tokens::secret::Secret,
@@ -94,6 +97,29 @@ impl UserError {
             Self::Store(_) => "temporarily-unavailable",
         }
     }
+}
+
+/// Returns the phone that an operator names: directly, in any spelling, or by the identifier of its account, which tokens
+/// and audit events have.
+pub async fn find(store: &Store, config: &Config, typed: &str) -> Result<Phone, FindError> {
+    if let Ok(user) = typed.trim().to_ascii_lowercase().parse::<UserId>() {
+        return store.profile(user).await?.map(|profile| profile.phone).ok_or(FindError::NoAccount(user));
+    }
+    Ok(config.phones.of_all_countries().parse(typed)?)
+}
+
+/// A reason for which no account is named.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// No account has this identifier.
+    #[error("no account has the id {0}")]
+    NoAccount(UserId),
+    /// The text is neither an identifier nor a phone.
+    #[error("the phone {0}")]
+    Phone(#[from] InvalidPhone),
+    /// The table returned an error.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Performs an action on an account. Returns the text to show to the operator.
@@ -196,7 +222,7 @@ async fn show(desk: Desk<'_>, profile: &Profile, credential: &Credential) -> Res
     );
     lines.push(("second factor", factor));
     let failures = stored.password.failures;
-    lines.push(("wrong passwords", format!("{failures} since the last right one")));
+    lines.push(("failed sign-ins", format!("{failures} since the last one that succeeded")));
     lines.push(("sessions", sessions.len().to_string()));
     let mut text = String::new();
     for (name, value) in lines {
@@ -212,6 +238,25 @@ async fn show(desk: Desk<'_>, profile: &Profile, credential: &Credential) -> Res
             session.address,
             session.last_used_at.to_rfc3339()
         );
+    }
+    Ok(text.trim_end().to_owned())
+}
+
+/// Lists accounts, at most `limit` of them, in the order in which the table returns them.
+pub async fn list(store: &Store, limit: usize) -> Result<String, StoreError> {
+    // One more tells whether there are more.
+    let mut accounts = store.profiles(limit.saturating_add(1)).await?;
+    let has_more = accounts.len() > limit;
+    accounts.truncate(limit);
+    let mut text = format!("{:16} {:36} {:20} verified  second factor\n", "phone", "id", "created");
+    for Profile { user, phone, phone_verified, mfa_enabled, created_at, .. } in accounts {
+        let (verified, factor) = (if phone_verified { "yes" } else { "no" }, if mfa_enabled { "on" } else { "off" });
+        let created = created_at.to_rfc3339();
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "{:16} {user} {created} {verified:9} {factor}", phone.as_e164());
+    }
+    if has_more {
+        let _ = writeln!(text, "There are more accounts: raise --limit.");
     }
     Ok(text.trim_end().to_owned())
 }

@@ -24,6 +24,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
+    gate::Gate,
     secrets::Secrets,
     template::{self, Permission},
 };
@@ -36,6 +37,7 @@ pub struct Emulator {
     sns: Sns,
     calls: CallLog,
     faults: Faults,
+    gate: Gate,
 }
 
 /// An error of the embedded database: it cannot be opened, or it has another structure.
@@ -69,9 +71,14 @@ pub enum Fault {
     Canceled(&'static str),
     /// DynamoDB returns every key of a batch as unprocessed.
     Unprocessed,
+    /// The request is delivered twice. DynamoDB does both, and the connection carries the second response.
+    Twice,
     /// DynamoDB never responds.
     Hang,
 }
+
+/// Every operation, for a fault that counts calls of whatever kind.
+pub const ANY: &str = "*";
 
 /// The faults to come. Each waits for calls of its operation, and then happens a given number of times.
 #[derive(Clone, Default)]
@@ -87,7 +94,7 @@ struct Pending {
 }
 
 impl Faults {
-    /// Makes the next `times` calls of this operation fail with this fault.
+    /// Makes the next `times` calls of this operation, or of [`ANY`], fail with this fault.
     pub fn inject(&self, operation: &'static str, fault: Fault, times: usize) {
         self.inject_after(operation, 0, fault, times);
     }
@@ -110,7 +117,8 @@ impl Faults {
 
     fn next(&self, operation: &str) -> Option<Fault> {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let pending = faults.iter_mut().find(|pending| pending.operation == operation && pending.times > 0)?;
+        let is_of = |pending: &&mut Pending| [operation, ANY].contains(&pending.operation) && pending.times > 0;
+        let pending = faults.iter_mut().find(is_of)?;
         if pending.after > 0 {
             pending.after -= 1;
             return None;
@@ -163,8 +171,8 @@ impl Emulator {
     }
 
     fn with(database: Database, table: &template::Table, secrets: Secrets) -> Result<Self, EmulatorError> {
-        let emulator =
-            Self { database, secrets, sns: Sns::default(), calls: CallLog::default(), faults: Faults::default() };
+        let (sns, calls, faults, gate) = <(Sns, CallLog, Faults, Gate)>::default();
+        let emulator = Self { database, secrets, sns, calls, faults, gate };
         let existing = emulator.call("DescribeTable", &json!({ "TableName": table.name }).to_string());
         if existing.is_err() {
             let roles = ["HASH", "RANGE"];
@@ -228,6 +236,11 @@ impl Emulator {
     /// Returns the faults to come.
     pub fn faults(&self) -> &Faults {
         &self.faults
+    }
+
+    /// Returns the gate that can hold calls until others have arrived.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Returns every item as DynamoDB's JSON, for tests that read the table and for operators' tools.
@@ -355,7 +368,12 @@ impl Connector {
         let started = self.emulator.calls.next_moment();
         // A real call lets others run meanwhile. This yields too, so that concurrent calls overlap in the log.
         tokio::task::yield_now().await;
+        let turn = self.emulator.gate.pass(target.operation, name).await;
+        if fault == Some(Fault::Twice) {
+            self.emulator.answer(&target, body);
+        }
         let (status, answer) = self.emulator.answer(&target, body);
+        drop(turn);
         let ended = self.emulator.calls.next_moment();
         self.emulator.calls.push(Call { function: name.clone(), permissions, started, ended });
         match fault {
@@ -378,7 +396,7 @@ async fn before(fault: Option<Fault>, body: &str) -> Option<Result<HttpResponse,
     match fault? {
         Fault::Error(code) => error(code, json!({})),
         Fault::LostRequest => Some(Err(lost())),
-        Fault::LostReply => None,
+        Fault::LostReply | Fault::Twice => None,
         Fault::Canceled(reason) => {
             let reasons = json!([{"Code": reason, "Message": "a fault"}, {"Code": "None"}]);
             error("TransactionCanceledException", json!({ "CancellationReasons": reasons }))

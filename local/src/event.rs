@@ -17,7 +17,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// Returns the event of a request. A body that is not text is encoded in base64.
+/// Returns the event of a request. A body that is not text is encoded in base64, and so is a form: API Gateway takes
+/// only some media types for text.
 pub(crate) fn of(parts: &Parts, body: &[u8], arrival: &Arrival<'_>) -> Value {
     // API Gateway writes header names in lower case, joins several values by commas, and lists cookies separately.
     let mut headers: BTreeMap<&str, String> = BTreeMap::new();
@@ -35,9 +36,11 @@ pub(crate) fn of(parts: &Parts, body: &[u8], arrival: &Arrival<'_>) -> Value {
     }
 
     let path = parts.uri.path();
+    let is_form =
+        headers.get("content-type").is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"));
     let (body, is_base64) = match std::str::from_utf8(body) {
-        Ok(text) => (text.to_owned(), false),
-        Err(_) => (BASE64_STANDARD.encode(body), true),
+        Ok(text) if !is_form => (text.to_owned(), false),
+        _ => (BASE64_STANDARD.encode(body), true),
     };
     json!({
         "version": "2.0",

@@ -16,6 +16,7 @@ use latchkey::{
     config::{Config, ConfigErrors},
     domain::password::{HashError, Hasher},
     http::cors::Page,
+    messages::check_credentials,
     runtime::{Code, Invocation, answer, respond, respond_stateless},
 };
 use matchit::Router;
@@ -61,21 +62,29 @@ pub enum SetupError {
     /// The table's name was overridden.
     #[error("TABLE_NAME cannot be overridden: the embedded table has the template's name")]
     TableName,
-    /// No function has the overridden variable.
-    #[error("no function has the variable {0}; template.yaml lists them")]
-    UnknownVariable(String),
+    /// No function has the overridden variable; the closest name that one has follows.
+    #[error("no function has the variable {0}; did you mean {1}? docs/configuration.md lists them")]
+    UnknownVariable(String, String),
+    /// The functions' environment is wrong.
+    #[error("{}", lines(.0))]
+    Config(ConfigErrors),
     /// No function, or more than one, gets the requests that match no route.
     #[error("template.yaml: one function must have the route $default")]
     NoDefault,
-    /// A function's environment is wrong.
-    #[error("the configuration is wrong (function {0}): {1}")]
-    Config(String, #[source] ConfigErrors),
     /// A function's parts cannot be created.
     #[error("{0} cannot start: {1}")]
     App(String, Source),
     /// Memory for argon2 could not be allocated.
     #[error(transparent)]
     Hasher(#[from] HashError),
+}
+
+/// Returns a single mistake as a sentence, and several as a line each.
+fn lines(mistakes: &ConfigErrors) -> String {
+    match mistakes.sentences() {
+        [mistake] => mistake.clone(),
+        mistakes => format!("{} variables are wrong:\n  {}", mistakes.len(), mistakes.join("\n  ")),
+    }
 }
 
 /// The template's API and functions, ready to serve.
@@ -125,18 +134,26 @@ impl Gateway {
             return Err(SetupError::TableName);
         }
         // The addresses of AWS's services are for the real binaries: what is embedded here has none.
-        let known = |name: &String| {
-            !name.starts_with("AWS_") && functions.iter().any(|function| function.environment.contains_key(name))
-        };
-        if let Some(unknown) = setup.overrides.keys().find(|name| !known(name)) {
-            return Err(SetupError::UnknownVariable(unknown.clone()));
+        let names = functions.iter().flat_map(|function| function.environment.keys());
+        let known: BTreeSet<&String> = names.filter(|name| !name.starts_with("AWS_")).collect();
+        if let Some(unknown) = setup.overrides.keys().find(|name| !known.contains(name)) {
+            return Err(SetupError::UnknownVariable(unknown.clone(), closest(unknown, &known)));
         }
         // All functions share one, because its 19 MiB are the dev server's largest piece of memory.
         let hasher = Arc::new(Hasher::new()?);
         let mut endpoints: BTreeMap<&str, Vec<Endpoint>> = BTreeMap::new();
-        let (mut all, mut unmatched) = (BTreeMap::new(), Vec::new());
+        let (mut all, mut mistakes) = (BTreeMap::new(), ConfigErrors::default());
+        let mut unmatched = Vec::new();
         for function in functions {
-            let running = Arc::new(RunningFunction::start(function, &setup, &hasher)?);
+            let running = match RunningFunction::start(function, &setup, &hasher) {
+                Ok(running) => Arc::new(running),
+                // The next functions have other variables, whose mistakes are reported with these.
+                Err(SetupError::Config(found)) => {
+                    mistakes.extend(found);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             all.insert(function.name.clone(), running.clone());
             if function.is_default {
                 unmatched.push(running.clone());
@@ -148,6 +165,9 @@ impl Gateway {
                     function: running.clone(),
                 });
             }
+        }
+        if !mistakes.is_empty() {
+            return Err(SetupError::Config(mistakes));
         }
         let mut routes = Router::new();
         for (path, endpoints) in endpoints {
@@ -165,6 +185,23 @@ impl Gateway {
             Run::Stateless(_) => None,
         });
         apps.flat_map(|app| app.config.warnings.iter().map(String::as_str)).collect()
+    }
+
+    /// Checks that the provider of text messages can use these credentials, before the first message needs them.
+    pub fn check_sms_credentials(&self, credentials: Option<&str>) -> Result<(), String> {
+        let apps = self.functions.values().filter_map(|function| match &function.run {
+            Run::Stateful(_, app) | Run::Event(_, app) => Some(app),
+            Run::Stateless(_) => None,
+        });
+        for provider in apps.map(|app| app.config.sms.provider) {
+            match credentials {
+                Some(credentials) => check_credentials(provider, credentials),
+                None if provider.needs_credentials() => Err("must be set, as docs/sms.md describes".to_owned()),
+                None => Ok(()),
+            }
+            .map_err(|why| format!("SMS_CREDENTIALS: {why}"))?;
+        }
+        Ok(())
     }
 
     /// Returns the password hasher that all functions share.
@@ -234,22 +271,34 @@ impl Gateway {
     }
 }
 
+/// Returns the known name that is most like this one.
+fn closest(name: &str, known: &BTreeSet<&String>) -> String {
+    let similarity = |candidate: &str| strsim::jaro_winkler(&name.to_uppercase(), candidate);
+    let best = known.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+    best.map(|name| (*name).clone()).unwrap_or_default()
+}
+
+/// Returns a function's environment: the template's, with the overrides of the variables that it has.
+fn environment(function: &Function, setup: &Setup<'_>) -> HashMap<String, String> {
+    let mut variables: HashMap<String, String> = function.environment.clone().into_iter().collect();
+    for (variable, value) in setup.overrides {
+        variables.entry(variable.clone()).and_modify(|current| current.clone_from(value));
+    }
+    variables
+}
+
 impl RunningFunction {
     fn start(function: &Function, setup: &Setup<'_>, hasher: &Arc<Hasher>) -> Result<Self, SetupError> {
         let name = function.name.clone();
-        let mut variables: HashMap<String, String> = function.environment.clone().into_iter().collect();
-        for (variable, value) in setup.overrides {
-            variables.entry(variable.clone()).and_modify(|current| current.clone_from(value));
-        }
-        let wrong = |errors| SetupError::Config(name.clone(), errors);
+        let variables = environment(function, setup);
         let mut read = Variables::new(&variables);
         let origins = Origins::read(&mut read);
-        let origins = read.finish(Some(origins)).map_err(wrong)?;
+        let origins = read.finish(Some(origins)).map_err(SetupError::Config)?;
         let run = match registry::code(&name) {
             None => return Err(SetupError::NoHandler(name)),
             Some(Code::Stateless(handler)) => Run::Stateless(handler),
             Some(code @ (Code::Stateful(_) | Code::Event(_))) => {
-                let config = Config::from_variables(&variables).map_err(wrong)?;
+                let config = Config::from_variables(&variables).map_err(SetupError::Config)?;
                 let clients = setup.emulator.clients_for(function);
                 let app = App::new(config, clients, hasher.clone(), Some(setup.witness.clone()));
                 let app = Box::new(app.map_err(|error| SetupError::App(name.clone(), error))?);

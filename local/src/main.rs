@@ -1,6 +1,10 @@
 //! `cargo run`: runs the whole of Latchkey on this machine.
 
-use std::{collections::HashMap, path::PathBuf, process::ExitCode};
+use std::{
+    net::{IpAddr, UdpSocket},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::Parser;
 use latchkey::{
@@ -10,12 +14,15 @@ use latchkey::{
 };
 use local::{
     clock::Clock,
+    console::Console,
     data_folder::DataFolder,
     emulator::Emulator,
     gateway::{Gateway, Setup},
     rotation,
     secrets::Secrets,
     server::{self, Server},
+    settings::Settings,
+    start_page,
     template::Template,
 };
 use tokio::net::TcpListener;
@@ -36,12 +43,18 @@ struct Arguments {
     /// Keep all data in memory: accounts, sessions and keys are lost when the server stops.
     #[arg(long, conflicts_with = "data")]
     memory: bool,
-    /// Folder to keep all data in [default: .latchkey beside template.yaml].
+    /// Folder to keep all data in [default: .latchkey beside template.yaml, or here].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Override an environment variable of the template; repeatable.
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = name_and_value)]
     env: Vec<(String, String)>,
+    /// File of NAME=VALUE lines that override variables, too. Environment variables and --env win over it.
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Show the audit events of each request.
+    #[arg(long)]
+    audit: bool,
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {
@@ -52,10 +65,7 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    start_logging();
-
-    match serve(arguments) {
+    match serve(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
             eprintln!("latchkey: {sentence}");
@@ -65,10 +75,8 @@ fn main() -> ExitCode {
 }
 
 /// Logs our own errors to standard error; `RUST_LOG` selects more.
-fn start_logging() {
-    #[expect(clippy::disallowed_methods, reason = "the dev server's edge: where its configuration is read")]
-    let rust_log = std::env::var("RUST_LOG").ok();
-    let filter = log_filter(rust_log.as_deref(), LevelFilter::ERROR);
+fn start_logging(rust_log: Option<&str>) {
+    let filter = log_filter(rust_log, LevelFilter::ERROR);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }
@@ -80,7 +88,13 @@ fn serve(arguments: Arguments) -> Result<(), Sentence> {
 
 async fn run(arguments: Arguments) -> Result<(), Sentence> {
     let template_path = find_template()?;
-    let template = Template::load(&template_path).map_err(|error| error.to_string())?;
+    let template = match &template_path {
+        Some(path) => Template::load(path),
+        None => Template::parse(EMBEDDED_TEMPLATE),
+    };
+    let template = template.map_err(|error| error.to_string())?;
+    let settings = Settings::read(&template, arguments.env_file.as_deref(), variable, arguments.env)?;
+    start_logging(settings.rust_log.as_deref());
 
     let address = (arguments.host.trim_matches(['[', ']']), arguments.port);
     let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
@@ -98,7 +112,8 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
     let folder = if arguments.memory {
         None
     } else {
-        let path = arguments.data.unwrap_or_else(|| template_path.with_file_name(".latchkey"));
+        let beside = |template: PathBuf| template.with_file_name(".latchkey");
+        let path = arguments.data.or(template_path.map(beside)).unwrap_or_else(|| ".latchkey".into());
         Some((DataFolder::open(&path).map_err(|error| error.to_string())?, path))
     };
     let emulator = match &folder {
@@ -111,38 +126,21 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
     // Deletes the items that expired while no server ran.
     emulator.collect_garbage().map_err(|error| error.to_string())?;
 
-    let mut overrides = from_process(&template);
-    overrides.extend(arguments.env);
-    overrides.entry("ALLOWED_ORIGINS".to_owned()).or_insert_with(|| OWN_PAGES.to_owned());
-    match overrides.get("SMS_PROVIDER").map(String::as_str) {
-        // No message is sent, so that responses may contain the codes.
-        None | Some("log") => {
-            overrides.entry("OTP_EXPOSE".to_owned()).or_insert_with(|| "true".to_owned());
-        }
-        Some("sns") => {
-            return Err(
-                "SMS_PROVIDER=sns sends through AWS, which `cargo run` does not use; set log, http, twilio or \
-                        vonage"
-                    .to_owned(),
-            );
-        }
-        Some(_) => {}
-    }
-    if let Some(credentials) = sms_credentials() {
-        emulator.secrets().lend("SmsCredentials", credentials);
+    if let Some(credentials) = &settings.sms_credentials {
+        emulator.secrets().lend("SmsCredentials", credentials.clone());
     }
 
     let (witness, clock) = (Witness::default(), Clock::Wall);
-    let outbox = witness.outbox.clone();
     let setup = Setup {
         template: &template,
         emulator: &emulator,
-        overrides: &overrides,
-        witness,
+        overrides: &settings.overrides,
+        witness: witness.clone(),
         clock: clock.clone(),
         domain_name: domain_name.clone(),
     };
     let gateway = Gateway::new(setup).map_err(|error| error.to_string())?;
+    gateway.check_sms_credentials(settings.sms_credentials.as_deref())?;
     for warning in gateway.warnings() {
         eprintln!("Warning: {warning}");
     }
@@ -154,42 +152,44 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
         None => "in memory only".to_owned(),
         Some((folder, path)) => {
             folder
-                .write_function_environment(&template, &overrides, &url, &access_key)
+                .write_function_environment(&template, &settings.overrides, &url, &access_key)
                 .map_err(|error| error.to_string())?;
             folder.write_watch_routes(&template).map_err(|error| error.to_string())?;
             format!("in {}", path.display())
         }
     };
-    say(&banner(&url, &kept, is_loopback));
-    let rotations = template.rotations;
-    let server = Server { gateway, emulator, access_key, rotations, outbox, clock, only_for_this_machine: is_loopback };
+    let example = settings.example_phone(&template);
+    say(&banner(&url, &kept, &example, (!is_loopback).then(|| address_in_the_network(bound.ip(), port)).as_deref()));
+    let server = Server {
+        start_page: start_page::render(&template, &settings.overrides, &example, &kept),
+        console: Console::new(&settings.overrides),
+        rotations: template.rotations,
+        shows_audit_events: arguments.audit,
+        only_for_this_machine: is_loopback,
+        gateway,
+        emulator,
+        access_key,
+        witness,
+        clock,
+    };
     server::serve(server, listener, interrupted()).await.map_err(|error| error.to_string())?;
     say("Stopped.");
     Ok(())
 }
 
+/// The repository's own template, for a binary that runs elsewhere.
+const EMBEDDED_TEMPLATE: &str = include_str!("../../template.yaml");
+
 /// Finds `template.yaml` in this folder or one above it, as cargo finds its manifest.
-fn find_template() -> Result<PathBuf, Sentence> {
+fn find_template() -> Result<Option<PathBuf>, Sentence> {
     let here = std::env::current_dir().map_err(|error| error.to_string())?;
-    let found = here.ancestors().map(|folder| folder.join("template.yaml")).find(|path| path.is_file());
-    found.ok_or_else(|| {
-        format!("there is no template.yaml in {} or above it; run this in the repository", here.display())
-    })
+    Ok(here.ancestors().map(|folder| folder.join("template.yaml")).find(|path| path.is_file()))
 }
 
-/// Returns the template's variables that this process's environment sets. Leaves `RUST_LOG` out, and the table's name
-/// and the addresses of AWS's services, because the table is embedded.
-fn from_process(template: &Template) -> HashMap<String, String> {
-    let names = template.functions.iter().flat_map(|function| function.environment.keys());
-    let names = names.filter(|name| !matches!(name.as_str(), "TABLE_NAME" | "RUST_LOG") && !name.starts_with("AWS_"));
+/// Returns an environment variable of this process.
+fn variable(name: &str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "the dev server's edge: where its configuration is read")]
-    names.filter_map(|name| Some((name.clone(), std::env::var(name).ok()?))).collect()
-}
-
-/// Returns the credentials for the provider of text messages, which are in Secrets Manager on AWS.
-fn sms_credentials() -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "the dev server's edge: where its configuration is read")]
-    std::env::var("SMS_CREDENTIALS").ok()
+    std::env::var(name).ok()
 }
 
 /// Returns the host by which a browser on this machine reaches the server.
@@ -201,26 +201,41 @@ fn reachable(host: &str) -> String {
     }
 }
 
-/// The pages that may call the API unless something else is set: those that are served on this machine.
-const OWN_PAGES: &str = "http://localhost:*,http://127.0.0.1:*";
+/// Returns the URL by which another device reaches a server that listens on this address. For one that listens on every
+/// address it asks the system which it would send from; no packet leaves.
+fn address_in_the_network(listening: IpAddr, port: u16) -> String {
+    let outward = || {
+        let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
+        // An address of documentation (RFC 5737), which every route outward leads to.
+        socket.connect(("192.0.2.1", 9)).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    };
+    let address = if listening.is_unspecified() { outward().unwrap_or(listening) } else { listening };
+    format!("http://{}", std::net::SocketAddr::new(address, port))
+}
 
-/// A warning for servers that listen on more than this machine.
-const OPEN_TO_THE_NETWORK: &str =
-    "\n  Anyone who reaches this port can sign in as anyone: responses and /dev/messages contain every code.\n";
-
-fn banner(url: &str, kept: &str, is_loopback: bool) -> String {
-    let warning = if is_loopback { "" } else { OPEN_TO_THE_NETWORK };
+/// Returns the lines that the server prints when it is ready. `elsewhere` is its URL for other devices, if it listens to
+/// any.
+fn banner(url: &str, kept: &str, example: &str, elsewhere: Option<&str>) -> String {
+    let warning = elsewhere.map(|elsewhere| {
+        format!(
+            "\n  From other devices {elsewhere}  (from Android's emulator: http://10.0.2.2 and the port)\n  Anyone who \
+             reaches this port can sign in as anyone: responses and /dev/messages contain every code.\n"
+        )
+    });
     format!(
         r#"Latchkey {version}, data kept {kept}
 {warning}
   API documentation  {url}/docs
   Message inbox      {url}/dev/messages
+  Settings           {url}/
 
   curl {url}/auth/register -H 'Content-Type: application/json' \
-       -d '{{"phone": "01012345678", "password": "mypassword"}}'
+       -d '{{"phone": "{example}", "password": "mypassword"}}'
 
 Latchkey is ready on {url}"#,
         version = env!("CARGO_PKG_VERSION"),
+        warning = warning.unwrap_or_default(),
     )
 }
 

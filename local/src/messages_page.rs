@@ -1,14 +1,20 @@
-//! `/dev/messages`: shows the messages that would have been sent, newest first. Only the dev server has this page.
+//! `/dev/messages`: shows the messages that would have been sent, newest first, as a page or as JSON. Only the dev
+//! server has it.
 
 use std::fmt::Write;
 
-use latchkey::{base::time::Timestamp, messages::SentMessage};
+use latchkey::{
+    base::time::{Timestamp, in_words},
+    messages::SentMessage,
+};
+use serde_json::{Value, json};
 
-/// The interval at which the page reloads itself, in seconds.
-const REFRESH: u32 = 2;
+use crate::html::escape;
 
-/// Returns the page with these messages as HTML.
-pub(crate) fn render(messages: &[SentMessage], now: Timestamp) -> String {
+/// Returns the page with these messages. `total` counts all that were sent so far, kept or not.
+///
+/// The page asks for later messages by itself, as JSON, and adds them above, so that a selected code stays selected.
+pub(crate) fn render(messages: &[SentMessage], total: usize, now: Timestamp) -> String {
     let mut list = String::new();
     for message in messages {
         let at = message.at.to_rfc3339();
@@ -16,31 +22,32 @@ pub(crate) fn render(messages: &[SentMessage], now: Timestamp) -> String {
             list,
             "<li><header><b>{to}</b> <time datetime=\"{at}\" title=\"{at}\">{ago}</time></header><p dir=\"auto\">{text}</p></li>",
             to = escape(message.to.as_e164()),
-            ago = ago(now.since(message.at).as_secs()),
+            ago = ago(now, message.at),
             text = escape(&message.text),
         );
     }
-    if list.is_empty() {
-        list.push_str(
-            "<li class=\"none\">No messages yet. <code>POST /auth/request-reset</code> for a registered phone sends one.</li>",
-        );
-    }
-    PAGE.replace("{refresh}", &REFRESH.to_string())
-        .replace("{count}", &messages.len().to_string())
-        .replace("{list}", &list)
+    PAGE.replace("{total}", &total.to_string()).replace("{list}", &list)
 }
 
-fn ago(seconds: u64) -> String {
-    match seconds {
-        0..5 => "just now".to_owned(),
-        5..60 => format!("{seconds} s ago"),
-        60..3600 => format!("{} min ago", seconds / 60),
-        _ => format!("{} h ago", seconds / 3600),
-    }
+/// Returns messages as JSON, with the number of all that were sent so far, which a client sends back as `after`.
+pub(crate) fn as_json(messages: &[SentMessage], total: usize) -> Value {
+    let messages: Vec<_> = messages
+        .iter()
+        .map(|message| {
+            json!({
+                "to": message.to.as_e164(),
+                "about": message.about,
+                "text": message.text,
+                "at": message.at.to_rfc3339(),
+            })
+        })
+        .collect();
+    json!({"total": total, "messages": messages})
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+fn ago(now: Timestamp, at: Timestamp) -> String {
+    let passed = now.since(at);
+    if passed.as_secs() < 5 { "just now".to_owned() } else { format!("{} ago", in_words(passed)) }
 }
 
 const PAGE: &str = r#"<!DOCTYPE html>
@@ -48,9 +55,9 @@ const PAGE: &str = r#"<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="{refresh}">
+<noscript><meta http-equiv="refresh" content="2"></noscript>
 <link rel="icon" href="data:,">
-<title>Messages ({count})</title>
+<title>Messages ({total})</title>
 <style>
   :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
   body { max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }
@@ -58,16 +65,52 @@ const PAGE: &str = r#"<!DOCTYPE html>
   .about { margin: .2rem 0 1.5rem; opacity: .7; }
   ol { list-style: none; margin: 0; padding: 0; }
   li { border: 1px solid color-mix(in srgb, currentColor 20%, transparent); border-radius: .7rem; padding: .7rem 1rem; margin-bottom: .8rem; }
-  li.none { border-style: dashed; opacity: .8; }
+  ol:not(:empty) ~ .none { display: none; }
+  .none { border: 1px dashed color-mix(in srgb, currentColor 20%, transparent); border-radius: .7rem; padding: .7rem 1rem; opacity: .8; }
   header { display: flex; justify-content: space-between; gap: 1rem; }
   time { opacity: .65; font-size: .9rem; }
-  p { margin: .3rem 0 0; white-space: pre-line; }
+  li p { margin: .3rem 0 0; white-space: pre-line; }
 </style>
 </head>
 <body>
 <h1>Messages</h1>
-<p class="about">Messages that <code>SMS_PROVIDER=log</code> kept, newest first. Nothing leaves this machine.</p>
+<p class="about">Messages that <code>SMS_PROVIDER=log</code> kept, newest first. Nothing leaves this machine. Scripts get them as JSON:
+<code>curl -H 'Accept: application/json'</code>.</p>
 <ol>{list}</ol>
+<p class="none">No messages yet. <code>POST /auth/request-reset</code> for a registered phone sends one.</p>
+<script>
+  const list = document.querySelector("ol");
+  let total = {total};
+  const element = (name, text) => Object.assign(document.createElement(name), { textContent: text });
+  function ago(at) {
+    const seconds = Math.round((Date.now() - new Date(at)) / 1000);
+    if (seconds < 5) return "just now";
+    if (seconds < 120) return `${seconds} s ago`;
+    return seconds < 3600 ? `${Math.ceil(seconds / 60)} min ago` : `${Math.floor(seconds / 3600)} h ${Math.floor(seconds / 60) % 60} min ago`;
+  }
+  function item(message) {
+    const time = Object.assign(element("time", ago(message.at)), { dateTime: message.at, title: message.at });
+    const header = document.createElement("header");
+    header.append(element("b", message.to), " ", time);
+    const text = Object.assign(element("p", message.text), { dir: "auto" });
+    const li = document.createElement("li");
+    li.append(header, text);
+    return li;
+  }
+  setInterval(async () => {
+    const answer = await fetch(`/dev/messages?after=${total}`, { headers: { Accept: "application/json" } }).catch(() => null);
+    if (!answer?.ok) return;
+    const news = await answer.json();
+    if (news.total < total) location.reload(); // the server was started again
+    total = news.total;
+    list.prepend(...news.messages.map(item));
+    document.title = `Messages (${total})`;
+    for (const time of list.querySelectorAll("time")) {
+      const words = ago(time.dateTime);
+      if (time.textContent !== words) time.textContent = words;
+    }
+  }, 2000);
+</script>
 </body>
 </html>
 "#;
@@ -78,16 +121,26 @@ mod tests {
 
     use super::*;
 
+    fn message(text: &str, at: u64) -> SentMessage {
+        let to = PhoneRules::new("EG".parse().unwrap(), None).parse("01012345678").unwrap();
+        SentMessage { to, about: "reset", text: text.to_owned(), at: Timestamp::from_unix_seconds(at) }
+    }
+
     #[test]
     fn messages_are_shown_newest_first_and_escaped() {
-        let to = PhoneRules::new("EG".parse().unwrap(), None).parse("01012345678").unwrap();
         let now = Timestamp::from_unix_seconds(1_000_000);
-        let message = |text: &str, at| SentMessage { to: to.clone(), about: "reset", text: text.to_owned(), at };
-        let page = render(&[message("<b>new</b>", now), message("old", Timestamp::from_unix_seconds(996_400))], now);
+        let page = render(&[message("<b>new</b>", 1_000_000), message("old", 996_400)], 2, now);
         let (new, old) = (page.find("&lt;b&gt;new&lt;/b&gt;").unwrap(), page.find("old</p>").unwrap());
         assert!(new < old);
         assert!(page.contains("just now") && page.contains("1 h ago") && page.contains("+201012345678"));
-        assert!(page.contains("http-equiv=\"refresh\""));
-        assert!(render(&[], now).contains("No messages yet"));
+        assert!(page.contains("<title>Messages (2)</title>") && page.contains("let total = 2;"));
+    }
+
+    #[test]
+    fn scripts_get_messages_with_their_purpose() {
+        let found = as_json(&[message("hello", 1_000_000)], 7);
+        assert_eq!(found["total"], 7);
+        let expected = json!({"to": "+201012345678", "about": "reset", "text": "hello", "at": "1970-01-12T13:46:40Z"});
+        assert_eq!(found["messages"], json!([expected]));
     }
 }

@@ -1,4 +1,4 @@
-//! Serves the gateway and the outbox page on a socket, and prints one line per request.
+//! Serves the gateway and the developers' pages on a socket, and prints one line per request.
 
 use std::{
     io,
@@ -19,13 +19,14 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::Authority};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use latchkey::{ApiError, base::terminal::say, messages::Outbox};
+use latchkey::{ApiError, app::Witness, base::terminal::say};
 use serde_json::json;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use crate::{
     clock::Clock,
+    console::{Console, Exchange},
     emulator::{Emulator, Service, Target},
     gateway::Gateway,
     messages_page, rotation,
@@ -60,8 +61,14 @@ pub struct Server {
     pub access_key: String,
     /// The secrets to rotate while the server runs.
     pub rotations: Vec<Rotation>,
-    /// The messages that were "sent".
-    pub outbox: Outbox,
+    /// The messages that were "sent", the counts and the audit events.
+    pub witness: Witness,
+    /// The terminal.
+    pub console: Console,
+    /// The page at `/`.
+    pub start_page: String,
+    /// Whether the terminal shows audit events.
+    pub shows_audit_events: bool,
     /// The source of the time.
     pub clock: Clock,
     /// Whether the server listens on this machine only. If so, it refuses every request for another host name, because
@@ -77,7 +84,8 @@ pub async fn serve(
 ) -> io::Result<()> {
     let shared = Arc::new(Serving { server, printed: AtomicUsize::new(0) });
     let router = axum::Router::new()
-        .route("/dev/messages", get(outbox_page))
+        .route("/", get(start_page))
+        .route("/dev/messages", get(messages))
         .route(DYNAMODB_PATH, post(dynamodb))
         .route(&format!("{DYNAMODB_PATH}/"), post(dynamodb))
         .route(SECRETS_MANAGER_PATH, post(secrets_manager))
@@ -127,9 +135,23 @@ async fn refuse_other_hosts(
     next.run(request).await
 }
 
-async fn outbox_page(State(serving): State<Arc<Serving>>) -> http::Response<Body> {
-    let Server { outbox, clock, .. } = &serving.server;
-    Html(messages_page::render(&outbox.messages(), clock.now())).into_response()
+async fn start_page(State(serving): State<Arc<Serving>>) -> Html<String> {
+    Html(serving.server.start_page.clone())
+}
+
+/// Serves the messages: as a page, or to clients that ask for JSON, as that. `?after=N` leaves the first N out.
+async fn messages(State(serving): State<Arc<Serving>>, uri: Uri, headers: HeaderMap) -> http::Response<Body> {
+    let Server { witness, clock, .. } = &serving.server;
+    let after = uri.query().and_then(|query| query.strip_prefix("after=")).and_then(|after| after.parse().ok());
+    let (mut messages, total) = witness.outbox.messages_after(after.unwrap_or(0));
+    messages.reverse();
+    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if accepted.contains("application/json") && !accepted.contains("text/html") {
+        let json = messages_page::as_json(&messages, total).to_string();
+        ([(header::CONTENT_TYPE, "application/json")], json).into_response()
+    } else {
+        Html(messages_page::render(&messages, total, clock.now())).into_response()
+    }
 }
 
 /// Serves DynamoDB's wire protocol to clients that have this server's access key. A `lambda.env` left by another server
@@ -171,13 +193,16 @@ async fn api(
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let (response, function) = serving.answer(request, peer.ip()).await;
     serving.print_messages();
-    say(&format!(
-        "{method} {path} {} {:.1} ms {}",
-        response.status().as_u16(),
-        started.elapsed().as_secs_f64() * 1000.0,
-        function.as_deref().unwrap_or("-"),
-    ));
-    response
+    let exchange = Exchange {
+        method: &method,
+        path: &path,
+        function: function.as_deref(),
+        response: &response,
+        duration: started.elapsed(),
+    };
+    serving.server.console.print(&exchange, &serving.server.witness.outbox);
+    serving.print_audit_events();
+    response.map(Body::from)
 }
 
 impl Serving {
@@ -230,10 +255,10 @@ impl Serving {
         self.server.only_for_this_machine && !is_for_us
     }
 
-    async fn answer(&self, request: http::Request<Body>, source: IpAddr) -> (http::Response<Body>, Option<String>) {
+    async fn answer(&self, request: http::Request<Body>, source: IpAddr) -> (http::Response<Vec<u8>>, Option<String>) {
         let (parts, body) = request.into_parts();
         let refuse = |error| {
-            let mut response = problem(error);
+            let mut response = own_problem(error);
             self.server.gateway.expose(&parts.headers, response.headers_mut());
             (response, None)
         };
@@ -245,22 +270,36 @@ impl Serving {
             }
         };
         let answer = self.server.gateway.handle(http::Request::from_parts(parts, body.to_vec()), source).await;
-        (answer.response.map(Body::from), answer.function)
+        (answer.response, answer.function)
     }
 
     /// Prints new messages to the console, as the origin's stub did.
     fn print_messages(&self) {
-        let (new, total) = self.server.outbox.messages_after(self.printed.load(Ordering::SeqCst));
+        let (new, total) = self.server.witness.outbox.messages_after(self.printed.load(Ordering::SeqCst));
         if self.printed.swap(total, Ordering::SeqCst) < total {
             for message in new {
                 say(&format!("SMS to {}: {}", message.to.as_e164(), message.text));
             }
         }
     }
+
+    /// Prints the audit events of a request, if they are shown. Counts are forgotten, because no alarm reads them here.
+    fn print_audit_events(&self) {
+        self.server.witness.metrics.take();
+        for event in self.server.witness.audit_log.take() {
+            if self.server.shows_audit_events {
+                say(&format!("    {event}"));
+            }
+        }
+    }
 }
 
 /// Returns a problem of the server itself, for a request that has no identifier yet.
-fn problem(error: ApiError) -> http::Response<Body> {
+fn own_problem(error: ApiError) -> http::Response<Vec<u8>> {
     let id = Uuid::new_v4().to_string();
-    error.into_response(&id).into_lambda().map(|body| Body::from(body.to_vec()))
+    error.into_response(&id).into_lambda().map(|body| body.to_vec())
+}
+
+fn problem(error: ApiError) -> http::Response<Body> {
+    own_problem(error).map(Body::from)
 }

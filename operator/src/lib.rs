@@ -1,6 +1,12 @@
 //! The options and connections that the operators' commands share: which table they work on, and how they reach it.
 
-use std::{collections::HashMap, fs, path::PathBuf, time::SystemTime};
+use std::{
+    collections::HashMap,
+    fs, io,
+    net::{TcpStream, ToSocketAddrs},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
 
 use aws_config::BehaviorVersion;
 use aws_credential_types::provider::ProvideCredentials;
@@ -18,10 +24,10 @@ use latchkey::{
 pub struct Place {
     /// Table on AWS (the stack's output `TableName`), with the credentials and the region that the AWS CLI would use
     /// [default: the data of the dev server that runs here].
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME")]
     pub table: Option<String>,
     /// Folder of the dev server's data.
-    #[arg(long, value_name = "DIR", default_value = ".latchkey", conflicts_with = "table")]
+    #[arg(long, global = true, value_name = "DIR", default_value = ".latchkey", conflicts_with = "table")]
     pub data: PathBuf,
 }
 
@@ -31,6 +37,17 @@ pub enum PlaceError {
     /// The folder holds no dev server's environment.
     #[error("no dev server keeps its data in {0}: start one with `cargo run`, or name a table on AWS with --table")]
     NoDevServer(String),
+    /// A dev server has kept its data in the folder but does not run.
+    #[error(
+        "no dev server runs on {url}, where the one of {folder} ran last: start it with `cargo run`, or name a table \
+         on AWS with --table"
+    )]
+    NotRunning {
+        /// The URL of the server.
+        url: String,
+        /// The folder of its data.
+        folder: String,
+    },
     /// No region is configured.
     #[error("no AWS region is set: set AWS_REGION, or a region in ~/.aws/config")]
     NoRegion,
@@ -79,6 +96,8 @@ impl Place {
         let path = self.data.join("lambda.env");
         let text = fs::read_to_string(&path).map_err(|_| PlaceError::NoDevServer(self.data.display().to_string()))?;
         let variables = read_variables(&text);
+        let endpoint = variables.get("AWS_ENDPOINT_URL_DYNAMODB").map(String::as_str).unwrap_or_default();
+        check_that_it_runs(endpoint, &self.data)?;
         let environment = AwsEnvironment::from_variables(&variables).map_err(PlaceError::Unusable)?;
         let http = HttpsClients::new().map_err(PlaceError::Unusable)?;
         Ok((variables, Clients::new(&environment, http)))
@@ -107,10 +126,40 @@ async fn on_aws(table: &str) -> Result<(HashMap<String, String>, Clients, String
     Ok((variables, clients, format!("aws:{}", credentials.access_key_id())))
 }
 
+/// The time in which a server on this machine accepts a connection.
+const ACCEPTED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Checks that the dev server of this endpoint accepts connections, so that a command does not report its absence as
+/// many faults.
+fn check_that_it_runs(endpoint: &str, folder: &Path) -> Result<(), PlaceError> {
+    let authority = endpoint.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let not_running = |_: io::Error| PlaceError::NotRunning {
+        url: format!("http://{authority}"),
+        folder: folder.display().to_string(),
+    };
+    let mut addresses = authority.to_socket_addrs().map_err(not_running)?;
+    let address = addresses.next().ok_or_else(|| not_running(io::ErrorKind::AddrNotAvailable.into()))?;
+    TcpStream::connect_timeout(&address, ACCEPTED_WITHIN).map(|_| ()).map_err(not_running)
+}
+
+/// Returns the operator's name in audit events of a dev server: the user of this machine, or the user's number.
 fn user_of_this_machine() -> String {
     #[expect(clippy::disallowed_methods, reason = "a command's edge: where its configuration is read")]
-    let user = std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned());
-    format!("local:{user}")
+    let user =
+        ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
+    format!("local:{}", user.unwrap_or_else(user_number))
+}
+
+#[cfg(unix)]
+fn user_number() -> String {
+    // A process's folder belongs to the user who runs it.
+    let user = fs::metadata("/proc/self").map(|folder| std::os::unix::fs::MetadataExt::uid(&folder));
+    user.map_or_else(|_| "unknown".to_owned(), |user| format!("uid {user}"))
+}
+
+#[cfg(not(unix))]
+fn user_number() -> String {
+    "unknown".to_owned()
 }
 
 /// Reads lines of `NAME="value"`, as the dev server writes them.
@@ -142,5 +191,17 @@ mod tests {
         let place = Place { table: None, data: folder.path().to_owned() };
         let error = place.of_dev_server().map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("cargo run") && error.contains("--table"), "{error}");
+    }
+
+    #[test]
+    fn a_server_that_has_stopped_is_one_sentence_with_its_address() {
+        let folder = tempfile::tempdir().unwrap();
+        // A port that was free a moment ago.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let line = format!("AWS_ENDPOINT_URL_DYNAMODB=\"http://{address}/dev/dynamodb\"\n");
+        fs::write(folder.path().join("lambda.env"), line).unwrap();
+        let place = Place { table: None, data: folder.path().to_owned() };
+        let error = place.of_dev_server().map(|_| ()).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("no dev server runs on http://{address}")), "{error}");
     }
 }

@@ -89,7 +89,7 @@ impl Config {
         let (dev, staging, prod) = (Environment::Dev, Environment::Staging, Environment::Prod);
         let environment = read.one_of("ENVIRONMENT", &[("dev", dev), ("staging", staging), ("prod", prod)]);
         let is_production = environment.map(|environment| environment == Environment::Prod);
-        let require_activation = read.with("REQUIRE_ACTIVATION", str::parse::<bool>);
+        let require_activation = read.flag("REQUIRE_ACTIVATION");
         let test_numbers = test_numbers(read, phones.as_ref());
         let metrics_namespace = read.optional("METRICS_NAMESPACE").unwrap_or("latchkey").to_owned();
         let allowed_origins = Origins::read(read);
@@ -230,6 +230,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_mistake_shows_the_value_but_no_code_and_no_token() {
+        let message = |name, value| read(&[(name, value)]).unwrap_err().to_string();
+        assert_eq!(message("OTP_TTL_SECONDS", "abc"), "OTP_TTL_SECONDS=abc: must be a whole number from 30 to 600");
+        assert_eq!(message("REQUIRE_ACTIVATION", "maybe"), "REQUIRE_ACTIVATION=maybe: must be true or false");
+        assert_eq!(
+            message("SMS_PROVIDER", "pigeon\n"),
+            "SMS_PROVIDER=pigeon: must be one of log, sns, twilio, vonage, http"
+        );
+        assert!(message("SERVICE_NAME", "two\nlines and more than fit").starts_with("SERVICE_NAME=two\\nlines"));
+        assert!(message("TEST_NUMBERS", "+201000000001:918273").starts_with("TEST_NUMBERS: must be"));
+        assert!(message("SMS_API_URL", "http://sms.example/hidden-token").starts_with("SMS_API_URL: must be"));
+    }
+
     /// Checks that these variables are accepted, or that the first mistake is in the variable `wrong`.
     fn check(variables: &[(&str, &str)], wrong: Option<&str>) {
         match (read(variables), wrong) {
@@ -293,7 +307,10 @@ mod tests {
         let found = warnings(&[("PHONE_ALLOWED_COUNTRIES", "US")]);
         assert!(found.len() == 1 && found[0].starts_with("PHONE_DEFAULT_COUNTRY: EG"), "{found:?}");
         let error = read(&[("PHONE_ALLOWED_COUNTRIES", "EG,AX")]).unwrap_err().to_string();
-        assert!(error.starts_with("PHONE_ALLOWED_COUNTRIES: AX can never match") && error.contains("FI"), "{error}");
+        assert!(
+            error.starts_with("PHONE_ALLOWED_COUNTRIES=EG,AX: AX can never match") && error.contains("FI"),
+            "{error}"
+        );
     }
 
     #[test]

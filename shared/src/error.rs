@@ -31,6 +31,9 @@ pub enum ApiError {
     /// The TOTP code is wrong, of a step that is too far from ours, or was used.
     #[error("the TOTP code is wrong, of another time, or used")]
     WrongTotp,
+    /// The same of a TOTP code that was right and was used before. The client gets the same problem.
+    #[error("the authenticator's code was used")]
+    UsedTotp,
     /// The recovery code is wrong or was used.
     #[error("the recovery code is wrong or used")]
     WrongRecoveryCode,

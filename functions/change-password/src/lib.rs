@@ -75,7 +75,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
             (renewal, Response::json(StatusCode::OK, &tokens))
         }
-        None => (Renewal { old: caller.session, new: None }, Response::no_content()),
+        None => (Renewal { old: caller.session, new: None, repeat: None }, Response::no_content()),
     };
     let change = app.store.change_password(&profile.phone, &credential, &new_hash, renewal, ctx.now);
     let notice = (ctx, profile, Notice::PasswordChanged);

@@ -24,6 +24,7 @@ endpoints! {
     refresh,
     logout,
     logout_all,
+    revoke,
     sessions,
     sessions_delete,
     me,

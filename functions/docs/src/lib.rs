@@ -7,6 +7,7 @@
 mod endpoints;
 
 use std::{
+    collections::BTreeMap,
     fmt::Write,
     io,
     sync::{Arc, LazyLock},
@@ -16,9 +17,11 @@ use flate2::{Compression, write::GzEncoder};
 use latchkey::{ApiError, Context, Request, Response, http::header};
 use ring::digest::{SHA256, digest};
 use utoipa::{
-    Modify, OpenApi,
+    OpenApi as _,
     openapi::{
-        ServerBuilder,
+        OpenApi, PathItem, RefOr, Required, Schema,
+        path::Operation,
+        request_body::RequestBody,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -28,53 +31,81 @@ pub use endpoints::ENDPOINTS;
 use endpoints::Paths;
 
 /// The parts of the description that are not endpoints.
-#[derive(OpenApi)]
+#[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "Latchkey",
         description = "Phone and password sign-in with one-time codes by SMS.\n\n\
             Errors are RFC 9457 problems. `code` is stable and meant for programs; `detail` is meant for people.",
-        license(name = "MIT OR Apache-2.0"),
+        contact(name = "The operator of this service"),
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(latchkey::http::problem::Problem)),
-    modifiers(&Bearer),
+    servers((url = "/", description = "The host that served this description")),
     tags(
+        (name = "Registration", description = "Creating an account, and activating it by a code"),
         (name = "Sign-in", description = "Signing in with phone and password, tokens and sessions"),
-        (name = "Account", description = "Creating, changing, exporting and deleting an account"),
-        (name = "Second factor", description = "TOTP codes of an authenticator app, in addition to the password"),
         (name = "Password reset", description = "Setting a new password with a code by SMS"),
+        (name = "Account", description = "Showing, changing, exporting and deleting an account"),
+        (name = "Second factor", description = "TOTP codes of an authenticator app, in addition to the password"),
         (name = "Service", description = "The health check, and keys and metadata for verifying access tokens"),
     ),
 )]
 struct Description;
-
-/// A modifier that adds the bearer scheme and the API's URL, which is relative to the description's own.
-struct Bearer;
-
-impl Modify for Bearer {
-    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        let bearer = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .bearer_format("JWT")
-            .description(Some("The `access_token` from the response of `POST /auth/login`"))
-            .build();
-        let components = openapi.components.get_or_insert_default();
-        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-        openapi.servers = Some(vec![
-            ServerBuilder::new().url(".").description(Some("The host that served this description")).build(),
-        ]);
-    }
-}
 
 /// Returns the OpenAPI description as JSON.
 pub fn description() -> &'static str {
     &DESCRIPTION
 }
 
-fn described() -> utoipa::openapi::OpenApi {
+/// Builds the description: what the handlers declare, with what they share.
+fn described() -> OpenApi {
     let mut description = Description::openapi();
     description.merge(Paths::openapi());
+    let components = description.components.get_or_insert_default();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("The `access_token` from the response of `POST /auth/login`"))
+        .build();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    let mut problems = latchkey::http::openapi::components();
+    let mut shared = BTreeMap::new();
+    for operation in description.paths.paths.values_mut().flat_map(operations) {
+        // Generators take an operation without requirements for one that was forgotten.
+        operation.security.get_or_insert_default();
+        if let Some(RefOr::T(body)) = &mut operation.request_body {
+            allow_absence(body);
+        }
+        for response in operation.responses.responses.values() {
+            let RefOr::Ref(reference) = response else { continue };
+            let name = reference.ref_location.rsplit('/').next().unwrap_or_default();
+            if let Some((name, problem)) = problems.remove_entry(name) {
+                shared.insert(name, RefOr::T(problem));
+            }
+        }
+    }
+    components.responses = shared;
     description
+}
+
+/// Returns the operations of a path.
+fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, patch, .. } = path;
+    [get, put, post, delete, patch].into_iter().filter_map(Option::as_mut)
+}
+
+/// Describes a body that may be absent as what it is. `Option<…>` in a handler's description would say that it may be
+/// `null`.
+fn allow_absence(body: &mut RequestBody) {
+    for content in body.content.values_mut() {
+        let RefOr::T(content) = content else { continue };
+        let Some(RefOr::T(Schema::OneOf(choice))) = &content.schema else { continue };
+        if let Some(reference) = choice.items.iter().find(|item| matches!(item, RefOr::Ref(_))) {
+            content.schema = Some(reference.clone());
+            body.required = Some(Required::False);
+        }
+    }
 }
 
 static DESCRIPTION: LazyLock<String> =
@@ -99,14 +130,35 @@ const PAGE: &str = r#"<!DOCTYPE html>
 </html>
 "#;
 
-/// The script that starts Swagger UI. A token entered under "Authorize" survives a reload of the page.
-const START: &str = r##"SwaggerUIBundle({
+/// The script that starts Swagger UI. The token of a response signs the next request in, and one entered under
+/// "Authorize" survives a reload of the page. Responses of problems are shown without their examples, which stay in the
+/// description: a row for each, so that an operation fits on a screen.
+const START: &str = r##"const briefProblems = () => ({
+  wrapComponents: {
+    response: (Original, { React }) => (props) => {
+      if (props.code < "400") return React.createElement(Original, props);
+      const text = props.response.get("description") ?? "";
+      return React.createElement("tr", { className: "response" },
+        React.createElement("td", { className: "response-col_status" }, props.code),
+        React.createElement("td", { className: "response-col_description" }, text.replaceAll("`", "")),
+        React.createElement("td"));
+    },
+  },
+});
+const ui = SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#swagger-ui",
+  plugins: [briefProblems],
   deepLinking: true,
+  defaultModelsExpandDepth: -1,
   displayRequestDuration: true,
   persistAuthorization: true,
   tryItOutEnabled: true,
+  responseInterceptor: (response) => {
+    const token = response.status === 200 && response.body?.access_token;
+    if (token) ui.preauthorizeApiKey("bearer", token);
+    return response;
+  },
 });
 "##;
 

@@ -1,7 +1,10 @@
 //! `GET /health`: reports that the service runs, and its version. It does not use the table, so that a monitor costs
 //! nothing.
 
-use latchkey::{ApiError, Context, Request, Response, http::StatusCode};
+use latchkey::{
+    ApiError, Context, Request, Response,
+    http::{StatusCode, openapi::Throttled},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -24,7 +27,7 @@ pub struct HealthResponse {
     path = "/health",
     operation_id = "health",
     tag = "Service",
-    responses((status = 200, description = "The service runs", body = HealthResponse))
+    responses((status = 200, description = "The service runs", body = HealthResponse), Throttled)
 )]
 pub fn handle(_ctx: &Context, _request: &Request) -> Result<Response, ApiError> {
     Ok(Response::json(StatusCode::OK, &HealthResponse { status: "ok", version: env!("CARGO_PKG_VERSION") }))

@@ -2,7 +2,10 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    http::{StatusCode, header, openapi::ServerProblems},
+    http::{
+        StatusCode, header,
+        openapi::{ServerProblems, Throttled},
+    },
     tokens::key_schedule::JWKS_MAX_AGE,
 };
 use serde_json::{Value, json};
@@ -26,7 +29,7 @@ pub struct JwksResponse {
     path = "/.well-known/jwks.json",
     operation_id = "jwks",
     tag = "Service",
-    responses((status = 200, description = "The public keys", body = JwksResponse), ServerProblems)
+    responses((status = 200, description = "The public keys", body = JwksResponse), Throttled, ServerProblems)
 )]
 pub async fn handle(app: &App, ctx: &Context, _request: Request) -> Result<Response, ApiError> {
     let keys = app.keyring.current_key_set(ctx.now).await?;

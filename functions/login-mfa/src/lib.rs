@@ -2,10 +2,11 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    domain::proof::Proof,
+    base::time::Timestamp,
+    domain::{proof::Proof, repeat::RepeatMac},
     error::TokenProblem,
     flows::{
-        second_factor,
+        repeats, second_factor,
         token_pair::{self, TokenKeys, TokenResponse},
     },
     http::{
@@ -15,7 +16,7 @@ use latchkey::{
     },
     messages::Notice,
     request_body,
-    store::{AskedAt, SecondStep},
+    store::{AskedAt, Ended, SecondStep},
     tokens::{
         mfa::{self, MfaClaims},
         signed::{InvalidSignedToken, Unverified},
@@ -36,7 +37,7 @@ request_body! {
 ///
 /// A TOTP code works once, in its half minute, the one before and the one after. After five wrong ones in a row, each
 /// further try requires a wait of up to 15 minutes; after fifty, only a recovery code works. Recovery codes never wait;
-/// a login allows ten.
+/// a login allows ten. Repeating the request gets the same session, if its tokens were not used.
 #[utoipa::path(
     post,
     path = "/auth/login/mfa",
@@ -56,15 +57,27 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let over = || ApiError::InvalidToken(TokenProblem::LoginOver);
     let waiting = app.store.waiting_account(claims.sub, claims.jti, ctx.now);
     let (keys, profile) = tokio::join!(keys.current(app, ctx), waiting);
-    let (keys, profile) = (keys?, profile?.ok_or_else(over)?);
+    let (keys, profile) = (keys?, profile?);
+    let secret = app.keyring.secret(ctx.now).await?;
+    let same_request = RepeatMac::of_second_step(&secret.counting.otp.key, claims.jti, &proof);
+    let repeated = || repeated(app, ctx, &keys, &claims, &same_request);
     // Judged by the key set that was read just now: the key of the first step may have been removed since.
     self::claims(app, ctx, &mfa_token).await?;
+    let Some(profile) = profile else { return repeated().await?.ok_or_else(over) };
     ctx.audit.phone(&profile.phone);
 
-    let code = second_factor::judge(app, ctx, profile.user, &proof, AskedAt::Login(claims.jti)).await?;
+    let code = match second_factor::judge(app, ctx, profile.user, &proof, AskedAt::Login(claims.jti)).await {
+        Ok(code) => code,
+        // Another request used the code a moment ago, perhaps for this login.
+        Err(error @ (ApiError::UsedTotp | ApiError::WrongRecoveryCode | ApiError::InvalidToken(_))) => {
+            return repeated().await?.ok_or(error);
+        }
+        Err(error) => return Err(error),
+    };
     let (session, answer) = token_pair::new_session(app, ctx, &keys, profile.user, profile.epoch, true)?;
     let id = session.id;
-    match app.store.complete_second_step(&profile, claims.jti, &code, session, ctx.now).await? {
+    let step = (claims.jti, &same_request, Timestamp::from_unix_seconds(claims.exp));
+    match app.store.complete_second_step(&profile, step, &code, session, ctx.now).await? {
         SecondStep::Done => {
             ctx.audit.session(profile.user, id);
             if let Proof::Recovery(_) = proof {
@@ -72,9 +85,22 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             }
             Ok(Response::json(StatusCode::OK, &answer))
         }
-        SecondStep::CodeUsed => Err(second_factor::wrong(&proof)),
-        SecondStep::Ended => Err(over()),
+        SecondStep::CodeUsed => repeated().await?.ok_or_else(|| second_factor::wrong(&proof)),
+        SecondStep::Ended => repeated().await?.ok_or_else(over),
     }
+}
+
+/// Returns the tokens of the session that the same request has started, if its response was lost.
+async fn repeated(
+    app: &App,
+    ctx: &Context,
+    keys: &TokenKeys,
+    claims: &MfaClaims,
+    request: &RepeatMac,
+) -> Result<Option<Response>, ApiError> {
+    let found = repeats::repeated(app, ctx, claims.sub, Ended::SecondStep(claims.jti), request).await?;
+    let Some(found) = found else { return Ok(None) };
+    Ok(Some(Response::json(StatusCode::OK, &TokenResponse::of_session(app, ctx, keys, &found.session).await?)))
 }
 
 async fn claims(app: &App, ctx: &Context, token: &str) -> Result<MfaClaims, ApiError> {

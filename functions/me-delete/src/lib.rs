@@ -6,6 +6,7 @@ use latchkey::{
     error::TokenProblem,
     flows::caller::{Caller, bearer_claims},
     http::openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
+    messages::Notice,
     request_body,
     store::AccountDeletion,
 };
@@ -22,9 +23,9 @@ request_body! {
 
 /// Delete the account
 ///
-/// Deletes sessions, tokens, codes and the second factor at once and permanently, and frees the phone. Registering the
-/// phone again creates a different account. Repeating the request gets the same response until its access token would
-/// have expired.
+/// Deletes sessions, tokens, codes and the second factor at once and permanently, and frees the phone, which gets a
+/// notice if it was verified. Registering the phone again creates a different account. Repeating the request gets the
+/// same response until its access token would have expired.
 #[utoipa::path(
     delete,
     path = "/auth/me",
@@ -74,7 +75,9 @@ async fn delete(app: &App, ctx: &Context, request: &Request) -> Result<Response,
 
     caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
     let longest_token = app.config.tokens.session_ttl;
-    match app.store.delete_account(&caller.profile, longest_token, ctx.now).await? {
+    let deletion = app.store.delete_account(&caller.profile, longest_token, ctx.now);
+    let notice = (ctx, &caller.profile, Notice::AccountDeleted);
+    match app.notify_when(AccountDeletion::Done, deletion, notice).await? {
         AccountDeletion::Done => Ok(Response::no_content()),
         // The account changed after the comparison, so that the password may no longer be right.
         AccountDeletion::Outrun => Err(caller.overtaken(app, ctx, ApiError::WrongPassword).await),

@@ -37,6 +37,8 @@ pub struct MeResponse {
 }
 
 /// Show the caller's account
+///
+/// Has no password, no tokens and no codes. `GET /auth/me/export` returns all that is stored.
 #[utoipa::path(
     get,
     path = "/auth/me",

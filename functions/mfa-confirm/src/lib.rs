@@ -2,10 +2,16 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    domain::{otp::OtpCode, proof::Factor, recovery_code::RecoveryCodes},
+    domain::{
+        otp::OtpCode,
+        proof::Factor,
+        recovery_code::{RecoveryCodes, RecoverySeed},
+    },
+    error::TokenProblem,
     flows::{
         admission,
         caller::Caller,
+        repeats,
         token_pair::{self, StepUp, TokenKeys, TokenResponse},
     },
     http::{
@@ -14,7 +20,7 @@ use latchkey::{
     },
     messages::Notice,
     request_body,
-    store::{Change, NewFactor},
+    store::{Change, Enrollment, NewFactor, Repeatable},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -40,7 +46,8 @@ pub struct MfaConfirmResponse {
 /// Switch the second factor on
 ///
 /// From now on, logins and password resets require it. Every session ends; the response has the tokens of a new one,
-/// and the recovery codes, which are shown only in this response.
+/// and the recovery codes, which are shown only in this response. Repeating the request within five minutes gets the same
+/// ones, if the session's tokens were not used.
 /// A wrong code may be entered again; after five tries, or ten minutes, the enrollment is over and begins again with
 /// `POST /auth/mfa/enroll`.
 #[utoipa::path(
@@ -56,28 +63,67 @@ pub struct MfaConfirmResponse {
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let caller = Caller::authenticate(app, ctx, &request).await?;
+    match Box::pin(confirm(app, ctx, &request)).await {
+        // The change has ended the session of this request's token. Its response may have been lost, and with it the
+        // recovery codes, which nobody has seen then.
+        Err(ApiError::InvalidToken(TokenProblem::SessionRenewed)) => {
+            let MfaConfirmRequest { code } = request.read(&app.config)?;
+            let found = repeats::repeated_with_ended_session(app, ctx, &request, PURPOSE, &code).await?;
+            let tokens = repeats::tokens(app, ctx, &found).await?;
+            let renewed = ApiError::InvalidToken(TokenProblem::SessionRenewed);
+            let Some(seed) = &found.recovery_seed else { return Err(renewed) };
+            // The same keys as the first time, although others may write by now. If they have leaked, nothing is shown.
+            let deriving = app.keyring.reading(seed.kid(), ctx.now).await?.ok_or(renewed)?;
+            let codes = RecoveryCodes::derive(&deriving.recovery_code, found.session.user, seed);
+            Ok(Response::json(StatusCode::OK, &MfaConfirmResponse { recovery_codes: codes.reveal(), tokens }))
+        }
+        answer => answer,
+    }
+}
+
+/// The purpose by which a repeated request is recognized.
+const PURPOSE: &str = "mfa-confirm";
+
+async fn confirm(app: &App, ctx: &Context, request: &Request) -> Result<Response, ApiError> {
+    let caller = Caller::authenticate(app, ctx, request).await?;
     let user = caller.profile.user;
     let MfaConfirmRequest { code } = request.read(&app.config)?;
 
     let keys = TokenKeys::of(app, ctx).await?;
-    let attempt = app.store.spend_enrollment_attempt(&caller.profile, ctx.now);
+    let same_request = repeats::of_session(app, ctx, &caller, PURPOSE, &code).await?;
+    let attempt = app.store.spend_enrollment_attempt(&caller.profile, &same_request, ctx.now);
     let (keys, admitted) = tokio::join!(keys.current(app, ctx), admission::admit_with_receipt(app, ctx, attempt));
-    let ((sealed, receipt), keys) = (admitted?.ok_or(ApiError::EnrollmentOver)?, keys?);
+    let (admitted, keys) = (admitted?, keys?);
+    let Some((Enrollment { secret: sealed, is_under_way }, receipt)) = admitted else {
+        return Err(caller.overtaken(app, ctx, ApiError::EnrollmentOver).await);
+    };
     let kid = sealed.kid().map_err(|error| ApiError::Internal(error.into()))?;
     let opening = admission::or_take_back(app, &receipt, app.keyring.reading(kid, ctx.now).await).await?;
     // A secret whose key leaked while it waited is no second factor to begin with.
     let opening = opening.ok_or(ApiError::EnrollmentOver)?;
     let secret = sealed.open(&opening.totp, user).map_err(|error| ApiError::Internal(error.into()))?;
     ctx.audit.factor(Factor::Totp);
-    let step = secret.step_of(&code, None, ctx.now).ok_or(ApiError::WrongTotp)?;
+    let step = secret.step_of(&code, None, ctx.now);
+    if is_under_way {
+        return Err(match step {
+            Some(_) => repeats::outcome_of_other(app, ctx, &caller, ApiError::EnrollmentOver).await,
+            None => ApiError::EnrollmentOver,
+        });
+    }
+    let step = step.ok_or(ApiError::WrongTotp)?;
 
-    let codes = RecoveryCodes::generate()?;
-    let hashes = codes.hashes(user);
-    let factor = NewFactor { secret: &sealed, step, recovery_codes: &hashes };
+    let key = &keys.secret.writing.recovery_code;
+    let seed = RecoverySeed::generate(key.kid)?;
+    let codes = RecoveryCodes::derive(key, user, &seed);
+    let stored = codes
+        .to_stored(&keys.newest_secret(app, ctx).writing.totp, user)
+        .map_err(|error| ApiError::Internal(error.into()))?;
+    let factor = NewFactor { secret: &sealed, step, recovery_codes: &stored };
     // The password was proved when the enrollment began, perhaps in another session.
     let proof = StepUp { password: false, second_factor: true };
-    let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
+    let (mut renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
+    let until = ctx.now.plus(repeats::REPEATABLE);
+    renewal.repeat = Some(Repeatable { request: same_request, until, recovery_seed: Some(seed) });
     let change = app.store.switch_factor_on(&caller.profile, factor, renewal, ctx.now);
     let notice = (ctx, &caller.profile, Notice::SecondFactorOn);
     match app.notify_when(Change::Done, change, notice).await? {

@@ -71,10 +71,12 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let keys = keys?;
 
     let codes = RecoveryCodes::generate()?;
-    let hashes = codes.hashes(user);
+    let stored = codes
+        .to_stored(&keys.newest_secret(app, ctx).writing.totp, user)
+        .map_err(|error| ApiError::Internal(error.into()))?;
     let proof = StepUp { password: true, second_factor: true };
     let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
-    let change = app.store.replace_recovery_codes(&caller.profile, &hashes, renewal, ctx.now);
+    let change = app.store.replace_recovery_codes(&caller.profile, &stored, renewal, ctx.now);
     let notice = (ctx, &caller.profile, Notice::RecoveryCodesReplaced);
     match app.notify_when(Change::Done, change, notice).await? {
         Change::Done => {

@@ -4,7 +4,10 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    http::{StatusCode, header, openapi::ServerProblems},
+    http::{
+        StatusCode, header,
+        openapi::{ServerProblems, Throttled},
+    },
     tokens::{key_schedule::JWKS_MAX_AGE, keys::SigningAlgorithm},
 };
 use serde::Serialize;
@@ -19,6 +22,11 @@ pub struct OpenidConfigurationResponse {
     /// The URL of the public keys.
     #[schema(example = "https://abc123.execute-api.eu-west-1.amazonaws.com/.well-known/jwks.json")]
     jwks_uri: String,
+    /// The URL that ends the session of a token (RFC 7009).
+    #[schema(example = "https://abc123.execute-api.eu-west-1.amazonaws.com/auth/revoke")]
+    revocation_endpoint: String,
+    /// How clients authenticate there: not at all, because they are public.
+    revocation_endpoint_auth_methods_supported: [&'static str; 1],
     /// A member that the standard requires. Latchkey has no authorization endpoint that would return such responses.
     response_types_supported: [&'static str; 1],
     /// The kind of `sub`: the same for every client.
@@ -30,12 +38,15 @@ pub struct OpenidConfigurationResponse {
 }
 
 /// Show the metadata for verifying access tokens
+///
+/// Latchkey is no OpenID provider: this is for libraries that find the public keys by the issuer. Cache the response for
+/// five minutes.
 #[utoipa::path(
     get,
     path = "/.well-known/openid-configuration",
     operation_id = "openid-configuration",
     tag = "Service",
-    responses((status = 200, description = "The metadata", body = OpenidConfigurationResponse), ServerProblems)
+    responses((status = 200, description = "The metadata", body = OpenidConfigurationResponse), Throttled, ServerProblems)
 )]
 #[expect(clippy::unused_async, reason = "the shape of every handler")]
 pub async fn handle(app: &App, ctx: &Context, _request: Request) -> Result<Response, ApiError> {
@@ -43,6 +54,8 @@ pub async fn handle(app: &App, ctx: &Context, _request: Request) -> Result<Respo
     let answer = OpenidConfigurationResponse {
         issuer: issuer.to_owned(),
         jwks_uri: format!("{issuer}/.well-known/jwks.json"),
+        revocation_endpoint: format!("{issuer}/auth/revoke"),
+        revocation_endpoint_auth_methods_supported: ["none"],
         response_types_supported: ["id_token"],
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: SigningAlgorithm::ALL.map(SigningAlgorithm::as_str),

@@ -88,12 +88,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     }
 }
 
-/// Returns the session's next tokens. The version of the refresh token's key is the session's, and not the one that
-/// writes now: a repetition gets the same token.
 async fn successor(app: &App, ctx: &Context, keys: &TokenKeys, session: &TokenSession) -> Result<Response, ApiError> {
-    let own = app.keyring.reading(session.kid, ctx.now).await?;
-    let own = own.ok_or(ApiError::InvalidToken(TokenProblem::WithdrawnKey))?;
-    Ok(Response::json(StatusCode::OK, &TokenResponse::issue(app, ctx, &keys.signing, &own, session)?))
+    Ok(Response::json(StatusCode::OK, &TokenResponse::of_session(app, ctx, keys, session).await?))
 }
 
 /// Records that a spent token got its successor again: in the audit event, and, where only the grace allowed it, as a

@@ -64,7 +64,7 @@ pub struct PendingRegistrationResponse {
     post,
     path = "/auth/register",
     operation_id = "register",
-    tag = "Account",
+    tag = "Registration",
     request_body = RegisterRequest,
     responses(
         (status = 201, description = "The account was created", body = RegisterResponse),

@@ -26,7 +26,7 @@ request_body! {
     post,
     path = "/auth/resend-activation",
     operation_id = "resend-activation",
-    tag = "Account",
+    tag = "Registration",
     request_body = ResendActivationRequest,
     responses(
         (status = 202, description = "A code is on its way to the phone", body = CodeSentResponse),

@@ -7,8 +7,9 @@ use latchkey::{ApiError, Context, Request, Response, http::header};
 
 pub use routes::ROUTES;
 
-/// The methods that a page may send to a path that does not exist, so that it can read the 404.
-const ALL_METHODS: &str = "DELETE, GET, HEAD, POST";
+/// The methods that a page may send to any path. It may send those that the path does not have, so that it can read the
+/// 405 and the 404.
+const ALLOWED_METHODS: &str = "DELETE, GET, HEAD, PATCH, POST, PUT";
 
 /// The headers of a request that a page may set besides those that it always may.
 const ALLOWED_HEADERS: &str = "authorization, content-type";
@@ -19,12 +20,10 @@ const MAX_AGE: &str = "7200";
 /// Returns the answer to a preflight, 405 with the methods of the path, or 404.
 pub fn handle(ctx: &Context, request: &Request) -> Result<Response, ApiError> {
     let methods = methods(request.path());
-    let allowed = methods.join(", ");
     let asks = request.method() == "OPTIONS" && request.header(header::ACCESS_CONTROL_REQUEST_METHOD).is_some();
     if asks && ctx.page.is_allowed() {
-        let methods = if methods.is_empty() { ALL_METHODS } else { &allowed };
         return Ok(Response::no_content()
-            .with_header(header::ACCESS_CONTROL_ALLOW_METHODS, methods)
+            .with_header(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS)
             .with_header(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS)
             .with_header(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE));
     }
@@ -32,7 +31,7 @@ pub fn handle(ctx: &Context, request: &Request) -> Result<Response, ApiError> {
     if methods.is_empty() || methods.contains(&request.method().as_str()) {
         return Err(ApiError::NotFound);
     }
-    Err(ApiError::MethodNotAllowed(allowed))
+    Err(ApiError::MethodNotAllowed(methods.join(", ")))
 }
 
 /// Returns the methods of a path. Every path with GET has HEAD (RFC 9110 section 9.1).

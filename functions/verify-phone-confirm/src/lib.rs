@@ -3,10 +3,13 @@
 use latchkey::{
     ApiError, App, Context, Request, Response,
     domain::otp::{OtpCode, Purpose},
-    flows::{caller::Caller, codes},
+    flows::{
+        caller::Caller,
+        codes::{self, Compared},
+    },
     http::openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
     request_body,
-    store::Change,
+    store::CodeUse,
 };
 
 request_body! {
@@ -20,6 +23,7 @@ request_body! {
 /// Verify the caller's phone
 ///
 /// A code allows five tries. The response is the same for a wrong, expired or used code.
+/// Repeating the request that used the code gets the same response until the code expires.
 #[utoipa::path(
     post,
     path = "/auth/verify-phone/confirm",
@@ -36,13 +40,25 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let Caller { profile, .. } = Caller::authenticate(app, ctx, &request).await?;
     let VerifyPhoneConfirmRequest { otp } = request.read(&app.config)?;
 
-    let code = codes::compare(app, ctx, Purpose::VerifyPhone, &profile.phone, &otp).await?;
-    let account = code.account.filter(|account| account.user == profile.user).ok_or(ApiError::InvalidOtp)?;
-    match app.store.confirm_phone(&profile.phone, account, &code, ctx.now).await? {
-        Change::Done => {
-            codes::count_verified(app, ctx, &profile.phone);
-            Ok(Response::no_content())
+    let effect = codes::effect(app, ctx, profile.user, profile.epoch, None).await?;
+    let used = match codes::compare(app, ctx, Purpose::VerifyPhone, &profile.phone, &otp).await? {
+        Compared::Right(code) => {
+            let account = code.account.filter(|account| account.user == profile.user).ok_or(ApiError::InvalidOtp)?;
+            match app.store.confirm_phone(&profile.phone, account, (&code, &effect), ctx.now).await? {
+                CodeUse::Done => {
+                    codes::count_verified(app, ctx, &profile.phone);
+                    return Ok(Response::no_content());
+                }
+                CodeUse::Repeated(used) => used,
+                CodeUse::Overtaken => return Err(ApiError::InvalidOtp),
+            }
         }
-        Change::Overtaken => Err(ApiError::InvalidOtp),
+        Compared::Repeated(used) => used,
+    };
+    // The response of the request that used the code was lost: the phone is verified.
+    if !used.has_made(&effect) {
+        return Err(ApiError::InvalidOtp);
     }
+    ctx.audit.reason("already-done");
+    Ok(Response::no_content())
 }

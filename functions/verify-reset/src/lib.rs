@@ -5,13 +5,17 @@ use latchkey::{
     domain::{
         otp::{OtpCode, Purpose},
         password::NewPassword,
-        phone::KnownPhone,
+        phone::{KnownPhone, Phone},
         proof::Proof,
     },
-    flows::{codes, second_factor},
+    flows::{
+        codes::{self, Compared},
+        second_factor,
+    },
     http::openapi::{CodeProblems, LimitProblems, MfaProblems, ServerProblems},
+    messages::Notice,
     request_body,
-    store::{AskedAt, Change},
+    store::{AskedAt, CodeUse},
 };
 
 request_body! {
@@ -38,9 +42,10 @@ fn password_is_not_the_phone(request: VerifyResetRequest, fields: &mut Fields<'_
 
 /// Reset the password
 ///
-/// Every session ends, and the phone counts as verified. A code allows five tries. The response is the same for a
+/// Every session ends, and the phone counts as verified and gets a notice. A code allows five tries. The response is the same for a
 /// wrong, expired or used code. A second factor stays on and is required as well; if it is missing, the code stays
 /// valid.
+/// Repeating the request that used the code gets the same response until the code expires.
 #[utoipa::path(
     post,
     path = "/auth/verify-reset",
@@ -54,7 +59,10 @@ fn password_is_not_the_phone(request: VerifyResetRequest, fields: &mut Fields<'_
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let VerifyResetRequest { phone: KnownPhone(phone), otp, new_password, code: proof } = request.read(&app.config)?;
-    let code = codes::compare(app, ctx, Purpose::Reset, &phone, &otp).await?;
+    let code = match codes::compare(app, ctx, Purpose::Reset, &phone, &otp).await? {
+        Compared::Right(code) => code,
+        Compared::Repeated(_) => return repeated(app, ctx, &phone, &otp, &new_password).await,
+    };
     // The phone has no account, so that nobody was sent this code: the caller guessed it.
     let account = code.account.ok_or(ApiError::InvalidOtp)?;
     if account.mfa_enabled {
@@ -73,11 +81,36 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     }
 
     let new_hash = app.hasher.hash(&new_password)?;
-    match app.store.reset_password(&phone, account, &code, &new_hash, ctx.now).await? {
-        Change::Done => {
+    let effect = codes::effect(app, ctx, account.user, account.epoch + 1, Some(&new_hash)).await?;
+    match app.store.reset_password(&phone, account, (&code, &effect), &new_hash, ctx.now).await? {
+        CodeUse::Done => {
             codes::count_verified(app, ctx, &phone);
+            // The code has proved whose the phone is. Should someone else have read it there, its owner learns of it.
+            app.notify(ctx, &phone, Notice::PasswordReset).await;
             Ok(Response::no_content())
         }
-        Change::Overtaken => Err(ApiError::InvalidOtp),
+        CodeUse::Repeated(_) => repeated(app, ctx, &phone, &otp, &new_password).await,
+        CodeUse::Overtaken => Err(ApiError::InvalidOtp),
     }
+}
+
+/// Answers a request that repeats the one that used the code: its password is the account's, and nothing has changed the
+/// account since. Another password is a wrong try. The second factor is not asked for again, because nothing happens.
+async fn repeated(
+    app: &App,
+    ctx: &Context,
+    phone: &Phone,
+    otp: &OtpCode,
+    new_password: &NewPassword,
+) -> Result<Response, ApiError> {
+    let credential = app.store.credential_of(phone).await?.ok_or(ApiError::InvalidOtp)?;
+    let hash = app.hasher.hash_like(new_password, &credential.password_hash)?.ok_or(ApiError::InvalidOtp)?;
+    let effect = codes::effect(app, ctx, credential.user, credential.epoch, Some(&hash)).await?;
+    let guess = codes::guess(app, ctx, Purpose::Reset, phone, otp).await?;
+    if !app.store.has_made(phone, Purpose::Reset, &guess, &effect, ctx.now).await? {
+        return Err(ApiError::InvalidOtp);
+    }
+    ctx.audit.user(credential.user);
+    ctx.audit.reason("already-done");
+    Ok(Response::no_content())
 }

@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use admin::{
     doctor::{self, Finding},
+    messages,
     users::{self, Action, Desk},
 };
 use latchkey::{config::Config, keyring::Keyring, store::Store};
@@ -65,7 +66,7 @@ async fn an_account_is_shown_with_its_sessions_and_without_secrets() {
         "phone           +201012345678",
         "state           enabled",
         "second factor   on since 2027-01-15T08:00:00Z, 10 recovery codes left",
-        "wrong passwords 1 since the last right one",
+        "failed sign-ins 1 since the last one that succeeded",
         "sessions        1",
         "203.0.113.7, last used 2027-01-15T08:00:00Z",
     ] {
@@ -301,7 +302,7 @@ async fn the_table_is_counted() {
 }
 
 /// What is not in order, by name.
-async fn examined(world: &World, settings: &[(&str, &str)]) -> Vec<(&'static str, Finding)> {
+pub(crate) async fn examined(world: &World, settings: &[(&str, &str)]) -> Vec<(&'static str, Finding)> {
     let mut found = doctor::examine(&connection(world, settings), world.clock.now()).await;
     // The emulator has neither backups nor protection, and its answers have no date.
     let expected = |what: &str, finding: &Finding| match (what, finding) {
@@ -381,4 +382,41 @@ async fn the_doctor_sees_keys_that_are_missing_old_or_not_public() {
     world.put_item(&keys);
     let found: Vec<_> = examined(&world, &[]).await.into_iter().map(|(what, _)| what).collect();
     assert_eq!(found, ["public keys", "signing key"]);
+}
+
+#[tokio::test]
+async fn accounts_are_listed_and_found_by_their_id() {
+    let world = World::new();
+    let person = world.person_with_factor().await;
+    let other = world.person_with_phone(OTHER_PHONE).await.signed_in().await;
+    let Connection { store, config, .. } = connection(&world, &[]);
+    let id = person.me().await.expect(200).body["id"].as_str().unwrap().to_owned();
+
+    let listed = users::list(&store, 10).await.unwrap();
+    assert_eq!(listed.lines().count(), 3, "{listed}");
+    let line = listed.lines().find(|line| line.contains(&id)).unwrap();
+    assert!(line.starts_with(E164) && line.ends_with("on"), "{line}");
+    let listed = users::list(&store, 1).await.unwrap();
+    assert_eq!(listed.lines().count(), 3, "a header, an account, and that there are more: {listed}");
+    assert!(listed.ends_with("There are more accounts: raise --limit."));
+
+    for typed in [id.clone(), id.to_uppercase(), PHONE.to_owned()] {
+        assert_eq!(users::find(&store, &config, &typed).await.unwrap().as_e164(), E164, "{typed}");
+    }
+    let unknown = users::find(&store, &config, "00000000-0000-4000-8000-000000000000").await.unwrap_err();
+    assert!(unknown.to_string().starts_with("no account has the id 0000"), "{unknown}");
+    let id = other.me().await.expect(200).body["id"].as_str().unwrap().to_owned();
+    other.delete_account().await.expect(204);
+    assert!(users::find(&store, &config, &id).await.is_err(), "a tombstone is no account");
+    assert_eq!(users::list(&store, 10).await.unwrap().lines().count(), 2);
+}
+
+#[tokio::test]
+async fn a_test_message_goes_out_by_the_configured_provider_and_its_outcome_is_told() {
+    let world = World::new();
+    let settings = [("SMS_PROVIDER", "log"), ("SERVICE_NAME", "Acme")];
+    let connection = connection(&world, &settings);
+    let phone = connection.config.phones.parse(PHONE).unwrap();
+    let (was_sent, said) = messages::test(&connection, phone, world.clock.now()).await.unwrap();
+    assert!(!was_sent && said.contains("Acme: this is a test message"), "{said}");
 }

@@ -33,6 +33,8 @@ async fn bodies_that_are_no_request_are_refused_everywhere() {
         ("application/json", b"{\"phone\": \"010".to_vec(), 400, "malformed-request"),
         ("application/json", b"{\"phone\": \"\xff\xfe\"}".to_vec(), 400, "malformed-request"),
         ("application/json", br#"{"phone": "01012345678", "phone": "01112345678"}"#.to_vec(), 400, "malformed-request"),
+        // In what no endpoint reads, too: a proxy in front may read the one, and we the other.
+        ("application/json", br#"{"other": [{"phone": "1", "\u0070hone": "2"}]}"#.to_vec(), 400, "malformed-request"),
         ("application/json", deep.into_bytes(), 400, "malformed-request"),
         ("application/json", large.into_bytes(), 413, "body-too-large"),
         ("application/json", b"[]".to_vec(), 422, "invalid-request"),
@@ -44,7 +46,13 @@ async fn bodies_that_are_no_request_are_refused_everywhere() {
     for (method, path) in body_routes() {
         for (content_type, body, status, code) in &cases {
             let request = Request::new(method.clone(), &path).body(content_type, body);
-            person.send(request).await.expect_problem(*status, code);
+            let reply = person.send(request).await;
+            if path == "/auth/revoke" && content_type.ends_with("form-urlencoded") {
+                // RFC 7009 has clients send a form there, and there alone.
+                reply.expect_fields(&["/token"]);
+            } else {
+                reply.expect_problem(*status, code);
+            }
         }
         let without_body = person.send(Request::new(method, &path)).await.expect_problem(400, "malformed-request");
         assert!(without_body.text("detail").contains("empty"));
@@ -172,11 +180,12 @@ proptest! {
             let person = World::new().signed_in_person().await;
             let body = json!({
                 "phone": phone, "password": other, "otp": other, "old_password": other, "new_password": other,
-                "activation_id": other, "code": other, "recovery_code": other, "mfa_token": other,
+                "activation_id": other, "code": other, "recovery_code": other, "mfa_token": other, "token": other,
             });
             for (method, path) in body_routes() {
                 let status = person.send(Request::post(&path, body.clone()).method(method)).await.status;
-                assert!((400..500).contains(&status) || status == 202, "{path}: {status}");
+                let is_success = status == if path == "/auth/revoke" { 200 } else { 202 };
+                assert!((400..500).contains(&status) || is_success, "{path}: {status}");
             }
         });
     }

@@ -133,3 +133,52 @@ async fn a_code_dies_with_its_time_its_tries_and_the_sessions() {
     person.change_phone_verify(&code).await.expect_problem(400, "invalid-otp");
     assert_eq!(person.me().await.expect(200).text("phone"), E164);
 }
+
+/// Each account has a code of its own for a number, but all of them share the number's hundred guesses.
+#[tokio::test]
+async fn wrong_codes_add_up_over_accounts_that_want_one_number() {
+    let world = World::with(&[("LIMIT_MESSAGES_PER_PHONE", "100"), ("LIMIT_MESSAGES_PER_ADDRESS", "1000")]);
+    for at in 0..20 {
+        let stranger = world.person_with_phone(&format!("010123456{at:02}")).await.signed_in().await;
+        let code = stranger.code_for(OTHER_PHONE).await;
+        for _ in 0..5 {
+            stranger.change_phone_verify(&another_code(&code)).await.expect_problem(400, "invalid-otp");
+        }
+        // Neither a fresh account nor a fresh code is a fresh count.
+        stranger.delete_account().await.expect(204);
+        world.advance(2);
+    }
+    let sent = world.outbox.messages().len();
+    let stranger = world.person_with_phone("01012345699").await.signed_in().await;
+    let wait = stranger.change_phone(OTHER_PHONE).await.expect_limit("otp-phone");
+    assert!(wait <= 30 * 86_400);
+    assert_eq!(world.outbox.messages().len(), sent, "a code that would be refused is not paid for");
+    stranger.change_phone(THIRD_PHONE).await.expect(202);
+    world.advance(wait);
+    stranger.sign_in().await;
+    stranger.move_to(OTHER_PHONE).await;
+}
+
+/// Those who are already holding a code when the count is full.
+#[tokio::test]
+async fn a_right_code_after_the_hundredth_guess_at_its_number_is_refused() {
+    let world = World::with(&[("OTP_MAX_ATTEMPTS", "10"), ("LIMIT_MESSAGES_PER_PHONE", "100")]);
+    let last = world.person_with_phone("01012345699").await.signed_in().await;
+    for at in 0..9 {
+        let stranger = world.person_with_phone(&format!("010123456{at:02}")).await.signed_in().await;
+        let code = stranger.code_for(OTHER_PHONE).await;
+        for _ in 0..10 {
+            stranger.change_phone_verify(&another_code(&code)).await.expect(400);
+        }
+        world.advance(2);
+    }
+    let other = world.person_with_phone("01012345698").await.signed_in().await;
+    let code = other.code_for(OTHER_PHONE).await;
+    world.advance(2);
+    let right = last.code_for(OTHER_PHONE).await;
+    for _ in 0..10 {
+        other.change_phone_verify(&another_code(&code)).await.expect(400);
+    }
+    last.change_phone_verify(&right).await.expect_limit("otp-phone");
+    assert_eq!(last.me().await.expect(200).text("phone"), "+201012345699");
+}

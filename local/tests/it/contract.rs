@@ -281,7 +281,8 @@ fn every_problem_of_the_openapi_description_exists() {
     for operations in description["paths"].as_object().unwrap().values() {
         for operation in operations.as_object().unwrap().values() {
             for (status, response) in operation["responses"].as_object().unwrap() {
-                let text = response["description"].as_str().unwrap();
+                let shared = response["$ref"].as_str().and_then(|name| description.pointer(name.strip_prefix('#')?));
+                let text = shared.unwrap_or(response)["description"].as_str().unwrap();
                 for code in text.split(" · ").filter_map(|part| part.strip_prefix('`')?.split_once("`: ")) {
                     let kind = ProblemKind::ALL.iter().find(|kind| kind.code() == code.0);
                     let kind = kind.unwrap_or_else(|| panic!("{} is no problem", code.0));

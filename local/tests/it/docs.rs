@@ -101,7 +101,13 @@ async fn the_description_is_openapi_3_1_with_examples_errors_and_the_bearer_sche
             assert!(responses.contains_key("503"), "{path}");
         }
         for (status, response) in responses {
+            let name = response["$ref"].as_str().unwrap_or_default();
             if is_error(&status) {
+                let response = description.pointer(name.trim_start_matches('#')).unwrap();
+                // API Gateway's own has no body to rely on.
+                if name.ends_with("/Throttled") {
+                    continue;
+                }
                 let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];
                 assert_eq!(schema, "#/components/schemas/Problem", "{path} {status}");
             }

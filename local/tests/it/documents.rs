@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use latchkey::messages::Language;
+
 use crate::harness::{file, root};
 
 /// Folders with nothing of ours in them.
@@ -161,6 +163,59 @@ fn every_test_that_a_document_names_exists() {
     }
     assert!(named > 100, "{named}");
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A row of the field trial is done and names what shows it, or says that it is open.
+#[test]
+fn every_row_of_the_field_trial_is_shown_or_open() {
+    let trial = file("docs/field-trial.md");
+    let rows: Vec<_> = trial.lines().filter(|line| line.starts_with("| <a id=\"")).collect();
+    let expected = (1..=18).map(|at| format!("C{at}")).chain((1..=24).map(|at| format!("F{at}")));
+    for (row, name) in rows.iter().zip(expected.clone()) {
+        let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert_eq!(cells.len(), 5, "{name}");
+        assert!(cells[0].ends_with(&format!("</a>{name}")), "{name} instead of {}", cells[0]);
+        assert!(cells[..4].iter().all(|cell| !cell.is_empty()), "{name}");
+        assert!(cells[3].starts_with("open") || cells[4].contains('`'), "{name} names no test and is not open");
+    }
+    assert_eq!(rows.len(), expected.count());
+}
+
+/// A requirement or an attack is met, or the row says why not.
+#[test]
+fn what_is_not_met_has_its_reason() {
+    let threats = file("docs/threats.md");
+    let (mut rows, mut open) = (0, 0);
+    for row in threats.lines().filter(|line| line.starts_with("| <a id=\"")) {
+        let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let id = cells[0].split("</a>").nth(1).unwrap();
+        // A rule of writes has no status: all of them hold.
+        let Some(status) = (if id.starts_with('A') { cells.get(3) } else { cells.get(2) }) else { panic!("{id}") };
+        if id.starts_with('W') {
+            continue;
+        }
+        rows += 1;
+        let (word, reason) = status.split_once([':', ',', ';']).unwrap_or((status, ""));
+        assert!(["met", "partly", "not"].contains(&word.split(' ').next().unwrap()), "{id}: {status}");
+        if word != "met" && !word.starts_with("met ") {
+            open += 1;
+            assert!(reason.split_whitespace().count() >= 8, "{id} does not say why it is {word}");
+            assert!(!reason.to_lowercase().contains("todo") && !reason.contains("not yet"), "{id}: {reason}");
+        }
+    }
+    assert!(rows > 140 && open > 0 && open < 20, "{rows} rows, {open} of them open");
+}
+
+#[test]
+fn the_risk_of_sms_is_told_in_every_language() {
+    let document = file("docs/sms.md");
+    let (_, section) = document.split_once("## What to tell your users").unwrap();
+    let told: BTreeSet<_> = section
+        .lines()
+        .take_while(|line| !line.starts_with("## "))
+        .filter_map(|line| Some(line.strip_prefix("| `")?.split_once("` | ")?.0.to_owned()))
+        .collect();
+    assert_eq!(told, Language::all().map(|language| language.code().to_owned()).collect());
 }
 
 #[test]

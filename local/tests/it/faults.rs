@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use local::emulator::Fault;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PHONE, Person, RESET_PASSWORD, Reply, World};
 
@@ -18,10 +18,10 @@ const TRANSACT: &str = "TransactWriteItems";
 const UPDATE: &str = "UpdateItem";
 
 /// More often than anything is tried.
-const ALWAYS: usize = 1000;
+pub(crate) const ALWAYS: usize = 1000;
 
 /// Every endpoint that asks something of the table, with what it does that with, and its success.
-const ENDPOINTS: [(&str, &[&str], u16); 31] = [
+pub(crate) const ENDPOINTS: [(&str, &[&str], u16); 33] = [
     ("register", &[UPDATE, TRANSACT], 201),
     ("register, to be activated", &[UPDATE, BATCH, TRANSACT], 202),
     ("activate", &[UPDATE, TRANSACT], 201),
@@ -32,6 +32,8 @@ const ENDPOINTS: [(&str, &[&str], u16); 31] = [
     ("refresh, by another client", &[UPDATE, GET], 200),
     ("logout", &[GET, DELETE], 204),
     ("logout, by a refresh token", &[SECRET, DELETE], 204),
+    ("revoke", &[SECRET, DELETE], 200),
+    ("revoke, of an access token", &[GET, DELETE], 200),
     ("logout-all", &[GET, BATCH, TRANSACT], 204),
     ("logout-all, by a refresh token", &[SECRET, BATCH, TRANSACT], 204),
     ("sessions", &[GET, QUERY], 200),
@@ -56,17 +58,19 @@ const ENDPOINTS: [(&str, &[&str], u16); 31] = [
 ];
 
 /// Somebody for whom every endpoint has something to do.
-struct Prepared {
-    world: World,
-    person: Person,
+pub(crate) struct Prepared {
+    pub(crate) world: World,
+    pub(crate) person: Person,
     /// In a world where phones have to be activated: somebody whose registration waits.
-    newcomer: Person,
+    pub(crate) newcomer: Person,
+    /// Somebody who has not registered yet.
+    pub(crate) stranger: Person,
     /// A code that changes the phone where an endpoint is about that, and one that resets the password elsewhere.
     code: String,
     /// One that confirms the phone.
     phone_code: String,
     /// The session of another device, where an endpoint ends one.
-    other_session: String,
+    pub(crate) other_session: String,
     /// How many recovery codes were shown: a request that failed may have used one up.
     shown: AtomicUsize,
 }
@@ -79,7 +83,7 @@ const ACTIVATING: [&str; 3] = ["register, to be activated", "activate", "resend-
 
 impl Prepared {
     /// Prepares for this endpoint.
-    async fn new(endpoint: &str) -> Self {
+    pub(crate) async fn new(endpoint: &str) -> Self {
         let activates = ACTIVATING.contains(&endpoint);
         let world = if activates { World::with(&[("REQUIRE_ACTIVATION", "true")]) } else { World::new() };
         let (person, newcomer) = (world.signed_in_person().await, world.visitor(OTHER_PHONE));
@@ -110,21 +114,35 @@ impl Prepared {
         if endpoint == "refresh, by another client" {
             person.with_copied_tokens().refresh().await.expect(200);
         }
-        Self { world, person, newcomer, code, phone_code, other_session, shown: AtomicUsize::new(0) }
+        let stranger = world.visitor("+998901234567");
+        Self { world, person, newcomer, stranger, code, phone_code, other_session, shown: AtomicUsize::new(0) }
+    }
+
+    /// The same, and everybody sends these members with every body as well.
+    pub(crate) fn sending(mut self, members: &Value) -> Self {
+        for person in [&mut self.person, &mut self.newcomer, &mut self.stranger] {
+            *person = person.with_members(members);
+        }
+        self
+    }
+
+    /// The person, showing a recovery code that nobody has seen yet.
+    pub(crate) fn with_next_recovery_code(&self) -> Person {
+        self.person.with_recovery_code(self.shown.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The same, and calls of this operation go wrong so many times.
-    async fn with(endpoint: &str, operation: &'static str, fault: Fault, times: usize) -> Self {
+    pub(crate) async fn with(endpoint: &str, operation: &'static str, fault: Fault, times: usize) -> Self {
         let prepared = Self::new(endpoint).await;
         prepared.world.emulator.faults().inject(operation, fault, times);
         prepared
     }
 
-    async fn call(&self, endpoint: &str) -> Reply {
-        let Self { world, person, newcomer, .. } = self;
-        let with_factor = || person.with_recovery_code(self.shown.fetch_add(1, Ordering::Relaxed));
+    pub(crate) async fn call(&self, endpoint: &str) -> Reply {
+        let Self { world, person, newcomer, stranger, .. } = self;
+        let with_factor = || self.with_next_recovery_code();
         match endpoint {
-            "register" | "register, to be activated" => world.visitor("+998901234567").register().await,
+            "register" | "register, to be activated" => stranger.register().await,
             "activate" => newcomer.activate(&newcomer.code()).await,
             "resend-activation" => newcomer.resend_activation().await,
             "login" => person.login().await,
@@ -133,6 +151,8 @@ impl Prepared {
             "refresh, by another client" => person.at("198.51.100.99").refresh().await,
             "logout" => person.logout().await,
             "logout, by a refresh token" => person.logout_by_refresh_token().await,
+            "revoke" => person.revoke(&person.refresh_token()).await,
+            "revoke, of an access token" => person.revoke(&person.access_token()).await,
             "logout-all, by a refresh token" => person.logout_all_by_refresh_token().await,
             "sessions-delete" => person.end_session(&self.other_session).await,
             "sessions-delete, with the password" => person.end_session_with_password(&self.other_session).await,
@@ -158,7 +178,7 @@ impl Prepared {
         }
     }
 
-    fn heal(&self) -> &World {
+    pub(crate) fn heal(&self) -> &World {
         self.world.emulator.faults().clear();
         &self.world
     }
@@ -311,6 +331,36 @@ async fn a_login_does_not_fail_for_what_it_tidies_up() {
         prepared.call("login").await.expect(200);
         prepared.heal();
         prepared.person.me().await.expect(200);
+    }
+}
+
+/// No success where nothing was ended, however a session is to end (docs/threats.md#a24).
+#[tokio::test(start_paused = true)]
+async fn a_session_whose_end_failed_is_alive_with_all_its_tokens() {
+    for (endpoint, operation) in [
+        ("logout", DELETE),
+        ("logout, by a refresh token", DELETE),
+        ("logout-all", TRANSACT),
+        ("logout-all, by a refresh token", TRANSACT),
+        ("revoke", DELETE),
+        ("revoke, of an access token", DELETE),
+        ("sessions-delete", DELETE),
+        ("sessions-delete, with the password", DELETE),
+        ("change-password", TRANSACT),
+        ("me-delete", TRANSACT),
+        ("verify-reset", TRANSACT),
+    ] {
+        for fault in [Fault::Hang, Fault::LostRequest, Fault::Error("InternalServerError")] {
+            let prepared = Prepared::with(endpoint, operation, fault, ALWAYS).await;
+            expect_unavailable(prepared.call(endpoint).await);
+            prepared.heal();
+            prepared.person.me().await.expect(200);
+            if endpoint.starts_with("sessions-delete") {
+                let listed = prepared.person.other_session().await;
+                assert_eq!(listed, prepared.other_session, "{endpoint}: it lives as well");
+            }
+            prepared.person.refresh().await.expect(200);
+        }
     }
 }
 

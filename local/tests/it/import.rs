@@ -1,5 +1,6 @@
 //! `cargo run -p import`, as far as it works on the table: the users of the origin, and what they find here.
 
+use admin::doctor::Finding;
 use import::{LeftOut, Plan, Summary, read_users, rehearse, write};
 use latchkey::{
     domain::{password::PasswordHash, phone::PhoneRules},
@@ -199,4 +200,17 @@ async fn a_database_that_cannot_be_read_is_named_without_its_password() {
         let error = read_users(url).await.map(|_| ()).unwrap_err().to_string();
         assert!(error.contains(part) && !error.contains("pass-in-url"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn the_doctor_warns_of_bcrypt_hashes_while_logins_do_not_cost_their_work() {
+    let world = World::new();
+    world.emulator.sns().set_account(false, Some(200));
+    world.person().await;
+    let doubts = async |settings: &[(&str, &str)]| crate::admin::examined(&world, settings).await;
+    assert_eq!(doubts(&[]).await, []);
+    import(&world, &accounts(&[(1, OTHER_PHONE)]).await).await;
+    let found = doubts(&[]).await;
+    assert!(matches!(&found[..], [("legacy hashes", Finding::Doubtful(why))] if why.contains("LegacyHashes=bcrypt")));
+    assert_eq!(doubts(&[("LEGACY_HASHES", "bcrypt")]).await, []);
 }

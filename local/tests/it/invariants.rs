@@ -41,15 +41,23 @@ impl TableWatch {
     pub(crate) fn tampered_with(&self) {
         self.tampered_with.store(true, Ordering::Relaxed);
     }
+
+    /// The first invariant that does not hold now, without a phone, an identifier or a secret.
+    pub(crate) fn broken(&self) -> Option<String> {
+        if self.tampered_with.load(Ordering::Relaxed) {
+            return None;
+        }
+        let items = self.emulator.items(&TEMPLATE.table.name).unwrap();
+        broken(&items).or_else(|| plain_secret(&items, &self.log))
+    }
 }
 
 impl Drop for TableWatch {
     fn drop(&mut self) {
-        if std::thread::panicking() || self.tampered_with.load(Ordering::Relaxed) {
+        if std::thread::panicking() {
             return;
         }
-        let items = self.emulator.items(&TEMPLATE.table.name).unwrap();
-        if let Some(broken) = broken(&items).or_else(|| plain_secret(&items, &self.log)) {
+        if let Some(broken) = self.broken() {
             panic!("the table of this world is broken: {broken}");
         }
     }

@@ -66,9 +66,22 @@ async fn no_attribute_is_forgotten() {
         // Collected an hour or a day after the end that is told.
         "expires_at",
     ];
-    const SECRETS: [&str; 8] =
-        ["attempt", "challenge_id", "codes", "other_client", "password_hash", "rotated_by", "salt", "totp_secret"];
-    const BOOKS: [&str; 11] = [
+    const SECRETS: [&str; 13] = [
+        "attempt",
+        "challenge_id",
+        "codes",
+        "other_client",
+        "password_hash",
+        "recovery_seed",
+        "request",
+        "rotated_by",
+        "salt",
+        "totp_secret",
+        "tried",
+        "used",
+        "used_effect",
+    ];
+    const BOOKS: [&str; 14] = [
         "attempts_end",
         "doubtful",
         "epoch",
@@ -79,7 +92,10 @@ async fn no_attribute_is_forgotten() {
         "open_challenges",
         "other_generation",
         "renewed",
+        "request_ends_at",
+        "successor",
         "totp_step",
+        "used_ends_at",
     ];
     let world = World::new();
     let person = world.person_with_factor().await;

@@ -3,7 +3,7 @@
 use local::emulator::Fault;
 use serde_json::json;
 
-use crate::harness::{E164, NEW_PASSWORD, OTHER_PHONE, PASSWORD, RESET_PASSWORD, World};
+use crate::harness::{E164, NEW_PASSWORD, OTHER_PHONE, PASSWORD, RESET_PASSWORD, World, another_code};
 
 impl World {
     /// What the messages since the last look were about, oldest first; all of them to the usual phone.
@@ -36,6 +36,34 @@ async fn every_change_of_how_an_account_is_opened_is_told_to_its_phone() {
     assert_eq!(world.told(&mut seen), ["phone-changed"]);
 }
 
+/// Who reads the messages of a phone once can reset its account's password; and who knows the password can delete the
+/// account. The owner must not find out by failing to sign in.
+#[tokio::test]
+async fn a_reset_and_a_deletion_are_told() {
+    let world = World::new();
+    let mut seen = 0;
+    let person = world.signed_in_person().await;
+    person.reset_password(RESET_PASSWORD).await;
+    assert_eq!(world.told(&mut seen), ["reset", "password-reset"]);
+    // A code that did not reset anything is followed by nothing.
+    world.advance(2);
+    let code = person.reset_code().await;
+    person.verify_reset(&another_code(&code), NEW_PASSWORD).await.expect(400);
+    assert_eq!(world.told(&mut seen), ["reset"]);
+
+    person.sign_in().await;
+    person.mistyping().delete_account().await.expect(403);
+    assert!(world.told(&mut seen).is_empty());
+    // The reset has confirmed the phone.
+    person.delete_account().await.expect(204);
+    assert_eq!(world.told(&mut seen), ["account-deleted"]);
+    // A repeated request deletes nothing, and so does one for a phone that nobody has confirmed.
+    person.delete_account().await.expect(204);
+    let newcomer = world.signed_in_person().await;
+    newcomer.delete_account().await.expect(204);
+    assert!(world.told(&mut seen).is_empty());
+}
+
 #[tokio::test]
 async fn the_use_of_a_recovery_code_is_told_wherever_it_is_shown() {
     let world = World::new();
@@ -49,8 +77,7 @@ async fn the_use_of_a_recovery_code_is_told_wherever_it_is_shown() {
     assert_eq!(world.told(&mut seen), ["recovery-code-used"]);
     let otp = person.reset_code().await;
     person.with_recovery_code(2).verify_reset(&otp, RESET_PASSWORD).await.expect(204);
-    // The reset itself was told by its code.
-    assert_eq!(world.told(&mut seen), ["reset", "recovery-code-used"]);
+    assert_eq!(world.told(&mut seen), ["reset", "recovery-code-used", "password-reset"]);
     person.first_step().await;
     person.with_recovery_code(3).login_mfa().await.expect(200);
     world.told(&mut seen);
@@ -60,7 +87,7 @@ async fn the_use_of_a_recovery_code_is_told_wherever_it_is_shown() {
     assert_eq!(told, [("recovery-code-used", true), ("change-phone", false)]);
     seen = total;
     person.with_recovery_code(5).delete_account().await.expect(204);
-    assert_eq!(world.told(&mut seen), ["recovery-code-used"]);
+    assert_eq!(world.told(&mut seen), ["recovery-code-used", "account-deleted"]);
     // A code of the authenticator is told to nobody, and neither is a wrong one.
     let world = World::new();
     let person = world.person_with_factor().await;

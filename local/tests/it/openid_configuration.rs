@@ -12,6 +12,12 @@ async fn it_says_where_the_keys_of_its_issuer_are() {
     assert_eq!(reply.text("issuer"), ISSUER);
     assert_eq!(reply.text("jwks_uri"), format!("{ISSUER}/.well-known/jwks.json"));
     assert_eq!(reply.body["id_token_signing_alg_values_supported"], serde_json::json!(["ES256", "RS256"]));
+    // RFC 8414 section 2: where clients revoke tokens (RFC 7009), as which they need not authenticate.
+    let endpoint = reply.text("revocation_endpoint").strip_prefix(ISSUER).unwrap();
+    assert_eq!(reply.body["revocation_endpoint_auth_methods_supported"], serde_json::json!(["none"]));
+    let person = world.signed_in_person().await;
+    person.post(endpoint, serde_json::json!({"token": person.refresh_token()})).await.expect(200);
+    person.me().await.expect_problem(401, "invalid-token");
     // OpenID Connect Discovery 1.0 section 3 requires these of every document.
     for required in ["response_types_supported", "subject_types_supported"] {
         assert!(!reply.body[required].as_array().unwrap().is_empty(), "{required}");

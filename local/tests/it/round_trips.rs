@@ -50,6 +50,10 @@ async fn requests_wait_for_the_table_as_often_as_budgeted() {
     laptop.logout().await.expect(204);
     assert_eq!(steps(world.calls()), 1, "logout");
 
+    laptop.revoke(&laptop.access_token()).await.expect(200);
+    laptop.revoke(&laptop.refresh_token()).await.expect(200);
+    assert_eq!(steps(world.calls()), 2, "revoke, once each");
+
     laptop.sign_in().await;
     let other = person.other_session().await;
     world.calls();
@@ -67,12 +71,12 @@ async fn requests_wait_for_the_table_as_often_as_budgeted() {
     person.verify_phone().await.expect(202);
     assert_eq!(steps(world.calls()), 3, "verify-phone");
     person.confirm_phone(&person.code()).await.expect(204);
-    assert_eq!(steps(world.calls()), 3, "verify-phone-confirm");
+    assert_eq!(steps(world.calls()), 4, "verify-phone-confirm");
 
     person.change_phone(THIRD_PHONE).await.expect(202);
     assert_eq!(steps(world.calls()), 4, "change-phone");
     person.change_phone_verify(&person.code()).await.expect(200);
-    assert_eq!(steps(world.calls()), 5, "change-phone-verify, and its notice");
+    assert_eq!(steps(world.calls()), 6, "change-phone-verify, and its notice");
     person.move_to(PHONE).await;
     world.calls();
 
@@ -80,14 +84,14 @@ async fn requests_wait_for_the_table_as_often_as_budgeted() {
     assert_eq!(steps(world.calls()), 2, "request-reset");
 
     person.verify_reset(&code, RESET_PASSWORD).await.expect(204);
-    assert_eq!(steps(world.calls()), 2, "verify-reset");
+    assert_eq!(steps(world.calls()), 3, "verify-reset, and its notice");
 
     person.sign_in().await;
     world.calls();
     person.export().await.expect(200);
     assert_eq!(steps(world.calls()), 2, "me-export");
     person.delete_account().await.expect(204);
-    assert_eq!(steps(world.calls()), 6, "me-delete");
+    assert_eq!(steps(world.calls()), 7, "me-delete, and its notice");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::harness::{E164, PASSWORD, PHONE, TEMPLATE, root};
+use crate::harness::{E164, PASSWORD, PHONE, TEMPLATE, another_code, root};
 
 /// A server that ends with the test.
 struct Server {
@@ -133,6 +133,53 @@ fn accounts_sessions_and_codes_are_still_there_after_a_restart() {
     assert_eq!(server.post("/auth/verify-reset", &verify).0, 204);
     assert_eq!(server.me(&token), 401);
     server.interrupt();
+}
+
+/// What counts, and what is spent, is in the table and in no process.
+#[test]
+fn guesses_and_spent_tokens_are_still_counted_after_a_restart() {
+    let folder = tempdir().unwrap();
+    let arguments = ["--data", folder.path().to_str().unwrap(), "--env", "REFRESH_GRACE_SECONDS=0"];
+    let account = json!({"phone": PHONE, "password": PASSWORD});
+    let guess = json!({"phone": PHONE, "password": "a wrong password"});
+    let reset = |code: &str| json!({"phone": PHONE, "otp": code, "new_password": "a new password"});
+
+    let server = Server::start(&arguments);
+    assert_eq!(server.post("/auth/register", &account).0, 201);
+    let spent = server.post("/auth/login", &account).1;
+    let (status, next) = server.post("/auth/refresh", &json!({"refresh_token": spent["refresh_token"]}));
+    assert_eq!(status, 200);
+    let code = server.post("/auth/request-reset", &json!({"phone": PHONE})).1["otp"].as_str().unwrap().to_owned();
+    let wrong = another_code(&code);
+    for _ in 0..3 {
+        assert_eq!(server.post("/auth/verify-reset", &reset(&wrong)).0, 400);
+        assert_eq!(server.post("/auth/login", &guess).0, 401);
+    }
+    server.interrupt();
+
+    // Killed in the middle, and started again.
+    let mut server = Server::start(&arguments);
+    for _ in 0..2 {
+        assert_eq!(server.post("/auth/verify-reset", &reset(&wrong)).0, 400);
+        assert_eq!(server.post("/auth/login", &guess).0, 401);
+    }
+    server.process.kill().unwrap();
+    server.process.wait().unwrap();
+
+    let server = Server::start(&arguments);
+    assert_eq!(server.post("/auth/verify-reset", &reset(&code)).0, 400, "the fifth try was the last");
+    assert_eq!(server.post("/auth/login", &guess).0, 401);
+    let (status, throttled) = server.post("/auth/login", &account);
+    assert_eq!((status, &throttled["bucket"]), (429, &json!("login-phone")), "the sixth guess begins the waits");
+    // A spent refresh token is a thief's: it ends the session, whichever process issued it. An access token names the
+    // port, which is another one now.
+    let (status, live) = server.post("/auth/refresh", &json!({"refresh_token": next["refresh_token"]}));
+    assert_eq!(status, 200);
+    let token = live["access_token"].as_str().unwrap();
+    assert_eq!(server.me(token), 200);
+    let (status, problem) = server.post("/auth/refresh", &json!({"refresh_token": spent["refresh_token"]}));
+    assert_eq!((status, &problem["code"]), (401, &json!("invalid-token")));
+    assert_eq!(server.me(token), 401);
 }
 
 #[test]
@@ -367,10 +414,9 @@ fn a_file_that_is_no_database_is_one_sentence() {
 }
 
 #[test]
-fn a_broken_or_missing_template_is_one_sentence() {
+fn a_broken_template_is_one_sentence() {
     let run_in = |folder: &Path| command(&["--memory", "--port", "0"]).current_dir(folder).output().unwrap();
     let folder = tempdir().unwrap();
-    fails(&run_in(folder.path()), "there is no template.yaml");
     fs::write(folder.path().join("template.yaml"), "Resources: [").unwrap();
     fails(&run_in(folder.path()), "template.yaml is not YAML");
     fs::write(folder.path().join("template.yaml"), "Resources: {}").unwrap();
@@ -380,16 +426,112 @@ fn a_broken_or_missing_template_is_one_sentence() {
 #[test]
 fn a_wrong_variable_is_one_sentence_that_names_it() {
     let run = |variable: &str| command(&["--memory", "--port", "0", "--env", variable]).output().unwrap();
-    fails(&run("OTP_TTL_SECONDS=9999"), "OTP_TTL_SECONDS: must be a whole number from 30 to 600");
-    fails(&run("OTP_LIFETIME=9"), "no function has the variable OTP_LIFETIME");
+    fails(&run("OTP_TTL_SECONDS=9999"), "OTP_TTL_SECONDS=9999: must be a whole number from 30 to 600");
+    fails(&run("OTP_TTL_SECOND=9"), "no function has the variable OTP_TTL_SECOND; did you mean OTP_TTL_SECONDS?");
     fails(&run("TABLE_NAME=other"), "TABLE_NAME cannot be overridden");
+    fails(&run("RUST_LOG=latchkey=foo=bar"), "RUST_LOG=latchkey=foo=bar: must be a filter");
+    fails(&run("SMS_PROVIDER=sns"), "SMS_PROVIDER=sns: sends through AWS");
+}
+
+/// Different functions have these variables; each is named, with its value.
+#[test]
+fn all_wrong_variables_are_told_at_once_a_line_each() {
+    let wrong = ["PASSWORD_MIN_LENGTH=4", "LEGACY_HASHES=md5", "REQUIRE_ACTIVATION=maybe", "SIGNING_ALGORITHM=HS256"];
+    let arguments = wrong.iter().flat_map(|variable| ["--env", variable]);
+    let output = command(&["--memory", "--port", "0"]).args(arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<_> = errors.trim().lines().collect();
+    assert_eq!(lines.len(), 1 + wrong.len(), "{errors}");
+    for variable in wrong {
+        assert_eq!(lines.iter().filter(|line| line.trim().starts_with(&format!("{variable}: must be"))).count(), 1);
+    }
+}
+
+#[test]
+fn credentials_that_the_provider_cannot_use_stop_the_start() {
+    let run = |credentials: Option<&str>| {
+        let mut command = command(&["--memory", "--port", "0", "--env", "SMS_PROVIDER=twilio"]);
+        command.args(["--env", "SMS_SENDER_ID=Acme"]);
+        command.args(credentials.map(|value| format!("--env=SMS_CREDENTIALS={value}"))).output().unwrap()
+    };
+    fails(&run(None), "SMS_CREDENTIALS: must be set");
+    fails(&run(Some("AC1")), "SMS_CREDENTIALS: is not JSON");
+    fails(&run(Some(r#"{"account_sid": "AC1"}"#)), "SMS_CREDENTIALS: lacks the member `auth_token`");
+}
+
+#[test]
+fn variables_come_from_a_file_and_a_mistake_in_it_is_named() {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("dev.env");
+    fs::write(&file, "# ours\nexport PASSWORD_MIN_LENGTH='20'\n").unwrap();
+    let server = Server::start(&["--memory", "--env-file", file.to_str().unwrap()]);
+    assert_eq!(server.post("/auth/register", &json!({"phone": PHONE, "password": PASSWORD})).0, 422);
+    fs::write(&file, "PASSWORD_MINIMUM=20\n").unwrap();
+    let output = command(&["--memory", "--port", "0", "--env-file", file.to_str().unwrap()]).output().unwrap();
+    fails(&output, "no function has the variable PASSWORD_MINIMUM");
+}
+
+#[test]
+fn a_developer_who_tries_all_day_is_not_locked_out() {
+    let server = Server::start(&["--memory", "--env", "OTP_EXPOSE=false"]);
+    server.post("/auth/register", &json!({"phone": PHONE, "password": PASSWORD}));
+    let (_, page) = server.request("GET", "/", "", "");
+    for limit in ["LIMIT_MESSAGES_PER_PHONE", "LIMIT_MESSAGES_PER_ADDRESS"] {
+        let row = format!("<tr class=\"set\"><td><code>{limit}</code></td><td><code>1000</code></td>");
+        assert!(page.contains(&row), "{limit}");
+    }
+}
+
+#[test]
+fn the_start_page_leads_to_everything_and_shows_the_settings_in_force() {
+    let server = Server::start(&["--memory", "--env", "SERVICE_NAME=<b>Acme</b>"]);
+    let (status, page) = server.request("GET", "/", "", "");
+    assert_eq!(status, 200);
+    assert!(page.contains("<code>&lt;b&gt;Acme&lt;/b&gt;</code></td><td>set here</td>"), "{page}");
+    for link in page.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        if link.starts_with('/') {
+            assert_eq!(server.request("GET", link, "", "").0, 200, "{link}");
+        }
+    }
+}
+
+#[test]
+fn scripts_read_messages_as_json_and_ask_for_later_ones() {
+    let server = Server::start(&["--memory"]);
+    let messages = |query: &str| -> Value {
+        let json = "Accept: application/json\r\n";
+        serde_json::from_str(&server.request("GET", &format!("/dev/messages{query}"), json, "").1).unwrap()
+    };
+    assert_eq!(messages(""), json!({"total": 0, "messages": []}));
+    server.post("/auth/register", &json!({"phone": PHONE, "password": PASSWORD}));
+    let code = server.post("/auth/request-reset", &json!({"phone": PHONE})).1["otp"].as_str().unwrap().to_owned();
+    let found = messages("");
+    assert_eq!((&found["total"], &found["messages"][0]["to"]), (&json!(1), &json!(E164)));
+    assert_eq!(found["messages"][0]["about"], "reset");
+    assert!(found["messages"][0]["text"].as_str().unwrap().contains(&code));
+    assert_eq!(messages("?after=1"), json!({"total": 1, "messages": []}));
+}
+
+/// A binary that was built is a whole system wherever it is run.
+#[test]
+fn outside_the_repository_the_server_has_the_template_that_it_was_built_with() {
+    let elsewhere = tempdir().unwrap();
+    let mut process = command(&["--port", "0"]);
+    let mut process = process.current_dir(elsewhere.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let ready = lines.find(|line| line.as_ref().unwrap().starts_with("Latchkey is ready on "));
+    let is_kept = elsewhere.path().join(".latchkey/secrets.json").is_file();
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert!(ready.is_some() && is_kept);
 }
 
 #[test]
 fn help_names_every_option() {
     let output = command(&["--help"]).output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
-    for option in ["--port", "--host", "--memory", "--data", "--env", "--help"] {
+    for option in ["--port", "--host", "--memory", "--data", "--env", "--env-file", "--audit", "--help"] {
         assert!(help.contains(option), "{option}");
     }
 }

@@ -15,11 +15,14 @@ use latchkey::{
         otp::{Binding, OtpCode, OtpMac, Purpose},
         password::{Hasher, PasswordHash},
         phone::Phone,
+        repeat::RepeatMac,
     },
     http::{context::SourceAddress, cors::Page},
     log::audit::Audit,
     runtime::respond,
-    store::{Attempt, Change, Credential, Failure, LoginCompletion, NewCode, NewSession, Renewal, Store},
+    store::{
+        Attempt, Change, CodeTry, CodeUse, Credential, Failure, LoginCompletion, NewCode, NewSession, Renewal, Store,
+    },
     tokens::{refresh::SessionSalt, secret::Versions},
 };
 
@@ -34,6 +37,11 @@ fn store(world: &World, function: &str) -> Store {
 
 fn phone() -> Phone {
     Phone::from_stored(E164).unwrap()
+}
+
+/// The hash of a code that somebody typed.
+fn guess() -> RepeatMac {
+    RepeatMac::from_stored("guess".to_owned())
 }
 
 /// What a login has read when it begins to compare.
@@ -106,7 +114,7 @@ async fn a_change_of_password_that_a_reset_outran_changes_nothing() {
     let old = credential(&world).await;
     person.reset_password(NEW_PASSWORD).await;
     let other = PasswordHash::from_stored("$argon2id$another".to_owned());
-    let renewal = Renewal { old: SessionId::generate().unwrap(), new: Some(session(&old)) };
+    let renewal = Renewal { old: SessionId::generate().unwrap(), new: Some(session(&old)), repeat: None };
     let store = store(&world, "change-password");
     let changed = store.change_password(&phone(), &old, &other, renewal, NOW).await.unwrap();
     assert_eq!(changed, Change::Overtaken);
@@ -119,14 +127,16 @@ async fn a_right_code_that_a_change_of_password_outran_changes_nothing() {
     let person = world.signed_in_person().await;
     person.request_reset().await.expect(202);
     let verifier = store(&world, "verify-reset");
-    let attempt = verifier.spend_code_attempt(&phone(), Purpose::Reset, NOW).await.unwrap();
-    let Attempt::Admitted { with: code, .. } = attempt else { panic!("the code is open") };
+    let attempt = verifier.spend_code_attempt(&phone(), Purpose::Reset, &guess(), NOW).await.unwrap();
+    let Attempt::Admitted { with: CodeTry::Open(code), .. } = attempt else { panic!("the code is open") };
     person.change_password(NEW_PASSWORD).await.expect(200);
     let other = PasswordHash::from_stored("$argon2id$another".to_owned());
     let (challenge, _) = code.codes[0];
-    let code = code.entered(challenge);
-    let reset = verifier.reset_password(&phone(), code.account.unwrap(), &code, &other, NOW).await.unwrap();
-    assert_eq!(reset, Change::Overtaken);
+    let code = code.entered(challenge).unwrap();
+    let effect = RepeatMac::from_stored("effect".to_owned());
+    let account = code.account.unwrap();
+    let reset = verifier.reset_password(&phone(), account, (&code, &effect), &other, NOW).await.unwrap();
+    assert_eq!(reset, CodeUse::Overtaken);
     person.typing(NEW_PASSWORD).login().await.expect(200);
 }
 
@@ -244,7 +254,7 @@ async fn an_attempt_is_not_taken_back_from_a_counter_that_was_reset_meanwhile() 
     let person = world.person().await;
     let code = person.reset_code().await;
     let (login, verifier) = (store(&world, "login"), store(&world, "verify-reset"));
-    let attempt = verifier.spend_code_attempt(&phone(), Purpose::Reset, NOW).await.unwrap();
+    let attempt = verifier.spend_code_attempt(&phone(), Purpose::Reset, &guess(), NOW).await.unwrap();
     let Attempt::Admitted { receipt: of_code, .. } = attempt else { panic!("the code is open") };
     let Attempt::Admitted { receipt: of_login, .. } = login.spend_login_attempt(&phone(), NOW).await.unwrap() else {
         panic!("throttled")

@@ -74,9 +74,46 @@ pub fn whole_seconds(duration: Duration) -> u64 {
     millis(duration).div_ceil(1000).max(1)
 }
 
+/// Returns the duration for a person to read, rounded up to a unit that matters: `45 s`, `12 min`, `10 h 22 min`, `3 d 4 h`.
+pub fn in_words(duration: Duration) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let seconds = whole_seconds(duration);
+    let parts = |whole: u64, of: u64, name: &str, part_of: u64, part_name: &str| {
+        let rounded = whole.div_ceil(part_of);
+        let (major, minor) = (rounded / (of / part_of), rounded % (of / part_of));
+        if minor == 0 { format!("{major} {name}") } else { format!("{major} {name} {minor} {part_name}") }
+    };
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..HOUR => format!("{} min", seconds.div_ceil(MINUTE)),
+        HOUR..DAY => parts(seconds, HOUR, "h", MINUTE, "min"),
+        _ => parts(seconds, DAY, "d", HOUR, "h"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_is_told_in_the_units_that_matter_and_never_too_short() {
+        for (seconds, words) in [
+            (1, "1 s"),
+            (119, "119 s"),
+            (120, "2 min"),
+            (121, "3 min"),
+            (3600, "1 h"),
+            (3601, "1 h 1 min"),
+            (37_282, "10 h 22 min"),
+            (86_400, "1 d"),
+            (2_591_978, "30 d"),
+            (270_001, "3 d 4 h"),
+        ] {
+            assert_eq!(in_words(Duration::from_secs(seconds)), words, "{seconds} s");
+        }
+    }
 
     #[test]
     fn seconds_and_text_agree() {

@@ -8,9 +8,36 @@ use std::{
     str::FromStr,
 };
 
-/// The mistakes in the environment, each with the name of its variable.
-#[derive(Debug, PartialEq, Eq)]
+/// The variables whose values no error repeats: a webhook's URL may hold a token, and test numbers have fixed codes.
+const UNREPEATED: [&str; 2] = ["SMS_API_URL", "TEST_NUMBERS"];
+
+/// The longest value that an error repeats, in characters.
+const LONGEST_REPEATED: usize = 60;
+
+/// The mistakes in the environment, each with its variable and the value of it.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<String>);
+
+impl ConfigErrors {
+    /// Adds the mistakes of another function, each once.
+    pub fn extend(&mut self, others: Self) {
+        for mistake in others.0 {
+            if !self.0.contains(&mistake) {
+                self.0.push(mistake);
+            }
+        }
+    }
+
+    /// Returns whether there are no mistakes.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the mistakes, a sentence each.
+    pub fn sentences(&self) -> &[String] {
+        &self.0
+    }
+}
 
 impl Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,9 +78,13 @@ impl<'a> Variables<'a> {
         self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
-    /// Records a mistake in a variable.
+    /// Records a mistake in a variable, with the value that it has.
     pub fn wrong(&mut self, name: &str, why: impl Display) {
-        self.errors.push(format!("{name}: {why}"));
+        let value = self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+        let value = value.filter(|value| !UNREPEATED.contains(&name) && value.chars().count() <= LONGEST_REPEATED);
+        // Escaped, because a value with a line break would look like two mistakes.
+        let value = value.map(|value| format!("={}", value.escape_debug())).unwrap_or_default();
+        self.errors.push(format!("{name}{value}: {why}"));
     }
 
     /// Remembers that a variable is allowed, but probably not what was meant.
@@ -109,6 +140,11 @@ impl<'a> Variables<'a> {
             .unwrap_or(default)
     }
 
+    /// Returns a variable that is `true` or `false`, or `None` if it is not set or is wrong.
+    pub fn flag(&mut self, name: &'static str) -> Option<bool> {
+        self.with(name, |value| value.parse::<bool>().map_err(|_| "must be true or false"))
+    }
+
     /// Returns the value that a word stands for; the first word is the default. Returns `None` if the word is not one
     /// of the choices.
     pub fn one_of<T: Clone>(&mut self, name: &'static str, choices: &[(&str, T)]) -> Option<T> {
@@ -118,7 +154,14 @@ impl<'a> Variables<'a> {
             Some(value) => {
                 let chosen = choices.iter().find(|(word, _)| *word == value).map(|(_, value)| value.clone());
                 if chosen.is_none() {
-                    self.wrong(name, format!("must be {}", words.join(" or ")));
+                    self.wrong(
+                        name,
+                        if words.len() > 2 {
+                            format!("must be one of {}", words.join(", "))
+                        } else {
+                            format!("must be {}", words.join(" or "))
+                        },
+                    );
                 }
                 chosen
             }

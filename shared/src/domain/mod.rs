@@ -8,5 +8,7 @@ pub mod password;
 pub mod phone;
 pub mod proof;
 pub mod recovery_code;
+pub mod repeat;
+pub mod sealed;
 pub mod spelling;
 pub mod totp;

@@ -81,6 +81,16 @@ impl Purpose {
             Self::ChangePhone(_) => "change-phone",
         }
     }
+
+    /// Returns whether tries are counted for the phone apart from the code, since the item that counts the failures of
+    /// a code ends with a registration or an account: with another one, the guesses at one phone would begin anew.
+    pub const fn is_counted_apart(self) -> bool {
+        match self {
+            Self::Activation(_) | Self::VerifyPhone | Self::ChangePhone(_) => true,
+            // Only the owner of an account can end the item of its resets.
+            Self::Reset => false,
+        }
+    }
 }
 
 /// The values that a code is bound to. It is right only if all of them match.
@@ -113,7 +123,8 @@ impl OtpMac {
     pub fn new(key: &Versioned<hmac::Key>, binding: Binding<'_>, code: &OtpCode) -> Self {
         let tag = hmac::sign(&key.key, &message(binding, code));
         let mut bytes = [key.kid.as_byte(); MAC_LENGTH];
-        bytes[1..].copy_from_slice(tag.as_ref());
+        let [_, mac @ ..] = &mut bytes;
+        mac.copy_from_slice(tag.as_ref());
         Self { kid: key.kid, bytes }
     }
 
@@ -124,13 +135,14 @@ impl OtpMac {
 
     /// Returns whether this is the hash of `code` under this key; compares in constant time.
     pub fn matches(&self, key: &Versioned<hmac::Key>, binding: Binding<'_>, code: &OtpCode) -> bool {
-        key.kid == self.kid && hmac::verify(&key.key, &message(binding, code), &self.bytes[1..]).is_ok()
+        let [_, mac @ ..] = &self.bytes;
+        key.kid == self.kid && hmac::verify(&key.key, &message(binding, code), mac).is_ok()
     }
 
     /// Takes a hash from the table; none if it names no version, or has another length.
     pub fn from_stored(bytes: &[u8]) -> Option<Self> {
-        let bytes = <[u8; MAC_LENGTH]>::try_from(bytes).ok()?;
-        Some(Self { kid: Kid::from_byte(bytes[0])?, bytes })
+        let bytes @ [kid, ..] = <[u8; MAC_LENGTH]>::try_from(bytes).ok()?;
+        Some(Self { kid: Kid::from_byte(kid)?, bytes })
     }
 
     /// Returns the hash's bytes, for the table.

@@ -358,6 +358,13 @@ impl Hasher {
         self.hash_any(&password.0)
     }
 
+    /// Hashes a password with the salt of this hash, so that the result is equal to it if the password is. None if it is no
+    /// hash of ours with today's parameters.
+    pub fn hash_like(&self, password: &NewPassword, stored: &PasswordHash) -> Result<Option<PasswordHash>, HashError> {
+        let Ok(phc) = phc::PasswordHash::new(stored.as_str()) else { return Ok(None) };
+        phc.salt.map(|salt| self.hash_salted(&password.0, salt)).transpose()
+    }
+
     /// Hashes, with today's parameters, a password that a comparison has just found right.
     pub fn rehash(&self, password: &Password) -> Result<PasswordHash, HashError> {
         self.hash_any(password)
@@ -427,7 +434,10 @@ impl Hasher {
     }
 
     fn hash_any(&self, password: &Password) -> Result<PasswordHash, HashError> {
-        let salt = Salt::new(&random::bytes::<16>()?)?;
+        self.hash_salted(password, Salt::new(&random::bytes::<16>()?)?)
+    }
+
+    fn hash_salted(&self, password: &Password, salt: Salt) -> Result<PasswordHash, HashError> {
         let output = self.compute(&self.argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN)?;
         let phc = phc::PasswordHash {
             algorithm: Algorithm::Argon2id.ident(),
@@ -642,6 +652,18 @@ mod tests {
         for wrong in ["newpass123", "newPass123 ", "newPass12", "NewPass123"] {
             assert_eq!(verdict(wrong), Verdict::Wrong);
         }
+    }
+
+    #[test]
+    fn only_the_same_password_gives_the_same_hash_with_its_salt() {
+        let hasher = Hasher::new().unwrap();
+        let (password, other) = (RULES.parse("newPass123").unwrap(), RULES.parse("newPass124").unwrap());
+        let hash = hasher.hash(&password).unwrap();
+        assert!(hasher.hash(&password).unwrap() != hash, "a salt of its own");
+        assert!(hasher.hash_like(&password, &hash).unwrap() == Some(hash.clone()));
+        assert!(hasher.hash_like(&other, &hash).unwrap().is_some_and(|other| other != hash));
+        let bcrypt = PasswordHash::from_bcrypt(BCRYPT).unwrap();
+        assert!(hasher.hash_like(&password, &bcrypt).unwrap().is_none());
     }
 
     #[test]

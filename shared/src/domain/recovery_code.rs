@@ -4,20 +4,24 @@ use std::{fmt, str::FromStr};
 
 use base32::Alphabet;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use ring::digest::{SHA256, digest};
+use ring::{aead::LessSafeKey, hmac};
 use zeroize::Zeroizing;
 
-use super::spelling;
+use super::{
+    sealed::{self, SealError, UnreadableSecret},
+    spelling,
+};
 use crate::base::{
     id::UserId,
+    kid::{Kid, Versioned},
     random::{self, RandomError},
 };
 
 /// The number of codes that a user has at once.
 const COUNT: usize = 10;
 
-/// The length of a code, in bytes. It has 120 bits; from 112 bits on, a plain hash without key, salt or stretching is
-/// enough (OWASP ASVS 5.0, 6.5.2).
+/// The length of a code, in bytes. It has 120 bits; from 112 bits on, a keyed hash without salt or stretching is enough
+/// (OWASP ASVS 5.0, 6.5.2).
 const LENGTH: usize = 15;
 
 /// The length of a code in characters, of five bits each.
@@ -53,16 +57,21 @@ impl RecoveryCode {
         groups
     }
 
-    /// Returns the form that is stored: SHA-256 over the user and the code. Nobody can try 120 random bits, so the hash
-    /// needs no key, and a code outlives every version of the master secret
-    /// (docs/adr/0021-versions-of-the-master-secret.md). The hash covers the user, so that a code is right only for its
-    /// owner.
-    ///
-    /// The hash need not be compared in constant time: an attacker who learns how much of it is right cannot choose a
-    /// code by that.
-    pub fn hash(&self, user: UserId) -> RecoveryCodeHash {
-        let message = Zeroizing::new([b"latchkey recovery v2".as_slice(), user.as_bytes(), &*self.0].concat());
-        RecoveryCodeHash(BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, &message)))
+    /// Returns the form that is stored: HMAC-SHA-256 over the user and the code. The hash covers the user, so that a code
+    /// is right only for its owner.
+    fn mac(&self, key: &RecoveryKey, user: UserId) -> RecoveryCodeMac {
+        RecoveryCodeMac(BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(&key.hmac(), &self.message(user))))
+    }
+
+    /// Returns the hash of this code if `stored` is that; compares in constant time.
+    pub fn matching(&self, key: &RecoveryKey, user: UserId, stored: &str) -> Option<RecoveryCodeMac> {
+        let tag = BASE64_URL_SAFE_NO_PAD.decode(stored).ok()?;
+        hmac::verify(&key.hmac(), &self.message(user), &tag).ok()?;
+        Some(RecoveryCodeMac(stored.to_owned()))
+    }
+
+    fn message(&self, user: UserId) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new([b"v1".as_slice(), user.as_bytes(), &*self.0].concat())
     }
 }
 
@@ -98,14 +107,72 @@ impl RecoveryCodes {
         (0..COUNT).map(|_| RecoveryCode::generate()).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Returns the hashes of the codes.
-    pub fn hashes(&self, user: UserId) -> Vec<RecoveryCodeHash> {
-        self.0.iter().map(|code| code.hash(user)).collect()
+    /// Returns the ten codes that a seed gives under a key that is not in the table: the same each time, so that a
+    /// response that was lost can be repeated.
+    pub fn derive(key: &Versioned<hmac::Key>, user: UserId, seed: &RecoverySeed) -> Self {
+        let code = |at: u8| {
+            let message = [b"shown v1".as_slice(), user.as_bytes(), seed.as_bytes(), &[at]].concat();
+            let mut bytes = Zeroizing::new([0; LENGTH]);
+            for (byte, derived) in bytes.iter_mut().zip(hmac::sign(&key.key, &message).as_ref()) {
+                *byte = *derived;
+            }
+            RecoveryCode(bytes)
+        };
+        Self((0..).take(COUNT).map(code).collect())
+    }
+
+    /// Returns the form in which the codes are stored, under a new key that is sealed with this one.
+    pub fn to_stored(&self, key: &Versioned<LessSafeKey>, user: UserId) -> Result<StoredRecoveryCodes, SealError> {
+        let own = RecoveryKey(Zeroizing::new(random::bytes()?));
+        let macs = self.0.iter().map(|code| code.mac(&own, user)).collect();
+        Ok(StoredRecoveryCodes { key: own.seal(key, user)?, macs })
     }
 
     /// Returns the codes, which may be shown only to their owner.
     pub fn reveal(&self) -> Vec<String> {
         self.0.iter().map(|code| code.reveal().to_string()).collect()
+    }
+}
+
+/// The random bytes that a user's recovery codes are derived from, and the version of the key to derive them with.
+/// Without the key they reveal no code.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RecoverySeed {
+    kid: Kid,
+    /// The version's byte, and the random ones after it.
+    bytes: [u8; 32],
+}
+
+impl RecoverySeed {
+    /// Makes a new seed for a version of the key: 31 random bytes after the version's.
+    pub fn generate(kid: Kid) -> Result<Self, RandomError> {
+        let mut bytes: [u8; 32] = random::bytes()?;
+        if let Some(first) = bytes.first_mut() {
+            *first = kid.as_byte();
+        }
+        Ok(Self { kid, bytes })
+    }
+
+    /// Takes a seed from the table. Returns `None` if it names no version.
+    pub fn from_stored(bytes: [u8; 32]) -> Option<Self> {
+        let kid = bytes.first().copied().and_then(Kid::from_byte)?;
+        Some(Self { kid, bytes })
+    }
+
+    /// Returns the version of the key.
+    pub fn kid(&self) -> Kid {
+        self.kid
+    }
+
+    /// Returns the seed's bytes, for the table.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.bytes
+    }
+}
+
+impl fmt::Debug for RecoverySeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecoverySeed")
     }
 }
 
@@ -116,18 +183,87 @@ pub struct InvalidRecoveryCode;
 
 /// The hash of a recovery code, in base64url.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RecoveryCodeHash(String);
+pub struct RecoveryCodeMac(String);
 
-impl RecoveryCodeHash {
+impl RecoveryCodeMac {
     /// Returns the text of the hash, for the table.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Debug for RecoveryCodeHash {
+impl fmt::Debug for RecoveryCodeMac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RecoveryCodeHash")
+        f.write_str("RecoveryCodeMac")
+    }
+}
+
+/// The codes of a user in the form that is stored.
+#[derive(Clone, Debug)]
+pub struct StoredRecoveryCodes {
+    /// The key of the hashes.
+    pub key: SealedRecoveryKey,
+    /// The hashes.
+    pub macs: Vec<RecoveryCodeMac>,
+}
+
+/// The key that hashes the recovery codes of one user. It is made with them, and stored only sealed. So it can be sealed
+/// anew with another version of the master secret, which a hash cannot
+/// (docs/adr/0021-versions-of-the-master-secret.md).
+pub struct RecoveryKey(Zeroizing<[u8; KEY_LENGTH]>);
+
+/// The length of that key, in bytes.
+const KEY_LENGTH: usize = 32;
+
+/// The use that a sealed key is bound to.
+const USAGE: &[u8] = b"latchkey recovery v2";
+
+impl RecoveryKey {
+    /// Encrypts the key for the table.
+    pub fn seal(&self, key: &Versioned<LessSafeKey>, user: UserId) -> Result<SealedRecoveryKey, SealError> {
+        sealed::seal(&*self.0, USAGE, key, user).map(SealedRecoveryKey)
+    }
+
+    fn hmac(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &*self.0)
+    }
+}
+
+impl fmt::Debug for RecoveryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecoveryKey")
+    }
+}
+
+/// A [`RecoveryKey`] in the form that is stored: encrypted under a key that is not in the table.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedRecoveryKey(Vec<u8>);
+
+impl SealedRecoveryKey {
+    /// Takes a sealed key from the table.
+    pub fn from_stored(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the sealed bytes, for the table.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Returns the version of the key that it is sealed with.
+    pub fn kid(&self) -> Result<Kid, UnreadableSecret> {
+        sealed::kid_of(&self.0)
+    }
+
+    /// Decrypts the key.
+    pub fn open(&self, key: &Versioned<LessSafeKey>, user: UserId) -> Result<RecoveryKey, UnreadableSecret> {
+        sealed::open(&self.0, USAGE, key, user).map(RecoveryKey)
+    }
+}
+
+impl fmt::Debug for SealedRecoveryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealedRecoveryKey")
     }
 }
 
@@ -136,6 +272,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_seed_gives_the_same_ten_codes_to_its_user_under_its_key_alone() {
+        let key = |byte| Versioned { kid: Kid::FIRST, key: hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32]) };
+        let (key, other) = (key(1), key(2));
+        let seed = |byte| RecoverySeed::from_stored([byte; 32]).unwrap();
+        let (user, other_seed, seed) = (UserId::from_bytes([1; 16]), seed(4), seed(3));
+        assert!(RecoverySeed::from_stored([0; 32]).is_none(), "it names no version");
+        let codes = RecoveryCodes::derive(&key, user, &seed).reveal();
+        assert_eq!(codes.iter().collect::<std::collections::BTreeSet<_>>().len(), COUNT);
+        assert_eq!(RecoveryCodes::derive(&key, user, &seed).reveal(), codes);
+        for other in [
+            RecoveryCodes::derive(&other, user, &seed),
+            RecoveryCodes::derive(&key, UserId::from_bytes([2; 16]), &seed),
+            RecoveryCodes::derive(&key, user, &other_seed),
+        ] {
+            assert!(other.reveal().iter().all(|code| !codes.contains(code)));
+        }
+    }
 
     #[test]
     fn a_code_reads_back_however_it_is_typed() {
@@ -157,12 +312,43 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_of_one_user_and_one_code() {
+    fn a_hash_is_of_one_user_and_one_key() {
+        let key = |byte| RecoveryKey(Zeroizing::new([byte; KEY_LENGTH]));
         let (code, user) = (RecoveryCode::generate().unwrap(), UserId::generate().unwrap());
-        assert!(code.hash(user) == code.hash(user));
-        assert!(code.hash(user) != code.hash(UserId::generate().unwrap()));
-        assert!(code.hash(user) != RecoveryCode::generate().unwrap().hash(user));
-        assert_eq!(code.hash(user).as_str().len(), 43, "base64url of 32 bytes");
+        assert!(code.mac(&key(1), user) == code.mac(&key(1), user));
+        assert!(code.mac(&key(1), user) != code.mac(&key(2), user));
+        assert!(code.mac(&key(1), user) != code.mac(&key(1), UserId::generate().unwrap()));
+        assert!(code.mac(&key(1), user) != RecoveryCode::generate().unwrap().mac(&key(1), user));
+        let stored = code.mac(&key(1), user);
+        let is_right = |code: &RecoveryCode, byte, user| code.matching(&key(byte), user, stored.as_str()).is_some();
+        assert!(is_right(&code, 1, user));
+        assert!(!is_right(&code, 2, user));
+        assert!(!is_right(&code, 1, UserId::generate().unwrap()));
+        assert!(!is_right(&RecoveryCode::generate().unwrap(), 1, user));
+        assert!(code.matching(&key(1), user, "not base64!").is_none());
+    }
+
+    #[test]
+    fn a_sealed_key_opens_with_its_key_for_its_user_and_as_nothing_else() {
+        use ring::aead::{AES_256_GCM, UnboundKey};
+
+        use crate::domain::totp::SealedTotpSecret;
+        let key = |version: u8, byte| {
+            let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[byte; 32]).unwrap());
+            Versioned { kid: Kid::from_byte(version).unwrap(), key }
+        };
+        let (codes, user) = (RecoveryCodes::generate().unwrap(), UserId::generate().unwrap());
+        let stored = codes.to_stored(&key(7, 1), user).unwrap();
+        assert_eq!((stored.key.kid().unwrap(), stored.macs.len()), (key(7, 1).kid, COUNT));
+        let own = stored.key.open(&key(7, 1), user).unwrap();
+        assert!(codes.0[3].matching(&own, user, stored.macs[3].as_str()).is_some());
+        // Sealed with another version, it is the same key.
+        let anew = own.seal(&key(8, 2), user).unwrap().open(&key(8, 2), user).unwrap();
+        assert!(codes.0[3].matching(&anew, user, stored.macs[3].as_str()).is_some());
+        assert!(stored.key.open(&key(7, 2), user).is_err());
+        assert!(stored.key.open(&key(7, 1), UserId::generate().unwrap()).is_err());
+        let as_totp = SealedTotpSecret::from_stored(stored.key.as_bytes().to_vec());
+        assert!(as_totp.open(&key(7, 1), user).is_err());
     }
 
     #[test]

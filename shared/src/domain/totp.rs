@@ -4,7 +4,7 @@
 use std::fmt;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use ring::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
+use ring::aead::LessSafeKey;
 use totp_rs::{Algorithm, Builder, Secret, Totp};
 use zeroize::Zeroizing;
 
@@ -18,6 +18,7 @@ use crate::{
     domain::{
         otp::{DIGITS, OtpCode},
         phone::Phone,
+        sealed::{self, SealError, UnreadableSecret},
     },
 };
 
@@ -27,8 +28,8 @@ const STEP: u64 = 30;
 /// The length of a secret, in bytes: that of a SHA-1 hash (RFC 4226 section 4, R6).
 const SECRET_LENGTH: usize = 20;
 
-/// The version of the sealed form, its first byte. Version 1 did not name its key.
-const VERSION: u8 = 2;
+/// The use that a sealed secret is bound to.
+const USAGE: &[u8] = b"latchkey totp v2";
 
 /// The secret that the authenticator and the account share. It is never printed, and is stored only sealed.
 pub struct TotpSecret(Zeroizing<[u8; SECRET_LENGTH]>);
@@ -72,13 +73,7 @@ impl TotpSecret {
     /// Encrypts the secret for the table with AES-256-GCM. The result is bound to the user, so that it cannot be
     /// decrypted in another user's item, and to the version of the key.
     pub fn seal(&self, key: &Versioned<LessSafeKey>, user: UserId) -> Result<SealedTotpSecret, SealError> {
-        let nonce = random::bytes::<NONCE_LEN>()?;
-        let mut text = self.0.to_vec();
-        let bound = Aad::from(associated(key.kid, user));
-        key.key
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound, &mut text)
-            .map_err(|_| SealError::Cipher)?;
-        Ok(SealedTotpSecret([&[VERSION, key.kid.as_byte()][..], &nonce, &text].concat()))
+        sealed::seal(&*self.0, USAGE, key, user).map(SealedTotpSecret)
     }
 
     fn totp(&self) -> Totp {
@@ -115,22 +110,12 @@ impl SealedTotpSecret {
 
     /// Returns the version of the key that the secret is sealed with.
     pub fn kid(&self) -> Result<Kid, UnreadableSecret> {
-        match self.0.as_slice() {
-            [VERSION, kid, ..] => Kid::from_byte(*kid).ok_or(UnreadableSecret),
-            _ => Err(UnreadableSecret),
-        }
+        sealed::kid_of(&self.0)
     }
 
     /// Decrypts the secret.
     pub fn open(&self, key: &Versioned<LessSafeKey>, user: UserId) -> Result<TotpSecret, UnreadableSecret> {
-        let kid = self.kid()?;
-        let (_, rest) = self.0.split_first_chunk::<2>().ok_or(UnreadableSecret)?;
-        let (nonce, text) = rest.split_first_chunk::<NONCE_LEN>().ok_or(UnreadableSecret)?;
-        let mut text = Zeroizing::new(text.to_vec());
-        let (nonce, bound) = (Nonce::assume_unique_for_key(*nonce), Aad::from(associated(kid, user)));
-        let secret = key.key.open_in_place(nonce, bound, &mut text).map_err(|_| UnreadableSecret)?;
-        let secret = <[u8; SECRET_LENGTH]>::try_from(&*secret).map_err(|_| UnreadableSecret)?;
-        Ok(TotpSecret(Zeroizing::new(secret)))
+        sealed::open(&self.0, USAGE, key, user).map(TotpSecret)
     }
 }
 
@@ -139,27 +124,6 @@ impl fmt::Debug for SealedTotpSecret {
         f.write_str("SealedTotpSecret")
     }
 }
-
-/// Returns the associated data that binds a sealed secret to the version of its key and to its user.
-fn associated(kid: Kid, user: UserId) -> Vec<u8> {
-    [b"latchkey totp v2".as_slice(), &[kid.as_byte()], user.as_bytes()].concat()
-}
-
-/// The reason why a secret could not be sealed.
-#[derive(Debug, thiserror::Error)]
-pub enum SealError {
-    /// The operating system returned no random bytes for the nonce.
-    #[error(transparent)]
-    Random(#[from] RandomError),
-    /// The encryption failed.
-    #[error("the secret of the second factor could not be encrypted")]
-    Cipher,
-}
-
-/// The error for a stored secret that was sealed under another key or for another user, or was altered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the secret of the second factor cannot be decrypted: was the secret of SECRET_KEY_ARN changed?")]
-pub struct UnreadableSecret;
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,6 @@ use crate::{
     app::App,
     error::ApiError,
     http::context::Context,
-    keyring::KeyringError,
     store::{Attempt, Bucket, Limit, LimitReached, Receipt, StoreError},
 };
 
@@ -49,9 +48,13 @@ pub fn admit_with_receipt<'a, T: Send + 'a>(
     })
 }
 
-/// Returns the keys that a counted try is compared with, or takes the try back and returns the error: nothing was
-/// compared.
-pub async fn or_take_back<T>(app: &App, receipt: &Receipt, keys: Result<T, KeyringError>) -> Result<T, ApiError> {
+/// Returns the keys that a counted try is needs, or takes the try back and returns the error: the try was
+/// not judged.
+pub async fn or_take_back<T>(
+    app: &App,
+    receipt: &Receipt,
+    keys: Result<T, impl Into<ApiError>>,
+) -> Result<T, ApiError> {
     match keys {
         Ok(keys) => Ok(keys),
         Err(error) => {

@@ -172,7 +172,12 @@ pub async fn bearer_claims(app: &App, ctx: &Context, request: &Request) -> Resul
 /// The same for a token that may have expired: its signature still proves which session it was issued for, which is
 /// enough to end that session and for nothing else.
 pub async fn bearer_claims_of_any_age(app: &App, ctx: &Context, request: &Request) -> Result<Claims, ApiError> {
-    let token = Unverified::<Claims>::read(request.bearer_token()?)?;
+    claims_of_any_age(app, ctx, request.bearer_token()?).await
+}
+
+/// The same for a token that did not arrive in the `Authorization` header of a request.
+pub async fn claims_of_any_age(app: &App, ctx: &Context, token: &str) -> Result<Claims, ApiError> {
+    let token = Unverified::<Claims>::read(token)?;
     let key = app.keyring.verifying_key_without_session(token.kid(), ctx.now).await?;
     let key = key.ok_or(InvalidSignedToken::WrongHeader)?;
     Ok(token.verify_of_any_age(&key, app.issuer(ctx.url.as_deref())?, &app.config.tokens.audience, ctx.now)?)

@@ -1,6 +1,6 @@
 //! One-time codes: issuing, sending, counting tries, and comparing.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 use tokio::time::Instant;
@@ -9,17 +9,25 @@ use utoipa::ToSchema;
 use super::{admission, budgets::MessageSubjects, sending};
 use crate::{
     app::App,
-    base::id::{ChallengeId, UserId},
+    base::{
+        id::{ChallengeId, UserId},
+        random,
+    },
     domain::{
         otp::{Binding, OtpCode, OtpMac, Purpose},
+        password::PasswordHash,
         phone::Phone,
         proof::Factor,
+        repeat::RepeatMac,
     },
     error::ApiError,
     http::context::Context,
     log::{audit, metrics::Metric},
     messages::{self, Content, Delivery, Notice},
-    store::{CodeIssue, CodeTarget, Failure, Limit, NewCode, PendingCode},
+    store::{
+        self, Attempt, CodeIssue, CodeTarget, CodeTry, Failure, Limit, NewCode, PendingCode, PendingCodes, UsedCode,
+    },
+    tokens::secret::Keys,
 };
 
 /// The response to a request for a code.
@@ -108,6 +116,8 @@ pub(crate) struct DrawnCode<'a> {
     challenge: ChallengeId,
     mac: OtpMac,
     subjects: MessageSubjects,
+    /// The subject of the limit of tries, if the purpose has one.
+    tries: Option<String>,
 }
 
 impl<'a> DrawnCode<'a> {
@@ -128,7 +138,10 @@ impl<'a> DrawnCode<'a> {
         let mac = OtpMac::new(&secret.writing.otp, Binding { purpose, phone, user, challenge }, &code);
         let subjects = MessageSubjects::new(&secret, phone, ctx);
         let subjects = if purpose == Purpose::Reset { subjects.of_resets() } else { subjects };
-        Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects })
+        // The fixed code of a test number is known, so a limit against guessing would protect nothing.
+        let tries = (purpose.is_counted_apart() && !is_test)
+            .then(|| store::tries_subject(purpose, &audit::pseudonym(&secret.counting.audit, phone)));
+        Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects, tries })
     }
 
     /// Whether the response must be the same whatever becomes of the message, since it would reveal who has an account.
@@ -173,7 +186,8 @@ impl<'a> DrawnCode<'a> {
         for _ in 0..TRIES {
             let is_sent = is_sent && !is_withheld;
             let budgets = self.budgets().into_iter().filter(|budget| !is_withheld || budget.bucket.is_shared());
-            let limits: Vec<_> = budgets.chain(self.requests()).collect();
+            let tries = self.tries.as_deref().map(store::tries_of_phone);
+            let limits: Vec<_> = budgets.chain(self.requests()).chain(tries).collect();
             match app.store.issue_code(self.new_code(is_sent), &target, &limits).await? {
                 CodeIssue::Issued => return Ok(is_sent),
                 CodeIssue::LimitReached(reached)
@@ -265,25 +279,34 @@ impl<'a> DrawnCode<'a> {
 /// Counts a try of a code, and only then compares it.
 ///
 /// An address over its limit uses up none of the code's tries. The response does not reveal whether a code was wrong,
-/// expired, used or unknown.
+/// expired, used or unknown. Only the request that used a code is recognized when it is repeated
+/// (docs/adr/0029-a-lost-confirmation.md).
 pub async fn compare(
     app: &App,
     ctx: &Context,
     purpose: Purpose,
     phone: &Phone,
     typed: &OtpCode,
-) -> Result<PendingCode, ApiError> {
+) -> Result<Compared, ApiError> {
     ctx.audit.phone(phone);
     let secret = app.keyring.secret(ctx.now).await?;
-    let attempt = app.store.spend_code_attempt(phone, purpose, ctx.now);
-    let pending = admission::admit(app, ctx, attempt).await?.ok_or(ApiError::InvalidOtp)?;
-    let keys = app.keyring.reading_all(pending.codes.iter().map(|(_, mac)| mac.kid()), ctx.now).await;
-    let keys = admission::or_take_back(app, &pending.receipt, keys).await?;
+    let guess = RepeatMac::of_code(&secret.counting.otp.key, purpose, phone, typed);
+    let attempt = app.store.spend_code_attempt(phone, purpose, &guess, ctx.now);
+    let pending = match admission::admit(app, ctx, attempt).await?.ok_or(ApiError::InvalidOtp)? {
+        CodeTry::Open(pending) => pending,
+        CodeTry::UnderWay(pending) => {
+            let keys = keys_of(app, ctx, &pending).await?;
+            entered(&keys, purpose, phone, pending, typed).ok_or(ApiError::InvalidOtp)?;
+            return Box::pin(outcome_of_other(app, ctx, purpose, phone, &guess)).await;
+        }
+        CodeTry::Used(used) => return Ok(Compared::Repeated(used)),
+    };
+    let keys = keys_of(app, ctx, &pending).await?;
     // The fixed code of a test number is known, so a limit against guessing would protect nothing.
-    if let Purpose::Activation(_) = purpose
+    if purpose.is_counted_apart()
         && app.test_code(phone).is_none()
         && let Err(reached) =
-            app.store.charge_activation_attempt(&audit::pseudonym(&secret.counting.audit, phone), ctx.now).await?
+            app.store.charge_try(purpose, &audit::pseudonym(&secret.counting.audit, phone), ctx.now).await?
     {
         return Err(reached.into());
     }
@@ -292,13 +315,90 @@ pub async fn compare(
         ctx.audit.user(user);
     }
     ctx.audit.factor(Factor::Otp);
+    entered(&keys, purpose, phone, pending, typed).map(Compared::Right).ok_or(ApiError::InvalidOtp)
+}
+
+/// A code that was compared and is right.
+#[derive(Clone, Debug)]
+pub enum Compared {
+    /// The code is open. The caller of the comparison uses it up.
+    Right(PendingCode),
+    /// The same code was used. If the account is what that use has made of it, the response of that request was lost.
+    Repeated(UsedCode),
+}
+
+/// Returns the keys that codes were hashed with, without those that have leaked. If they cannot be read, takes the try
+/// back.
+async fn keys_of(app: &App, ctx: &Context, pending: &PendingCodes) -> Result<Vec<Arc<Keys>>, ApiError> {
+    let keys = app.keyring.reading_all(pending.codes.iter().map(|(_, mac)| mac.kid()), ctx.now).await;
+    admission::or_take_back(app, &pending.receipt, keys).await
+}
+
+/// Returns the code that was typed, if it is among these.
+fn entered(
+    keys: &[Arc<Keys>],
+    purpose: Purpose,
+    phone: &Phone,
+    pending: PendingCodes,
+    typed: &OtpCode,
+) -> Option<PendingCode> {
+    let user = pending.account.map(|account| account.user);
     let entered = pending.codes.iter().map(|(challenge, mac)| {
         let binding = Binding { purpose, phone, user, challenge: *challenge };
         keys.iter().any(|keys| mac.matches(&keys.otp, binding, typed)).then_some(*challenge)
     });
     // Every code is compared, so that the time does not reveal which of them is right. One whose key has leaked is not.
-    let entered = entered.fold(None, Option::or).ok_or(ApiError::InvalidOtp)?;
-    Ok(pending.entered(entered))
+    let entered = entered.fold(None, Option::or);
+    pending.entered(entered?)
+}
+
+/// How often the outcome of a request is asked for that has the same right code and arrived a moment earlier.
+const ASKED: u32 = 20;
+
+/// Waits for the outcome of the request that tried the same right code when it still had tries. This one changes
+/// nothing: a code without tries opens nothing.
+async fn outcome_of_other(
+    app: &App,
+    ctx: &Context,
+    purpose: Purpose,
+    phone: &Phone,
+    guess: &RepeatMac,
+) -> Result<Compared, ApiError> {
+    for _ in 0..ASKED {
+        let millis = 50 + random::below(100)?;
+        #[expect(clippy::disallowed_methods, reason = "waiting for a request that is under way is a real wait")]
+        tokio::time::sleep(Duration::from_millis(millis.into())).await;
+        match app.store.spend_code_attempt(phone, purpose, guess, ctx.now).await? {
+            Attempt::Admitted { with: CodeTry::Used(used), .. } => return Ok(Compared::Repeated(used)),
+            Attempt::Admitted { with: CodeTry::UnderWay(_), .. } => {}
+            _ => break,
+        }
+    }
+    Err(ApiError::InvalidOtp)
+}
+
+/// Returns the hash of a code that was typed, by which the request that used it is recognized.
+pub async fn guess(
+    app: &App,
+    ctx: &Context,
+    purpose: Purpose,
+    phone: &Phone,
+    typed: &OtpCode,
+) -> Result<RepeatMac, ApiError> {
+    let secret = app.keyring.secret(ctx.now).await?;
+    Ok(RepeatMac::of_code(&secret.counting.otp.key, purpose, phone, typed))
+}
+
+/// Returns the hash of what a code makes of its account, by which a repeated request is told that it is done.
+pub async fn effect(
+    app: &App,
+    ctx: &Context,
+    user: UserId,
+    epoch: u64,
+    password: Option<&PasswordHash>,
+) -> Result<RepeatMac, ApiError> {
+    let secret = app.keyring.secret(ctx.now).await?;
+    Ok(RepeatMac::of_effect(&secret.counting.otp.key, user, epoch, password))
 }
 
 /// Counts a right code that has served its purpose. The codes of test numbers are not counted, because they were not

@@ -7,6 +7,7 @@ pub mod codes;
 mod notices;
 pub mod refresh_token;
 pub mod registration;
+pub mod repeats;
 pub mod second_factor;
 mod sending;
 pub mod token_pair;

@@ -3,12 +3,12 @@
 use super::admission;
 use crate::{
     app::App,
-    base::{fault::Source, id::UserId},
-    domain::{phone::Phone, proof::Proof},
+    base::{fault::Source, id::UserId, kid::Kid},
+    domain::{phone::Phone, proof::Proof, totp::TotpSecret},
     error::{ApiError, TokenProblem},
     http::context::Context,
     messages::Notice,
-    store::{AskedAt, RightCode},
+    store::{AskedAt, RightCode, SealedAnew, SecondFactor},
 };
 
 /// Requires the second factor of an account that has one, and uses up its code, so that no code works twice at any
@@ -62,31 +62,25 @@ pub async fn judge(app: &App, ctx: &Context, user: UserId, proof: &Proof, at: As
             let admitted = admission::admit_with_receipt(app, ctx, attempt).await?;
             let (factor, receipt) = admitted.ok_or(ApiError::WrongTotp)?;
             let kid = factor.secret.kid().map_err(internal)?;
-            let keys = async { Ok((app.keyring.opening(kid, ctx.now).await?, app.keyring.secret(ctx.now).await?)) };
-            match admission::or_take_back(app, &receipt, keys.await).await? {
-                (Some(keys), secret) => {
+            let keys = app.keyring.opening(kid, ctx.now).await;
+            match admission::or_take_back(app, &receipt, keys).await? {
+                Some(keys) => {
                     let totp = factor.secret.open(&keys.totp, user).map_err(internal)?;
-                    let right = totp.step_of(code, factor.last_step, ctx.now).map(|step| {
-                        // Sealed by the same write that uses up the code, and never with an older key.
-                        let is_old = kid < secret.writing.kid;
-                        let sealed_anew = is_old.then(|| totp.seal(&secret.writing.totp, user)).transpose();
-                        sealed_anew.map(|sealed_anew| RightCode::Totp {
-                            user,
-                            secret: factor.secret,
-                            sealed_anew,
-                            step,
-                            at,
-                        })
-                    });
-                    right.transpose().map_err(internal)?
+                    let step = totp.step_of(code, factor.last_step, ctx.now);
+                    if step.is_none() && totp.step_of(code, None, ctx.now).is_some() {
+                        ctx.audit.factor(proof.factor());
+                        return Err(ApiError::UsedTotp);
+                    }
+                    match step {
+                        Some(step) => {
+                            let anew = sealed_anew(app, ctx, user, &factor, &totp).await;
+                            let anew = admission::or_take_back(app, &receipt, anew).await?;
+                            Some(RightCode::Totp { user, secret: factor.secret, anew, step, at })
+                        }
+                        None => None,
+                    }
                 }
-                (None, _) => {
-                    tracing::warn!(
-                        target: "latchkey::events", event = "second-factor-lost", %user, key = kid.as_byte(),
-                        "the key of this second factor was retired: only a recovery code is right"
-                    );
-                    None
-                }
+                None => lost(user, kid),
             }
         }
         Proof::Recovery(code) => {
@@ -95,10 +89,52 @@ pub async fn judge(app: &App, ctx: &Context, user: UserId, proof: &Proof, at: As
                 AskedAt::Login(_) => ApiError::InvalidToken(TokenProblem::LoginOver),
                 AskedAt::Session | AskedAt::Reset => ApiError::WrongRecoveryCode,
             })?;
-            let hash = code.hash(user);
-            factor.has_recovery_code(&hash).then_some(RightCode::Recovery { user, hash })
+            let kid = factor.recovery_key.kid().map_err(internal)?;
+            match app.keyring.opening(kid, ctx.now).await? {
+                Some(keys) => {
+                    let key = factor.recovery_key.open(&keys.totp, user).map_err(internal)?;
+                    let right = factor.find_recovery_code(|stored| code.matching(&key, user, stored));
+                    right.map(|mac| RightCode::Recovery { user, mac })
+                }
+                None => lost(user, kid),
+            }
         }
     };
     ctx.audit.factor(proof.factor());
     code.ok_or_else(|| wrong(proof))
+}
+
+/// Seals anew what is sealed with an older version than the one that writes. It is stored by the write that uses up the
+/// code, and never with an older version.
+async fn sealed_anew(
+    app: &App,
+    ctx: &Context,
+    user: UserId,
+    factor: &SecondFactor,
+    totp: &TotpSecret,
+) -> Result<SealedAnew, ApiError> {
+    let writing = app.keyring.secret(ctx.now).await?.writing;
+    let is_old = |kid| kid < writing.kid;
+    let mut anew = SealedAnew::default();
+    if is_old(factor.secret.kid().map_err(internal)?) {
+        anew.secret = Some(totp.seal(&writing.totp, user).map_err(internal)?);
+    }
+    let recovery_kid = factor.recovery_key.kid().map_err(internal)?;
+    if is_old(recovery_kid)
+        && let Some(keys) = app.keyring.opening(recovery_kid, ctx.now).await?
+    {
+        let key = factor.recovery_key.open(&keys.totp, user).map_err(internal)?;
+        let sealed = key.seal(&writing.totp, user).map_err(internal)?;
+        anew.recovery_key = Some((factor.recovery_key.clone(), sealed));
+    }
+    Ok(anew)
+}
+
+/// Reports that nothing is right any more, because an operator has retired the key that somebody still needed.
+fn lost(user: UserId, kid: Kid) -> Option<RightCode> {
+    tracing::warn!(
+        target: "latchkey::events", event = "second-factor-lost", %user, key = kid.as_byte(),
+        "the key of this second factor was retired"
+    );
+    None
 }

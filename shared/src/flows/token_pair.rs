@@ -9,7 +9,7 @@ use crate::{
         id::{SessionId, UserId},
         time::Timestamp,
     },
-    error::ApiError,
+    error::{ApiError, TokenProblem},
     flows::caller::Caller,
     http::context::Context,
     store::{NewSession, Profile, Renewal, Session, TokenSession},
@@ -110,7 +110,7 @@ pub fn renewed_session(
     };
     let Profile { user, epoch, .. } = caller.profile;
     let (new, answer) = start(app, ctx, keys, user, epoch + 1, login)?;
-    Ok((Renewal { old: caller.session, new: Some(new) }, answer))
+    Ok((Renewal { old: caller.session, new: Some(new), repeat: None }, answer))
 }
 
 /// The proofs that a caller has shown in a request that renews the session.
@@ -161,8 +161,21 @@ fn start(
 }
 
 impl TokenResponse {
+    /// Returns the next tokens of a session. The version of the refresh token's key is the session's, and not the one
+    /// that writes now: a repeated request gets the same token.
+    pub async fn of_session(
+        app: &App,
+        ctx: &Context,
+        keys: &TokenKeys,
+        session: &TokenSession,
+    ) -> Result<Self, ApiError> {
+        let own = app.keyring.reading(session.kid, ctx.now).await?;
+        let own = own.ok_or(ApiError::InvalidToken(TokenProblem::WithdrawnKey))?;
+        Self::issue(app, ctx, &keys.signing, &own, session)
+    }
+
     /// Signs an access token and makes a refresh token with the keys of the version that the session names.
-    pub fn issue(
+    fn issue(
         app: &App,
         ctx: &Context,
         signing: &SigningKey,

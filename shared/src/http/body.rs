@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 use utoipa::openapi::{
     RefOr,
-    schema::{Object, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type},
+    schema::{AnyOfBuilder, Object, ObjectBuilder, Schema, SchemaType, Type},
 };
 
 use super::fields::Fields;
@@ -56,7 +56,7 @@ macro_rules! request_body {
 
         impl ::utoipa::PartialSchema for $name {
             fn schema() -> ::utoipa::openapi::RefOr<::utoipa::openapi::schema::Schema> {
-                let mut schema = $crate::http::body::BodySchema::new(&[$($about),+]);
+                let mut schema = $crate::http::body::BodySchema::new(stringify!($name), &[$($about),+]);
                 $(
                     let example = $crate::request_body!(@example $($example)?);
                     <$type as $crate::http::body::Member>::describe(&mut schema, stringify!($member), &[$($doc),+], example);
@@ -85,6 +85,7 @@ pub trait Member: Sized {
 
 /// The schema of a request body while members are added to it.
 pub struct BodySchema {
+    name: &'static str,
     description: String,
     properties: Vec<Property>,
 }
@@ -99,8 +100,8 @@ struct Property {
 
 impl BodySchema {
     /// Returns a schema without members. `comment` holds the lines of the type's doc comment.
-    pub fn new(comment: &[&str]) -> Self {
-        Self { description: text_of(comment), properties: Vec::new() }
+    pub fn new(name: &'static str, comment: &[&str]) -> Self {
+        Self { name, description: text_of(comment), properties: Vec::new() }
     }
 
     /// Adds a member that must be present.
@@ -142,13 +143,19 @@ impl BodySchema {
         if self.properties.iter().all(|property| property.alternative.is_none()) {
             return self.object(None).description(Some(self.description)).examples(examples).into();
         }
-        let choice = OneOfBuilder::new().description(Some(&self.description)).examples(examples);
+        // Never both: each object forbids the other one's member. Linters and generators take `anyOf` better than `oneOf`.
+        let choice = AnyOfBuilder::new().description(Some(&self.description)).examples(examples);
         choice.item(self.object(Some(0))).item(self.object(Some(1))).into()
     }
 
     /// Returns the object of one alternative, in which the member of the other one is `null` or absent.
     fn object(&self, alternative: Option<usize>) -> ObjectBuilder {
-        self.properties.iter().fold(ObjectBuilder::new(), |object, property| {
+        let own =
+            self.properties.iter().find(|property| property.alternative.is_some_and(|of| Some(of) == alternative));
+        // Generators name types by it.
+        let title =
+            own.map(|own| format!("{} {} {}", self.name, if own.required { "with" } else { "perhaps with" }, own.name));
+        self.properties.iter().fold(ObjectBuilder::new().title(title), |object, property| {
             if property.alternative.is_some() && property.alternative != alternative {
                 return object.property(property.name, ObjectBuilder::new().schema_type(Type::Null));
             }

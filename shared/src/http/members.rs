@@ -275,9 +275,16 @@ macro_rules! sealed_texts {
 // a key.
 sealed_texts! {
     /// A refresh token, which is not opened yet.
-    SealedRefreshToken: "AVwMeg5qVUxAnkQPen08ijsLbxxePB9NCp1VOhyPfy8QAAAAAUhhcHB5IGV4YW1wbGUgdG9rZW4sIG5vdCBhIHJlYWwgb25lLiBJdCBvcGVucyBub3RoaW5nIGF0IGFsbC4u";
+    SealedRefreshToken: "AVwMeg5qVUxAnkQPen08ijsLbxxePB9NCp1VOhyPfy8QAAAAAUhhcHB5IGV4YW1w\
+        bGUgdG9rZW4sIG5vdCBhIHJlYWwgb25lLiBJdCBvcGVucyBub3RoaW5nIGF0IGFsbC4u";
+    /// A refresh token or an access token, which is not opened yet.
+    RevocableToken: "AVwMeg5qVUxAnkQPen08ijsLbxxePB9NCp1VOhyPfy8QAAAAAUhhcHB5IGV4YW1w\
+        bGUgdG9rZW4sIG5vdCBhIHJlYWwgb25lLiBJdCBvcGVucyBub3RoaW5nIGF0IGFsbC4u";
+    /// The kind of such a token, by RFC 7009. Every text is one, since a wrong hint must not keep a token alive.
+    TokenTypeHint: "refresh_token";
     /// An `activation_id`, which is not opened yet.
     SealedActivationId: "Ad4JHlK0r2c7eXN0YW5kcyBmb3IgYSByZWdpc3RyYXRpb24gdGhhdCB3YWl0cyBmb3IgaXRzIGNvZGU_";
     /// An `mfa_token`, which is not verified yet.
-    UnverifiedMfaToken: "eyJ0eXAiOiJtZmErand0IiwiYWxnIjoiRVMyNTYiLCJraWQiOiJleGFtcGxlIn0.eyJleGFtcGxlIjp0cnVlfQ.bm90LWEtcmVhbC1zaWduYXR1cmU";
+    UnverifiedMfaToken: "eyJ0eXAiOiJtZmErand0IiwiYWxnIjoiRVMyNTYiLCJraWQiOiJleGFtcGxlIn0.\
+        eyJleGFtcGxlIjp0cnVlfQ.bm90LWEtcmVhbC1zaWduYXR1cmU";
 }

@@ -1,9 +1,8 @@
 //! The problems that endpoints respond with, as their OpenAPI descriptions list them: each with an example, generated
 //! from the one list of problems.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use serde_json::{Value, json};
 use utoipa::{
     IntoResponses,
     openapi::{
@@ -15,6 +14,12 @@ use utoipa::{
 };
 
 use super::problem::ProblemKind;
+use crate::{
+    domain::phone::InvalidPhone,
+    error::{ApiError, TokenProblem},
+    store::Bucket,
+    tokens::{mfa::MfaToken, signed::InvalidSignedToken},
+};
 
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident: $($kind:ident),+;)+) => {$(
@@ -26,7 +31,11 @@ macro_rules! problems {
                 by_status(&[$(ProblemKind::$kind),+])
             }
         }
-    )+};
+    )+
+
+        /// Every list of problems.
+        const GROUPS: &[&[ProblemKind]] = &[$(&[$(ProblemKind::$kind),+]),+];
+    };
 }
 
 problems! {
@@ -62,57 +71,121 @@ problems! {
     ServerProblems: Internal, TemporarilyUnavailable;
 }
 
-/// Returns one response per status. Problems that share a status become its examples.
+/// The response of API Gateway to a caller beyond the rates of `template.yaml`. It is no problem of ours and has no
+/// members to rely on, and every endpoint may get it; endpoints without a limit of their own list it.
+pub struct Throttled;
+
+/// The name of the response of API Gateway.
+const THROTTLED: &str = "Throttled";
+
+impl IntoResponses for Throttled {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        BTreeMap::from([("429".to_owned(), RefOr::Ref(Ref::from_response_name(THROTTLED)))])
+    }
+}
+
+/// Returns one response per status. Problems that share a status become its examples. A response is a reference, so that
+/// the description contains each once.
 fn by_status(kinds: &[ProblemKind]) -> BTreeMap<String, RefOr<Response>> {
+    let statuses = group(kinds).into_iter();
+    let reference = |kinds: &[ProblemKind]| RefOr::Ref(Ref::from_response_name(name(kinds)));
+    statuses.map(|(status, kinds)| (status.to_string(), reference(&kinds))).collect()
+}
+
+/// Returns every response that the descriptions of endpoints refer to, by its name.
+pub fn components() -> BTreeMap<String, Response> {
+    let groups = GROUPS.iter().flat_map(|kinds| group(kinds));
+    let problems = groups.map(|(status, kinds)| (name(&kinds), response(status, &kinds)));
+    let throttled = ResponseBuilder::new().description("The API receives too many requests. Try again in a moment.");
+    problems.chain([(THROTTLED.to_owned(), throttled.build())]).collect()
+}
+
+/// Returns the kinds by their status, in the order of the documentation.
+fn group(kinds: &[ProblemKind]) -> BTreeMap<u16, Vec<ProblemKind>> {
     let mut statuses: BTreeMap<u16, Vec<_>> = BTreeMap::new();
     for kind in ProblemKind::ALL.iter().copied().filter(|kind| kinds.contains(kind)) {
         statuses.entry(kind.status().as_u16()).or_default().push(kind);
     }
-    let responses = statuses.into_iter().map(|(status, kinds)| {
-        let examples = kinds.iter().map(|kind| {
-            let example = ExampleBuilder::new().summary(kind.title()).value(Some(example(*kind))).build();
-            (kind.code().to_owned(), RefOr::T(example))
-        });
-        let content = ContentBuilder::new()
-            .schema(Some(RefOr::Ref(Ref::from_schema_name("Problem"))))
-            .examples_from_iter(examples)
-            .build();
-        let descriptions: Vec<_> = kinds.iter().map(|kind| format!("`{}`: {}", kind.code(), kind.title())).collect();
-        let mut response =
-            ResponseBuilder::new().description(descriptions.join(" · ")).content("application/problem+json", content);
-        if let 429 | 503 = status {
-            let seconds = ObjectBuilder::new().schema_type(Type::Integer).build();
-            let retry_after = HeaderBuilder::new()
-                .schema(Some(seconds))
-                .description(Some("Seconds until the next try can succeed"))
-                .build();
-            response = response.header("Retry-After", retry_after);
-        }
-        (status.to_string(), RefOr::T(response.build()))
-    });
-    responses.collect()
+    statuses
 }
 
-fn example(kind: ProblemKind) -> Value {
-    let mut example = json!({
-        "type": kind.type_uri(),
-        "title": kind.title(),
-        "status": kind.status().as_u16(),
-        "detail": "A sentence that says what happened and what to do next.",
-        "code": kind.code(),
-        "instance": "c35d786a-f21e-4d4b-8549-38c1d2a15fff",
+/// Returns the name of the response with these kinds, such as `MalformedRequestOrInvalidOtp`.
+fn name(kinds: &[ProblemKind]) -> String {
+    kinds.iter().map(|kind| format!("{kind:?}")).collect::<Vec<_>>().join("Or")
+}
+
+fn response(status: u16, kinds: &[ProblemKind]) -> Response {
+    let examples = kinds.iter().copied().flat_map(examples).map(|(name, error)| {
+        let problem = error.problem(REQUEST_ID);
+        let value = serde_json::to_value(&problem).ok();
+        let example = ExampleBuilder::new().summary(problem.title).value(value).build();
+        (name.to_owned(), RefOr::T(example))
     });
-    let more = match kind {
-        ProblemKind::InvalidRequest => {
-            json!({"errors": [{"pointer": "/phone", "detail": "must be a number that can receive SMS"}]})
-        }
-        ProblemKind::TooManyRequests => json!({"bucket": "messages-phone", "retry_after": 3600}),
-        ProblemKind::TemporarilyUnavailable => json!({"retry_after": 2}),
-        ProblemKind::MfaRequired => json!({"methods": ["totp", "recovery_code"]}),
-        _ => json!({}),
+    let content = ContentBuilder::new()
+        .schema(Some(RefOr::Ref(Ref::from_schema_name("Problem"))))
+        .examples_from_iter(examples)
+        .build();
+    let descriptions: Vec<_> = kinds.iter().map(|kind| format!("`{}`: {}", kind.code(), kind.title())).collect();
+    let response =
+        ResponseBuilder::new().description(descriptions.join(" · ")).content("application/problem+json", content);
+    let header = |description: &str, kind| {
+        let schema = ObjectBuilder::new().schema_type(kind).build();
+        HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
     };
-    if let (Some(members), Value::Object(more)) = (example.as_object_mut(), more) {
-        members.extend(more);
+    match status {
+        401 => response.header("WWW-Authenticate", header("The scheme: `Bearer`", Type::String)),
+        429 | 503 => response.header("Retry-After", header("Seconds until the next try can succeed", Type::Integer)),
+        _ => response,
     }
-    example
+    .build()
+}
+
+/// An identifier of a request, as API Gateway makes them.
+const REQUEST_ID: &str = "JKJaXmPLvHcESHA=";
+
+/// Returns errors of a kind, each with its name among the examples of the description.
+fn examples(kind: ProblemKind) -> Vec<(&'static str, ApiError)> {
+    let wait = |bucket, seconds| ApiError::TooManyRequests { bucket, retry_after: Duration::from_secs(seconds) };
+    let error = match kind {
+        ProblemKind::MalformedRequest => ApiError::MalformedRequest("parsing stopped at line 1, column 17".to_owned()),
+        ProblemKind::InvalidOtp => {
+            return vec![
+                ("invalid-otp", ApiError::InvalidOtp),
+                ("invalid-otp-totp", ApiError::WrongTotp),
+                ("invalid-otp-recovery-code", ApiError::WrongRecoveryCode),
+            ];
+        }
+        ProblemKind::InvalidCredentials => ApiError::InvalidCredentials,
+        ProblemKind::InvalidToken => {
+            return vec![
+                ("invalid-token", ApiError::InvalidToken(InvalidSignedToken::Expired.into())),
+                ("invalid-token-session", ApiError::InvalidToken(TokenProblem::SessionEnded)),
+            ];
+        }
+        ProblemKind::MfaRequired => {
+            return vec![
+                ("mfa-required", ApiError::MfaRequired(None)),
+                ("mfa-required-login", ApiError::MfaRequired(Some(MfaToken::example()))),
+            ];
+        }
+        ProblemKind::WrongPassword => ApiError::WrongPassword,
+        ProblemKind::ReauthenticationRequired => ApiError::ReauthenticationRequired,
+        ProblemKind::PhoneNotVerified => ApiError::PhoneNotVerified,
+        ProblemKind::NotFound => ApiError::NotFound,
+        ProblemKind::MethodNotAllowed => ApiError::MethodNotAllowed("GET, HEAD".to_owned()),
+        ProblemKind::EnrollmentOver => ApiError::EnrollmentOver,
+        ProblemKind::PhoneTaken => ApiError::PhoneTaken,
+        ProblemKind::BodyTooLarge => ApiError::BodyTooLarge,
+        ProblemKind::UnsupportedMediaType => ApiError::UnsupportedMediaType,
+        ProblemKind::InvalidRequest => ApiError::invalid_field("/phone", &InvalidPhone::NoSms),
+        ProblemKind::TooManyRequests => {
+            return vec![
+                ("too-many-requests", wait(Bucket::MessagesCooldown, 1)),
+                ("too-many-requests-login", wait(Bucket::LoginPhone, 32)),
+            ];
+        }
+        ProblemKind::TemporarilyUnavailable => ApiError::TemporarilyUnavailable("the table is down".into()),
+        ProblemKind::Internal => ApiError::Internal("an example".into()),
+    };
+    vec![(kind.code(), error)]
 }

@@ -5,11 +5,17 @@ use std::time::Duration;
 
 use http::{StatusCode, header};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type},
+};
 
 use super::{MAX_BODY, Response};
 use crate::{
-    base::{fault, time::whole_seconds},
+    base::{
+        fault,
+        time::{in_words, whole_seconds},
+    },
     error::{ApiError, FieldError, TokenProblem},
     log::audit::Outcome,
     store::Bucket,
@@ -82,18 +88,18 @@ const UNAVAILABLE_RETRY_AFTER: Duration = Duration::from_secs(2);
 pub struct Problem {
     /// The kind of the problem, as a URI that ends in `code`.
     #[serde(rename = "type")]
-    #[schema(example = "urn:latchkey:problem:invalid-request")]
+    #[schema(format = "uri", example = "urn:latchkey:problem:invalid-request")]
     pub type_: String,
     /// The kind in words, for people.
     #[schema(example = "The request is not valid")]
     pub title: &'static str,
     /// The HTTP status.
-    #[schema(example = 422)]
+    #[schema(example = 422, minimum = 400, maximum = 599)]
     pub status: u16,
     /// A sentence for people: what happened and what to do next. It may change.
     pub detail: String,
     /// The stable name of the kind, for programs.
-    #[schema(example = "invalid-request")]
+    #[schema(schema_with = code_schema)]
     pub code: &'static str,
     /// The identifier of the request. Quote it when you report an error.
     pub instance: String,
@@ -102,6 +108,7 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// The limit that was reached (`too-many-requests` only).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = bucket_schema, required = false)]
     pub bucket: Option<&'static str>,
     /// The seconds until the next try can succeed, as in `Retry-After` (`too-many-requests` and
     /// `temporarily-unavailable` only).
@@ -114,18 +121,47 @@ pub struct Problem {
     /// The accepted proofs of the second factor. Send `totp` in the member `code`, and `recovery_code` in the member of
     /// that name (`mfa-required` only).
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(schema_with = methods_schema, required = false)]
     pub methods: &'static [&'static str],
 }
 
 /// The accepted proofs of a second factor.
 const MFA_METHODS: [&str; 2] = ["totp", "recovery_code"];
 
+/// Returns the schema of a member of [`Problem`] that has one of these values.
+fn one_of(values: impl IntoIterator<Item = &'static str>) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values))
+}
+
+/// Returns the schema of `code`.
+fn code_schema() -> Object {
+    let description = "The stable name of the kind, for programs.";
+    one_of(ProblemKind::ALL.iter().map(|kind| kind.code())).description(Some(description)).build()
+}
+
+/// Returns the schema of `bucket`.
+fn bucket_schema() -> Object {
+    let description = "The limit that was reached (`too-many-requests` only).";
+    one_of(Bucket::ALL.iter().map(|bucket| bucket.as_str())).description(Some(description)).build()
+}
+
+/// Returns the schema of `methods`.
+fn methods_schema() -> Array {
+    ArrayBuilder::new()
+        .items(one_of(MFA_METHODS))
+        .description(Some(
+            "The accepted proofs of the second factor. Send `totp` in the member `code`, and `recovery_code` in the member \
+             of that name (`mfa-required` only).",
+        ))
+        .build()
+}
+
 impl ApiError {
     /// Returns the kind of the problem that the client gets.
     pub const fn kind(&self) -> ProblemKind {
         match self {
             Self::MalformedRequest(_) => ProblemKind::MalformedRequest,
-            Self::InvalidOtp | Self::WrongTotp | Self::WrongRecoveryCode => ProblemKind::InvalidOtp,
+            Self::InvalidOtp | Self::WrongTotp | Self::UsedTotp | Self::WrongRecoveryCode => ProblemKind::InvalidOtp,
             Self::InvalidCredentials => ProblemKind::InvalidCredentials,
             Self::InvalidToken(_) => ProblemKind::InvalidToken,
             Self::MfaRequired(_) => ProblemKind::MfaRequired,
@@ -157,7 +193,7 @@ impl ApiError {
             Self::InvalidOtp => {
                 "The code is wrong, expired, used, or was never sent. Check it, or request a new one.".to_owned()
             }
-            Self::WrongTotp => {
+            Self::WrongTotp | Self::UsedTotp => {
                 "The authenticator's code is wrong, too old, or was used. Enter the next one, and check \
                                 that the phone's clock is set automatically."
                     .to_owned()
@@ -220,8 +256,8 @@ impl ApiError {
             }
             Self::InvalidRequest(_) => "`errors` says which fields are wrong, and how.".to_owned(),
             Self::TooManyRequests { bucket: Bucket::LoginPhone, retry_after } => format!(
-                "Too many sign-in attempts for this phone. Try again in {} s, or reset the password.",
-                whole_seconds(*retry_after)
+                "Too many sign-in attempts for this phone. Try again in {}, or reset the password.",
+                in_words(*retry_after)
             ),
             Self::TooManyRequests { bucket, retry_after } => {
                 let what = match bucket {
@@ -238,7 +274,7 @@ impl ApiError {
                     }
                     Bucket::Mfa => "Too many wrong codes of the authenticator. A recovery code works at once.",
                 };
-                format!("{what} Try again in {} s.", whole_seconds(*retry_after))
+                format!("{what} Try again in {}.", in_words(*retry_after))
             }
             Self::TemporarilyUnavailable(_) => "Nothing was lost. Try again after `Retry-After`.".to_owned(),
             Self::Internal(_) => "The error was logged. Quote `instance` when you report it.".to_owned(),
@@ -254,24 +290,28 @@ impl ApiError {
         }
     }
 
-    /// Converts the error into the problem that the client gets.
-    pub fn into_response(self, request_id: &str) -> Response {
+    /// Returns the problem that the client gets.
+    pub(super) fn problem(&self, request_id: &str) -> Problem {
         let kind = self.kind();
-        let problem = Problem {
+        Problem {
             type_: kind.type_uri(),
             title: kind.title(),
             status: kind.status().as_u16(),
             detail: self.detail(),
             code: kind.code(),
             instance: request_id.to_owned(),
-            bucket: if let Self::TooManyRequests { bucket, .. } = &self { Some(bucket.as_str()) } else { None },
+            bucket: if let Self::TooManyRequests { bucket, .. } = self { Some(bucket.as_str()) } else { None },
             retry_after: self.retry_after(),
-            mfa_token: if let Self::MfaRequired(Some(token)) = &self { Some(token.reveal().to_owned()) } else { None },
-            methods: if let Self::MfaRequired(_) = &self { &MFA_METHODS } else { &[] },
-            errors: if let Self::InvalidRequest(errors) = &self { errors.clone() } else { Vec::new() },
-        };
-        let mut response = Response::problem(kind.status(), &problem);
-        if let Some(seconds) = problem.retry_after {
+            mfa_token: if let Self::MfaRequired(Some(token)) = self { Some(token.reveal().to_owned()) } else { None },
+            methods: if let Self::MfaRequired(_) = self { &MFA_METHODS } else { &[] },
+            errors: if let Self::InvalidRequest(errors) = self { errors.clone() } else { Vec::new() },
+        }
+    }
+
+    /// Converts the error into the response that the client gets.
+    pub fn into_response(self, request_id: &str) -> Response {
+        let mut response = Response::problem(self.kind().status(), &self.problem(request_id));
+        if let Some(seconds) = self.retry_after() {
             response = response.with_header(header::RETRY_AFTER, &seconds.to_string());
         }
         match self {

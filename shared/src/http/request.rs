@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, Method, header, uri::Authority};
 use lambda_http::{Body, RequestExt, request::RequestContext};
 use serde::{
     Deserialize,
-    de::{self, IgnoredAny, MapAccess, Visitor},
+    de::{self, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Value};
 
@@ -107,7 +107,52 @@ impl Request {
         Fields::new(self.json_object()?, config).read().map_err(ApiError::InvalidRequest)
     }
 
+    /// Reads the body like [`Self::read`], and also a form, where a standard of OAuth asks for it.
+    pub fn read_form<T: FromFields>(&self, config: &Config) -> Result<T, ApiError> {
+        let members = if self.has_content_type("application/x-www-form-urlencoded") {
+            self.form_members()?
+        } else {
+            self.json_object()?
+        };
+        Fields::new(members, config).read().map_err(ApiError::InvalidRequest)
+    }
+
     fn json_object(&self) -> Result<Map<String, Value>, ApiError> {
+        let body = self.bounded_body()?;
+        if !self.has_content_type("application/json") {
+            return Err(ApiError::UnsupportedMediaType);
+        }
+        // The mark that some editors and proxies put in front of UTF-8; a parser may ignore it (RFC 8259 section 8.1).
+        let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+        // An error of serde_json may repeat a value, so the client learns only the position.
+        let malformed = |error: serde_json::Error| {
+            ApiError::MalformedRequest(match error.classify() {
+                serde_json::error::Category::Data => "a member occurs twice".to_owned(),
+                _ if body.trim_ascii().is_empty() => "it is empty".to_owned(),
+                _ => format!("parsing stopped at line {}, column {}", error.line(), error.column()),
+            })
+        };
+        match serde_json::from_slice(body).map_err(malformed)? {
+            Unique(Value::Object(members)) => Ok(members),
+            Unique(_) => Err(ApiError::invalid_field("", &"must be a JSON object")),
+        }
+    }
+
+    /// Returns the members of a form. One without a value counts as omitted, and none may occur twice (RFC 6749 section
+    /// 3.1).
+    fn form_members(&self) -> Result<Map<String, Value>, ApiError> {
+        let mut members = Map::new();
+        for (name, value) in form_urlencoded::parse(self.bounded_body()?) {
+            if members.insert(name.into_owned(), value.into_owned().into()).is_some() {
+                return Err(ApiError::MalformedRequest("a member occurs twice".to_owned()));
+            }
+        }
+        members.retain(|_, value| value != "");
+        Ok(members)
+    }
+
+    /// Returns the body, unless it is empty, too long or compressed.
+    fn bounded_body(&self) -> Result<&[u8], ApiError> {
         if self.body.len() > MAX_BODY {
             return Err(ApiError::BodyTooLarge);
         }
@@ -118,36 +163,17 @@ impl Request {
         // A compressed body is refused by its header, because its bytes would look like broken JSON. `identity` means
         // that nothing was done to it (RFC 9110 section 8.4.1).
         let is_packed = self.list(header::CONTENT_ENCODING).any(|coding| !coding.eq_ignore_ascii_case("identity"));
-        if is_packed || !self.is_json() {
-            return Err(ApiError::UnsupportedMediaType);
-        }
-        // The mark that some editors and proxies put in front of UTF-8; a parser may ignore it (RFC 8259 section 8.1).
-        let body = self.body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&self.body);
-        // An error of serde_json may repeat a value, so the client learns only the position.
-        let malformed = |error: serde_json::Error| {
-            ApiError::MalformedRequest(match error.classify() {
-                serde_json::error::Category::Data => "a member occurs twice".to_owned(),
-                _ if body.trim_ascii().is_empty() => "it is empty".to_owned(),
-                _ => format!("parsing stopped at line {}, column {}", error.line(), error.column()),
-            })
-        };
-        if body.trim_ascii_start().first() == Some(&b'{') {
-            let UniqueMembers(members) = serde_json::from_slice(body).map_err(malformed)?;
-            Ok(members)
-        } else {
-            serde_json::from_slice::<IgnoredAny>(body).map_err(malformed)?;
-            Err(ApiError::invalid_field("", &"must be a JSON object"))
-        }
+        if is_packed { Err(ApiError::UnsupportedMediaType) } else { Ok(&self.body) }
     }
 
-    /// Returns whether `Content-Type` says JSON. Some clients and proxies send it twice, which API Gateway joins by a
+    /// Returns whether `Content-Type` says this. Some clients and proxies send it twice, which API Gateway joins by a
     /// comma: then all of them have to say so.
-    fn is_json(&self) -> bool {
+    fn has_content_type(&self, expected: &str) -> bool {
         let mut content_types = self.list(header::CONTENT_TYPE).peekable();
         content_types.peek().is_some()
             && content_types.all(|content_type| {
                 let media_type = content_type.split(';').next().unwrap_or_default().trim_end();
-                media_type.eq_ignore_ascii_case("application/json")
+                media_type.eq_ignore_ascii_case(expected)
             })
     }
 
@@ -179,32 +205,65 @@ fn url(domain: &str, host: Option<&str>) -> Option<String> {
     Some(format!("{scheme}://{domain}{}", port.map(|port| format!(":{port}")).unwrap_or_default()))
 }
 
-/// A JSON object in which no member occurs twice, because choosing between two would be a guess.
-struct UniqueMembers(Map<String, Value>);
+/// A JSON value in which no object, however deep, has a member twice, because choosing between two would be a guess.
+/// `serde_json` limits the depth.
+struct Unique(Value);
 
-impl<'de> Deserialize<'de> for UniqueMembers {
+impl<'de> Deserialize<'de> for Unique {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
+        deserializer.deserialize_any(UniqueMembers).map(Self)
+    }
+}
 
-        impl<'de> Visitor<'de> for Members {
-            type Value = UniqueMembers;
+struct UniqueMembers;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
+impl<'de> Visitor<'de> for UniqueMembers {
+    type Value = Value;
 
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<UniqueMembers, A::Error> {
-                let mut members = Map::new();
-                while let Some((name, value)) = access.next_entry::<String, Value>()? {
-                    if members.insert(name, value).is_some() {
-                        return Err(de::Error::custom("a member occurs twice"));
-                    }
-                }
-                Ok(UniqueMembers(members))
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut members = Map::new();
+        while let Some((name, Unique(value))) = access.next_entry::<String, Unique>()? {
+            if members.insert(name, value).is_some() {
+                return Err(de::Error::custom("a member occurs twice"));
             }
         }
+        Ok(members.into())
+    }
 
-        deserializer.deserialize_map(Members)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(Unique(value)) = access.next_element()? {
+            elements.push(value);
+        }
+        Ok(elements.into())
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Value, E> {
+        Ok(flag.into())
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
 }
 
@@ -238,6 +297,10 @@ mod tests {
         check(b"{", Err("malformed-request"));
         check(b"{} {}", Err("malformed-request"));
         check(br#"{"a": 1, "a": 2}"#, Err("malformed-request"));
+        check(br#"{"a": {"b": 1, "b": 2}}"#, Err("malformed-request"));
+        check(br#"{"a": [[{"b": 1, "\u0062": 1}]]}"#, Err("malformed-request"));
+        check(br#"{"a": [{"b": 1}, {"b": 2}], "b": {"a": null}}"#, Ok(()));
+        check(br#"[{"a": 1, "a": 2}]"#, Err("malformed-request"));
         check(b"\xff\xfe", Err("malformed-request"));
         check(br#"{"a": "\xff"}"#, Err("malformed-request"));
         check("[".repeat(5000).as_bytes(), Err("malformed-request"));
@@ -259,6 +322,21 @@ mod tests {
         ] {
             assert_eq!(request(content_type, b"{}").json_object().is_ok(), expected, "{content_type}");
         }
+    }
+
+    #[test]
+    fn a_form_is_read_only_where_it_is_asked_for() {
+        let form = |body: &str| {
+            let form = request("application/x-www-form-urlencoded; charset=UTF-8", body.as_bytes()).form_members();
+            form.map(|members| Value::from(members).to_string()).map_err(|error| error.code())
+        };
+        assert_eq!(form("a=1&b=x+y%2B%C3%BC&c=&=&d").as_deref(), Ok(r#"{"a":"1","b":"x y+ü"}"#));
+        assert_eq!(form("a=1&a=1"), Err("malformed-request"));
+        assert_eq!(form("a=&a=1"), Err("malformed-request"));
+        assert_eq!(form("a&%61=1"), Err("malformed-request"));
+        assert_eq!(form(""), Err("malformed-request"));
+        assert_eq!(form(&"a".repeat(MAX_BODY + 1)), Err("body-too-large"));
+        assert_eq!(form("%FF=%00%").as_deref(), Ok("{\"\u{fffd}\":\"\\u0000%\"}"));
     }
 
     #[test]

@@ -17,6 +17,11 @@ impl Response {
         Self::new(StatusCode::NO_CONTENT, None, Body::Empty)
     }
 
+    /// Returns a success without a body: 200, where a standard asks for it.
+    pub fn empty() -> Self {
+        Self::new(StatusCode::OK, None, Body::Empty)
+    }
+
     /// Returns a response with a JSON body.
     pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
         Self::serialized(status, "application/json", body)

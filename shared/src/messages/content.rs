@@ -14,6 +14,8 @@ pub enum Content {
     },
     /// A notice about the owner's account.
     Notice(Notice),
+    /// A message that an operator sends to a phone of the team, to see whether messages arrive.
+    Test,
 }
 
 impl Content {
@@ -22,6 +24,7 @@ impl Content {
         match self {
             Self::Code { purpose, .. } => purpose.as_str(),
             Self::Notice(notice) => notice.as_str(),
+            Self::Test => "test",
         }
     }
 }
@@ -35,6 +38,10 @@ pub enum Notice {
     PhoneChanged,
     /// The password was changed by a signed-in user.
     PasswordChanged,
+    /// The password was reset by a code.
+    PasswordReset,
+    /// The account was deleted.
+    AccountDeleted,
     /// A second factor was switched on, or replaced.
     SecondFactorOn,
     /// The second factor was switched off.
@@ -47,10 +54,12 @@ pub enum Notice {
 
 impl Notice {
     /// Every notice.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::AlreadyRegistered,
         Self::PhoneChanged,
         Self::PasswordChanged,
+        Self::PasswordReset,
+        Self::AccountDeleted,
         Self::SecondFactorOn,
         Self::SecondFactorOff,
         Self::RecoveryCodesReplaced,
@@ -63,6 +72,8 @@ impl Notice {
             Self::AlreadyRegistered => "already-registered",
             Self::PhoneChanged => "phone-changed",
             Self::PasswordChanged => "password-changed",
+            Self::PasswordReset => "password-reset",
+            Self::AccountDeleted => "account-deleted",
             Self::SecondFactorOn => "second-factor-on",
             Self::SecondFactorOff => "second-factor-off",
             Self::RecoveryCodesReplaced => "recovery-codes-replaced",

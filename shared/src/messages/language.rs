@@ -68,6 +68,8 @@ impl Language {
             Notice::AlreadyRegistered => self.0.already_registered,
             Notice::PhoneChanged => self.0.phone_changed,
             Notice::PasswordChanged => self.0.password_changed,
+            Notice::PasswordReset => self.0.password_reset,
+            Notice::AccountDeleted => self.0.account_deleted,
             Notice::SecondFactorOn => self.0.second_factor_on,
             Notice::SecondFactorOff => self.0.second_factor_off,
             Notice::RecoveryCodesReplaced => self.0.recovery_codes_replaced,

@@ -25,6 +25,13 @@ pub enum Provider {
     Http,
 }
 
+impl Provider {
+    /// Returns whether it needs the credentials of `SMS_CREDENTIALS_ARN`.
+    pub const fn needs_credentials(self) -> bool {
+        matches!(self, Self::Twilio | Self::Vonage | Self::Http)
+    }
+}
+
 /// The settings of SMS: `SMS_*` and `SERVICE_NAME`.
 #[derive(Clone, Debug)]
 pub struct SmsSettings {

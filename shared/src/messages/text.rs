@@ -62,6 +62,8 @@ impl TextSettings {
         let language = language.unwrap_or(self.language);
         match content {
             Content::Notice(notice) => language.notice_sentence(*notice).replace("{service}", &self.service_name),
+            // In English alone: operators read it, and no user.
+            Content::Test => format!("{}: this is a test message, and messages arrive.", self.service_name),
             Content::Code { purpose, code } => self.write_code(*purpose, language, code.reveal()),
         }
     }

@@ -295,6 +295,11 @@ impl Store {
         Ok(item.as_ref().map(Credential::read).transpose()?.flatten())
     }
 
+    /// Returns the credential of a phone's account, for a code that may have changed it. None if the account is disabled.
+    pub async fn credential_of(&self, phone: &Phone) -> Result<Option<Credential>, StoreError> {
+        Ok(self.credential(phone).await?.filter(|credential| credential.disabled_at.is_none()))
+    }
+
     /// Returns whether the phone's account is as it was when a code was bound to it.
     pub async fn is_still(&self, phone: &Phone, bound: CodeAccount) -> Result<bool, StoreError> {
         let credential = self.read(Key::credential(phone)).await?;

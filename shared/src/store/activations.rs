@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    CodeIssue, CodeTarget, NewCode, PendingCode, Store,
+    CodeIssue, CodeTarget, NewCode, PendingCode, Store, UsedCode,
     accounts::{self, CodeAccount, NewAccount},
     codes::{self, COOLED_DOWN},
     limits::Limit,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     base::{id::UserId, time::Timestamp},
-    domain::{otp::Purpose, password::PasswordHash, phone::Phone},
+    domain::{otp::Purpose, password::PasswordHash, phone::Phone, repeat::RepeatMac},
 };
 
 /// The time for which a registration and its password hash wait. Until then, another code may be sent for the
@@ -34,13 +34,15 @@ pub enum ActivationIssue {
 }
 
 /// The outcome of an activation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// The account was created, for this user.
     Created(UserId),
     /// The phone got another account in the meantime.
     PhoneTaken,
-    /// Another request used the code first; nothing was written.
+    /// Another request used the same code first; nothing was written.
+    Repeated(UsedCode),
+    /// The registration has another code, or none; nothing was written.
     Outrun,
 }
 
@@ -86,8 +88,8 @@ impl Store {
             .value(":resend_at", moment(now.plus(code.cooldown)))
             .value(":expires_at", ttl(now.plus(code.cooldown)));
         // A code that would be refused is not paid for.
-        let subject = codes::activation_subject(pseudonym);
-        let tries = codes::activation_attempts(&subject);
+        let subject = codes::tries_subject(code.purpose, pseudonym);
+        let tries = codes::tries_of_phone(&subject);
 
         let mut writes = vec![Write::Update(update), Write::Update(cooldown), Write::Check(tries.check(now))];
         writes.extend(budgets.iter().map(|budget| Write::Update(budget.charge(now))));
@@ -112,20 +114,20 @@ impl Store {
         &self,
         phone: &Phone,
         purpose: Purpose,
-        code: &PendingCode,
+        (code, effect): (&PendingCode, &RepeatMac),
         now: Timestamp,
     ) -> Result<Activation, StoreError> {
         let (Some(CodeAccount { user, .. }), Some(password_hash)) = (code.account, &code.password_hash) else {
             return Ok(Activation::Outrun);
         };
-        let spent = codes::spend(phone, purpose, code, now).remove("#password_hash").remove("#user_id");
+        let spent = codes::spend(phone, purpose, code, effect, now).remove("#password_hash").remove("#user_id");
         let new = NewAccount { user, phone, password_hash, phone_verified_at: Some(now), legacy_id: None };
         let [credential, profile] = accounts::create(new, now);
         Ok(match self.transact(vec![Write::Update(spent), credential, profile]).await? {
             Transacted::Committed => Activation::Created(user),
             Transacted::Refused(parts) => match parts.as_slice() {
                 [Part::Fine, Part::Failed(_), ..] => Activation::PhoneTaken,
-                _ => Activation::Outrun,
+                parts => UsedCode::of_refused(parts, code, now)?.map_or(Activation::Outrun, Activation::Repeated),
             },
         })
     }

@@ -11,14 +11,17 @@ use super::{
     deletion,
     limits::{Bucket, Limit, LimitReached},
     open_codes::{NewCode, OpenCodes},
-    outcome::{Attempt, Change},
+    outcome::Attempt,
     profile::Profile,
     sessions::Renewal,
     table::{
         error::StoreError,
         expression::{ItemUpdate, Write},
         item::{Item, moment, number, text, texts, ttl},
-        keys::{FAILURES, FAILURES_SINCE, Key, PASSWORD_HASH, RESEND_AT},
+        keys::{
+            ATTEMPTS, ATTEMPTS_END, CODES, FAILURES, FAILURES_SINCE, Key, PASSWORD_HASH, RESEND_AT, TRIED, USED,
+            USED_EFFECT, USED_ENDS_AT,
+        },
         wire::{Outcome, Part, Receipt, Transacted},
     },
 };
@@ -31,6 +34,7 @@ use crate::{
         otp::{OtpMac, Purpose},
         password::PasswordHash,
         phone::Phone,
+        repeat::RepeatMac,
     },
 };
 
@@ -41,6 +45,9 @@ const MAX_FAILURES: u64 = 100;
 /// The length of that window. An attacker who has used up the number must wait for the end of the window, and so must
 /// the owner. Signing in with the password still works.
 const FAILURE_WINDOW: Duration = Duration::from_hours(30 * 24);
+
+/// The number of wrong tries at a code that was used. They gain nothing, but could tell what it was used for.
+const TRIES_OF_USED: u64 = 5;
 
 /// The phone that a code is requested for: its account, its open codes, and the window in which its failures are
 /// counted.
@@ -105,9 +112,40 @@ pub struct PendingCodes {
     pub account: Option<CodeAccount>,
     /// The identifiers of their sendings, and their HMACs, newest first.
     pub codes: Vec<(ChallengeId, OtpMac)>,
+    ends: Vec<Timestamp>,
+    guess: RepeatMac,
     password_hash: Option<PasswordHash>,
     /// The receipt of the counted try, for a right code that stays valid because something else is missing.
     pub receipt: Receipt,
+}
+
+/// What a try of a code is compared with.
+#[derive(Clone, Debug)]
+pub enum CodeTry {
+    /// The open codes. None of them is right if the list is empty.
+    Open(PendingCodes),
+    /// Codes without tries. The same code was tried before they were used up: if it is right, that request is under way,
+    /// and its outcome is this one's, too.
+    UnderWay(PendingCodes),
+    /// Nothing: the code was used, and the table has compared it.
+    Used(UsedCode),
+}
+
+/// A code that was used, for a request that repeats its use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedCode {
+    effect: RepeatMac,
+}
+
+/// The outcome of using up a code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodeUse {
+    /// Everything was written.
+    Done,
+    /// Another request used the same code first; nothing was written.
+    Repeated(UsedCode),
+    /// Another code was used first, or the account changed; nothing was written.
+    Overtaken,
 }
 
 /// A code that was entered and is right, but not used up yet.
@@ -117,6 +155,8 @@ pub struct PendingCode {
     pub account: Option<CodeAccount>,
     /// The identifier of the sending.
     pub challenge: ChallengeId,
+    ends_at: Timestamp,
+    guess: RepeatMac,
     /// The password hash of the account to be created, if the code activates one.
     pub password_hash: Option<PasswordHash>,
     /// The receipt of the counted try, for a right code that stays valid because something else is missing.
@@ -124,20 +164,65 @@ pub struct PendingCode {
 }
 
 impl PendingCodes {
-    fn read(item: &Item, receipt: Receipt, now: Timestamp) -> Result<Self, StoreError> {
+    fn read(item: &Item, guess: RepeatMac, receipt: Receipt, now: Timestamp) -> Result<Self, StoreError> {
         let open = OpenCodes::read(item)?;
+        let usable = open.usable(now);
         let password_hash = item.has(PASSWORD_HASH).then(|| item.text(PASSWORD_HASH)).transpose()?;
         Ok(Self {
             account: open.account,
-            codes: open.usable(now).into_iter().map(|code| (code.challenge, code.mac)).collect(),
+            codes: usable.iter().map(|code| (code.challenge, code.mac)).collect(),
+            ends: usable.iter().map(|code| code.ends_at).collect(),
+            guess,
             password_hash: password_hash.map(|hash| PasswordHash::from_stored(hash.to_owned())),
             receipt,
         })
     }
 
-    /// Returns the code of this sending, which was entered.
-    pub fn entered(self, challenge: ChallengeId) -> PendingCode {
-        PendingCode { account: self.account, challenge, password_hash: self.password_hash, receipt: self.receipt }
+    /// Returns the code of this sending, which was entered; none if it is not among the codes.
+    pub fn entered(self, challenge: ChallengeId) -> Option<PendingCode> {
+        let at = self.codes.iter().position(|(sent, _)| *sent == challenge)?;
+        let ends_at = *self.ends.get(at)?;
+        let Self { account, guess, password_hash, receipt, .. } = self;
+        Some(PendingCode { account, challenge, ends_at, guess, password_hash, receipt })
+    }
+}
+
+impl PendingCode {
+    /// Returns the end of the code, until which a request that repeats its use is recognized.
+    pub fn ends_at(&self) -> Timestamp {
+        self.ends_at
+    }
+}
+
+impl UsedCode {
+    /// Reads the used code if it is the one that was tried, has not expired, and has tries left.
+    fn read(item: &Item, guess: &RepeatMac, now: Timestamp) -> Result<Option<Self>, StoreError> {
+        let is_repeated = item.has(USED)
+            && item.text(USED)? == guess.as_str()
+            && item.moment(USED_ENDS_AT)? > now
+            && item.count(ATTEMPTS)? < item.count(ATTEMPTS_END)?;
+        let effect = || Ok(Self { effect: RepeatMac::from_stored(item.text(USED_EFFECT)?.to_owned()) });
+        is_repeated.then(effect).transpose()
+    }
+
+    /// Reads the code that another request used first, from the first part of a transaction that was refused.
+    pub(super) fn of_refused(parts: &[Part], code: &PendingCode, now: Timestamp) -> Result<Option<Self>, StoreError> {
+        match parts.first() {
+            Some(Part::Failed(Some(item))) => Self::read(item, &code.guess, now),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns whether the account still is what the code has made of it.
+    pub fn has_made(&self, effect: &RepeatMac) -> bool {
+        self.effect == *effect
+    }
+}
+
+impl CodeUse {
+    fn of(transacted: Transacted, code: &PendingCode, now: Timestamp) -> Result<Self, StoreError> {
+        let Transacted::Refused(parts) = transacted else { return Ok(Self::Done) };
+        Ok(UsedCode::of_refused(&parts, code, now)?.map_or(Self::Overtaken, Self::Repeated))
     }
 }
 
@@ -247,51 +332,102 @@ impl Store {
     /// Counts a try, and only then returns the codes to compare it with.
     ///
     /// One conditional update counts the try for all of them, so that their number of tries also limits parallel
-    /// guesses. The count stands whatever happens next.
+    /// guesses. The count stands whatever happens next. Only a used code is compared by the update itself: the right one
+    /// is not counted, and wrong ones are.
+    ///
+    /// `guess` is the hash of the code that was typed.
     pub async fn spend_code_attempt(
         &self,
         phone: &Phone,
         purpose: Purpose,
+        guess: &RepeatMac,
         now: Timestamp,
-    ) -> Result<Attempt<PendingCodes>, StoreError> {
-        let update = ItemUpdate::new(Key::code(phone, purpose))
+    ) -> Result<Attempt<CodeTry>, StoreError> {
+        let key = Key::code(phone, purpose);
+        let update = ItemUpdate::new(key.clone())
             .add("#attempts :one")
             .add("#failures :one")
+            .add("#tried :guesses")
             .when(
-                "attribute_exists(#codes) AND #code_ends_at > :now AND #attempts < #attempts_end \
-                 AND (attribute_not_exists(#failures) OR #failures < :max_failures)",
+                "#code_ends_at > :now AND #attempts < #attempts_end \
+                 AND (attribute_not_exists(#failures) OR #failures < :max_failures) \
+                 AND (attribute_exists(#codes) OR (#used_ends_at > :now AND #used <> :guess))",
             )
+            .value(":guess", guess.into())
+            .value(":guesses", texts([guess]))
             .value(":one", number(1))
             .value(":now", moment(now))
             .value(":max_failures", number(MAX_FAILURES));
         match self.update(update).await? {
             Outcome::Applied(item) => {
                 let receipt = Receipt::of(
-                    Key::code(phone, purpose),
+                    key,
                     &item,
                     &["#attempts = #attempts - :one", "#failures = #failures - :one"],
                     "#attempts >= :one AND #failures >= :one",
-                )?;
-                Ok(Attempt::Admitted { with: PendingCodes::read(&item, receipt.clone(), now)?, receipt })
+                )?
+                .forgetting("#tried :forgotten", texts([guess]));
+                let with = CodeTry::Open(PendingCodes::read(&item, guess.clone(), receipt.clone(), now)?);
+                Ok(Attempt::Admitted { with, receipt })
             }
             Outcome::Refused(None) => Ok(Attempt::Nothing),
             Outcome::Refused(Some(item)) => {
+                let receipt = Receipt::of_nothing(key);
+                if let Some(used) = UsedCode::read(&item, guess, now)? {
+                    return Ok(Attempt::Admitted { with: CodeTry::Used(used), receipt });
+                }
                 // After the end of the window, the next code begins a new one. These codes can no longer be tried.
-                Ok(failures_used_up(&item, now)?.map_or(Attempt::Nothing, Attempt::LimitReached))
+                if let Some(reached) = failures_used_up(&item, now)? {
+                    return Ok(Attempt::LimitReached(reached));
+                }
+                let was_tried = item.set(TRIED).iter().any(|tried| tried == guess.as_str());
+                if was_tried && item.has(CODES) {
+                    let with = CodeTry::UnderWay(PendingCodes::read(&item, guess.clone(), receipt.clone(), now)?);
+                    return Ok(Attempt::Admitted { with, receipt });
+                }
+                Ok(Attempt::Nothing)
             }
         }
     }
 
-    /// Counts a try against a limit that a new registration of the same phone does not reset, because the failures of a
-    /// registration end with it. Right codes are counted as well, because after a right one nothing is left to guess.
+    /// Returns whether a used code has made this of its account. Like a try, a wrong answer is counted, in the update
+    /// that compares it: a reset's new password could otherwise be guessed by whoever has its used code.
+    pub async fn has_made(
+        &self,
+        phone: &Phone,
+        purpose: Purpose,
+        guess: &RepeatMac,
+        effect: &RepeatMac,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let update = ItemUpdate::new(Key::code(phone, purpose))
+            .add("#attempts :one")
+            .add("#failures :one")
+            .when("#used = :guess AND #used_effect <> :effect AND #used_ends_at > :now AND #attempts < #attempts_end")
+            .value(":guess", guess.into())
+            .value(":effect", effect.into())
+            .value(":one", number(1))
+            .value(":now", moment(now));
+        Ok(match self.update(update).await? {
+            Outcome::Refused(Some(item)) => {
+                UsedCode::read(&item, guess, now)?.is_some_and(|used| used.has_made(effect))
+            }
+            Outcome::Applied(_) | Outcome::Refused(None) => false,
+        })
+    }
+
+    /// Counts a try against a limit of the phone that neither a new registration nor another account resets
+    /// ([`Purpose::is_counted_apart`]). Right codes are counted as well, because after a right one nothing is left to
+    /// guess.
     ///
     /// The subject of the limit is the phone's pseudonym, because the count outlives a deleted account.
-    pub async fn charge_activation_attempt(
+    pub async fn charge_try(
         &self,
+        purpose: Purpose,
         pseudonym: &str,
         now: Timestamp,
     ) -> Result<Result<(), LimitReached>, StoreError> {
-        self.charge(activation_attempts(&activation_subject(pseudonym)), now).await
+        self.charge(tries_of_phone(&tries_subject(purpose, pseudonym)), now).await
     }
 
     /// Uses up a right code and sets the new password, in one transaction, so that only one of two parallel requests
@@ -300,13 +436,13 @@ impl Store {
         &self,
         phone: &Phone,
         account: CodeAccount,
-        code: &PendingCode,
+        (code, effect): (&PendingCode, &RepeatMac),
         new: &PasswordHash,
         now: Timestamp,
-    ) -> Result<Change, StoreError> {
-        let spent = Write::Update(spend(phone, Purpose::Reset, code, now));
+    ) -> Result<CodeUse, StoreError> {
+        let spent = Write::Update(spend(phone, Purpose::Reset, code, effect, now));
         let [credential, profile] = accounts::reset_password(phone, account, new, now);
-        Ok(self.transact(vec![spent, credential, profile]).await?.into())
+        CodeUse::of(self.transact(vec![spent, credential, profile]).await?, code, now)
     }
 
     /// Uses up a right code and moves the account to the phone that the code was sent to, which then counts as
@@ -319,12 +455,12 @@ impl Store {
         &self,
         profile: &Profile,
         new: &Phone,
-        code: &PendingCode,
+        (code, effect): (&PendingCode, &RepeatMac),
         renewal: Renewal,
         now: Timestamp,
     ) -> Result<PhoneChange, StoreError> {
         let Some(credential) = self.credential(&profile.phone).await? else { return Ok(PhoneChange::Overtaken) };
-        let mut writes = vec![Write::Update(spend(new, Purpose::ChangePhone(profile.user), code, now))];
+        let mut writes = vec![Write::Update(spend(new, Purpose::ChangePhone(profile.user), code, effect, now))];
         writes.extend(accounts::change_phone(profile, &credential, new, now));
         writes.extend(renewal.into_writes(profile.user, profile.epoch, now));
         writes.extend(deletion::delete_own_codes(&profile.phone));
@@ -342,21 +478,21 @@ impl Store {
         &self,
         phone: &Phone,
         account: CodeAccount,
-        code: &PendingCode,
+        (code, effect): (&PendingCode, &RepeatMac),
         now: Timestamp,
-    ) -> Result<Change, StoreError> {
-        let spent = Write::Update(spend(phone, Purpose::VerifyPhone, code, now));
-        Ok(self.transact(vec![spent, accounts::confirm_phone(phone, account, now)]).await?.into())
+    ) -> Result<CodeUse, StoreError> {
+        let spent = Write::Update(spend(phone, Purpose::VerifyPhone, code, effect, now));
+        CodeUse::of(self.transact(vec![spent, accounts::confirm_phone(phone, account, now)]).await?, code, now)
     }
 }
 
-/// Returns the subject under which the tries at codes of a phone's registrations are counted.
-pub(super) fn activation_subject(pseudonym: &str) -> String {
-    format!("activation:{pseudonym}")
+/// Returns the subject under which the tries at a phone's codes of this purpose are counted.
+pub fn tries_subject(purpose: Purpose, pseudonym: &str) -> String {
+    format!("{}:{pseudonym}", purpose.as_str())
 }
 
 /// Returns the limit of those tries.
-pub(super) fn activation_attempts(subject: &str) -> Limit<'_> {
+pub fn tries_of_phone(subject: &str) -> Limit<'_> {
     Limit { bucket: Bucket::OtpPhone, subject, allowed: MAX_FAILURES, window: FAILURE_WINDOW }
 }
 
@@ -404,7 +540,16 @@ fn failures_used_up(item: &Item, now: Timestamp) -> Result<Option<LimitReached>,
 
 /// Builds the part of a transaction that uses up a code, and the others with it, so that only one of two parallel
 /// requests wins. Resets the failures of the window.
-pub(super) fn spend(phone: &Phone, purpose: Purpose, code: &PendingCode, now: Timestamp) -> ItemUpdate {
+///
+/// Until the end of the code, the item remembers which code it was and, in `effect`, what it has made of the account, so
+/// that a request that repeats its use is recognized. Whatever is compared with a used code is counted, too.
+pub(super) fn spend(
+    phone: &Phone,
+    purpose: Purpose,
+    code: &PendingCode,
+    effect: &RepeatMac,
+    now: Timestamp,
+) -> ItemUpdate {
     ItemUpdate::new(Key::code(phone, purpose))
         .remove("#op")
         .remove("#codes")
@@ -412,9 +557,17 @@ pub(super) fn spend(phone: &Phone, purpose: Purpose, code: &PendingCode, now: Ti
         .remove("#open_challenges")
         .remove("#not_sent")
         .remove("#doubtful")
+        .set("#used = :guess")
+        .set("#used_effect = :effect")
+        .set("#used_ends_at = :used_ends_at")
+        .set("#attempts_end = #attempts + :tries_of_used")
         .set("#failures = :zero")
         .set("#failures_since = :now")
         .when("contains(#open_challenges, :challenge)")
+        .value(":guess", (&code.guess).into())
+        .value(":effect", effect.into())
+        .value(":used_ends_at", moment(code.ends_at))
+        .value(":tries_of_used", number(TRIES_OF_USED))
         .value(":zero", number(0))
         .value(":challenge", text(code.challenge.to_string()))
         .value(":now", moment(now))

@@ -218,7 +218,9 @@ impl Store {
 
         let under_user = |sort: &str| items.iter().find(|(found, _)| found == sort).map(|(_, item)| item);
         let profile = under_user(PROFILE_SORT);
-        let waiting = items.iter().filter(|(sort, _)| sort.starts_with(keys::SECOND_STEP_PREFIX));
+        let is_waiting =
+            |sort: &str, item: &Item| sort.starts_with(keys::SECOND_STEP_PREFIX) && !item.has(keys::SUCCESSOR);
+        let waiting = items.iter().filter(|(sort, item)| is_waiting(sort, item));
         let of_user = |item: &Item| item.text(USER_ID).is_ok_and(|owner| owner == user.to_string());
         let codes = OWN_PURPOSES.into_iter().zip(codes);
         let codes = codes.filter_map(|(purpose, item)| Some((purpose, item.filter(of_user)?)));

@@ -21,31 +21,49 @@ const KEPT: Duration = Duration::from_hours(1);
 /// The condition that allows one more use.
 const ALLOWED: &str = "attribute_not_exists(#uses) OR #uses < :allowed";
 
-/// The kind of use that a limit counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bucket {
+macro_rules! buckets {
+    ($($(#[doc = $doc:literal])+ $bucket:ident: $name:literal,)+) => {
+        /// The kind of use that a limit counts.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Bucket {
+            $($(#[doc = $doc])+ $bucket,)+
+        }
+
+        impl Bucket {
+            /// Every bucket.
+            pub const ALL: &[Self] = &[$(Self::$bucket),+];
+
+            /// Returns the bucket's name in responses and in keys of the table.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$bucket => $name,)+ }
+            }
+        }
+    };
+}
+
+buckets! {
     /// Wrong passwords for one phone.
-    LoginPhone,
+    LoginPhone: "login-phone",
     /// Logins and code tries from one address.
-    LoginAddress,
+    LoginAddress: "login-address",
     /// Registrations from one address.
-    RegisterAddress,
+    RegisterAddress: "register-address",
     /// The resend cooldown, which allows one code at a time.
-    MessagesCooldown,
+    MessagesCooldown: "messages-cooldown",
     /// Messages to one phone.
-    MessagesPhone,
+    MessagesPhone: "messages-phone",
     /// Messages requested from one address.
-    MessagesAddress,
+    MessagesAddress: "messages-address",
     /// Messages to the numbers of one country.
-    MessagesCountry,
+    MessagesCountry: "messages-country",
     /// All messages.
-    MessagesTotal,
+    MessagesTotal: "messages-total",
     /// Requests for messages from one address, whether or not a message was sent.
-    MessageRequests,
+    MessageRequests: "message-requests",
     /// Wrong codes for one phone.
-    OtpPhone,
+    OtpPhone: "otp-phone",
     /// Wrong codes of one account's second factor.
-    Mfa,
+    Mfa: "mfa",
 }
 
 impl Bucket {
@@ -57,23 +75,6 @@ impl Bucket {
     /// Returns whether it counts the messages of one phone or one address.
     pub const fn is_of_messages(self) -> bool {
         matches!(self, Self::MessagesPhone | Self::MessagesAddress)
-    }
-
-    /// Returns the bucket's name in responses and in keys of the table.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::LoginPhone => "login-phone",
-            Self::LoginAddress => "login-address",
-            Self::RegisterAddress => "register-address",
-            Self::MessagesCooldown => "messages-cooldown",
-            Self::MessagesPhone => "messages-phone",
-            Self::MessagesAddress => "messages-address",
-            Self::MessagesCountry => "messages-country",
-            Self::MessagesTotal => "messages-total",
-            Self::MessageRequests => "message-requests",
-            Self::OtpPhone => "otp-phone",
-            Self::Mfa => "mfa",
-        }
     }
 }
 
@@ -168,13 +169,15 @@ impl Limit<'_> {
     }
 
     /// Builds the limit's part of the transaction that stores a code. A code without a message uses up no budget of
-    /// messages, but gets the same response as if it did. Otherwise an attacker could exhaust budgets at no cost.
+    /// messages, but gets the same response as if it did. Otherwise an attacker could exhaust budgets at no cost. Tries
+    /// are only checked: a code whose tries are used up would be refused, so no message is paid for it.
     pub(super) fn of_code(&self, is_sent: bool, now: Timestamp) -> Write {
-        if is_sent || self.bucket == Bucket::MessageRequests {
-            Write::Update(self.charge(now))
-        } else {
-            Write::Check(self.check(now))
-        }
+        let is_charged = match self.bucket {
+            Bucket::MessageRequests => true,
+            Bucket::OtpPhone => false,
+            _ => is_sent,
+        };
+        if is_charged { Write::Update(self.charge(now)) } else { Write::Check(self.check(now)) }
     }
 
     pub(super) fn reached(&self, now: Timestamp) -> LimitReached {

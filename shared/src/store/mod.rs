@@ -14,6 +14,8 @@ mod open_codes;
 mod operators;
 mod outcome;
 mod profile;
+mod repeatable;
+mod repeats;
 mod second_factors;
 mod sessions;
 mod table;
@@ -24,7 +26,10 @@ use aws_sdk_dynamodb::Client;
 
 pub use accounts::{CodeAccount, Credential, LoginCompletion, Registration};
 pub use activations::{Activation, ActivationIssue};
-pub use codes::{CodeIssue, CodeTarget, Failure, PendingCode, PendingCodes, PhoneChange};
+pub use codes::{
+    CodeIssue, CodeTarget, CodeTry, CodeUse, Failure, PendingCode, PendingCodes, PhoneChange, UsedCode, tries_of_phone,
+    tries_subject,
+};
 pub use deletion::{AccountDeletion, Guesses, StoredAccount, StoredCode, StoredFactor};
 pub use imports::{Import, ImportedAccount};
 pub use key_set::Publication;
@@ -33,7 +38,9 @@ pub use open_codes::NewCode;
 pub use operators::Stats;
 pub use outcome::{Attempt, Change};
 pub use profile::Profile;
-pub use second_factors::{AskedAt, NewFactor, RightCode, SecondFactor, SecondStep};
+pub use repeatable::Repeatable;
+pub use repeats::{Ended, RepeatedSession};
+pub use second_factors::{AskedAt, Enrollment, NewFactor, RightCode, SealedAnew, SecondFactor, SecondStep};
 pub use sessions::{
     MAX_SESSIONS, NewSession, Renewal, Repetition, Reuse, Rotation, Session, SessionState, SessionSummary,
     StoredSession, TokenSession, TokenUser,

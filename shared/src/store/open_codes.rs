@@ -63,7 +63,7 @@ pub struct NewCode<'a> {
 pub(super) struct OpenCode {
     pub(super) challenge: ChallengeId,
     pub(super) mac: OtpMac,
-    ends_at: Timestamp,
+    pub(super) ends_at: Timestamp,
     /// The number of tries of all codes when this one was issued.
     attempts_from: u64,
     /// Whether it was issued for no message at all.
@@ -177,6 +177,11 @@ impl OpenCodes {
         let open: Vec<_> = std::iter::once(&new).chain(kept.iter().copied()).collect();
         let mut update = ItemUpdate::new(Key::code(code.phone, code.purpose))
             .remove("#op")
+            // The same digits may be right again: what was tried and used before says nothing of the new code.
+            .remove("#tried")
+            .remove("#used")
+            .remove("#used_effect")
+            .remove("#used_ends_at")
             .set("#codes = :codes")
             .set("#challenge_id = :challenge")
             .set("#open_challenges = :open")

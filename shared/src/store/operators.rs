@@ -1,6 +1,8 @@
 //! Use cases of operators: reading accounts, disabling them, and counting items. No function has the rights for all of
 //! them.
 
+use std::ops::ControlFlow;
+
 use super::{
     Store,
     accounts::{self, Credential},
@@ -18,7 +20,10 @@ use super::{
     },
 };
 use crate::{
-    base::{id::OperationId, time::Timestamp},
+    base::{
+        id::{OperationId, UserId},
+        time::Timestamp,
+    },
     domain::{password::PasswordHash, phone::Phone},
 };
 
@@ -108,6 +113,47 @@ impl Store {
             Outcome::Applied(_) => Change::Done,
             Outcome::Refused(_) => Change::Overtaken,
         })
+    }
+
+    /// Returns the profile of a user, if there is such an account.
+    pub async fn profile(&self, user: UserId) -> Result<Option<Profile>, StoreError> {
+        let item = self.read(Key::profile(user)).await?;
+        item.map(|item| Profile::read(user, &item)).transpose().map(Option::flatten)
+    }
+
+    /// Returns the profiles of at most `limit` accounts, in the order of the table.
+    pub async fn profiles(&self, limit: usize) -> Result<Vec<Profile>, StoreError> {
+        let mut profiles = Vec::new();
+        let mut read = |item: &Item| {
+            let (partition, sort) = (item.text(PARTITION_KEY)?, item.text(SORT_KEY)?);
+            if let Some(user) = partition.strip_prefix(keys::USER_PREFIX)
+                && sort == PROFILE_SORT
+            {
+                let user = user.parse().map_err(|_| StoreError::Corrupt { attribute: PARTITION_KEY })?;
+                profiles.extend(Profile::read(user, item)?);
+            }
+            Ok(if profiles.len() >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        };
+        let _ = self.read_items(&mut read).await?;
+        profiles.truncate(limit);
+        Ok(profiles)
+    }
+
+    /// Returns whether an account has a password hash of another system, among the first `items` items of the table.
+    /// Returns `None` if there is none among them but the table has more items.
+    pub async fn has_legacy_hash(&self, items: usize) -> Result<Option<bool>, StoreError> {
+        let (mut left, mut found) = (items, false);
+        let mut read = |item: &Item| {
+            if left == 0 {
+                return Ok(ControlFlow::Break(()));
+            }
+            left -= 1;
+            let hash = item.has(PASSWORD_HASH).then(|| item.text(PASSWORD_HASH)).transpose()?;
+            found = hash.is_some_and(|hash| PasswordHash::from_stored(hash.to_owned()).bcrypt_cost().is_some());
+            Ok(if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        };
+        let is_whole = self.read_items(&mut read).await?.is_continue();
+        Ok(if found || is_whole { Some(found) } else { None })
     }
 
     /// Counts everything in the table, by reading all of it.

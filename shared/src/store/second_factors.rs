@@ -12,12 +12,15 @@ use super::{
     limits::{Bucket, LimitReached},
     outcome::{Attempt, Change},
     profile::Profile,
+    repeatable,
     sessions::{NewSession, Renewal},
     table::{
         error::StoreError,
         expression::{ItemDeletion, ItemUpdate, NewItem, Write},
-        item::{Item, moment, number, set, text, ttl},
-        keys::{ENDS_AT, EPOCH, Key, RECOVERY_CODES, TOTP_SECRET, TOTP_STEP, TTL_ATTRIBUTE},
+        item::{Item, moment, number, set, text, texts, ttl},
+        keys::{
+            ENDS_AT, EPOCH, Key, RECOVERY_CODES, RECOVERY_KEY, SUCCESSOR, TOTP_SECRET, TOTP_STEP, TRIED, TTL_ATTRIBUTE,
+        },
         wire::{Outcome, Part, Receipt, Transacted},
     },
     throttle::{Counter, TOTP_AT_LOGIN, TOTP_AT_RESET, TOTP_COUNTERS, TOTP_IN_SESSION},
@@ -27,7 +30,13 @@ use crate::{
         id::{TokenId, UserId},
         time::Timestamp,
     },
-    domain::{password::PasswordHash, phone::Phone, recovery_code::RecoveryCodeHash, totp::SealedTotpSecret},
+    domain::{
+        password::PasswordHash,
+        phone::Phone,
+        recovery_code::{RecoveryCodeMac, SealedRecoveryKey, StoredRecoveryCodes},
+        repeat::RepeatMac,
+        totp::SealedTotpSecret,
+    },
 };
 
 /// The time for which an enrollment waits for its first code.
@@ -38,20 +47,24 @@ const ENROLLMENT_WAITS: Duration = Duration::from_mins(10);
 pub struct SecondFactor {
     /// The secret that TOTP codes are computed from.
     pub secret: SealedTotpSecret,
+    /// The key that recovery codes are hashed with.
+    pub recovery_key: SealedRecoveryKey,
     /// The step whose code was accepted last. Only codes of later steps are accepted.
     pub last_step: Option<u64>,
     item: Item,
 }
 
 impl SecondFactor {
-    /// Returns whether this is the hash of one of the unused recovery codes.
-    pub fn has_recovery_code(&self, hash: &RecoveryCodeHash) -> bool {
-        self.item.set(RECOVERY_CODES).iter().any(|stored| stored == hash.as_str())
+    /// Returns what `matching` finds in one of the unused recovery codes. Compares every one, so that the time does not
+    /// reveal which.
+    pub fn find_recovery_code(&self, matching: impl Fn(&str) -> Option<RecoveryCodeMac>) -> Option<RecoveryCodeMac> {
+        self.item.set(RECOVERY_CODES).iter().fold(None, |found, stored| matching(stored).or(found))
     }
 
     fn read(item: Item) -> Result<Self, StoreError> {
         Ok(Self {
             secret: SealedTotpSecret::from_stored(item.blob(TOTP_SECRET)?.to_vec()),
+            recovery_key: SealedRecoveryKey::from_stored(item.blob(RECOVERY_KEY)?.to_vec()),
             last_step: if item.has(TOTP_STEP) { Some(item.number(TOTP_STEP)?) } else { None },
             item,
         })
@@ -87,6 +100,20 @@ impl AskedAt {
     }
 }
 
+/// An enrollment, as far as its code is compared with it.
+#[derive(Clone, Debug)]
+pub struct Enrollment {
+    /// The secret that waits to be confirmed.
+    pub secret: SealedTotpSecret,
+    /// Whether no tries are left and the same code was tried before: if it is right, that request is under way, and its
+    /// outcome is this one's, too.
+    pub is_under_way: bool,
+}
+
+fn enrolled(item: &Item) -> Result<SealedTotpSecret, StoreError> {
+    Ok(SealedTotpSecret::from_stored(item.blob(TOTP_SECRET)?.to_vec()))
+}
+
 /// Adds to the update of a second factor that it forgets all wrong TOTP codes.
 fn forget_guesses(update: ItemUpdate) -> ItemUpdate {
     TOTP_COUNTERS.into_iter().fold(update, |update, counter| counter.forget(update))
@@ -101,8 +128,8 @@ pub enum RightCode {
         user: UserId,
         /// The secret that the code was compared with.
         secret: SealedTotpSecret,
-        /// The same secret, sealed with the key that writes now; none if it is that one already.
-        sealed_anew: Option<SealedTotpSecret>,
+        /// What the update seals anew.
+        anew: SealedAnew,
         /// The step of the code.
         step: u64,
         /// Where it was asked for.
@@ -113,8 +140,34 @@ pub enum RightCode {
         /// The user who entered the code.
         user: UserId,
         /// The hash of the code.
-        hash: RecoveryCodeHash,
+        mac: RecoveryCodeMac,
     },
+}
+
+/// The secrets of a second factor, sealed with the key that writes now, as far as they were sealed with an older one.
+#[derive(Clone, Debug, Default)]
+pub struct SealedAnew {
+    /// The secret of TOTP codes.
+    pub secret: Option<SealedTotpSecret>,
+    /// The key of recovery codes: as it was read, and sealed anew.
+    pub recovery_key: Option<(SealedRecoveryKey, SealedRecoveryKey)>,
+}
+
+impl SealedAnew {
+    /// Adds to an update that it stores these secrets. Recovery codes that were replaced meanwhile keep their own key.
+    fn store(&self, mut update: ItemUpdate) -> ItemUpdate {
+        if let Some(secret) = &self.secret {
+            update = update.set("#totp_secret = :secret_anew").value(":secret_anew", secret.into());
+        }
+        if let Some((read, anew)) = &self.recovery_key {
+            update = update
+                .set("#recovery_key = :recovery_key_anew")
+                .and_when("#recovery_key = :recovery_key")
+                .value(":recovery_key", read.into())
+                .value(":recovery_key_anew", anew.into());
+        }
+        update
+    }
 }
 
 impl RightCode {
@@ -125,7 +178,7 @@ impl RightCode {
         let (Self::Totp { user, .. } | Self::Recovery { user, .. }) = self;
         let update = ItemUpdate::new(Key::second_factor(*user));
         match self {
-            Self::Totp { secret, sealed_anew, step, at, .. } => {
+            Self::Totp { secret, anew, step, at, .. } => {
                 let update = at
                     .counter()
                     .forget(update)
@@ -133,16 +186,13 @@ impl RightCode {
                     .when("#totp_secret = :secret AND (attribute_not_exists(#totp_step) OR #totp_step < :step)")
                     .value(":secret", secret.into())
                     .value(":step", number(*step));
-                match sealed_anew {
-                    Some(sealed) => update.set("#totp_secret = :sealed_anew").value(":sealed_anew", sealed.into()),
-                    None => update,
-                }
+                anew.store(update)
             }
-            Self::Recovery { hash, .. } => forget_guesses(update)
-                .delete("#recovery_codes :hashes")
-                .when("contains(#recovery_codes, :hash)")
-                .value(":hashes", set(std::slice::from_ref(hash)))
-                .value(":hash", text(hash.as_str())),
+            Self::Recovery { mac, .. } => forget_guesses(update)
+                .delete("#recovery_codes :macs")
+                .when("contains(#recovery_codes, :mac)")
+                .value(":macs", set(std::slice::from_ref(mac)))
+                .value(":mac", text(mac.as_str())),
         }
     }
 }
@@ -154,8 +204,8 @@ pub struct NewFactor<'a> {
     pub secret: &'a SealedTotpSecret,
     /// The step of the code that confirmed the enrollment.
     pub step: u64,
-    /// The hashes of the new recovery codes.
-    pub recovery_codes: &'a [RecoveryCodeHash],
+    /// The new recovery codes.
+    pub recovery_codes: &'a StoredRecoveryCodes,
 }
 
 /// The outcome of the second step of a login.
@@ -181,6 +231,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let ends_at = now.plus(ENROLLMENT_WAITS);
         let update = ItemUpdate::new(Key::enrollment(credential.user))
+            .remove("#tried")
             .set("#totp_secret = :secret")
             .set("#epoch = :epoch")
             .set("#attempts = :zero")
@@ -195,25 +246,37 @@ impl Store {
     }
 
     /// Counts a code for the second factor that waits to be confirmed, and only then returns the secret to compare it
-    /// with.
+    /// with. `guess` is the hash of the request.
     pub async fn spend_enrollment_attempt(
         &self,
         profile: &Profile,
+        guess: &RepeatMac,
         now: Timestamp,
-    ) -> Result<Attempt<SealedTotpSecret>, StoreError> {
+    ) -> Result<Attempt<Enrollment>, StoreError> {
         let key = Key::enrollment(profile.user);
         let update = ItemUpdate::new(key.clone())
             .add("#attempts :one")
+            .add("#tried :guesses")
             .when("#ends_at > :now AND #epoch = :epoch AND #attempts < :max_attempts")
+            .value(":guesses", texts([guess]))
             .value(":one", number(1))
             .value(":now", moment(now))
             .value(":epoch", number(profile.epoch))
             .value(":max_attempts", number(ENROLLMENT_ATTEMPTS));
         Ok(match self.update(update).await? {
             Outcome::Applied(item) => Attempt::Admitted {
-                receipt: Receipt::of(key, &item, &["#attempts = #attempts - :one"], "#attempts >= :one")?,
-                with: SealedTotpSecret::from_stored(item.blob(TOTP_SECRET)?.to_vec()),
+                receipt: Receipt::of(key, &item, &["#attempts = #attempts - :one"], "#attempts >= :one")?
+                    .forgetting("#tried :forgotten", texts([guess])),
+                with: Enrollment { secret: enrolled(&item)?, is_under_way: false },
             },
+            Outcome::Refused(Some(item))
+                if item.moment(ENDS_AT)? > now
+                    && item.number(EPOCH)? == profile.epoch
+                    && item.set(TRIED).iter().any(|tried| tried == guess.as_str()) =>
+            {
+                let with = Enrollment { secret: enrolled(&item)?, is_under_way: true };
+                Attempt::Admitted { with, receipt: Receipt::of_nothing(key) }
+            }
             Outcome::Refused(_) => Attempt::Nothing,
         })
     }
@@ -238,7 +301,8 @@ impl Store {
             .remove("#op")
             .set("#totp_secret = :secret")
             .set("#totp_step = :step")
-            .set("#recovery_codes = :hashes")
+            .set("#recovery_key = :recovery_key")
+            .set("#recovery_codes = :macs")
             .set("#created_at = :now")
             .when(if profile.mfa_enabled {
                 "attribute_exists(#totp_secret)"
@@ -247,7 +311,8 @@ impl Store {
             })
             .value(":secret", new.secret.into())
             .value(":step", number(new.step))
-            .value(":hashes", set(new.recovery_codes))
+            .value(":recovery_key", (&new.recovery_codes.key).into())
+            .value(":macs", set(&new.recovery_codes.macs))
             .value(":now", moment(now));
         let is_on = |update: ItemUpdate| update.set("#mfa_enabled = :true").value(":true", AttributeValue::Bool(true));
         let credential = accounts::raise_credential_epoch(&profile.phone, user, profile.epoch).remove("#op");
@@ -292,16 +357,18 @@ impl Store {
     pub async fn replace_recovery_codes(
         &self,
         profile: &Profile,
-        codes: &[RecoveryCodeHash],
+        codes: &StoredRecoveryCodes,
         renewal: Renewal,
         now: Timestamp,
     ) -> Result<Change, StoreError> {
         let (user, epoch) = (profile.user, profile.epoch);
         let replaced = ItemUpdate::new(Key::second_factor(user))
             .remove("#op")
-            .set("#recovery_codes = :hashes")
+            .set("#recovery_key = :recovery_key")
+            .set("#recovery_codes = :macs")
             .when("attribute_exists(#totp_secret)")
-            .value(":hashes", set(codes));
+            .value(":recovery_key", (&codes.key).into())
+            .value(":macs", set(&codes.macs));
         let mut writes = vec![
             Write::Update(replaced),
             Write::Update(accounts::raise_credential_epoch(&profile.phone, user, epoch).remove("#op")),
@@ -345,7 +412,10 @@ impl Store {
             let AskedAt::Login(token) = at else { return Ok(true) };
             let update = ItemUpdate::new(Key::second_step(user, token))
                 .add("#attempts :one")
-                .when("#ends_at > :now AND (attribute_not_exists(#attempts) OR #attempts < :max_attempts)")
+                .when(
+                    "#ends_at > :now AND attribute_not_exists(#successor) \
+                     AND (attribute_not_exists(#attempts) OR #attempts < :max_attempts)",
+                )
                 .value(":one", number(1))
                 .value(":now", moment(now))
                 .value(":max_attempts", number(RECOVERY_ATTEMPTS));
@@ -398,25 +468,30 @@ impl Store {
         let [profile, waiting] = self.read_all([Key::profile(user), Key::second_step(user, token)]).await?;
         let (Some(profile), Some(waiting)) = (profile, waiting) else { return Ok(None) };
         let Some(profile) = Profile::read(user, &profile)? else { return Ok(None) };
-        let waits = waiting.moment(ENDS_AT)? > now && waiting.number(EPOCH)? == profile.epoch;
+        let waits =
+            waiting.moment(ENDS_AT)? > now && waiting.number(EPOCH)? == profile.epoch && !waiting.has(SUCCESSOR);
         Ok(waits.then_some(profile))
     }
 
     /// Starts the session of a login whose second step was right. The same transaction uses up the code and ends the
     /// waiting login, so that only one of two parallel requests starts a session. It also clears the throttles of
     /// password and second factor.
+    ///
+    /// `request` is the hash of the request, by which its repetition is recognized until the login's token expires.
     pub async fn complete_second_step(
         &self,
         profile: &Profile,
-        token: TokenId,
+        (token, request, until): (TokenId, &RepeatMac, Timestamp),
         code: &RightCode,
         session: NewSession,
         now: Timestamp,
     ) -> Result<SecondStep, StoreError> {
-        let waiting =
-            ItemDeletion::new(Key::second_step(profile.user, token)).when("#ends_at > :now").value(":now", moment(now));
+        let ended = ItemUpdate::new(Key::second_step(profile.user, token))
+            .remove("#op")
+            .when("#ends_at > :now AND attribute_not_exists(#successor)")
+            .value(":now", moment(now));
         let writes = vec![
-            Write::Delete(waiting),
+            Write::Update(repeatable::leave(ended, request, until, session.id)),
             Write::Update(code.use_up().remove("#op")),
             Write::Create(session.clone().into_item()),
             Write::Update(accounts::clear_throttle(profile).remove("#op")),

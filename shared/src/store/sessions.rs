@@ -9,6 +9,7 @@ use tokio::try_join;
 use super::{
     Store, key_set,
     profile::Profile,
+    repeatable::{self, Repeatable},
     table::{
         error::StoreError,
         expression::{ItemUpdate, NewItem, Write},
@@ -114,6 +115,8 @@ pub struct Renewal {
     pub old: SessionId,
     /// The session that continues in its place; none if the caller is to sign in again.
     pub new: Option<NewSession>,
+    /// How a repetition of the request is recognized, if it is to get the same response.
+    pub repeat: Option<Repeatable>,
 }
 
 impl Renewal {
@@ -128,6 +131,16 @@ impl Renewal {
             .value(":true", AttributeValue::Bool(true))
             .value(":epoch", number(epoch))
             .value(":expires_at", ttl(now.plus(KEPT)));
+        let ended = match (&self.repeat, &self.new) {
+            (Some(Repeatable { request, until, recovery_seed }), Some(new)) => {
+                let ended = repeatable::leave(ended, request, *until, new.id);
+                match recovery_seed {
+                    Some(seed) => ended.set("#recovery_seed = :recovery_seed").value(":recovery_seed", seed.into()),
+                    None => ended,
+                }
+            }
+            _ => ended,
+        };
         let new = self.new.map(|new| Write::Create(NewSession { epoch: epoch + 1, ..new }.into_item()));
         [Write::Update(ended)].into_iter().chain(new).collect()
     }
@@ -136,7 +149,7 @@ impl Renewal {
 /// A stored session, as far as a request of its user needs it. A session keeps its epoch for life.
 #[derive(Clone, Copy, Debug)]
 pub struct Session {
-    epoch: u64,
+    pub(super) epoch: u64,
     /// The time of the login.
     pub created_at: Timestamp,
     /// The time at which the user last proved the password.
@@ -332,11 +345,11 @@ impl SessionSummary {
 }
 
 impl Session {
-    fn lives(&self, epoch: u64, now: Timestamp) -> bool {
+    pub(super) fn lives(&self, epoch: u64, now: Timestamp) -> bool {
         self.epoch == epoch && now < self.ends_at && now < self.idle_ends_at
     }
 
-    fn read(item: &Item) -> Result<Self, StoreError> {
+    pub(super) fn read(item: &Item) -> Result<Self, StoreError> {
         Ok(Self {
             epoch: item.number(EPOCH)?,
             created_at: item.moment(CREATED_AT)?,

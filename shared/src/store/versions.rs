@@ -1,6 +1,6 @@
 //! What was made with each version of the master secret, for the operator who wants to retire one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Store,
@@ -8,20 +8,20 @@ use super::{
         error::StoreError,
         item::Item,
         keys::{
-            CODE_ENDS_AT, CODE_MAC, CODES, ENDS_AT, ENROLLMENT_SORT, IDLE_ENDS_AT, KID, PARTITION_KEY, RENEWED,
-            SECOND_FACTOR_SORT, SESSION_PREFIX, SORT_KEY, TOTP_SECRET, USER_PREFIX,
+            CODE_ENDS_AT, CODE_MAC, CODES, ENDS_AT, ENROLLMENT_SORT, IDLE_ENDS_AT, KID, PARTITION_KEY, RECOVERY_KEY,
+            RENEWED, SECOND_FACTOR_SORT, SESSION_PREFIX, SORT_KEY, TOTP_SECRET, USER_PREFIX,
         },
     },
 };
 use crate::{
     base::{id::UserId, kid::Kid, time::Timestamp},
-    domain::totp::SealedTotpSecret,
+    domain::{recovery_code::SealedRecoveryKey, totp::SealedTotpSecret},
 };
 
 /// What depends on one version of the master secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VersionUses {
-    /// The users whose second factor is sealed with it.
+    /// The users whose authenticator or recovery codes depend on it.
     pub second_factors: Vec<UserId>,
     /// The number of second factors that wait to be confirmed with a code.
     pub enrollments: usize,
@@ -59,7 +59,11 @@ impl UsesByVersion {
             let kid = sealed.kid().map_err(|_| corrupt(TOTP_SECRET))?;
             if sort == SECOND_FACTOR_SORT {
                 let user = user.parse().map_err(|_| corrupt(PARTITION_KEY))?;
-                self.uses(kid).second_factors.push(user);
+                let recovery_key = SealedRecoveryKey::from_stored(item.blob(RECOVERY_KEY)?.to_vec());
+                let recovery_kid = recovery_key.kid().map_err(|_| corrupt(RECOVERY_KEY))?;
+                for kid in BTreeSet::from([kid, recovery_kid]) {
+                    self.uses(kid).second_factors.push(user);
+                }
             } else {
                 self.uses(kid).enrollments += usize::from(item.moment(ENDS_AT)? > now);
             }

@@ -55,6 +55,15 @@ pub fn audience(of_access_tokens: &str) -> String {
 pub struct MfaToken(String);
 
 impl MfaToken {
+    /// Returns a text of the shape of a token, for the description of the API. It is none.
+    pub fn example() -> Self {
+        Self(
+            "eyJ0eXAiOiJtZmErand0IiwiYWxnIjoiRVMyNTYiLCJraWQiOiJleGFtcGxlIn0.eyJleGFtcGxlIjp0cnVlfQ.\
+             bm90LWEtcmVhbC1zaWduYXR1cmU"
+                .to_owned(),
+        )
+    }
+
     /// Issues a token: sets its times and signs it.
     pub fn issue(
         key: &SigningKey,

@@ -45,6 +45,8 @@ pub struct Keys {
     pub activation: Versioned<aead::LessSafeKey>,
     /// The key that encrypts the secrets of second factors.
     pub totp: Versioned<aead::LessSafeKey>,
+    /// The key that derives recovery codes from a seed, so that a lost response can be repeated.
+    pub recovery_code: Versioned<hmac::Key>,
     /// The key that hashes phones and addresses, for the audit log and for limits.
     pub audit: Versioned<hmac::Key>,
 }
@@ -65,6 +67,7 @@ impl Keys {
             refresh_token: hmac(b"latchkey refresh v1")?,
             activation: aead(b"latchkey activation v1")?,
             totp: aead(b"latchkey totp v1")?,
+            recovery_code: hmac(b"latchkey recovery seed v1")?,
             audit: hmac(b"latchkey audit v1")?,
         })
     }
@@ -223,7 +226,7 @@ impl MasterSecret {
             let key = MasterKey { kid: Kid::FIRST, key: Zeroizing::new(text.to_owned()), from: 0, leaked: false };
             Self { generation: 0, keys: vec![key] }
         };
-        let is_counted_up = secret.keys.windows(2).all(|pair| pair[0].kid < pair[1].kid);
+        let is_counted_up = secret.keys.iter().is_sorted_by(|one, next| one.kid < next.kid);
         if is_counted_up && secret.keys.iter().any(|key| !key.leaked) {
             Ok(secret)
         } else {

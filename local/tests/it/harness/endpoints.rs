@@ -61,6 +61,11 @@ impl Person {
         self.begin("/auth/logout-all", json!({"refresh_token": self.refresh_token()})).await
     }
 
+    /// `POST /auth/revoke`, with this token.
+    pub(crate) async fn revoke(&self, token: &str) -> Reply {
+        self.begin("/auth/revoke", json!({ "token": token })).await
+    }
+
     /// `GET /auth/sessions`
     pub(crate) async fn sessions(&self) -> Reply {
         self.ask(Method::GET, "/auth/sessions").await

@@ -36,6 +36,7 @@
 //!    | `person.with_code()`, `.with_wrong_code()`, `.with_recovery_code(0)` | shows a second factor |
 //!    | `person.at("198.51.100.4")` | calls from this address |
 //!    | `person.with_header("…", "…")` | sends this header as well |
+//!    | `person.with_members(&json!({…}))` | sends these members with every body as well |
 //!
 //!    All variants know the same: a password that is changed on the laptop is known on the phone. For requests that no
 //!    method sends there are [`Person::post`] and [`Person::send`], and on nobody's behalf [`World::post`] and

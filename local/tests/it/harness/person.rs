@@ -29,6 +29,8 @@ pub(crate) struct Person {
     pub(super) proof: Option<(&'static str, String)>,
     /// Sent as `attempt` with a refresh.
     pub(super) attempt: Option<String>,
+    /// Sent with every body as well.
+    members: Option<Value>,
 }
 
 /// What people know wherever they are.
@@ -70,6 +72,7 @@ impl Person {
             typed: None,
             proof: None,
             attempt: None,
+            members: None,
         }
     }
 
@@ -92,6 +95,11 @@ impl Person {
     /// The same device, whose requests other sandboxes of the system serve.
     pub(crate) fn served_by(&self, world: &World) -> Self {
         Self { world: world.clone(), ..self.clone() }
+    }
+
+    /// A client that sends these members with every body as well.
+    pub(crate) fn with_members(&self, members: &Value) -> Self {
+        Self { members: Some(members.clone()), ..self.clone() }
     }
 
     /// The same device at another address.
@@ -120,6 +128,11 @@ impl Person {
     /// Somebody who shows this second factor: `("code", "123456")`.
     pub(crate) fn with_proof(&self, member: &'static str, value: &str) -> Self {
         Self { proof: Some((member, value.to_owned())), ..self.clone() }
+    }
+
+    /// Somebody who shows the second factor that this person shows.
+    pub(crate) fn with_proof_of(&self, other: &Self) -> Self {
+        Self { proof: other.proof.clone(), ..self.clone() }
     }
 
     /// A client that sends this `attempt` with a refresh.
@@ -228,7 +241,7 @@ impl Person {
 
     /// Sends a request that needs no session.
     pub(super) async fn send_without_token(&self, request: Request) -> Reply {
-        let request = request.from(&self.address);
+        let request = self.members.iter().fold(request, Request::with_members).from(&self.address);
         let request = self.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
         let reply = self.world.send(request).await;
         self.keep(&reply);

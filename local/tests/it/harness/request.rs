@@ -64,6 +64,17 @@ impl Request {
         self
     }
 
+    /// With these members in its body as well, if that is a JSON object.
+    pub(super) fn with_members(mut self, members: &Value) -> Self {
+        if let Ok(Value::Object(mut body)) = serde_json::from_slice(&self.body) {
+            for (name, value) in members.as_object().unwrap() {
+                body.entry(name).or_insert_with(|| value.clone());
+            }
+            self.body = Value::from(body).to_string().into_bytes();
+        }
+        self
+    }
+
     /// With this access token.
     pub(crate) fn bearer(self, token: &str) -> Self {
         self.header("authorization", &format!("Bearer {token}"))

@@ -38,6 +38,12 @@ impl World {
         self
     }
 
+    /// Checks now what is otherwise checked when the world ends.
+    #[track_caller]
+    pub(crate) fn check_table(&self, when: &str) {
+        assert_eq!(self.table.broken(), None, "{when}");
+    }
+
     /// Writes an item as a function would have.
     pub(super) fn write_item(&self, item: &Value) {
         self.emulator.put_item(&TEMPLATE.table.name, item).unwrap();

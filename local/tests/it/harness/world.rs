@@ -51,6 +51,7 @@ pub(crate) struct World {
     pub(crate) metrics: WatchedLines,
     pub(crate) audit_log: WatchedLines,
     pub(crate) clock: Clock,
+    witness: Witness,
     log: Arc<LogWatch>,
     pub(super) table: Arc<TableWatch>,
 }
@@ -91,11 +92,18 @@ impl World {
         let emulator = Emulator::in_memory(&TEMPLATE.table, Secrets::in_memory(&TEMPLATE).unwrap()).unwrap();
         let (witness, clock) = (Witness::default(), Clock::manual(START));
         let gateway = gateway(domain_name, &emulator, variables, witness.clone(), clock.clone());
-        let Witness { outbox, metrics, audit_log } = witness;
+        let Witness { outbox, metrics, audit_log } = witness.clone();
         let (metrics, audit_log) = (WatchedLines::of(metrics), WatchedLines::of(audit_log));
         let log = Arc::new(LogWatch::begin(outbox.clone(), [metrics.clone(), audit_log.clone()]));
         let table = Arc::new(TableWatch::begin(emulator.clone(), log.clone()));
-        Self { gateway, emulator, outbox, metrics, audit_log, clock, log, table }
+        Self { gateway, emulator, outbox, metrics, audit_log, clock, witness, log, table }
+    }
+
+    /// The same system as other instances of the functions see it, whose clock is so many seconds behind.
+    pub(crate) fn with_clock_behind(&self, seconds: u64) -> Self {
+        let clock = Clock::manual(self.clock.now().minus(Duration::from_secs(seconds)));
+        let gateway = gateway("latchkey.test", &self.emulator, &[], self.witness.clone(), clock.clone());
+        Self { gateway, clock, ..self.clone() }
     }
 
     /// The same system with other sandboxes, which have read nothing yet. `variables` are as in [`Self::with`].

@@ -9,6 +9,7 @@ mod webhook;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 pub use self::post::DEADLINE;
 use self::post::HttpsPoster;
@@ -107,21 +108,62 @@ impl Channel {
 
 async fn credentials<T: DeserializeOwned>(keyring: &Keyring, message: &Message) -> Result<T, String> {
     let stored = keyring.sms_credentials(message.at).await;
-    read(&stored.map_err(|error| format!("the provider's credentials cannot be read: {error}"))?)
+    let stored = stored.map_err(|error| format!("the provider's credentials cannot be read: {error}"))?;
+    read(&stored).map_err(|why| format!("the secret of SMS_CREDENTIALS_ARN {why}"))
 }
 
-/// Checks that credentials have the form that this provider requires. The error does not repeat them.
+/// Checks that credentials have the form that this provider requires. The error continues a sentence that begins with
+/// their name, and does not repeat them.
 pub fn check_credentials(provider: Provider, credentials: &str) -> Result<(), String> {
     match provider {
         Provider::Log | Provider::Sns => Ok(()),
-        Provider::Twilio => read::<twilio::Credentials>(credentials).map(|_| ()),
+        Provider::Twilio => read::<twilio::Credentials>(credentials)?.check().map_err(str::to_owned),
         Provider::Vonage => read::<vonage::Credentials>(credentials).map(|_| ()),
         Provider::Http => read::<webhook::Credentials>(credentials).map(|_| ()),
     }
 }
 
-/// Reads credentials. Serde's own error may repeat a value, so it is dropped.
+/// Reads credentials.
 fn read<T: DeserializeOwned>(credentials: &str) -> Result<T, String> {
-    serde_json::from_str(credentials)
-        .map_err(|_| "the secret of SMS_CREDENTIALS_ARN does not have the form in docs/sms.md".to_owned())
+    let why = match serde_json::from_str::<Value>(credentials) {
+        Err(_) => "is not JSON".to_owned(),
+        Ok(value) if !value.is_object() => "is not a JSON object".to_owned(),
+        Ok(value) => match serde_json::from_value(value) {
+            Ok(read) => return Ok(read),
+            // Serde's other errors may repeat a value.
+            Err(error) => match error.to_string() {
+                known if known.starts_with("missing field") || known.starts_with("has a") => known,
+                _ => "has a member of a wrong type".to_owned(),
+            },
+        },
+    };
+    let why = why.replace("missing field", "lacks the member");
+    Err(format!("{why}; docs/sms.md describes its form"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_credentials_is_said_without_repeating_them() {
+        for (provider, credentials, why) in [
+            (Provider::Http, "whsec_hidden", "is not JSON"),
+            (Provider::Http, "[]", "is not a JSON object"),
+            (Provider::Http, "{}", "lacks the member `secret`"),
+            (Provider::Http, r#"{"secret": 4711}"#, "has a member of a wrong type"),
+            (Provider::Http, r#"{"secret": "whsec_hidden!"}"#, "has a `secret` that is not base64"),
+            (Provider::Http, r#"{"secret": "whsec_aGlkZGVu"}"#, "has a `secret` of fewer than 24 bytes"),
+            (Provider::Vonage, r#"{"api_key": "hidden"}"#, "lacks the member `api_secret`"),
+            (Provider::Twilio, r#"{"auth_token": "hidden"}"#, "lacks the member `account_sid`"),
+            (Provider::Twilio, r#"{"account_sid": "hidden"}"#, "lacks the member `auth_token`"),
+            (Provider::Twilio, r#"{"account_sid": "AC1", "api_key": "hidden"}"#, "lacks the member `auth_token`"),
+        ] {
+            let error = check_credentials(provider, credentials).unwrap_err();
+            assert!(error.starts_with(why), "{error}");
+            assert!(!error.contains("hidden") && !error.contains("4711"), "{error}");
+        }
+        let good = r#"{"account_sid": "AC1", "api_key": "SK1", "api_key_secret": "hidden"}"#;
+        assert_eq!(check_credentials(Provider::Twilio, good), Ok(()));
+    }
 }

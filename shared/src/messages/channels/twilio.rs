@@ -25,6 +25,22 @@ pub(super) struct Credentials {
     api_key_secret: Option<Zeroizing<String>>,
 }
 
+impl Credentials {
+    /// Returns the user name and the password of HTTP's basic authentication.
+    fn user_and_password(&self) -> Result<(&str, &str), &'static str> {
+        match (&self.api_key, &self.api_key_secret, &self.auth_token) {
+            (Some(key), Some(secret), _) => Ok((key, secret)),
+            (_, _, Some(token)) => Ok((&self.account_sid, token)),
+            _ => Err("lacks the member `auth_token`, or `api_key` and `api_key_secret`"),
+        }
+    }
+
+    /// Checks that they are complete.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        self.user_and_password().map(|_| ())
+    }
+}
+
 #[derive(Deserialize)]
 struct Problem {
     code: u32,
@@ -39,13 +55,11 @@ pub(super) async fn send(
     text: &str,
     deadline: Duration,
 ) -> Delivery {
-    let Credentials { account_sid, auth_token, api_key, api_key_secret } = credentials;
-    let (user, password) = match (api_key, api_key_secret, auth_token) {
-        (Some(key), Some(secret), _) => (key, secret),
-        (_, _, Some(token)) => (account_sid, token),
-        _ => return Delivery::NotSent("the credentials lack auth_token, or api_key and api_key_secret".into()),
+    let (user, password) = match credentials.user_and_password() {
+        Ok(found) => found,
+        Err(why) => return Delivery::NotSent(format!("the secret of SMS_CREDENTIALS_ARN {why}")),
     };
-    let url = format!("{}/2010-04-01/Accounts/{account_sid}/Messages.json", api.unwrap_or(API));
+    let url = format!("{}/2010-04-01/Accounts/{}/Messages.json", api.unwrap_or(API), credentials.account_sid);
     // A messaging service picks the sender itself.
     let from = if is_messaging_service(sender) { "MessagingServiceSid" } else { "From" };
     let body = Serializer::new(String::new())

@@ -36,8 +36,8 @@ impl TryFrom<Stored> for Credentials {
 
     fn try_from(Stored { secret }: Stored) -> Result<Self, &'static str> {
         let text = secret.strip_prefix("whsec_").unwrap_or(&secret);
-        let key = BASE64_STANDARD.decode(text).map(Zeroizing::new).map_err(|_| "the key is not base64")?;
-        if key.len() < SHORTEST_KEY { Err("the key is too short") } else { Ok(Self { key }) }
+        let key = BASE64_STANDARD.decode(text).map(Zeroizing::new).map_err(|_| "has a `secret` that is not base64")?;
+        if key.len() < SHORTEST_KEY { Err("has a `secret` of fewer than 24 bytes") } else { Ok(Self { key }) }
     }
 }
 

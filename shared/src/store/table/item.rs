@@ -8,7 +8,12 @@ use super::error::StoreError;
 use crate::{
     base::{kid::Kid, time::Timestamp},
     domain::{
-        otp::OtpMac, password::PasswordHash, phone::Phone, recovery_code::RecoveryCodeHash, totp::SealedTotpSecret,
+        otp::OtpMac,
+        password::PasswordHash,
+        phone::Phone,
+        recovery_code::{RecoveryCodeMac, RecoverySeed, SealedRecoveryKey},
+        repeat::RepeatMac,
+        totp::SealedTotpSecret,
     },
     tokens::refresh::{SessionSalt, UseMac},
 };
@@ -36,9 +41,9 @@ pub(in crate::store) fn ttl(value: Timestamp) -> AttributeValue {
     number(value.unix_seconds())
 }
 
-/// Converts hashes to a set. `hashes` must not be empty, because DynamoDB has no empty sets.
-pub(in crate::store) fn set(hashes: &[RecoveryCodeHash]) -> AttributeValue {
-    AttributeValue::Ss(hashes.iter().map(|hash| hash.as_str().to_owned()).collect())
+/// Converts hashes to a set. `macs` must not be empty, because DynamoDB has no empty sets.
+pub(in crate::store) fn set(macs: &[RecoveryCodeMac]) -> AttributeValue {
+    AttributeValue::Ss(macs.iter().map(|mac| mac.as_str().to_owned()).collect())
 }
 
 /// Builds a list of maps.
@@ -60,6 +65,12 @@ impl From<&SealedTotpSecret> for AttributeValue {
     }
 }
 
+impl From<&SealedRecoveryKey> for AttributeValue {
+    fn from(key: &SealedRecoveryKey) -> Self {
+        Self::B(Blob::new(key.as_bytes()))
+    }
+}
+
 impl From<&PasswordHash> for AttributeValue {
     fn from(hash: &PasswordHash) -> Self {
         text(hash.as_str())
@@ -75,6 +86,18 @@ impl From<&OtpMac> for AttributeValue {
 impl From<&SessionSalt> for AttributeValue {
     fn from(salt: &SessionSalt) -> Self {
         Self::B(Blob::new(salt.as_bytes().as_slice()))
+    }
+}
+
+impl From<&RepeatMac> for AttributeValue {
+    fn from(mac: &RepeatMac) -> Self {
+        text(mac.as_str())
+    }
+}
+
+impl From<&RecoverySeed> for AttributeValue {
+    fn from(seed: &RecoverySeed) -> Self {
+        Self::B(Blob::new(seed.as_bytes().as_slice()))
     }
 }
 

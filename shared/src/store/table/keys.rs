@@ -214,6 +214,8 @@ attributes! {
     TOTP_SECRET = "totp_secret";
     /// The step whose code was accepted last.
     TOTP_STEP = "totp_step";
+    /// The key of the hashes of the recovery codes, encrypted.
+    RECOVERY_KEY = "recovery_key";
     /// The hashes of the unused recovery codes; missing if none is left.
     RECOVERY_CODES = "recovery_codes";
     /// Whether the session began with a second factor.
@@ -238,6 +240,14 @@ attributes! {
     ATTEMPTS = "attempts";
     /// The number of tries at which the newest code has none left.
     ATTEMPTS_END = "attempts_end";
+    /// The keyed hashes of the codes that were tried since the newest was issued.
+    TRIED = "tried";
+    /// The keyed hash of the code that was used.
+    USED = "used";
+    /// The keyed hash of what it has made of the account.
+    USED_EFFECT = "used_effect";
+    /// The end of the used code, in Unix milliseconds: until then, a request that repeats its use is recognized.
+    USED_ENDS_AT = "used_ends_at";
     /// The number of wrong codes in the phone's window. A new code does not reset it.
     FAILURES = "failures";
     /// The start of that window, in Unix milliseconds.
@@ -260,6 +270,14 @@ attributes! {
     ATTEMPT = "attempt";
     /// Whether a change of the account replaced the session by another one.
     RENEWED = "renewed";
+    /// The keyed hash of the request that ended the item and started a session in its place.
+    REQUEST = "request";
+    /// The end of the time in which that request may be repeated, in Unix milliseconds.
+    REQUEST_ENDS_AT = "request_ends_at";
+    /// The session that the request started.
+    SUCCESSOR = "successor";
+    /// The random bytes that the recovery codes of its response are derived from.
+    RECOVERY_SEED = "recovery_seed";
     /// The generation of the last spent refresh token that another client used as well, within the grace.
     OTHER_GENERATION = "other_generation";
     /// The keyed hash of that other client.

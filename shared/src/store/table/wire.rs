@@ -1,6 +1,6 @@
 //! The calls to DynamoDB: the meaning of each reply, which failures are tried again, and which are errors.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, ops::ControlFlow, time::Duration};
 
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
@@ -35,9 +35,12 @@ pub(in crate::store) enum Outcome {
 #[derive(Clone, Debug)]
 pub struct Receipt {
     key: Key,
-    operation: String,
+    /// The operation that counted; none if nothing was counted.
+    operation: Option<String>,
     give_back: &'static [&'static str],
     unless_reset: &'static str,
+    /// An element of a set that was counted along.
+    forgotten: Option<(&'static str, AttributeValue)>,
 }
 
 impl Receipt {
@@ -49,7 +52,18 @@ impl Receipt {
         give_back: &'static [&'static str],
         unless_reset: &'static str,
     ) -> Result<Self, StoreError> {
-        Ok(Self { key, operation: applied.text(OPERATION)?.to_owned(), give_back, unless_reset })
+        let operation = Some(applied.text(OPERATION)?.to_owned());
+        Ok(Self { key, operation, give_back, unless_reset, forgotten: None })
+    }
+
+    /// Returns the same receipt, which also takes the element `:forgotten` out of a set, as `deletion` says.
+    pub(in crate::store) fn forgetting(self, deletion: &'static str, element: AttributeValue) -> Self {
+        Self { forgotten: Some((deletion, element)), ..self }
+    }
+
+    /// Returns a receipt for a try that was not counted.
+    pub(in crate::store) fn of_nothing(key: Key) -> Self {
+        Self { key, operation: None, give_back: &[], unless_reset: "", forgotten: None }
     }
 }
 
@@ -119,10 +133,15 @@ impl Store {
     /// counter removes this mark. So a count is never taken back twice, and counts may stay too high but never become
     /// too low.
     pub async fn take_back(&self, receipt: Receipt) -> Result<(), StoreError> {
+        let Some(operation) = receipt.operation else { return Ok(()) };
         let update = ItemUpdate::new(receipt.key)
             .when(format!("#op = :counted AND {}", receipt.unless_reset))
-            .value(":counted", text(receipt.operation))
+            .value(":counted", text(operation))
             .value(":one", number(1));
+        let update = match receipt.forgotten {
+            Some((deletion, element)) => update.delete(deletion).value(":forgotten", element),
+            None => update,
+        };
         let update = receipt.give_back.iter().fold(update, |update, assignment| update.set(assignment));
         self.update(update).await.map(|_| ())
     }
@@ -201,11 +220,21 @@ impl Store {
         &self,
         mut each: impl FnMut(&Item) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        self.read_items(&mut |item| each(item).map(ControlFlow::Continue)).await.map(|_| ())
+    }
+
+    /// Reads items of the table, page by page, until `each` breaks. Only operators call it.
+    pub(in crate::store) async fn read_items(
+        &self,
+        each: &mut impl FnMut(&Item) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<ControlFlow<()>, StoreError> {
         let mut items = self.client.scan().table_name(&self.table).into_paginator().items().send();
         while let Some(item) = items.next().await {
-            each(&Item::from(item?))?;
+            if each(&Item::from(item?))?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Does all of the writes or none. All tries share one `ClientRequestToken`, so that a retry after a lost reply is

@@ -1,0 +1,3 @@
+//! The Lambda binary of `revoke`.
+
+latchkey::lambda!(revoke::handle, verifying);

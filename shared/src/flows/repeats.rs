@@ -1,0 +1,91 @@
+//! Responses to requests that end the caller's session or login, and are repeated because the response was lost
+//! (docs/adr/0029-a-lost-confirmation.md).
+
+use std::time::Duration;
+
+use super::admission;
+use crate::{
+    app::App,
+    base::{id::UserId, random},
+    domain::{otp::OtpCode, repeat::RepeatMac},
+    error::{ApiError, TokenProblem},
+    flows::{
+        caller::{Caller, bearer_claims},
+        token_pair::{TokenKeys, TokenResponse},
+    },
+    http::{Request, context::Context},
+    store::{Ended, RepeatedSession},
+};
+
+/// The time for which a client may repeat a request whose code is not ours, but an authenticator's. It covers two
+/// time-outs of 60 s and a user who tries again.
+pub const REPEATABLE: Duration = Duration::from_mins(5);
+
+/// How often the outcome of a request is asked for that has the same right code and arrived a moment earlier.
+const ASKED: u32 = 20;
+
+/// Returns the hash of a caller's request that ends the session.
+pub async fn of_session(
+    app: &App,
+    ctx: &Context,
+    caller: &Caller,
+    purpose: &str,
+    code: &OtpCode,
+) -> Result<RepeatMac, ApiError> {
+    let secret = app.keyring.secret(ctx.now).await?;
+    Ok(RepeatMac::of_session(&secret.counting.otp.key, caller.session, purpose, code))
+}
+
+/// Returns the session that the same request has started, if its response was lost. A try is counted like every other.
+pub async fn repeated(
+    app: &App,
+    ctx: &Context,
+    user: UserId,
+    ended: Ended,
+    request: &RepeatMac,
+) -> Result<Option<RepeatedSession>, ApiError> {
+    let found = app.store.repeated_session(user, ended, request, ctx.now);
+    let found = admission::admit_unguessable(app, ctx, found).await?;
+    if let Some(RepeatedSession { session, .. }) = &found {
+        ctx.audit.session(session.user, session.id);
+        ctx.audit.reason("already-done");
+    }
+    Ok(found)
+}
+
+/// The same for a request whose access token is of the session that it ended. None means that the response says so: the
+/// change was made, and the session has ended with it.
+pub async fn repeated_with_ended_session(
+    app: &App,
+    ctx: &Context,
+    request: &Request,
+    purpose: &str,
+    code: &OtpCode,
+) -> Result<RepeatedSession, ApiError> {
+    let claims = bearer_claims(app, ctx, request).await?;
+    let secret = app.keyring.secret(ctx.now).await?;
+    let mac = RepeatMac::of_session(&secret.counting.otp.key, claims.sid, purpose, code);
+    let found = repeated(app, ctx, claims.sub, Ended::Session(claims.sid), &mac).await?;
+    found.ok_or(ApiError::InvalidToken(TokenProblem::SessionRenewed))
+}
+
+/// Waits until the caller's session is renewed by a request that is under way, and returns the error that says so.
+pub async fn outcome_of_other(app: &App, ctx: &Context, caller: &Caller, otherwise: ApiError) -> ApiError {
+    let mut outcome = otherwise;
+    for _ in 0..ASKED {
+        let Ok(millis) = random::below(100) else { break };
+        #[expect(clippy::disallowed_methods, reason = "waiting for a request that is under way is a real wait")]
+        tokio::time::sleep(Duration::from_millis(u64::from(millis) + 50)).await;
+        outcome = caller.overtaken(app, ctx, outcome).await;
+        if let ApiError::InvalidToken(_) = outcome {
+            break;
+        }
+    }
+    outcome
+}
+
+/// Returns the tokens of a session that a repeated request has started the first time.
+pub async fn tokens(app: &App, ctx: &Context, found: &RepeatedSession) -> Result<TokenResponse, ApiError> {
+    let keys = TokenKeys::of(app, ctx).await?.current(app, ctx).await?;
+    TokenResponse::of_session(app, ctx, &keys, &found.session).await
+}
