@@ -19,6 +19,9 @@ use crate::{
 /// The issuer of the tokens: the address in the events.
 const ISSUER: &str = "https://latchkey.execute-api.eu-west-1.amazonaws.com";
 
+/// Events that no client sends.
+const EVENTS_OF_OPERATORS: [&str; 3] = ["rotate-keys", "rotate-secret", "unmatched"];
+
 /// Returns the repository's folder.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_owned)
@@ -119,13 +122,18 @@ impl Lab {
     pub(crate) fn steps() -> Result<Vec<Value>, Failure> {
         let answers = fs::read_to_string(root().join("events/answers.json"))?;
         let answers: Vec<Value> = serde_json::from_str(&answers)?;
-        Ok(answers.into_iter().filter(|step| step["event"] != "rotate-keys").collect())
+        Ok(answers
+            .into_iter()
+            .filter(|step| !EVENTS_OF_OPERATORS.contains(&step["event"].as_str().unwrap_or_default()))
+            .collect())
     }
 
     /// Returns the event of a step, with what earlier answers gave.
     pub(crate) fn step(&self, step: &Value) -> Result<Step, Failure> {
         let function = step["event"].as_str().ok_or("a step has no event")?.to_owned();
         let event = fs::read_to_string(root().join(format!("events/{function}.json")))?;
+        let put = step["put"].as_object().into_iter().flatten();
+        let event = put.fold(event, |event, (old, new)| event.replace(old, new.as_str().unwrap_or_default()));
         let event = self.kept.iter().fold(event, |event, (placeholder, value)| event.replace(placeholder, value));
         Ok(Step { function, event })
     }
