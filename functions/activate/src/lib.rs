@@ -5,7 +5,7 @@ use latchkey::{
     domain::otp::OtpCode,
     flows::{
         codes,
-        registration::{PendingRegistration, RegisterResponse},
+        registration::{PendingRegistration, RegisterResponse, Waiting},
     },
     http::{
         StatusCode,
@@ -52,7 +52,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let ActivateRequest { activation_id, otp } = request.read(&app.config)?;
     let secret = app.keyring.secret(ctx.now).await?;
     let registration =
-        PendingRegistration::open(&secret.activation, &activation_id).map_err(|_| ApiError::InvalidOtp)?;
+        PendingRegistration::open(&secret.activation, Waiting::Registration, &activation_id).map_err(|_| ApiError::InvalidOtp)?;
 
     let phone = &registration.phone;
     // No account is made in a country that has been closed since.

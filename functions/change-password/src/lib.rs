@@ -4,7 +4,7 @@ use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     domain::{
         password::{NewPassword, Password},
-        proof::Proof,
+        proof::{Proof, SignInMethod},
     },
     flows::{
         caller::Caller,
@@ -77,18 +77,18 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         }
     };
     let proved = caller.reauthenticate_for_new_password(app, ctx, &old_password, code.as_ref());
-    let (keys, credential) = tokio::join!(current, proved);
-    let (credential, keys) = (credential?, keys?);
+    let (keys, account) = tokio::join!(current, proved);
+    let (account, keys) = (account?, keys?);
     let new_hash = app.hasher.hash(&new_password)?;
     let (renewal, answer) = match keys {
         Some(keys) => {
-            let proof = StepUp { password: true, second_factor: credential.mfa_enabled };
+            let proof = StepUp { first: Some(SignInMethod::Password), second_factor: account.mfa_enabled };
             let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
             (renewal, Response::json(StatusCode::OK, &tokens))
         }
         None => (Renewal { old: caller.session, new: None }, Response::no_content()),
     };
-    let change = app.store.change_password(&profile.phone, &credential, &new_hash, renewal, ctx.now);
+    let change = app.store.change_password(&profile.phone, account, &new_hash, renewal, ctx.now);
     let notice = (ctx, profile, Notice::PasswordChanged);
     match app.notify_when(Change::Done, change, notice).await? {
         Change::Done => Ok(answer),

@@ -67,8 +67,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         // All sessions were ended after the code was sent, and the code became invalid with them.
         return Err(ApiError::InvalidOtp);
     }
-    // The password was proved when the code was requested, perhaps in another session.
-    let proof = StepUp { password: false, second_factor: false };
+    // Who the caller is was proved when the code was requested, perhaps in another session.
+    let proof = StepUp::default();
     let (renewal, answer) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
     let change = Box::pin(app.store.change_phone(profile, &phone, &code, renewal, ctx.now));
     let notice = (ctx, profile, Notice::PhoneChanged);

@@ -17,9 +17,10 @@ use utoipa::ToSchema;
 /// The account's password and its new phone.
 #[derive(ToSchema)]
 pub struct ChangePhoneRequest {
-    /// The account's password.
-    #[schema(value_type = String, format = Password, example = "mypassword")]
-    password: Password,
+    /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
+    /// ten minutes old.
+    #[schema(value_type = Option<String>, format = Password, example = "mypassword")]
+    password: Option<Password>,
     /// The account's new phone, in any spelling.
     #[schema(value_type = String, example = "01112345678")]
     phone: Phone,
@@ -30,7 +31,7 @@ pub struct ChangePhoneRequest {
 
 impl FromFields for ChangePhoneRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (password, phone, code) = (fields.password("password"), fields.phone("phone"), fields.proof());
+        let (password, phone, code) = (fields.password_again("password"), fields.phone("phone"), fields.proof());
         Some(Self { password: password?, phone: phone?, code })
     }
 }
@@ -53,17 +54,17 @@ impl FromFields for ChangePhoneRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
-    let ChangePhoneRequest { password, phone, code: proof } = request.read(&app.config)?;
+    let ChangePhoneRequest { password, phone, code: proof } = request.read_again(&app.config, caller.profile.has_password)?;
     ctx.audit.phone(&phone);
     if phone == caller.profile.phone {
         return Err(ApiError::invalid_field("/phone", &"is already the phone of this account; choose another one"));
     }
 
     let purpose = Purpose::ChangePhone(caller.profile.user);
-    let (credential, target) = tokio::try_join!(caller.reauthenticate(app, ctx, &password, proof.as_ref()), async {
+    let (proved, target) = tokio::try_join!(caller.reauthenticate(app, ctx, password.as_ref(), proof.as_ref()), async {
         Ok(app.store.code_target(&phone, purpose).await?)
     })?;
-    let target = target.for_account(Some((&credential).into()));
+    let target = target.for_account(Some(proved.account));
     let code = codes::issue(app, ctx, purpose, &phone, target, None).await?;
     Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way_to_field("/phone")?))
 }

@@ -62,14 +62,14 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let keys = TokenKeys::of(app, ctx).await?;
     let over = || ApiError::InvalidToken(TokenProblem::LoginOver);
     let waiting = app.store.waiting_account(claims.sub, claims.jti, ctx.now);
-    let (keys, profile) = tokio::join!(keys.current(app, ctx), waiting);
-    let (keys, profile) = (keys?, profile?.ok_or_else(over)?);
+    let (keys, waiting) = tokio::join!(keys.current(app, ctx), waiting);
+    let (keys, (profile, method)) = (keys?, waiting?.ok_or_else(over)?);
     // Judged by the key set that was read just now: the key of the first step may have been removed since.
     self::claims(app, ctx, &mfa_token).await?;
     ctx.audit.phone(&profile.phone);
 
     let code = second_factor::judge(app, ctx, profile.user, &proof, AskedAt::Login(claims.jti)).await?;
-    let (session, answer) = token_pair::new_session(app, ctx, &keys, profile.user, profile.epoch, true)?;
+    let (session, answer) = token_pair::new_session(app, ctx, &keys, profile.user, profile.epoch, (method, true))?;
     let id = session.id;
     match app.store.complete_second_step(&profile, claims.jti, &code, session, ctx.now).await? {
         SecondStep::Done => {

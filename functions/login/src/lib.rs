@@ -6,7 +6,7 @@ use latchkey::{
     domain::{
         password::{Password, PasswordHash, Verdict},
         phone::Phone,
-        proof::Factor,
+        proof::{Factor, SignInMethod},
     },
     flows::{
         admission,
@@ -86,7 +86,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         return Err(ApiError::MfaRequired(Some(token)));
     }
 
-    let (session, answer) = token_pair::new_session(app, ctx, &keys, credential.user, credential.epoch, false)?;
+    let (session, answer) = token_pair::new_session(app, ctx, &keys, credential.user, credential.epoch, (SignInMethod::Password, false))?;
     let id = session.id;
     match app.store.complete_login(&phone, &credential, rehashed.as_ref(), session).await? {
         LoginCompletion::Done => {
@@ -119,13 +119,14 @@ async fn begin_second_step(
     Ok(token)
 }
 
-/// Compares the password. For a phone without an account, does the same work and returns the error of a wrong password.
+/// Compares the password. For a phone without an account, and for an account without a password, does the same work and
+/// returns the error of a wrong password.
 fn compare(
     app: &App,
     password: &Password,
     admitted: Option<(Credential, Receipt)>,
 ) -> Result<((Credential, Receipt), Verdict), ApiError> {
-    let stored = admitted.as_ref().map(|(credential, _)| &credential.password_hash);
+    let stored = admitted.as_ref().and_then(|(credential, _)| credential.password_hash.as_ref());
     let verdict = app.hasher.verify_alike(password, stored, app.config.legacy_cost)?;
     admitted.map(|admitted| (admitted, verdict)).ok_or(ApiError::InvalidCredentials)
 }

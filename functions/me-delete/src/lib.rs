@@ -13,9 +13,10 @@ use utoipa::ToSchema;
 /// The account's password and, if one is on, a second factor.
 #[derive(ToSchema)]
 pub struct MeDeleteRequest {
-    /// The account's password.
-    #[schema(value_type = String, format = Password, example = "mypassword")]
-    password: Password,
+    /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
+    /// ten minutes old.
+    #[schema(value_type = Option<String>, format = Password, example = "mypassword")]
+    password: Option<Password>,
     /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
     #[schema(value_type = Option<String>, example = "654321")]
     code: Option<Proof>,
@@ -23,7 +24,7 @@ pub struct MeDeleteRequest {
 
 impl FromFields for MeDeleteRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (password, code) = (fields.password("password"), fields.proof());
+        let (password, code) = (fields.password_again("password"), fields.proof());
         Some(Self { password: password?, code })
     }
 }
@@ -58,14 +59,17 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
 async fn delete(app: &App, ctx: &Context, request: &Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, request).await?;
-    let MeDeleteRequest { password, code } = request.read(&app.config)?;
+    let MeDeleteRequest { password, code } = request.read_again(&app.config, caller.profile.has_password)?;
 
-    caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
+    let proved = caller.reauthenticate(app, ctx, password.as_ref(), code.as_ref()).await?;
     let longest_token = app.config.tokens.session_ttl;
     match app.store.delete_account(&caller.profile, longest_token, ctx.now).await? {
         AccountDeletion::Done => Ok(Response::no_content()),
         // The account changed after the comparison, so that the password may no longer be right.
-        AccountDeletion::Outrun => Err(caller.overtaken(app, ctx, ApiError::WrongPassword).await),
+        AccountDeletion::Outrun if proved.first.is_some() => {
+            Err(caller.overtaken(app, ctx, ApiError::WrongPassword).await)
+        }
+        AccountDeletion::Outrun => Err(caller.overtaken(app, ctx, ApiError::ReauthenticationRequired).await),
     }
 }
 

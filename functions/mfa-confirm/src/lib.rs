@@ -76,8 +76,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let codes = RecoveryCodes::generate()?;
     let macs = codes.macs(&keys.secret.recovery_code, user);
     let factor = NewFactor { secret: &sealed, step, recovery_codes: &macs };
-    // The password was proved when the enrollment began, perhaps in another session.
-    let proof = StepUp { password: false, second_factor: true };
+    // Who the caller is was proved when the enrollment began, perhaps in another session.
+    let proof = StepUp { first: None, second_factor: true };
     let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
     let change = app.store.switch_factor_on(&caller.profile, factor, renewal, ctx.now);
     let notice = (ctx, &caller.profile, Notice::SecondFactorOn);

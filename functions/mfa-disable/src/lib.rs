@@ -22,9 +22,10 @@ use utoipa::ToSchema;
 /// The account's password and its second factor.
 #[derive(ToSchema)]
 pub struct MfaDisableRequest {
-    /// The account's password.
-    #[schema(value_type = String, format = Password, example = "mypassword")]
-    password: Password,
+    /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
+    /// ten minutes old.
+    #[schema(value_type = Option<String>, format = Password, example = "mypassword")]
+    password: Option<Password>,
     /// The TOTP code. `recovery_code` may be sent instead.
     #[schema(value_type = String, example = "654321")]
     code: Option<Proof>,
@@ -32,7 +33,7 @@ pub struct MfaDisableRequest {
 
 impl FromFields for MfaDisableRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (password, code) = (fields.password("password"), fields.proof());
+        let (password, code) = (fields.password_again("password"), fields.proof());
         Some(Self { password: password?, code })
     }
 }
@@ -54,16 +55,15 @@ impl FromFields for MfaDisableRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
-    let MfaDisableRequest { password, code } = request.read(&app.config)?;
+    let MfaDisableRequest { password, code } = request.read_again(&app.config, caller.profile.has_password)?;
     if !caller.profile.mfa_enabled {
         return Err(ApiError::NotFound);
     }
     let keys = TokenKeys::of(app, ctx).await?;
-    let proved = caller.reauthenticate(app, ctx, &password, code.as_ref());
+    let proved = caller.reauthenticate(app, ctx, password.as_ref(), code.as_ref());
     let (keys, proved) = tokio::join!(keys.current(app, ctx), proved);
-    proved?;
-    let keys = keys?;
-    let proof = StepUp { password: true, second_factor: true };
+    let (proved, keys) = (proved?, keys?);
+    let proof = StepUp { first: proved.first, second_factor: true };
     let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
     let change = app.store.switch_factor_off(&caller.profile, Some(renewal), ctx.now);
     let notice = (ctx, &caller.profile, Notice::SecondFactorOff);

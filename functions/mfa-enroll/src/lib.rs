@@ -19,9 +19,10 @@ const QR_SIZE: u32 = 240;
 /// The account's password and, to replace an authenticator app, a second factor.
 #[derive(ToSchema)]
 pub struct MfaEnrollRequest {
-    /// The account's password.
-    #[schema(value_type = String, format = Password, example = "mypassword")]
-    password: Password,
+    /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
+    /// ten minutes old.
+    #[schema(value_type = Option<String>, format = Password, example = "mypassword")]
+    password: Option<Password>,
     /// The TOTP code of the authenticator app to replace, required if a second factor is on. `recovery_code` may be
     /// sent instead.
     #[schema(value_type = Option<String>, example = "654321")]
@@ -30,7 +31,7 @@ pub struct MfaEnrollRequest {
 
 impl FromFields for MfaEnrollRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (password, code) = (fields.password("password"), fields.proof());
+        let (password, code) = (fields.password_again("password"), fields.proof());
         Some(Self { password: password?, code })
     }
 }
@@ -70,19 +71,19 @@ pub struct MfaEnrollResponse {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
-    let MfaEnrollRequest { password, code } = request.read(&app.config)?;
+    let MfaEnrollRequest { password, code } = request.read_again(&app.config, caller.profile.has_password)?;
     if !caller.profile.phone_verified {
         // A caller who registered another person's number must not be able to lock its owner out for good.
         return Err(ApiError::PhoneNotVerified);
     }
-    let credential = caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
+    let proved = caller.reauthenticate(app, ctx, password.as_ref(), code.as_ref()).await?;
 
     let secret = TotpSecret::generate()?;
     let keys = app.keyring.secret(ctx.now).await?;
     let sealed = secret.seal(&keys.totp, caller.profile.user).map_err(|error| ApiError::Internal(error.into()))?;
     let uri = secret.to_uri(&app.config.sms.text.service_name, &caller.profile.phone);
     let code = QrCode::new(uri.as_bytes()).map_err(|error| ApiError::Internal(error.into()))?;
-    app.store.enroll(&credential, &sealed, ctx.now).await?;
+    app.store.enroll(proved.account, &sealed, ctx.now).await?;
 
     let answer = MfaEnrollResponse {
         secret: secret.to_base32().to_string(),

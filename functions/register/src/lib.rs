@@ -9,7 +9,7 @@ use latchkey::{
     flows::{
         address_subject,
         codes::CodeSentResponse,
-        registration::{PendingRegistration, RegisterResponse},
+        registration::{PendingRegistration, RegisterResponse, Waiting},
     },
     http::{
         StatusCode,
@@ -119,7 +119,7 @@ async fn ask_for_code(
     password: &NewPassword,
     limit: Limit<'_>,
 ) -> Result<Response, ApiError> {
-    let registration = PendingRegistration::of(phone)?;
+    let registration = PendingRegistration::of(phone, Waiting::Registration)?;
     let target = registration.admit(app, ctx, limit).await?;
     let password_hash = app.hasher.hash(password)?;
     let code = registration.send_code(app, ctx, target, Some(&password_hash), &[limit]).await?;

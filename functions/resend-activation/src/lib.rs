@@ -2,7 +2,7 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    flows::{codes::CodeSentResponse, registration::PendingRegistration},
+    flows::{codes::CodeSentResponse, registration::{PendingRegistration, Waiting}},
     http::{
         StatusCode,
         openapi::{BodyProblems, LimitProblems, ServerProblems},
@@ -43,7 +43,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let secret = app.keyring.secret(ctx.now).await?;
     let over =
         || ApiError::invalid_field("/activation_id", &"does not belong to a pending registration; register again");
-    let registration = PendingRegistration::open(&secret.activation, &activation_id).map_err(|_| over())?;
+    let registration = PendingRegistration::open(&secret.activation, Waiting::Registration, &activation_id).map_err(|_| over())?;
 
     let not_served = |why| ApiError::invalid_field("/activation_id", &format!("its phone {why}"));
     app.check_recipient(&registration.phone).map_err(not_served)?;

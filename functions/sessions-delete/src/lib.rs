@@ -1,27 +1,23 @@
 //! `DELETE /auth/sessions/{id}`: ends one of the caller's sessions.
 
-use std::time::Duration;
-
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     base::id::SessionId,
     domain::{password::Password, proof::Proof},
-    flows::caller::own_sessions,
+    flows::caller::{RECENT, own_sessions},
     http::openapi::{
-        CodeProblems, LimitProblems, NotFoundProblems, RecentLoginProblems, ServerProblems, TokenProblems,
+        CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems,
     },
 };
 use utoipa::ToSchema;
 
-/// The age of the last proof of the password up to which another session may be ended without it.
-const RECENT: Duration = Duration::from_mins(10);
-
 /// The account's password and its second factor, if the login is older than ten minutes.
 #[derive(ToSchema)]
 pub struct SessionsDeleteRequest {
-    /// The account's password.
-    #[schema(value_type = String, format = Password, example = "mypassword")]
-    password: Password,
+    /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
+    /// ten minutes old.
+    #[schema(value_type = Option<String>, format = Password, example = "mypassword")]
+    password: Option<Password>,
     /// The TOTP code, if a second factor is on. `recovery_code` may be sent instead.
     #[schema(value_type = Option<String>, example = "654321")]
     code: Option<Proof>,
@@ -29,7 +25,7 @@ pub struct SessionsDeleteRequest {
 
 impl FromFields for SessionsDeleteRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (password, code) = (fields.password("password"), fields.proof());
+        let (password, code) = (fields.password_again("password"), fields.proof());
         Some(Self { password: password?, code })
     }
 }
@@ -48,7 +44,7 @@ impl FromFields for SessionsDeleteRequest {
     request_body = Option<SessionsDeleteRequest>,
     responses(
         (status = 204, description = "The session has ended"),
-        CodeProblems, TokenProblems, RecentLoginProblems, NotFoundProblems, LimitProblems, ServerProblems,
+        CodeProblems, TokenProblems, ReauthenticationProblems, NotFoundProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
@@ -57,13 +53,13 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let id: Option<SessionId> = request.path_parameter("id").and_then(|id| id.parse().ok());
     let session = sessions.iter().find(|session| Some(session.id) == id).ok_or(ApiError::NotFound)?;
     // A thief of the tokens could otherwise end every session but the stolen one.
-    let is_recent = ctx.now.since(caller.login.authenticated_at) <= RECENT;
+    let is_recent = ctx.now.since(caller.login.authentication.at) <= RECENT;
     if session.id != caller.session && !is_recent {
         if !request.has_body() {
             return Err(ApiError::ReauthenticationRequired);
         }
-        let SessionsDeleteRequest { password, code } = request.read(&app.config)?;
-        caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
+        let SessionsDeleteRequest { password, code } = request.read_again(&app.config, caller.profile.has_password)?;
+        Box::pin(caller.reauthenticate(app, ctx, password.as_ref(), code.as_ref())).await?;
     }
     app.store.end_session(caller.profile.user, session.id).await?;
     Ok(Response::no_content())

@@ -61,6 +61,9 @@ pub enum Purpose {
     /// Creating the account of this registration. Each registration has its own code and its own password, so that the
     /// code of one never creates an account with the password of another (docs/threats.md#r3).
     Activation(RegistrationId),
+    /// Signing in by this challenge, which creates the account if the phone has none. Each challenge has its own code, so
+    /// that a code which its owner reads to somebody opens nothing that was not asked for by the same client.
+    SignIn(RegistrationId),
     /// Setting a new password without the old one.
     Reset,
     /// Proving that the account's owner has its phone.
@@ -71,10 +74,22 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// Returns whether all codes of the purpose's item share one number of tries, which no new code adds to.
+    pub const fn shares_tries(self) -> bool {
+        matches!(self, Self::SignIn(_))
+    }
+
+    /// Returns whether a response must be the same whatever becomes of the message, since it would reveal who has an
+    /// account.
+    pub const fn is_hidden(self) -> bool {
+        matches!(self, Self::Reset | Self::SignIn(_))
+    }
+
     /// Returns the purpose's name in keys of the table and in the hashed message.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Activation(_) => "activation",
+            Self::SignIn(_) => "sign-in",
             Self::Reset => "reset",
             Self::VerifyPhone => "verify-phone",
             Self::ChangePhone(_) => "change-phone",

@@ -19,7 +19,9 @@ use crate::{
     http::context::Context,
     log::{audit, metrics::Metric},
     messages::{self, Content, Delivery, Notice},
-    store::{CodeIssue, CodeTarget, Failure, Limit, NewCode, PendingCode},
+    store::{
+        ActivationIssue, CodeIssue, CodeTarget, Failure, Limit, NewCode, PendingCode, PendingCodes,
+    },
 };
 
 /// The response to a request for a code.
@@ -61,6 +63,17 @@ impl IssuedCode {
     }
 }
 
+/// The item that a code is stored in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// The one of the phone and the purpose, which always takes another code.
+    OfPhone,
+    /// A new challenge.
+    NewChallenge,
+    /// A challenge that waits.
+    Challenge,
+}
+
 /// How often a code is issued anew when another request changes the codes of the phone at the same moment.
 pub(super) const TRIES: usize = 3;
 
@@ -77,6 +90,19 @@ pub async fn issue(
     target: CodeTarget,
     floor: Option<Duration>,
 ) -> Result<IssuedCode, ApiError> {
+    let issued = issue_in(app, ctx, Item::OfPhone, (purpose, phone), target, floor).await?;
+    issued.ok_or_else(|| ApiError::Internal("an item of a phone and a purpose took no other code".into()))
+}
+
+/// The same for a code in this item. Returns none if it is a challenge that is over.
+pub(super) async fn issue_in(
+    app: &App,
+    ctx: &Context,
+    item: Item,
+    (purpose, phone): (Purpose, &Phone),
+    target: CodeTarget,
+    floor: Option<Duration>,
+) -> Result<Option<IssuedCode>, ApiError> {
     let user = target.account.map(|account| account.user);
     if let Some(user) = user {
         ctx.audit.user(user);
@@ -84,10 +110,10 @@ pub async fn issue(
     let code = DrawnCode::draw(app, ctx, purpose, phone, user).await?;
     let answer_at = floor.map(|floor| Instant::now() + floor);
     let may_be_sent = app.check_recipient(phone).is_ok();
-    let issued = if code.issue(target, user.is_some() && may_be_sent).await? {
-        code.send(&code.budgets(), answer_at).await
-    } else {
-        code.keep()
+    let issued = match code.issue(item, target, user.is_some() && may_be_sent).await? {
+        Some(true) => Some(code.send(&code.budgets(), answer_at).await),
+        Some(false) => Some(code.keep()),
+        None => None,
     };
     if let Some(at) = answer_at {
         #[expect(clippy::disallowed_methods, reason = "this wait makes response times equal; no rule depends on it")]
@@ -127,7 +153,7 @@ impl<'a> DrawnCode<'a> {
         let challenge = ChallengeId::generate()?;
         let mac = OtpMac::new(&secret.otp, Binding { purpose, phone, user, challenge }, &code);
         let subjects = MessageSubjects::new(&secret, phone, ctx);
-        let subjects = if purpose == Purpose::Reset { subjects.of_resets() } else { subjects };
+        let subjects = if purpose.is_hidden() { subjects.of_kind(purpose.as_str()) } else { subjects };
         Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects })
     }
 
@@ -135,7 +161,7 @@ impl<'a> DrawnCode<'a> {
     /// Where responses expose codes, nothing is hidden, and a code that works is worth more than a response that tells
     /// nothing.
     fn is_hidden(&self) -> bool {
-        self.purpose == Purpose::Reset && !self.app.config.otp.expose
+        self.purpose.is_hidden() && !self.app.config.otp.expose
     }
 
     /// Returns the code in the form that the table stores.
@@ -166,16 +192,20 @@ impl<'a> DrawnCode<'a> {
     }
 
     /// Stores the code. Returns whether it is to be sent: as `is_sent` says, unless a budget is used up that the response
-    /// must not reveal.
-    async fn issue(&self, mut target: CodeTarget, is_sent: bool) -> Result<bool, ApiError> {
+    /// must not reveal. Returns none if the item takes no other code.
+    async fn issue(&self, item: Item, mut target: CodeTarget, is_sent: bool) -> Result<Option<bool>, ApiError> {
         let Self { app, ctx, purpose, phone, .. } = self;
         let mut is_withheld = false;
         for _ in 0..TRIES {
             let is_sent = is_sent && !is_withheld;
             let budgets = self.budgets().into_iter().filter(|budget| !is_withheld || budget.bucket.is_shared());
             let limits: Vec<_> = budgets.chain(self.requests()).collect();
-            match app.store.issue_code(self.new_code(is_sent), &target, &limits).await? {
-                CodeIssue::Issued => return Ok(is_sent),
+            let issued = match self.store(item, &target, is_sent, &limits).await? {
+                ActivationIssue::Code(issued) => issued,
+                ActivationIssue::NotWaiting => return Ok(None),
+            };
+            match issued {
+                CodeIssue::Issued => return Ok(Some(is_sent)),
                 CodeIssue::LimitReached(reached)
                     if self.is_hidden() && reached.bucket.is_of_messages() && !is_withheld =>
                 {
@@ -190,6 +220,23 @@ impl<'a> DrawnCode<'a> {
             }
         }
         Err(ApiError::TemporarilyUnavailable("other codes of the phone were issued or used at the same moment".into()))
+    }
+
+    async fn store(
+        &self,
+        item: Item,
+        target: &CodeTarget,
+        is_sent: bool,
+        limits: &[Limit<'_>],
+    ) -> Result<ActivationIssue, ApiError> {
+        let (app, code) = (self.app, self.new_code(is_sent));
+        if item == Item::OfPhone {
+            return Ok(ActivationIssue::Code(app.store.issue_code(code, target, limits).await?));
+        }
+        let secret = app.keyring.secret(self.ctx.now).await?;
+        let pseudonym = audit::pseudonym(&secret.audit, self.phone);
+        let is_first = item == Item::NewChallenge;
+        Ok(app.store.issue_sign_in(code, target, is_first, &pseudonym, limits).await?)
     }
 
     /// Sends the code, and waits for the provider until `answer_at` at the latest. `charged` is given back if the message
@@ -275,16 +322,7 @@ pub async fn compare(
 ) -> Result<PendingCode, ApiError> {
     ctx.audit.phone(phone);
     let secret = app.keyring.secret(ctx.now).await?;
-    let attempt = app.store.spend_code_attempt(phone, purpose, ctx.now);
-    let pending = admission::admit(app, ctx, attempt).await?.ok_or(ApiError::InvalidOtp)?;
-    // The fixed code of a test number is known, so a limit against guessing would protect nothing.
-    if let Purpose::Activation(_) = purpose
-        && app.test_code(phone).is_none()
-        && let Err(reached) =
-            app.store.charge_activation_attempt(&audit::pseudonym(&secret.audit, phone), ctx.now).await?
-    {
-        return Err(reached.into());
-    }
+    let pending = admit(app, ctx, purpose, phone).await?;
     let user = pending.account.map(|account| account.user);
     if let Some(user) = user {
         ctx.audit.user(user);
@@ -297,6 +335,36 @@ pub async fn compare(
     // Every code is compared, so that the time does not reveal which of them is right.
     let entered = entered.fold(None, Option::or).ok_or(ApiError::InvalidOtp)?;
     Ok(pending.entered(entered))
+}
+
+/// Counts a try at the codes of this purpose, and where each of them has an item of its own, for the phone as well.
+async fn admit(app: &App, ctx: &Context, purpose: Purpose, phone: &Phone) -> Result<PendingCodes, ApiError> {
+    let attempt = app.store.spend_code_attempt(phone, purpose, ctx.now);
+    let pseudonym = audit::pseudonym(&app.keyring.secret(ctx.now).await?.audit, phone);
+    let charge = async || app.store.charge_phone_attempt(purpose, &pseudonym, ctx.now).await;
+    match purpose {
+        // The fixed code of a test number is known, so a limit against guessing would protect nothing.
+        Purpose::Activation(_) if app.test_code(phone).is_none() => {
+            let pending = admission::admit(app, ctx, attempt).await?.ok_or(ApiError::InvalidOtp)?;
+            charge().await??;
+            Ok(pending)
+        }
+        // A sign-in waits for the table less often: both are counted at once.
+        Purpose::SignIn(_) if app.test_code(phone).is_none() => {
+            let (admitted, charged) = tokio::join!(admission::admit(app, ctx, attempt), charge());
+            match (admitted, charged?) {
+                (Ok(Some(pending)), Ok(())) => Ok(pending),
+                (Ok(Some(_)), Err(reached)) => Err(reached.into()),
+                (not_admitted, charged) => {
+                    if charged.is_ok() {
+                        app.store.give_phone_attempt_back(purpose, &pseudonym, ctx.now).await?;
+                    }
+                    Err(not_admitted.err().unwrap_or(ApiError::InvalidOtp))
+                }
+            }
+        }
+        _ => admission::admit(app, ctx, attempt).await?.ok_or(ApiError::InvalidOtp),
+    }
 }
 
 /// Counts a right code that has served its purpose. The codes of test numbers are not counted, because they were not

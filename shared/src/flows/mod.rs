@@ -9,6 +9,7 @@ pub mod refresh_token;
 pub mod registration;
 pub mod second_factor;
 mod sending;
+pub mod sign_in;
 pub mod token_pair;
 
 pub use budgets::{MessageSubjects, address_subject};

@@ -27,13 +27,20 @@ pub trait FromFields: Sized {
 pub struct Fields<'a> {
     members: Map<String, Value>,
     config: &'a Config,
+    /// Whether the caller's account has a password.
+    has_password: bool,
     errors: Vec<FieldError>,
 }
 
 impl<'a> Fields<'a> {
     /// Wraps the members of one body.
     pub(super) fn new(members: Map<String, Value>, config: &'a Config) -> Self {
-        Self { members, config, errors: Vec::new() }
+        Self::of_account(members, config, true)
+    }
+
+    /// Wraps the members of a body by which a caller proves again who they are.
+    pub(super) fn of_account(members: Map<String, Value>, config: &'a Config, has_password: bool) -> Self {
+        Self { members, config, has_password, errors: Vec::new() }
     }
 
     /// Reads the body, or returns every mistake in it.
@@ -59,6 +66,11 @@ impl<'a> Fields<'a> {
     /// Takes a password that is compared with a stored one; the rules of `PASSWORD_*` do not apply to it.
     pub fn password(&mut self, name: &str) -> Option<Password> {
         self.take(name, Password::parse)
+    }
+
+    /// Takes the caller's password again, which is required if the account has one.
+    pub fn password_again(&mut self, name: &str) -> Option<Option<Password>> {
+        if self.has_password || self.has(name) { self.password(name).map(Some) } else { Some(None) }
     }
 
     /// Takes a new password, by the rules of `PASSWORD_*`.

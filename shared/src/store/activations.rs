@@ -10,7 +10,7 @@ use super::{
     table::{
         error::StoreError,
         expression::{ItemUpdate, Write},
-        item::{moment, text, ttl},
+        item::{Item, moment, text, ttl},
         keys::{ENDS_AT, Key, PASSWORD_HASH},
         wire::{Part, Transacted},
     },
@@ -73,9 +73,24 @@ impl Store {
                 .value(":expires_at", ttl(now.plus(WAITS).plus(code.ttl))),
             None => update.and_when("attribute_exists(#password_hash) AND #ends_at > :now").value(":now", moment(now)),
         };
-        // The cooldown belongs to the phone, not to the registration, so that registering again does not send another
-        // message at once.
-        let cooldown = ItemUpdate::new(Key::activation_cooldown(code.phone))
+        let waits = |item: &Item| Ok(item.has(PASSWORD_HASH) && item.moment(ENDS_AT)? > now);
+        self.issue_pending(code, update, pseudonym, budgets, waits).await
+    }
+
+    /// Stores a code of something that waits for it under its own identifier: a registration, or a challenge. `update` is
+    /// the write of the item; `waits` tells whether an item that refused it still waits.
+    pub(super) async fn issue_pending(
+        &self,
+        code: NewCode<'_>,
+        update: ItemUpdate,
+        pseudonym: &str,
+        budgets: &[Limit<'_>],
+        waits: impl Fn(&Item) -> Result<bool, StoreError>,
+    ) -> Result<ActivationIssue, StoreError> {
+        let now = code.now;
+        // The cooldown belongs to the phone, not to what waits, so that beginning again does not send another message at
+        // once.
+        let cooldown = ItemUpdate::new(Key::cooldown(code.phone, code.purpose))
             .remove("#op")
             .set("#challenge_id = :challenge")
             .set("#resend_at = :resend_at")
@@ -86,11 +101,11 @@ impl Store {
             .value(":resend_at", moment(now.plus(code.cooldown)))
             .value(":expires_at", ttl(now.plus(code.cooldown)));
         // A code that would be refused is not paid for.
-        let subject = codes::activation_subject(pseudonym);
-        let tries = codes::activation_attempts(&subject);
+        let subject = codes::phone_subject(code.purpose, pseudonym);
+        let tries = codes::phone_attempts(&subject);
 
         let mut writes = vec![Write::Update(update), Write::Update(cooldown), Write::Check(tries.check(now))];
-        writes.extend(budgets.iter().map(|budget| Write::Update(budget.charge(now))));
+        writes.extend(budgets.iter().map(|budget| budget.of_code(code.is_sent, now)));
         Ok(match self.transact(writes).await? {
             Transacted::Committed => ActivationIssue::Code(CodeIssue::Issued),
             Transacted::Refused(parts) => match parts.as_slice() {
@@ -98,9 +113,7 @@ impl Store {
                     let limits: Vec<_> = std::iter::once(&tries).chain(budgets).copied().collect();
                     ActivationIssue::Code(codes::refused(rest, &limits, now)?)
                 }
-                [Part::Failed(Some(item)), ..] if item.has(PASSWORD_HASH) && item.moment(ENDS_AT)? > now => {
-                    ActivationIssue::Code(CodeIssue::Overtaken)
-                }
+                [Part::Failed(Some(item)), ..] if waits(item)? => ActivationIssue::Code(CodeIssue::Overtaken),
                 _ => ActivationIssue::NotWaiting,
             },
         })
@@ -119,6 +132,7 @@ impl Store {
             return Ok(Activation::Outrun);
         };
         let spent = codes::spend(phone, purpose, code, now).remove("#password_hash").remove("#user_id");
+        let password_hash = Some(password_hash);
         let new = NewAccount { user, phone, password_hash, phone_verified_at: Some(now), legacy_id: None };
         let [credential, profile] = accounts::create(new, now);
         Ok(match self.transact(vec![Write::Update(spent), credential, profile]).await? {

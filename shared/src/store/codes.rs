@@ -18,7 +18,7 @@ use super::{
         error::StoreError,
         expression::{ItemUpdate, Write},
         item::{Item, moment, number, text, texts, ttl},
-        keys::{FAILURES, FAILURES_SINCE, Key, PASSWORD_HASH, RESEND_AT},
+        keys::{FAILURES, FAILURES_SINCE, Key, PASSWORD_HASH, RESEND_AT, USER_ID},
         wire::{Outcome, Part, Receipt, Transacted},
     },
 };
@@ -59,6 +59,11 @@ impl CodeTarget {
     #[must_use]
     pub fn for_account(self, account: Option<CodeAccount>) -> Self {
         Self { account, ..self }
+    }
+
+    /// Returns the account that the open codes are bound to.
+    pub fn bound_account(&self) -> Option<CodeAccount> {
+        self.open.account
     }
 
     /// Returns the user whom the open codes are bound to. For a registration, that is who will have the account.
@@ -148,7 +153,7 @@ impl Store {
         let code = code.unwrap_or_default();
         Ok(CodeTarget {
             account: accounts::account(credential.as_ref())?,
-            has_account: credential.is_some_and(|credential| credential.has(PASSWORD_HASH)),
+            has_account: credential.is_some_and(|credential| credential.has(USER_ID)),
             open: OpenCodes::read(&code)?,
             failures_since: code.optional_moment(FAILURES_SINCE)?,
         })
@@ -225,8 +230,8 @@ impl Store {
             update.set("#resend_at = :now").value(":now", moment(code.now)).when("#challenge_id = :challenge")
         };
         let mut ways = Vec::new();
-        if is_free && let Purpose::Activation(_) = code.purpose {
-            let cooldown = ItemUpdate::new(Key::activation_cooldown(code.phone));
+        if is_free && let Purpose::Activation(_) | Purpose::SignIn(_) = code.purpose {
+            let cooldown = ItemUpdate::new(Key::cooldown(code.phone, code.purpose));
             let cooldown = cooldown.value(":challenge", text(code.challenge.to_string()));
             ways.push(vec![marked().when("contains(#open_challenges, :challenge)"), free(cooldown)]);
         } else if is_free {
@@ -282,16 +287,28 @@ impl Store {
         }
     }
 
-    /// Counts a try against a limit that a new registration of the same phone does not reset, because the failures of a
-    /// registration end with it. Right codes are counted as well, because after a right one nothing is left to guess.
+    /// Counts a try against a limit that a new registration or challenge of the same phone does not reset, because their
+    /// failures end with them. Right codes are counted as well: after that of a registration nothing is left to guess, and
+    /// a right sign-in clears the count.
     ///
     /// The subject of the limit is the phone's pseudonym, because the count outlives a deleted account.
-    pub async fn charge_activation_attempt(
+    pub async fn charge_phone_attempt(
         &self,
+        purpose: Purpose,
         pseudonym: &str,
         now: Timestamp,
     ) -> Result<Result<(), LimitReached>, StoreError> {
-        self.charge(activation_attempts(&activation_subject(pseudonym)), now).await
+        self.charge(phone_attempts(&phone_subject(purpose, pseudonym)), now).await
+    }
+
+    /// Gives that count back, for a try that was not compared after all.
+    pub async fn give_phone_attempt_back(
+        &self,
+        purpose: Purpose,
+        pseudonym: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.give_back_all(&[phone_attempts(&phone_subject(purpose, pseudonym))], now).await
     }
 
     /// Uses up a right code and sets the new password, in one transaction, so that only one of two parallel requests
@@ -350,13 +367,13 @@ impl Store {
     }
 }
 
-/// Returns the subject under which the tries at codes of a phone's registrations are counted.
-pub(super) fn activation_subject(pseudonym: &str) -> String {
-    format!("activation:{pseudonym}")
+/// Returns the subject under which the tries at codes of a phone's registrations are counted, or those of its sign-ins.
+pub(super) fn phone_subject(purpose: Purpose, pseudonym: &str) -> String {
+    format!("{}:{pseudonym}", purpose.as_str())
 }
 
 /// Returns the limit of those tries.
-pub(super) fn activation_attempts(subject: &str) -> Limit<'_> {
+pub(super) fn phone_attempts(subject: &str) -> Limit<'_> {
     Limit { bucket: Bucket::OtpPhone, subject, allowed: MAX_FAILURES, window: FAILURE_WINDOW }
 }
 

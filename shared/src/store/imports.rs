@@ -63,6 +63,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Import, StoreError> {
         let ImportedAccount { legacy_id, phone, password_hash } = account;
+        let password_hash = Some(password_hash);
         let new = NewAccount { user, phone, password_hash, phone_verified_at: None, legacy_id: Some(*legacy_id) };
         let mark = Write::Create(NewItem { key: account.key(), attributes: HashMap::new() });
         let [credential, profile] = accounts::create(new, now);

@@ -16,6 +16,7 @@ mod outcome;
 mod profile;
 mod second_factors;
 mod sessions;
+mod sign_ins;
 mod table;
 mod throttle;
 
@@ -37,6 +38,7 @@ pub use sessions::{
     MAX_SESSIONS, NewSession, Renewal, Repetition, Reuse, Rotation, Session, SessionState, SessionSummary,
     StoredSession, TokenSession, TokenUser,
 };
+pub use sign_ins::Opening;
 pub use table::keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use table::{error::StoreError, wire::Receipt};
 

@@ -15,8 +15,8 @@ use super::{
         item::{Item, moment, number, text, ttl},
         keys::{
             ADDRESS, ATTEMPT, AUTHENTICATED_AT, CREATED_AT, DEVICE, ENDS_AT, EPOCH, GENERATION, IDLE_ENDS_AT, Key,
-            LAST_USED_AT, OTHER_CLIENT, OTHER_GENERATION, PROFILE_SORT, RENEWED, ROTATED_AT, ROTATED_BY, SALT,
-            SECOND_FACTOR, SESSION_PREFIX, SORT_KEY, TTL_ATTRIBUTE,
+            LAST_USED_AT, METHOD, OTHER_CLIENT, OTHER_GENERATION, PROFILE_SORT, PROVED_AT, RENEWED, ROTATED_AT,
+            ROTATED_BY, SALT, SECOND_FACTOR, SESSION_PREFIX, SORT_KEY, TTL_ATTRIBUTE,
         },
         wire::Outcome,
     },
@@ -26,6 +26,7 @@ use crate::{
         id::{SessionId, UserId},
         time::Timestamp,
     },
+    domain::proof::{Authentication, SignInMethod},
     tokens::refresh::{RefreshToken, SessionSalt, UseMac},
 };
 
@@ -61,12 +62,10 @@ pub struct NewSession {
     pub device: Option<String>,
     /// The address of the request that starts it.
     pub address: String,
-    /// Whether the user has proved a second factor.
-    pub second_factor: bool,
+    /// How and when the user proved who they are.
+    pub authentication: Authentication,
     /// The time of the login.
     pub created_at: Timestamp,
-    /// The time at which the user last proved the password.
-    pub authenticated_at: Timestamp,
     /// The absolute end of the session.
     pub ends_at: Timestamp,
     /// The time at which it starts: the login, or the change of the account that renews it.
@@ -75,14 +74,14 @@ pub struct NewSession {
 
 impl NewSession {
     pub(super) fn into_item(self) -> NewItem {
-        let ends_at = self.ends_at;
+        let (ends_at, authentication) = (self.ends_at, self.authentication);
         let mut attributes = [
             (GENERATION, number(0)),
             (SALT, (&self.salt).into()),
             (EPOCH, number(self.epoch)),
             (ADDRESS, text(self.address)),
             (CREATED_AT, moment(self.created_at)),
-            (AUTHENTICATED_AT, moment(self.authenticated_at)),
+            (AUTHENTICATED_AT, moment(authentication.at)),
             (ROTATED_AT, moment(self.now)),
             (LAST_USED_AT, moment(self.now)),
             (ENDS_AT, moment(ends_at)),
@@ -91,9 +90,13 @@ impl NewSession {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();
-        if self.second_factor {
+        if authentication.second_factor {
             attributes.push((SECOND_FACTOR.to_owned(), AttributeValue::Bool(true)));
         }
+        if authentication.first_factor_at != authentication.at {
+            attributes.push((PROVED_AT.to_owned(), moment(authentication.first_factor_at)));
+        }
+        attributes.extend(method_attribute(authentication.method));
         if let Some(device) = self.device {
             let device: String = device.chars().take(MAX_DEVICE_LENGTH).collect();
             attributes.push((DEVICE.to_owned(), text(device)));
@@ -135,10 +138,8 @@ pub struct Session {
     epoch: u64,
     /// The time of the login.
     pub created_at: Timestamp,
-    /// The time at which the user last proved the password.
-    pub authenticated_at: Timestamp,
-    /// Whether the user has proved a second factor.
-    pub second_factor: bool,
+    /// How and when the user proved who they are.
+    pub authentication: Authentication,
     /// The absolute end of the session.
     pub ends_at: Timestamp,
     idle_ends_at: Timestamp,
@@ -186,10 +187,8 @@ pub struct TokenSession {
     pub salt: SessionSalt,
     /// The session's epoch.
     pub epoch: u64,
-    /// The time at which the user last proved the password.
-    pub authenticated_at: Timestamp,
-    /// Whether the user has proved a second factor.
-    pub second_factor: bool,
+    /// How and when the user proved who they are.
+    pub authentication: Authentication,
 }
 
 /// The client that exchanges a refresh token: keyed hashes, bound to the token.
@@ -331,11 +330,16 @@ impl Session {
     }
 
     fn read(item: &Item) -> Result<Self, StoreError> {
+        let at = item.moment(AUTHENTICATED_AT)?;
         Ok(Self {
             epoch: item.number(EPOCH)?,
             created_at: item.moment(CREATED_AT)?,
-            authenticated_at: item.moment(AUTHENTICATED_AT)?,
-            second_factor: item.flag(SECOND_FACTOR),
+            authentication: Authentication {
+                method: method_of(item)?,
+                second_factor: item.flag(SECOND_FACTOR),
+                at,
+                first_factor_at: item.optional_moment(PROVED_AT)?.unwrap_or(at),
+            },
             ends_at: item.moment(ENDS_AT)?,
             idle_ends_at: item.moment(IDLE_ENDS_AT)?,
             renewed: item.flag(RENEWED),
@@ -414,8 +418,7 @@ impl Store {
             generation: u32::try_from(spent + 1).map_err(|_| StoreError::Corrupt { attribute: GENERATION })?,
             salt: SessionSalt::from_stored(item.bytes(SALT)?),
             epoch: session.epoch,
-            authenticated_at: session.authenticated_at,
-            second_factor: session.second_factor,
+            authentication: session.authentication,
         };
         if let Outcome::Applied(_) = raised {
             return Ok(Rotation::Next(next));
@@ -522,6 +525,22 @@ impl Store {
         try_join_all(ends).await?;
         Ok(())
     }
+}
+
+/// Returns the attribute that says by which method a session began, or a login that waits for its second step. None for
+/// a password, as in items that are older than the attribute.
+pub(super) fn method_attribute(method: SignInMethod) -> Option<(String, AttributeValue)> {
+    (method != SignInMethod::Password).then(|| (METHOD.to_owned(), text(method.amr())))
+}
+
+/// Reads that attribute.
+pub(super) fn method_of(item: &Item) -> Result<SignInMethod, StoreError> {
+    if !item.has(METHOD) {
+        return Ok(SignInMethod::Password);
+    }
+    let stored = item.text(METHOD)?;
+    let method = SignInMethod::ALL.into_iter().find(|method| method.amr() == stored);
+    method.ok_or(StoreError::Corrupt { attribute: METHOD })
 }
 
 /// Returns whether an item of a user has a higher epoch than this.
