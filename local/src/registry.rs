@@ -6,7 +6,7 @@ use latchkey::{code, runtime::Code};
 /// description.
 const OTHERS: [(&str, Code); 3] = [
     ("authorizer", code!(events authorizer::handle)),
-    ("docs", code!(stateless docs::handle)),
+    ("docs", code!(docs::handle)),
     ("rotate_keys", code!(events rotate_keys::handle)),
 ];
 

@@ -2,17 +2,19 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    domain::otp::OtpCode,
+    domain::{otp::OtpCode, proof::SignInMethod},
     flows::{
         codes,
         registration::{PendingRegistration, RegisterResponse, Waiting},
+        token_pair::{self, TokenKeys, TokenResponse},
     },
     http::{
         StatusCode,
-        openapi::{CodeProblems, LimitProblems, PhoneProblems, ServerProblems},
+        openapi::{CodeProblems, LimitProblems, MethodProblems, PhoneProblems, ServerProblems},
     },
     store::Activation,
 };
+use serde::Serialize;
 use utoipa::ToSchema;
 
 /// A pending registration and the code that was sent for it.
@@ -24,19 +26,32 @@ pub struct ActivateRequest {
     /// The six digits of the code.
     #[schema(value_type = String, example = "123456")]
     otp: OtpCode,
+    /// Whether to sign in as well.
+    #[schema(value_type = Option<bool>, example = true)]
+    sign_in: bool,
+}
+
+/// The new account and, with `sign_in`, the tokens of its first session.
+#[derive(Serialize, ToSchema)]
+pub struct ActivateResponse {
+    #[serde(flatten)]
+    account: RegisterResponse,
+    #[serde(flatten)]
+    #[schema(value_type = TokenResponse)]
+    tokens: Option<TokenResponse>,
 }
 
 impl FromFields for ActivateRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (activation_id, otp) = (fields.text("activation_id"), fields.otp("otp"));
-        Some(Self { activation_id: activation_id?, otp: otp? })
+        let (activation_id, otp, sign_in) = (fields.text("activation_id"), fields.otp("otp"), fields.flag("sign_in"));
+        Some(Self { activation_id: activation_id?, otp: otp?, sign_in: sign_in? })
     }
 }
 
 /// Activate an account
 ///
 /// Creates the account with the password of this registration and counts its phone as verified. A code allows five
-/// tries. The response is the same for a wrong, expired or used code and for the code of another registration.
+/// tries. With `"sign_in": true`, the response also has the tokens of a session. The response is the same for a wrong, expired or used code and for the code of another registration.
 #[utoipa::path(
     post,
     path = "/auth/activate",
@@ -44,27 +59,39 @@ impl FromFields for ActivateRequest {
     tag = "Account",
     request_body = ActivateRequest,
     responses(
-        (status = 201, description = "The account was created", body = RegisterResponse),
-        CodeProblems, PhoneProblems, LimitProblems, ServerProblems,
+        (status = 201, description = "The account was created", body = ActivateResponse),
+        CodeProblems, MethodProblems, PhoneProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let ActivateRequest { activation_id, otp } = request.read(&app.config)?;
+    app.require_method(SignInMethod::Password)?;
+    let ActivateRequest { activation_id, otp, sign_in } = request.read(&app.config)?;
     let secret = app.keyring.secret(ctx.now).await?;
-    let registration =
-        PendingRegistration::open(&secret.activation, Waiting::Registration, &activation_id).map_err(|_| ApiError::InvalidOtp)?;
+    let registration = PendingRegistration::open(&secret.activation, Waiting::Registration, &activation_id)
+        .map_err(|_| ApiError::InvalidOtp)?;
 
     let phone = &registration.phone;
     // No account is made in a country that has been closed since.
     let not_served = |why| ApiError::invalid_field("/activation_id", &format!("its phone {why}"));
     app.check_recipient(phone).map_err(not_served)?;
-    let code = codes::compare(app, ctx, registration.purpose(), phone, &otp).await?;
-    match app.store.activate(phone, registration.purpose(), &code, ctx.now).await? {
+    let keys = if sign_in { Some(TokenKeys::of(app, ctx).await?) } else { None };
+    let compared = codes::compare(app, ctx, registration.purpose(), phone, &otp);
+    let (keys, code) = tokio::join!(TokenKeys::current_if(keys, app, ctx), compared);
+    let (code, keys) = (code?, keys?);
+    let started = keys.zip(code.account).map(|(keys, account)| {
+        token_pair::new_session(app, ctx, &keys, account.user, account.epoch, (SignInMethod::Code, false))
+    });
+    let (session, tokens) = started.transpose()?.unzip();
+    let session_id = session.as_ref().map(|session| session.id);
+    match app.store.activate(phone, registration.purpose(), &code, session, ctx.now).await? {
         Activation::Created(id) => {
             codes::count_verified(app, ctx, phone);
-            ctx.audit.user(id);
+            match session_id {
+                Some(session) => ctx.audit.session(id, session),
+                None => ctx.audit.user(id),
+            }
             let account = RegisterResponse { id, phone: phone.as_e164().to_owned() };
-            Ok(Response::json(StatusCode::CREATED, &account))
+            Ok(Response::json(StatusCode::CREATED, &ActivateResponse { account, tokens }))
         }
         // The caller has proved that they own the phone, so this reveals nothing to a stranger.
         Activation::PhoneTaken => Err(ApiError::PhoneTaken),

@@ -12,7 +12,9 @@ use latchkey::{
     },
     http::{
         StatusCode,
-        openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
+        openapi::{
+            CodeProblems, LimitProblems, MethodProblems, ReauthenticationProblems, ServerProblems, TokenProblems,
+        },
     },
     messages::Notice,
     store::{Change, Renewal},
@@ -59,10 +61,11 @@ impl FromFields for ChangePasswordRequest {
         (status = 200, description = "The tokens of a new session, with `tokens`; every other session has ended",
          body = TokenResponse),
         (status = 204, description = "The password was changed; every session has ended"),
-        CodeProblems, TokenProblems, ReauthenticationProblems, LimitProblems, ServerProblems,
+        CodeProblems, MethodProblems, TokenProblems, ReauthenticationProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    app.require_method(SignInMethod::Password)?;
     let caller = Caller::authenticate(app, ctx, &request).await?;
     let profile = &caller.profile;
     let ChangePasswordRequest { old_password, new_password, code, tokens } = request.read(&app.config)?;
@@ -70,12 +73,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         new_password.not_the_phone(&profile.phone).map_err(|why| ApiError::invalid_field("/new_password", &why))?;
 
     let keys = if tokens { Some(TokenKeys::of(app, ctx).await?) } else { None };
-    let current = async {
-        match keys {
-            Some(keys) => keys.current(app, ctx).await.map(Some),
-            None => Ok(None),
-        }
-    };
+    let current = TokenKeys::current_if(keys, app, ctx);
     let proved = caller.reauthenticate_for_new_password(app, ctx, &old_password, code.as_ref());
     let (keys, account) = tokio::join!(current, proved);
     let (account, keys) = (account?, keys?);

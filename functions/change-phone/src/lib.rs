@@ -54,16 +54,18 @@ impl FromFields for ChangePhoneRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
-    let ChangePhoneRequest { password, phone, code: proof } = request.read_again(&app.config, caller.profile.has_password)?;
+    let ChangePhoneRequest { password, phone, code: proof } =
+        request.read_again(&app.config, caller.has_password(app))?;
     ctx.audit.phone(&phone);
     if phone == caller.profile.phone {
         return Err(ApiError::invalid_field("/phone", &"is already the phone of this account; choose another one"));
     }
 
     let purpose = Purpose::ChangePhone(caller.profile.user);
-    let (proved, target) = tokio::try_join!(caller.reauthenticate(app, ctx, password.as_ref(), proof.as_ref()), async {
-        Ok(app.store.code_target(&phone, purpose).await?)
-    })?;
+    let (proved, target) =
+        tokio::try_join!(caller.reauthenticate(app, ctx, password.as_ref(), proof.as_ref()), async {
+            Ok(app.store.code_target(&phone, purpose).await?)
+        })?;
     let target = target.for_account(Some(proved.account));
     let code = codes::issue(app, ctx, purpose, &phone, target, None).await?;
     Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way_to_field("/phone")?))

@@ -14,7 +14,7 @@ use latchkey::{
     },
     http::{
         StatusCode,
-        openapi::{BodyProblems, CredentialProblems, LimitProblems, MfaProblems, ServerProblems},
+        openapi::{BodyProblems, CredentialProblems, LimitProblems, MethodProblems, MfaProblems, ServerProblems},
     },
     store::{Credential, LoginCompletion, Receipt},
     tokens::mfa::{self, MfaToken},
@@ -52,10 +52,11 @@ impl FromFields for LoginRequest {
     request_body = LoginRequest,
     responses(
         (status = 200, description = "The tokens of the new session", body = TokenResponse),
-        BodyProblems, CredentialProblems, MfaProblems, LimitProblems, ServerProblems,
+        BodyProblems, MethodProblems, CredentialProblems, MfaProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    app.require_method(SignInMethod::Password)?;
     let LoginRequest { phone, password } = request.read(&app.config)?;
     ctx.audit.phone(&phone);
     let keys = TokenKeys::of(app, ctx).await?;
@@ -86,7 +87,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         return Err(ApiError::MfaRequired(Some(token)));
     }
 
-    let (session, answer) = token_pair::new_session(app, ctx, &keys, credential.user, credential.epoch, (SignInMethod::Password, false))?;
+    let (session, answer) =
+        token_pair::new_session(app, ctx, &keys, credential.user, credential.epoch, (SignInMethod::Password, false))?;
     let id = session.id;
     match app.store.complete_login(&phone, &credential, rehashed.as_ref(), session).await? {
         LoginCompletion::Done => {

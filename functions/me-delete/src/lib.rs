@@ -59,7 +59,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
 async fn delete(app: &App, ctx: &Context, request: &Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, request).await?;
-    let MeDeleteRequest { password, code } = request.read_again(&app.config, caller.profile.has_password)?;
+    let MeDeleteRequest { password, code } = request.read_again(&app.config, caller.has_password(app))?;
 
     let proved = caller.reauthenticate(app, ctx, password.as_ref(), code.as_ref()).await?;
     let longest_token = app.config.tokens.session_ttl;

@@ -55,7 +55,7 @@ impl FromFields for MfaDisableRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
-    let MfaDisableRequest { password, code } = request.read_again(&app.config, caller.profile.has_password)?;
+    let MfaDisableRequest { password, code } = request.read_again(&app.config, caller.has_password(app))?;
     if !caller.profile.mfa_enabled {
         return Err(ApiError::NotFound);
     }

@@ -71,7 +71,7 @@ pub struct MfaEnrollResponse {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
-    let MfaEnrollRequest { password, code } = request.read_again(&app.config, caller.profile.has_password)?;
+    let MfaEnrollRequest { password, code } = request.read_again(&app.config, caller.has_password(app))?;
     if !caller.profile.phone_verified {
         // A caller who registered another person's number must not be able to lock its owner out for good.
         return Err(ApiError::PhoneNotVerified);

@@ -68,7 +68,7 @@ pub struct MfaRecoveryCodesResponse {
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
     let user = caller.profile.user;
-    let MfaRecoveryCodesRequest { password, code } = request.read_again(&app.config, caller.profile.has_password)?;
+    let MfaRecoveryCodesRequest { password, code } = request.read_again(&app.config, caller.has_password(app))?;
     if !caller.profile.mfa_enabled {
         return Err(ApiError::NotFound);
     }

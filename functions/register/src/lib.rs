@@ -5,7 +5,7 @@ use std::time::Duration;
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
     base::id::UserId,
-    domain::{password::NewPassword, phone::Phone},
+    domain::{password::NewPassword, phone::Phone, proof::SignInMethod},
     flows::{
         address_subject,
         codes::CodeSentResponse,
@@ -13,7 +13,7 @@ use latchkey::{
     },
     http::{
         StatusCode,
-        openapi::{BodyProblems, LimitProblems, PhoneProblems, ServerProblems},
+        openapi::{BodyProblems, LimitProblems, PhoneProblems, ServerProblems, SignUpProblems},
     },
     store::{Bucket, Limit, Registration},
 };
@@ -70,10 +70,14 @@ pub struct PendingRegistrationResponse {
     responses(
         (status = 201, description = "The account was created", body = RegisterResponse),
         (status = 202, description = "A code is on its way to the phone", body = PendingRegistrationResponse),
-        BodyProblems, LimitProblems, PhoneProblems, ServerProblems,
+        BodyProblems, SignUpProblems, LimitProblems, PhoneProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    app.require_method(SignInMethod::Password)?;
+    if !app.config.sign_up_is_open {
+        return Err(ApiError::SignUpClosed);
+    }
     let RegisterRequest { phone, password } = request.read(&app.config)?;
     ctx.audit.phone(&phone);
 

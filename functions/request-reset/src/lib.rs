@@ -2,14 +2,14 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    domain::{otp::Purpose, phone::Phone},
+    domain::{otp::Purpose, phone::Phone, proof::SignInMethod},
     flows::{
         self,
         codes::{self, CodeSentResponse},
     },
     http::{
         StatusCode,
-        openapi::{BodyProblems, LimitProblems, ServerProblems},
+        openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
     },
 };
 use utoipa::ToSchema;
@@ -40,10 +40,11 @@ impl FromFields for RequestResetRequest {
     request_body = RequestResetRequest,
     responses(
         (status = 202, description = "If the phone has an account, a code is on its way", body = CodeSentResponse),
-        BodyProblems, LimitProblems, ServerProblems,
+        BodyProblems, MethodProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    app.require_method(SignInMethod::Password)?;
     let RequestResetRequest { phone } = request.read(&app.config)?;
 
     // A phone without an account gets a code too, bound to no user: it costs the same calls and opens nothing.

@@ -2,10 +2,14 @@
 
 use latchkey::{
     ApiError, App, Context, Fields, FromFields, Request, Response,
-    flows::{codes::CodeSentResponse, registration::{PendingRegistration, Waiting}},
+    domain::proof::SignInMethod,
+    flows::{
+        codes::CodeSentResponse,
+        registration::{PendingRegistration, Waiting},
+    },
     http::{
         StatusCode,
-        openapi::{BodyProblems, LimitProblems, ServerProblems},
+        openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
     },
 };
 use utoipa::ToSchema;
@@ -35,15 +39,17 @@ impl FromFields for ResendActivationRequest {
     request_body = ResendActivationRequest,
     responses(
         (status = 202, description = "A code is on its way to the phone", body = CodeSentResponse),
-        BodyProblems, LimitProblems, ServerProblems,
+        BodyProblems, MethodProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    app.require_method(SignInMethod::Password)?;
     let ResendActivationRequest { activation_id } = request.read(&app.config)?;
     let secret = app.keyring.secret(ctx.now).await?;
     let over =
         || ApiError::invalid_field("/activation_id", &"does not belong to a pending registration; register again");
-    let registration = PendingRegistration::open(&secret.activation, Waiting::Registration, &activation_id).map_err(|_| over())?;
+    let registration =
+        PendingRegistration::open(&secret.activation, Waiting::Registration, &activation_id).map_err(|_| over())?;
 
     let not_served = |why| ApiError::invalid_field("/activation_id", &format!("its phone {why}"));
     app.check_recipient(&registration.phone).map_err(not_served)?;

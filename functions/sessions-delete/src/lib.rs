@@ -55,10 +55,10 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     // A thief of the tokens could otherwise end every session but the stolen one.
     let is_recent = ctx.now.since(caller.login.authentication.at) <= RECENT;
     if session.id != caller.session && !is_recent {
-        if !request.has_body() {
+        if caller.has_password(app) && !request.has_body() {
             return Err(ApiError::ReauthenticationRequired);
         }
-        let SessionsDeleteRequest { password, code } = request.read_again(&app.config, caller.profile.has_password)?;
+        let SessionsDeleteRequest { password, code } = request.read_again(&app.config, caller.has_password(app))?;
         Box::pin(caller.reauthenticate(app, ctx, password.as_ref(), code.as_ref())).await?;
     }
     app.store.end_session(caller.profile.user, session.id).await?;

@@ -6,10 +6,16 @@ use latchkey::{
         otp::{OtpCode, Purpose},
         password::NewPassword,
         phone::Phone,
-        proof::Proof,
+        proof::{Proof, SignInMethod},
     },
-    flows::{codes, second_factor},
-    http::openapi::{CodeProblems, LimitProblems, MfaProblems, ServerProblems},
+    flows::{
+        codes, second_factor,
+        token_pair::{self, TokenKeys, TokenResponse},
+    },
+    http::{
+        StatusCode,
+        openapi::{CodeProblems, LimitProblems, MethodProblems, MfaProblems, ServerProblems},
+    },
     store::{AskedAt, Change},
 };
 use utoipa::ToSchema;
@@ -29,17 +35,20 @@ pub struct VerifyResetRequest {
     /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
     #[schema(value_type = Option<String>, example = "654321")]
     code: Option<Proof>,
+    /// Whether to sign in as well.
+    #[schema(value_type = Option<bool>, example = true)]
+    sign_in: bool,
 }
 
 impl FromFields for VerifyResetRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let (phone, otp, new_password) =
             (fields.known_phone("phone"), fields.otp("otp"), fields.new_password("new_password"));
-        let code = fields.proof();
-        let (phone, otp, new_password) = (phone?, otp?, new_password?);
+        let (code, sign_in) = (fields.proof(), fields.flag("sign_in"));
+        let (phone, otp, new_password, sign_in) = (phone?, otp?, new_password?, sign_in?);
         let new_password =
             new_password.not_the_phone(&phone).map_err(|why| fields.refuse("new_password", &why)).ok()?;
-        Some(Self { phone, otp, new_password, code })
+        Some(Self { phone, otp, new_password, code, sign_in })
     }
 }
 
@@ -47,7 +56,7 @@ impl FromFields for VerifyResetRequest {
 ///
 /// Every session ends, and the phone counts as verified. A code allows five tries. The response is the same for a
 /// wrong, expired or used code. A second factor stays on and is required as well; if it is missing, the code stays
-/// valid.
+/// valid. With `"sign_in": true`, the response has the tokens of a new session.
 #[utoipa::path(
     post,
     path = "/auth/verify-reset",
@@ -55,13 +64,19 @@ impl FromFields for VerifyResetRequest {
     tag = "Password reset",
     request_body = VerifyResetRequest,
     responses(
+        (status = 200, description = "The tokens of a new session, with `sign_in`; every other session has ended",
+         body = TokenResponse),
         (status = 204, description = "The password was reset; every session has ended"),
-        CodeProblems, MfaProblems, LimitProblems, ServerProblems,
+        CodeProblems, MethodProblems, MfaProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let VerifyResetRequest { phone, otp, new_password, code: proof } = request.read(&app.config)?;
-    let code = codes::compare(app, ctx, Purpose::Reset, &phone, &otp).await?;
+    app.require_method(SignInMethod::Password)?;
+    let VerifyResetRequest { phone, otp, new_password, code: proof, sign_in } = request.read(&app.config)?;
+    let keys = if sign_in { Some(TokenKeys::of(app, ctx).await?) } else { None };
+    let compared = codes::compare(app, ctx, Purpose::Reset, &phone, &otp);
+    let (keys, code) = tokio::join!(TokenKeys::current_if(keys, app, ctx), compared);
+    let (code, keys) = (code?, keys?);
     // The phone has no account, so that nobody was sent this code: the caller guessed it.
     let account = code.account.ok_or(ApiError::InvalidOtp)?;
     if account.mfa_enabled {
@@ -80,10 +95,22 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     }
 
     let new_hash = app.hasher.hash(&new_password)?;
-    match app.store.reset_password(&phone, account, &code, &new_hash, ctx.now).await? {
+    let started = keys.map(|keys| {
+        let how = (SignInMethod::Code, account.mfa_enabled);
+        token_pair::new_session(app, ctx, &keys, account.user, account.epoch + 1, how)
+    });
+    let (session, tokens) = started.transpose()?.unzip();
+    let session_id = session.as_ref().map(|session| session.id);
+    match app.store.reset_password(&phone, account, &code, &new_hash, session, ctx.now).await? {
         Change::Done => {
             codes::count_verified(app, ctx, &phone);
-            Ok(Response::no_content())
+            if let Some(id) = session_id {
+                ctx.audit.session(account.user, id);
+            }
+            Ok(match tokens {
+                Some(tokens) => Response::json(StatusCode::OK, &tokens),
+                None => Response::no_content(),
+            })
         }
         Change::Overtaken => Err(ApiError::InvalidOtp),
     }

@@ -76,14 +76,14 @@ impl Authentication {
         std::iter::once(self.method.amr()).chain(second.iter().copied())
     }
 
-    /// Returns the same session's authentication after these proofs: that of a first factor, if one was shown, and
-    /// whether a second one was.
+    /// Returns the same session's authentication after these proofs: that of a first factor, if one was shown, which
+    /// renews the time, and whether a second one was.
     #[must_use]
     pub fn stepped_up(self, first: Option<SignInMethod>, second: bool, now: Timestamp) -> Self {
         Self {
             method: first.unwrap_or(self.method),
             second_factor: self.second_factor || second,
-            at: if first.is_some() || second { now } else { self.at },
+            at: if first.is_some() { now } else { self.at },
             first_factor_at: if first.is_some() { now } else { self.first_factor_at },
         }
     }

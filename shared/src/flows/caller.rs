@@ -122,6 +122,11 @@ impl Caller {
         Ok(Reauthenticated { account, first: Some(SignInMethod::Password) })
     }
 
+    /// Returns whether the account has a password that it may be opened by (`SIGN_IN_METHODS`).
+    pub fn has_password(&self, app: &App) -> bool {
+        self.profile.has_password && app.config.sign_in_methods.contains(&SignInMethod::Password)
+    }
+
     /// Requires a proof of the first factor that is at most ten minutes old.
     pub fn require_recent_proof(&self, now: Timestamp) -> Result<(), ApiError> {
         let is_recent = now.since(self.login.authentication.first_factor_at) <= RECENT;

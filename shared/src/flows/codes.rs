@@ -19,9 +19,7 @@ use crate::{
     http::context::Context,
     log::{audit, metrics::Metric},
     messages::{self, Content, Delivery, Notice},
-    store::{
-        ActivationIssue, CodeIssue, CodeTarget, Failure, Limit, NewCode, PendingCode, PendingCodes,
-    },
+    store::{ActivationIssue, CodeIssue, CodeTarget, Failure, Limit, NewCode, PendingCode, PendingCodes},
 };
 
 /// The response to a request for a code.
@@ -365,6 +363,25 @@ async fn admit(app: &App, ctx: &Context, purpose: Purpose, phone: &Phone) -> Res
         }
         _ => admission::admit(app, ctx, attempt).await?.ok_or(ApiError::InvalidOtp),
     }
+}
+
+/// Takes the try of a right code back, which stays valid because something else is missing.
+pub(super) async fn take_back(
+    app: &App,
+    ctx: &Context,
+    purpose: Purpose,
+    phone: &Phone,
+    code: &PendingCode,
+) -> Result<(), ApiError> {
+    let pseudonym = audit::pseudonym(&app.keyring.secret(ctx.now).await?.audit, phone);
+    let of_phone = async {
+        if app.test_code(phone).is_some() {
+            return Ok(());
+        }
+        app.store.give_phone_attempt_back(purpose, &pseudonym, ctx.now).await
+    };
+    tokio::try_join!(app.store.take_back(code.receipt.clone()), of_phone)?;
+    Ok(())
 }
 
 /// Counts a right code that has served its purpose. The codes of test numbers are not counted, because they were not

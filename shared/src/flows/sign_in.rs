@@ -105,8 +105,13 @@ pub async fn sign_in(
     let (code, keys) = (code?, keys?);
     // A code that is bound to nobody was never sent: the caller guessed it.
     let account = code.account.ok_or(ApiError::InvalidOtp)?;
-    if account.is_to_be_created() && !app.config.sign_up_is_open {
-        return Err(ApiError::InvalidOtp);
+    if account.is_to_be_created() {
+        if !app.config.sign_up_is_open {
+            return Err(ApiError::InvalidOtp);
+        }
+        // No account is made in a country that has been closed since.
+        let not_served = |why| ApiError::invalid_field("/challenge", &format!("its phone {why}"));
+        app.check_recipient(phone).map_err(not_served)?;
     }
     let (opening, answer) = if account.mfa_enabled {
         let id = TokenId::generate()?;
@@ -115,8 +120,7 @@ pub async fn sign_in(
         (Opening::SecondStep(id, ctx.now.plus(mfa::LIFETIME)), Err(ApiError::MfaRequired(Some(token))))
     } else {
         let how = (SignInMethod::Code, false);
-        let (session, tokens) =
-            token_pair::new_session(app, ctx, &keys, account.user, account.session_epoch(), how)?;
+        let (session, tokens) = token_pair::new_session(app, ctx, &keys, account.user, account.session_epoch(), how)?;
         (Opening::Session(session), Ok(tokens))
     };
     let session = if let Opening::Session(session) = &opening { Some(session.id) } else { None };

@@ -51,6 +51,16 @@ impl TokenKeys {
     }
 }
 
+impl TokenKeys {
+    /// Returns the same of keys that are read only if the request asks for tokens.
+    pub async fn current_if(keys: Option<Self>, app: &App, ctx: &Context) -> Result<Option<Self>, ApiError> {
+        match keys {
+            Some(keys) => keys.current(app, ctx).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
 /// The tokens of a session.
 #[derive(Serialize, ToSchema)]
 pub struct TokenResponse {
@@ -99,6 +109,22 @@ pub fn renewed_session(
     let Profile { user, epoch, .. } = caller.profile;
     let (new, answer) = start(app, ctx, keys, (user, epoch + 1), Login::stepped_up(caller, proof, ctx.now))?;
     Ok((Renewal { old: caller.session, new: Some(new) }, answer))
+}
+
+/// Returns the session that takes the place of the caller's after another proof, and its tokens: with another identifier,
+/// another salt and the same end, at the account's epoch, which stays. Without a first factor, the second one alone is the
+/// proof.
+pub fn stepped_up_session(
+    app: &App,
+    ctx: &Context,
+    keys: &TokenKeys,
+    caller: &Caller,
+    first: Option<SignInMethod>,
+    second_factor: bool,
+) -> Result<(NewSession, TokenResponse), ApiError> {
+    let mut login = Login::stepped_up(caller, StepUp { first, second_factor }, ctx.now);
+    login.authentication.at = ctx.now;
+    start(app, ctx, keys, (caller.profile.user, caller.profile.epoch), login)
 }
 
 /// The proofs that a caller has shown in a request that renews the session.

@@ -132,7 +132,8 @@ impl<'a> Fields<'a> {
         self.errors.push(FieldError { pointer: format!("/{name}"), detail: detail.to_string() });
     }
 
-    fn has(&self, name: &str) -> bool {
+    /// Returns whether the body has this member, with a value.
+    pub fn has(&self, name: &str) -> bool {
         self.members.get(name).is_some_and(|value| !value.is_null())
     }
 

@@ -7,6 +7,7 @@ use super::{
     accounts::{self, CodeAccount, NewAccount},
     codes::{self, COOLED_DOWN},
     limits::Limit,
+    sessions::NewSession,
     table::{
         error::StoreError,
         expression::{ItemUpdate, Write},
@@ -119,13 +120,15 @@ impl Store {
         })
     }
 
-    /// Uses up a right code and creates the account, with the password of this registration and a verified phone. One
-    /// transaction does both, under the condition that the phone has no account.
+    /// Uses up a right code and creates the account, with the password of this registration and a verified phone, and its
+    /// first session if one is asked for. One transaction does all of it, under the condition that the phone has no
+    /// account.
     pub async fn activate(
         &self,
         phone: &Phone,
         purpose: Purpose,
         code: &PendingCode,
+        session: Option<NewSession>,
         now: Timestamp,
     ) -> Result<Activation, StoreError> {
         let (Some(CodeAccount { user, .. }), Some(password_hash)) = (code.account, &code.password_hash) else {
@@ -135,7 +138,9 @@ impl Store {
         let password_hash = Some(password_hash);
         let new = NewAccount { user, phone, password_hash, phone_verified_at: Some(now), legacy_id: None };
         let [credential, profile] = accounts::create(new, now);
-        Ok(match self.transact(vec![Write::Update(spent), credential, profile]).await? {
+        let mut writes = vec![Write::Update(spent), credential, profile];
+        writes.extend(session.map(|session| Write::Create(session.into_item())));
+        Ok(match self.transact(writes).await? {
             Transacted::Committed => Activation::Created(user),
             Transacted::Refused(parts) => match parts.as_slice() {
                 [Part::Fine, Part::Failed(_), ..] => Activation::PhoneTaken,

@@ -13,7 +13,7 @@ use super::{
     open_codes::{NewCode, OpenCodes},
     outcome::{Attempt, Change},
     profile::Profile,
-    sessions::Renewal,
+    sessions::{NewSession, Renewal},
     table::{
         error::StoreError,
         expression::{ItemUpdate, Write},
@@ -312,18 +312,22 @@ impl Store {
     }
 
     /// Uses up a right code and sets the new password, in one transaction, so that only one of two parallel requests
-    /// wins. Ends every session, verifies the phone, and clears the login throttle and the failures of the window.
+    /// wins. Ends every session, verifies the phone, and clears the login throttle and the failures of the window. Starts a
+    /// session if one is asked for.
     pub async fn reset_password(
         &self,
         phone: &Phone,
         account: CodeAccount,
         code: &PendingCode,
         new: &PasswordHash,
+        session: Option<NewSession>,
         now: Timestamp,
     ) -> Result<Change, StoreError> {
         let spent = Write::Update(spend(phone, Purpose::Reset, code, now));
         let [credential, profile] = accounts::reset_password(phone, account, new, now);
-        Ok(self.transact(vec![spent, credential, profile]).await?.into())
+        let mut writes = vec![spent, credential, profile];
+        writes.extend(session.map(|session| Write::Create(session.into_item())));
+        Ok(self.transact(writes).await?.into())
     }
 
     /// Uses up a right code and moves the account to the phone that the code was sent to, which then counts as

@@ -38,7 +38,7 @@ pub use sessions::{
     MAX_SESSIONS, NewSession, Renewal, Repetition, Reuse, Rotation, Session, SessionState, SessionSummary,
     StoredSession, TokenSession, TokenUser,
 };
-pub use sign_ins::Opening;
+pub use sign_ins::{Opening, UsedCode};
 pub use table::keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use table::{error::StoreError, wire::Receipt};
 

@@ -28,7 +28,8 @@ use crate::{
         time::Timestamp,
     },
     domain::{
-        password::PasswordHash, phone::Phone, proof::SignInMethod, recovery_code::RecoveryCodeMac, totp::SealedTotpSecret,
+        password::PasswordHash, phone::Phone, proof::SignInMethod, recovery_code::RecoveryCodeMac,
+        totp::SealedTotpSecret,
     },
 };
 

@@ -132,6 +132,23 @@ impl Renewal {
     }
 }
 
+/// Builds the part of a transaction by which a session takes the place of another one of the same epoch, under the
+/// condition that the old one is live: it has not been ended or replaced meanwhile. The old one's item is kept for a while,
+/// so that a client which missed the response learns why its tokens are dead.
+pub(super) fn replace(old: SessionId, new: NewSession, now: Timestamp) -> [Write; 2] {
+    let ended = ItemUpdate::new(Key::session(new.user, old))
+        .remove("#op")
+        .set("#renewed = :true")
+        .set("#ends_at = :now")
+        .set("#expires_at = :expires_at")
+        .when("#epoch = :epoch AND #ends_at > :now AND #idle_ends_at > :now AND attribute_not_exists(#renewed)")
+        .value(":true", AttributeValue::Bool(true))
+        .value(":epoch", number(new.epoch))
+        .value(":now", moment(now))
+        .value(":expires_at", ttl(now.plus(KEPT)));
+    [Write::Update(ended), Write::Create(new.into_item())]
+}
+
 /// A stored session, as far as a request of its user needs it. A session keeps its epoch for life.
 #[derive(Clone, Copy, Debug)]
 pub struct Session {
@@ -326,7 +343,8 @@ impl SessionSummary {
 
 impl Session {
     fn lives(&self, epoch: u64, now: Timestamp) -> bool {
-        self.epoch == epoch && now < self.ends_at && now < self.idle_ends_at
+        // A session that a step-up replaced has its account's epoch still.
+        self.epoch == epoch && !self.renewed && now < self.ends_at && now < self.idle_ends_at
     }
 
     fn read(item: &Item) -> Result<Self, StoreError> {

@@ -11,18 +11,19 @@ use super::{
     codes,
     limits::Limit,
     outcome::Change,
+    profile::Profile,
     second_factors,
-    sessions::NewSession,
+    sessions::{self, NewSession},
     table::{
         error::StoreError,
-        expression::Write,
+        expression::{ItemCheck, ItemUpdate, Write},
         item::{Item, moment, number, ttl},
-        keys::{ATTEMPTS, CODES, ENDS_AT},
+        keys::{ATTEMPTS, CODES, ENDS_AT, Key},
     },
 };
 use crate::{
     base::{
-        id::TokenId,
+        id::{SessionId, TokenId},
         time::Timestamp,
     },
     domain::{otp::Purpose, phone::Phone, proof::SignInMethod},
@@ -40,7 +41,40 @@ pub enum Opening {
     SecondStep(TokenId, Timestamp),
 }
 
+/// The right code of a challenge, which a step-up uses up.
+#[derive(Clone, Copy, Debug)]
+pub struct UsedCode<'a> {
+    /// The purpose of the code.
+    pub purpose: Purpose,
+    /// The code.
+    pub code: &'a PendingCode,
+    /// The pseudonym of its phone, whose count of tries it clears.
+    pub pseudonym: &'a str,
+}
+
 impl Store {
+    /// Replaces a session by another one of the same epoch, after another proof, and uses up the code if that was the
+    /// proof. One transaction, under the condition that the session is live and the account is as it was read, so that of
+    /// several step-ups in parallel one succeeds.
+    pub async fn step_up(
+        &self,
+        profile: &Profile,
+        used: Option<UsedCode<'_>>,
+        old: SessionId,
+        new: NewSession,
+        now: Timestamp,
+    ) -> Result<Change, StoreError> {
+        let unchanged = ItemCheck::new(Key::profile(profile.user), "#epoch = :epoch");
+        let mut writes = vec![Write::Check(unchanged.value(":epoch", number(profile.epoch)))];
+        writes.extend(sessions::replace(old, new, now));
+        if let Some(UsedCode { purpose, code, pseudonym }) = used {
+            writes.push(Write::Update(spend(&profile.phone, purpose, code, now)));
+            let subject = codes::phone_subject(purpose, pseudonym);
+            writes.push(Write::Update(codes::phone_attempts(&subject).clear(now)));
+        }
+        Ok(self.transact(writes).await?.into())
+    }
+
     /// Stores a code of a challenge, under the cooldown of its phone, the phone's count of tries and the budgets. Either
     /// every write happens or none. `is_first` creates the challenge; without it, the challenge must still wait and have
     /// tries left, which no other code adds to.
@@ -94,7 +128,7 @@ impl Store {
         pseudonym: &str,
         now: Timestamp,
     ) -> Result<Change, StoreError> {
-        let spent = codes::spend(phone, purpose, code, now).remove("#user_id").remove("#epoch").remove("#mfa_enabled");
+        let spent = spend(phone, purpose, code, now);
         let subject = codes::phone_subject(purpose, pseudonym);
         let mut writes = vec![Write::Update(spent), Write::Update(codes::phone_attempts(&subject).clear(now))];
         if account.is_to_be_created() {
@@ -128,4 +162,9 @@ impl Store {
         }
         Ok(transacted?.into())
     }
+}
+
+/// Builds the part of a transaction that uses up a code and ends its challenge.
+fn spend(phone: &Phone, purpose: Purpose, code: &PendingCode, now: Timestamp) -> ItemUpdate {
+    codes::spend(phone, purpose, code, now).remove("#user_id").remove("#epoch").remove("#mfa_enabled")
 }

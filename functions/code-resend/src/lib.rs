@@ -1,0 +1,57 @@
+//! `POST /auth/code/resend`: sends another code for a sign-in.
+
+use latchkey::{
+    ApiError, App, Context, Fields, FromFields, Request, Response,
+    domain::proof::SignInMethod,
+    flows::{
+        codes::Item,
+        sign_in::{self, ChallengeResponse},
+    },
+    http::{
+        StatusCode,
+        openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
+    },
+};
+use utoipa::ToSchema;
+
+/// A sign-in that waits for its code.
+#[derive(ToSchema)]
+pub struct CodeResendRequest {
+    /// The `challenge` from the response of `POST /auth/code`.
+    #[schema(example = "9lWmzN0bX…")]
+    challenge: String,
+}
+
+impl FromFields for CodeResendRequest {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self { challenge: fields.text("challenge")? })
+    }
+}
+
+/// Send another code to sign in
+///
+/// The last two codes of a challenge work. They share five tries, and another code adds none. A challenge waits for a
+/// quarter of an hour.
+#[utoipa::path(
+    post,
+    path = "/auth/code/resend",
+    operation_id = "code-resend",
+    tag = "Sign-in",
+    request_body = CodeResendRequest,
+    responses(
+        (status = 202, description = "A code is on its way to the phone", body = ChallengeResponse),
+        BodyProblems, MethodProblems, LimitProblems, ServerProblems,
+    )
+)]
+pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    app.require_method(SignInMethod::Code)?;
+    let CodeResendRequest { challenge } = request.read(&app.config)?;
+    let over =
+        || ApiError::invalid_field("/challenge", &"is over or was never given; start again with POST /auth/code");
+    let challenge = sign_in::challenge(app, ctx, &challenge).await?.ok_or_else(over)?;
+
+    let not_served = |why| ApiError::invalid_field("/challenge", &format!("its phone {why}"));
+    app.check_recipient(&challenge.phone).map_err(not_served)?;
+    let sent = sign_in::send_code(app, ctx, &challenge, Item::Challenge).await?.ok_or_else(over)?;
+    Ok(Response::json(StatusCode::ACCEPTED, &sent))
+}
