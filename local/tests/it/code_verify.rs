@@ -80,7 +80,8 @@ async fn a_code_works_once_and_with_its_own_challenge_alone() {
     // Who has talked the owner into reading the code out has another challenge.
     phisher.verify_code(&code).await.expect_problem(400, "invalid-otp");
     for path in ["/auth/activate", "/auth/verify-reset", "/auth/verify-phone/confirm"] {
-        let body = json!({"phone": PHONE, "activation_id": person.challenge(), "otp": code, "new_password": NEW_PASSWORD});
+        let body =
+            json!({"phone": PHONE, "activation_id": person.challenge(), "otp": code, "new_password": NEW_PASSWORD});
         assert!(phisher.post(path, body).await.status >= 400, "{path}");
     }
     person.verify_code(&another_code(&code)).await.expect_problem(400, "invalid-otp");

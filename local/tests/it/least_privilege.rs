@@ -398,7 +398,8 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
     assert_eq!(readers("SigningKeys"), SIGNERS);
     assert_eq!(readers("SmsCredentials"), SENDERS);
     assert_eq!(
-        readers(
+        readers("SecretKey"),
+        [
             "activate",
             "change-password",
             "change-phone",
@@ -425,7 +426,7 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
             "step-up",
             "verify-phone",
             "verify-phone-confirm",
-            "verify-reset",
+            "verify-reset"
         ]
     );
 }

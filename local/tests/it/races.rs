@@ -381,9 +381,12 @@ async fn of_16_step_ups_of_one_session_one_renews_it() {
 async fn refreshes_beside_a_step_up_keep_no_old_token_alive() {
     let person = World::new().signed_in_person().await;
     let devices: Vec<_> = (0..12).map(|_| person.with_copied_tokens()).collect();
-    let replies = at_once(&devices, async |device: Person, at| {
-        if at == 5 { device.step_up().await } else { device.refresh().await }
-    })
+    let replies = at_once(
+        &devices,
+        async |device: Person, at| {
+            if at == 5 { device.step_up().await } else { device.refresh().await }
+        },
+    )
     .await;
     assert_eq!(replies[5].status, 200);
     for (at, device) in devices.iter().enumerate() {
