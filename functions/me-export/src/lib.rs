@@ -165,14 +165,16 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let Caller { profile, .. } = Caller::authenticate(app, ctx, &request).await?;
     let secret = app.keyring.secret(ctx.now).await?;
     let subjects = MessageSubjects::new(&secret, &profile.phone, ctx);
-    let of_resets = subjects.clone().of_resets();
-    let ([messages, ..], [resets, ..]) = (app.message_budgets(&subjects), app.message_budgets(&of_resets));
-    let (stored, messages, resets) = tokio::try_join!(
+    let (of_resets, of_sign_ins) = (subjects.clone().of_resets(), subjects.clone().of_sign_ins());
+    let [[messages, ..], [resets, ..], [sign_ins, ..]] =
+        [&subjects, &of_resets, &of_sign_ins].map(|subjects| app.message_budgets(subjects));
+    let (stored, messages, resets, sign_ins) = tokio::try_join!(
         app.store.stored_account(&profile),
         app.store.uses(messages, ctx.now),
-        app.store.uses(resets, ctx.now)
+        app.store.uses(resets, ctx.now),
+        app.store.uses(sign_ins, ctx.now)
     )?;
-    let messages_today = messages + resets;
+    let messages_today = messages + resets + sign_ins;
     let StoredAccount {
         phone_verified_at,
         password,

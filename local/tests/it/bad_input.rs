@@ -17,7 +17,7 @@ fn body_routes() -> Vec<(Method, String)> {
             }
         }
     }
-    assert_eq!(routes.len(), 17);
+    assert_eq!(routes.len(), 22);
     routes
 }
 

@@ -123,7 +123,7 @@ async fn a_right_code_that_a_change_of_password_outran_changes_nothing() {
     let other = PasswordHash::from_stored("$argon2id$another".to_owned());
     let (challenge, _) = code.codes[0];
     let code = code.entered(challenge);
-    let reset = verifier.reset_password(&phone(), code.account.unwrap(), &code, &other, NOW).await.unwrap();
+    let reset = verifier.reset_password(&phone(), code.account.unwrap(), &code, &other, None, NOW).await.unwrap();
     assert_eq!(reset, Change::Overtaken);
     person.typing(NEW_PASSWORD).login().await.expect(200);
 }

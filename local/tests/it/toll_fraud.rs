@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use latchkey::{
     base::id::UserId,
     domain::{password::PasswordHash, phone::Phone},
-    store::{Import, ImportedAccount},
+    store::{Import, ImportedAccount, OldPassword},
 };
 use serde_json::json;
 
@@ -20,7 +20,11 @@ pub(crate) async fn accounts(world: &World, phones: &[String]) {
     for phone in phones {
         let legacy_id = phone[1..].parse().unwrap();
         let phone = Phone::from_stored(phone).unwrap();
-        let account = ImportedAccount { legacy_id, phone, password_hash: PasswordHash::from_bcrypt(BCRYPT).unwrap() };
+        let account = ImportedAccount {
+            legacy_id,
+            phone,
+            password: OldPassword::Hash(PasswordHash::from_bcrypt(BCRYPT).unwrap()),
+        };
         let made = store.import_account(UserId::generate().unwrap(), &account, world.clock.now()).await.unwrap();
         assert_eq!(made, Import::Created);
     }

@@ -26,7 +26,7 @@ pub use accounts::{CodeAccount, Credential, LoginCompletion, Registration};
 pub use activations::{Activation, ActivationIssue};
 pub use codes::{CodeIssue, CodeTarget, Failure, PendingCode, PendingCodes, PhoneChange};
 pub use deletion::{AccountDeletion, Guesses, StoredAccount, StoredCode, StoredFactor};
-pub use imports::{Import, ImportedAccount};
+pub use imports::{Import, ImportedAccount, OldPassword};
 pub use key_set::Publication;
 pub use limits::{Bucket, Limit, LimitReached, Limits};
 pub use open_codes::NewCode;
