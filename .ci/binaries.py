@@ -11,6 +11,7 @@ A binary is FOLDER/NAME (cargo) or FOLDER/NAME/bootstrap (cargo lambda).
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import tempfile
@@ -72,10 +73,18 @@ def invoke(url, event):
     sys.exit("the emulator did not start")
 
 
-def run(binary, event, environment, port):
+def free_port():
+    """Returns a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def run(binary, event, environment):
     """Invokes a function once in a fresh sandbox. Returns the response and the sandbox's log."""
+    port = free_port()
     listen = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
-    listen += ["--runtime-api-address", f"127.0.0.1:{port + 1000}"]
+    listen += ["--runtime-api-address", f"127.0.0.1:{free_port()}"]
     command = [str(EMULATOR), "--log-level", "info", *listen, str(binary)]
     with tempfile.TemporaryFile(mode="w+") as log:
         sandbox = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -105,16 +114,14 @@ def main(folder):
         pairs = [line.split("=", 1) for line in lines]
         environment = dict(os.environ) | {name: value.strip('"') for name, value in pairs}
         environment["RUST_LOG"] = "trace"
-        # The URL that the events say they were sent to.
-        environment["API_URL"] = "https://latchkey.execute-api.eu-west-1.amazonaws.com"
-        for at, step in enumerate(STEPS):
+        for step in STEPS:
             name = step["event"]
             event = step.get("send") or json.loads((ROOT / f"events/{name}.json").read_text())
             event = replaced(event, step.get("put", {}) | kept)
             binary = folder / name
             if binary.is_dir():
                 binary = binary / "bootstrap"
-            answer, log = run(binary, event, environment, 18085 + at)
+            answer, log = run(binary, event, environment)
             body = body_of(answer)
             expected = {"statusCode": step["status"]} if "status" in step else replaced(step["answer"], kept)
             is_expected = all(answer.get(member) == value for member, value in expected.items())

@@ -7,12 +7,14 @@ use std::{
 
 use admin::{
     doctor::{self, Finding},
+    secret,
     users::{self, Action, Desk},
 };
 use clap::{Parser, Subcommand};
 use latchkey::{
     base::{
         fault,
+        kid::Kid,
         terminal::{Sentence, say, sentence},
     },
     domain::phone::Phone,
@@ -44,8 +46,28 @@ enum Command {
     },
     /// Count accounts, sessions and more, by reading the whole table.
     Stats,
+    /// Show or change the versions of the master secret.
+    Secret {
+        /// What to do with the secret.
+        #[command(subcommand)]
+        action: SecretAction,
+    },
     /// Check table, keys, secrets, text messages and clock.
     Doctor,
+}
+
+#[derive(Subcommand)]
+enum SecretAction {
+    /// Count what depends on each key, by reading the whole table.
+    Status,
+    /// Remove a key that nothing depends on.
+    Retire {
+        /// Number of the key, as `status` shows it.
+        key: Kid,
+        /// Go on although this many second factors are lost, for users who have their recovery codes left.
+        #[arg(long, value_name = "N")]
+        lose: Option<usize>,
+    },
 }
 
 #[tokio::main]
@@ -56,6 +78,7 @@ async fn main() -> ExitCode {
         Ok(connection) => match command {
             Command::User { action, phone, yes } => user(&connection, action, &phone, yes).await,
             Command::Stats => stats(&connection).await,
+            Command::Secret { action } => secret(&connection, action).await,
             Command::Doctor => Ok(doctor(&connection).await),
         },
     };
@@ -85,7 +108,7 @@ async fn user(connection: &Connection, action: Action, typed: &str, yes: bool) -
     let desk = Desk {
         store: &connection.store,
         config: &connection.config,
-        secret: secret.as_deref(),
+        secret: secret.as_ref(),
         operator: &connection.operator,
         now: now(),
     };
@@ -103,6 +126,22 @@ fn confirmed(phone: &Phone, warning: &str) -> Result<bool, Sentence> {
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(sentence)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+async fn secret(connection: &Connection, action: SecretAction) -> Result<ExitCode, Sentence> {
+    let desk = secret::Desk {
+        store: &connection.store,
+        secrets: &connection.clients.secrets,
+        config: &connection.config,
+        operator: &connection.operator,
+        now: now(),
+    };
+    let done = match action {
+        SecretAction::Status => secret::status(desk).await,
+        SecretAction::Retire { key, lose } => secret::retire(desk, key, lose, |event| eprintln!("{event}")).await,
+    };
+    say(&done.map_err(sentence)?);
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn stats(connection: &Connection) -> Result<ExitCode, Sentence> {

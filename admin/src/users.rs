@@ -8,7 +8,7 @@ use latchkey::{
     domain::phone::Phone,
     log::audit::{Audit, Circumstances, Outcome},
     store::{AccountDeletion, Change, Credential, Profile, Store, StoreError},
-    tokens::keys::Secret,
+    tokens::secret::Secret,
 };
 
 /// An action on an account.
@@ -117,7 +117,7 @@ pub async fn act(
             operator: Some(desk.operator),
             request_id: &request_id,
         };
-        let line = audit.line(of, outcome, desk.secret.map(|secret| &secret.audit));
+        let line = audit.line(of, outcome, desk.secret.map(|secret| &secret.writing.audit));
         let line = serde_json::to_string(&line).map_err(|error| StoreError::Bug(error.into()))?;
         each(&line);
         desk.store.keep_audit_line(&line, desk.now).await

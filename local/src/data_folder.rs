@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::json;
+
 use crate::{
     emulator::{Emulator, EmulatorError},
     secrets::{self, Secrets, SecretsError},
@@ -82,8 +84,8 @@ impl DataFolder {
         emulator.map_err(|source| DataFolderError::Database { path: path.display().to_string(), source })
     }
 
-    /// Writes the environment in which the real binaries share this data, for `cargo lambda watch --env-file`. The
-    /// access key gives access to the table and the secrets.
+    /// Writes the environment in which the real binaries share this data, for `cargo lambda watch --env-file` and, as it
+    /// is seen in a container, for `sam local --env-vars`. The access key gives access to the table and the secrets.
     pub fn write_function_environment(
         &self,
         template: &Template,
@@ -95,17 +97,28 @@ impl DataFolder {
         for (name, value) in template.functions.iter().flat_map(|function| &function.environment) {
             variables.insert(name, value);
         }
+        // Their events name a host without its port, which would be another issuer.
+        variables.insert("JWT_ISSUER", url);
         variables.extend(overrides.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let dynamodb = format!("{url}{}", server::DYNAMODB_PATH);
         let secrets_manager = format!("{url}{}", server::SECRETS_MANAGER_PATH);
         variables.extend([
-            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_str()),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets_manager.as_str()),
+            (ENDPOINTS[0], dynamodb.as_str()),
+            (ENDPOINTS[1], secrets_manager.as_str()),
             ("AWS_REGION", "local"),
             ("AWS_DEFAULT_REGION", "local"),
             ("AWS_ACCESS_KEY_ID", access_key),
             ("AWS_SECRET_ACCESS_KEY", "local"),
         ]);
+        // SAM passes on the variables that the template declares, to every function that declares them, and takes the
+        // credentials and the region from its own environment.
+        let port = url.rsplit(':').next().unwrap_or_default();
+        let from_container = |path: &str| format!("http://host.docker.internal:{port}{path}");
+        let endpoints = [from_container(server::DYNAMODB_PATH), from_container(server::SECRETS_MANAGER_PATH)];
+        let mut declared = variables.clone();
+        declared.retain(|name, _| template.functions.iter().any(|function| function.environment.contains_key(*name)));
+        declared.extend(ENDPOINTS.into_iter().zip(endpoints.iter().map(String::as_str)));
+        self.write("lambda.json", &format!("{:#}\n", json!({"Parameters": declared})))?;
         let mut lines = String::new();
         for (name, value) in variables {
             // In quotes, for the shell as well as for cargo-lambda. None of our values contains a quote.
@@ -143,9 +156,20 @@ pub fn watch_routes(template: &Template) -> String {
 /// The database's file. The table holds password hashes, and the codes' phones.
 const DATABASE: &str = "dynamodb.sqlite";
 
+/// The variables with the addresses of the table and the secrets.
+const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
+
 /// Every file that this module and SQLite keep in the folder.
-const FILES: [&str; 7] =
-    ["lock", DATABASE, "dynamodb.sqlite-wal", "dynamodb.sqlite-shm", "secrets.json", "lambda.env", "lambda.toml"];
+const FILES: [&str; 8] = [
+    "lock",
+    DATABASE,
+    "dynamodb.sqlite-wal",
+    "dynamodb.sqlite-shm",
+    "secrets.json",
+    "lambda.env",
+    "lambda.json",
+    "lambda.toml",
+];
 
 /// Creates a folder that only its owner can open. An existing folder of ours, or an empty one, becomes such a folder. One
 /// that has other files in it keeps its mode, because others may need them; then each of our files is its owner's alone.

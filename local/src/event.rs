@@ -30,7 +30,9 @@ pub(crate) fn of(parts: &Parts, body: &[u8], arrival: &Arrival<'_>) -> Value {
             headers.entry(name.as_str()).and_modify(|all| *all = format!("{all},{value}")).or_insert(value);
         }
     }
-    headers.insert("host", arrival.domain_name.to_owned());
+    if !arrival.domain_name.is_empty() {
+        headers.insert("host", arrival.domain_name.to_owned());
+    }
 
     let path = parts.uri.path();
     let (body, is_base64) = match std::str::from_utf8(body) {

@@ -7,13 +7,15 @@ use std::{
     sync::Arc,
 };
 
+use http::HeaderMap;
 use lambda_http::Body;
 use latchkey::{
     ApiError, App, Context, Request,
     app::Witness,
-    base::fault::Source,
+    base::{fault::Source, origins::Origins, variables::Variables},
     config::{Config, ConfigErrors},
     domain::password::{HashError, Hasher},
+    http::cors::Page,
     runtime::{Code, Invocation, answer, respond, respond_stateless},
 };
 use matchit::Router;
@@ -27,6 +29,9 @@ use crate::{
     registry,
     template::{Function, Template},
 };
+
+/// The key of the route that requests without another one take.
+const DEFAULT_ROUTE: &str = "$default";
 
 /// The parts of a gateway.
 pub struct Setup<'a> {
@@ -59,6 +64,9 @@ pub enum SetupError {
     /// No function has the overridden variable.
     #[error("no function has the variable {0}; template.yaml lists them")]
     UnknownVariable(String),
+    /// No function, or more than one, gets the requests that match no route.
+    #[error("template.yaml: one function must have the route $default")]
+    NoDefault,
     /// A function's environment is wrong.
     #[error("the configuration is wrong (function {0}): {1}")]
     Config(String, #[source] ConfigErrors),
@@ -75,6 +83,8 @@ pub struct Gateway {
     hasher: Arc<Hasher>,
     functions: BTreeMap<String, Arc<RunningFunction>>,
     routes: Router<Vec<Endpoint>>,
+    /// The function that gets the requests that match no route.
+    unmatched: Arc<RunningFunction>,
     clock: Clock,
     domain_name: String,
 }
@@ -88,6 +98,8 @@ struct Endpoint {
 
 struct RunningFunction {
     name: String,
+    /// The pages that may call it.
+    origins: Origins,
     run: Run,
 }
 
@@ -112,17 +124,23 @@ impl Gateway {
         if setup.overrides.contains_key("TABLE_NAME") {
             return Err(SetupError::TableName);
         }
-        let known = |name: &String| functions.iter().any(|function| function.environment.contains_key(name));
+        // The addresses of AWS's services are for the real binaries: what is embedded here has none.
+        let known = |name: &String| {
+            !name.starts_with("AWS_") && functions.iter().any(|function| function.environment.contains_key(name))
+        };
         if let Some(unknown) = setup.overrides.keys().find(|name| !known(name)) {
             return Err(SetupError::UnknownVariable(unknown.clone()));
         }
         // All functions share one, because its 19 MiB are the dev server's largest piece of memory.
         let hasher = Arc::new(Hasher::new()?);
         let mut endpoints: BTreeMap<&str, Vec<Endpoint>> = BTreeMap::new();
-        let mut all = BTreeMap::new();
+        let (mut all, mut unmatched) = (BTreeMap::new(), Vec::new());
         for function in functions {
             let running = Arc::new(RunningFunction::start(function, &setup, &hasher)?);
             all.insert(function.name.clone(), running.clone());
+            if function.is_default {
+                unmatched.push(running.clone());
+            }
             for route in &function.routes {
                 endpoints.entry(&route.path).or_default().push(Endpoint {
                     method: route.method.clone(),
@@ -135,7 +153,9 @@ impl Gateway {
         for (path, endpoints) in endpoints {
             routes.insert(path, endpoints).map_err(|why| SetupError::BadRoute(path.to_owned(), why.to_string()))?;
         }
-        Ok(Self { hasher, functions: all, routes, clock: setup.clock, domain_name: setup.domain_name })
+        let [unmatched] = &unmatched[..] else { return Err(SetupError::NoDefault) };
+        let unmatched = unmatched.clone();
+        Ok(Self { hasher, functions: all, routes, unmatched, clock: setup.clock, domain_name: setup.domain_name })
     }
 
     /// Returns what is allowed in the functions' settings, but probably not what was meant.
@@ -178,21 +198,16 @@ impl Gateway {
         let now = self.clock.now();
         let request_id = Uuid::new_v4().to_string();
 
-        let refuse = |error: ApiError| Answer {
-            response: plain(error.into_response(&request_id).into_lambda()),
-            function: None,
-        };
-        let Ok(found) = self.routes.at(parts.uri.path()) else {
-            return refuse(ApiError::NotFound);
-        };
-        let Some(endpoint) = found.value.iter().find(|endpoint| endpoint.method == parts.method.as_str()) else {
-            let allowed: Vec<_> = found.value.iter().map(|endpoint| endpoint.method.as_str()).collect();
-            return refuse(ApiError::MethodNotAllowed(allowed.join(", ")));
-        };
+        let found = self.routes.at(parts.uri.path()).ok().and_then(|found| {
+            let endpoint = found.value.iter().find(|endpoint| endpoint.method == parts.method.as_str())?;
+            Some((endpoint.route_key.as_str(), &endpoint.function, found.params.iter().collect()))
+        });
+        let (route_key, function, path_parameters) =
+            found.unwrap_or_else(|| (DEFAULT_ROUTE, &self.unmatched, BTreeMap::new()));
 
         let arrival = Arrival {
-            route_key: &endpoint.route_key,
-            path_parameters: found.params.iter().collect(),
+            route_key,
+            path_parameters,
             domain_name: &self.domain_name,
             source_ip: &source.to_string(),
             request_id: &request_id,
@@ -201,8 +216,8 @@ impl Gateway {
         let event = event::of(&parts, &body, &arrival).to_string();
         let response = match lambda_http::request::from_str(&event) {
             Ok(request) => {
-                let (request, context) = Request::from_lambda(request, now);
-                endpoint.function.respond(&context, request).await
+                let (request, context) = Request::from_lambda(request, now, &function.origins);
+                function.respond(&context, request).await
             }
             Err(error) => {
                 let error = ApiError::Internal(error.into());
@@ -210,23 +225,31 @@ impl Gateway {
                 error.into_response(&request_id).into_lambda()
             }
         };
-        Answer { response: plain(response), function: Some(endpoint.function.name.clone()) }
+        Answer { response: plain(response), function: Some(function.name.clone()) }
+    }
+
+    /// Lets the page that sent a request read a response of the server itself.
+    pub fn expose(&self, request: &HeaderMap, response: &mut HeaderMap) {
+        Page::judge(request, &self.unmatched.origins).expose(response);
     }
 }
 
 impl RunningFunction {
     fn start(function: &Function, setup: &Setup<'_>, hasher: &Arc<Hasher>) -> Result<Self, SetupError> {
         let name = function.name.clone();
+        let mut variables: HashMap<String, String> = function.environment.clone().into_iter().collect();
+        for (variable, value) in setup.overrides {
+            variables.entry(variable.clone()).and_modify(|current| current.clone_from(value));
+        }
+        let wrong = |errors| SetupError::Config(name.clone(), errors);
+        let mut read = Variables::new(&variables);
+        let origins = Origins::read(&mut read);
+        let origins = read.finish(Some(origins)).map_err(wrong)?;
         let run = match registry::code(&name) {
             None => return Err(SetupError::NoHandler(name)),
             Some(Code::Stateless(handler)) => Run::Stateless(handler),
             Some(code @ (Code::Stateful(_) | Code::Event(_))) => {
-                let mut variables: HashMap<String, String> = function.environment.clone().into_iter().collect();
-                for (variable, value) in setup.overrides {
-                    variables.entry(variable.clone()).and_modify(|current| current.clone_from(value));
-                }
-                let config =
-                    Config::from_variables(&variables).map_err(|errors| SetupError::Config(name.clone(), errors))?;
+                let config = Config::from_variables(&variables).map_err(wrong)?;
                 let clients = setup.emulator.clients_for(function);
                 let app = App::new(config, clients, hasher.clone(), Some(setup.witness.clone()));
                 let app = Box::new(app.map_err(|error| SetupError::App(name.clone(), error))?);
@@ -237,7 +260,7 @@ impl RunningFunction {
                 }
             }
         };
-        Ok(Self { name, run })
+        Ok(Self { name, origins, run })
     }
 
     async fn respond(&self, context: &Context, request: Request) -> http::Response<Body> {

@@ -113,6 +113,7 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
 
     let mut overrides = from_process(&template);
     overrides.extend(arguments.env);
+    overrides.entry("ALLOWED_ORIGINS".to_owned()).or_insert_with(|| OWN_PAGES.to_owned());
     match overrides.get("SMS_PROVIDER").map(String::as_str) {
         // No message is sent, so that responses may contain the codes.
         None | Some("log") => {
@@ -176,11 +177,11 @@ fn find_template() -> Result<PathBuf, Sentence> {
     })
 }
 
-/// Returns the template's variables that this process's environment sets. Leaves `RUST_LOG` out, and the table's name,
-/// because the embedded table has the template's name.
+/// Returns the template's variables that this process's environment sets. Leaves `RUST_LOG` out, and the table's name
+/// and the addresses of AWS's services, because the table is embedded.
 fn from_process(template: &Template) -> HashMap<String, String> {
     let names = template.functions.iter().flat_map(|function| function.environment.keys());
-    let names = names.filter(|name| !matches!(name.as_str(), "TABLE_NAME" | "RUST_LOG"));
+    let names = names.filter(|name| !matches!(name.as_str(), "TABLE_NAME" | "RUST_LOG") && !name.starts_with("AWS_"));
     #[expect(clippy::disallowed_methods, reason = "the dev server's edge: where its configuration is read")]
     names.filter_map(|name| Some((name.clone(), std::env::var(name).ok()?))).collect()
 }
@@ -199,6 +200,9 @@ fn reachable(host: &str) -> String {
         host => host.to_owned(),
     }
 }
+
+/// The pages that may call the API unless something else is set: those that are served on this machine.
+const OWN_PAGES: &str = "http://localhost:*,http://127.0.0.1:*";
 
 /// A warning for servers that listen on more than this machine.
 const OPEN_TO_THE_NETWORK: &str =

@@ -2,12 +2,14 @@
 
 use latchkey::{code, runtime::Code};
 
-/// The functions that the API's description does not name: those without a route, and the one that serves the
-/// description.
-const OTHERS: [(&str, Code); 3] = [
+/// The functions that the API's description does not name: those without a route of their own, and the one that serves
+/// the description.
+const OTHERS: [(&str, Code); 5] = [
     ("authorizer", code!(events authorizer::handle)),
     ("docs", code!(docs::handle)),
     ("rotate_keys", code!(events rotate_keys::handle)),
+    ("rotate_secret", code!(events rotate_secret::handle)),
+    ("unmatched", code!(stateless unmatched::handle)),
 ];
 
 /// Returns every function: the name of its crate, and its code.

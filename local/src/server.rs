@@ -232,12 +232,16 @@ impl Serving {
 
     async fn answer(&self, request: http::Request<Body>, source: IpAddr) -> (http::Response<Body>, Option<String>) {
         let (parts, body) = request.into_parts();
+        let refuse = |error| {
+            let mut response = problem(error);
+            self.server.gateway.expose(&parts.headers, response.headers_mut());
+            (response, None)
+        };
         let body = match tokio::time::timeout(BODY_DEADLINE, Limited::new(body, MAX_BODY).collect()).await {
             Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => return (problem(ApiError::BodyTooLarge), None),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => return refuse(ApiError::BodyTooLarge),
             Ok(Err(_)) | Err(_) => {
-                let error = ApiError::MalformedRequest("the body did not arrive completely".to_owned());
-                return (problem(error), None);
+                return refuse(ApiError::MalformedRequest("the body did not arrive completely".to_owned()));
             }
         };
         let answer = self.server.gateway.handle(http::Request::from_parts(parts, body.to_vec()), source).await;

@@ -32,6 +32,8 @@ pub struct Function {
     pub logical_id: String,
     /// The routes that call it.
     pub routes: Vec<Route>,
+    /// Whether the requests that match no route call it: API Gateway's route `$default`.
+    pub is_default: bool,
     /// Its environment, including the common one.
     pub environment: BTreeMap<String, String>,
     /// The permissions that its role allows, by its own policies and by the managed policies that it refers to.
@@ -226,16 +228,17 @@ impl Function {
             }
         }
 
-        let mut routes = Vec::new();
+        let (mut routes, mut is_default) = (Vec::new(), false);
         for (_, event) in
             value_at(resource, &["Properties", "Events"]).and_then(Value::as_mapping).into_iter().flatten()
         {
             let part = |name| text_at(event, &["Properties", name]);
             if text_at(event, &["Type"]).as_deref() == Some("HttpApi") {
-                let (Some(method), Some(path)) = (part("Method"), part("Path")) else {
-                    return Err(wrong(format!("{id}.Events"), "has a route without method or path"));
-                };
-                routes.push(Route { method: method.to_uppercase(), path });
+                match (part("Method"), part("Path")) {
+                    (Some(method), Some(path)) => routes.push(Route { method: method.to_uppercase(), path }),
+                    (None, None) => is_default = true,
+                    _ => return Err(wrong(format!("{id}.Events"), "has a route without method or path")),
+                }
             }
         }
 
@@ -251,7 +254,17 @@ impl Function {
         // What one statement allows without a condition, another one does not limit.
         only_partitions.retain(|permission, _| !unlimited.contains(permission));
         let logical_id = id.to_owned();
-        Ok(Self { name, logical_id, routes, environment, permissions, denials, only_partitions, denied_partitions })
+        Ok(Self {
+            name,
+            logical_id,
+            routes,
+            is_default,
+            environment,
+            permissions,
+            denials,
+            only_partitions,
+            denied_partitions,
+        })
     }
 
     /// Returns whether the role allows this permission on items of a partition, or on resources that have none. An

@@ -129,8 +129,8 @@ impl App {
 
     /// Writes an audit event.
     pub fn write_audit_event(&self, audit: &Audit, of: Circumstances<'_>, outcome: Outcome<'_>) {
-        let secret = self.keyring.secret_at_hand();
-        let key = secret.as_ref().map(|secret| &secret.audit);
+        let secret = self.keyring.secret_at_hand(of.now);
+        let key = secret.as_ref().map(|secret| &secret.writing.audit);
         self.audit_log.write(&audit.line(of, outcome, key));
     }
 
@@ -144,9 +144,11 @@ impl App {
         self.config.test_numbers.iter().find(|(number, _)| number == phone).map(|(_, code)| code)
     }
 
-    /// Returns `iss` of access tokens: `JWT_ISSUER`, or the URL that the request was sent to.
-    pub fn issuer<'a>(&'a self, origin: &'a str) -> &'a str {
-        self.config.tokens.issuer.as_deref().unwrap_or(origin)
+    /// Returns `iss` of access tokens: `JWT_ISSUER`, or the URL that the request was sent to. Without either, a token would
+    /// name an issuer that nobody can find, so none is signed or verified.
+    pub fn issuer<'a>(&'a self, url: Option<&'a str>) -> Result<&'a str, ApiError> {
+        let issuer = self.config.tokens.issuer.as_deref().or(url);
+        issuer.ok_or_else(|| ApiError::not_configured("JWT_ISSUER"))
     }
 
     /// Returns `iss` of access tokens, for a function that serves no requests of clients: `JWT_ISSUER`, or `API_URL`.

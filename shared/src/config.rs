@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 pub use crate::base::variables::ConfigErrors;
 use crate::{
-    base::variables::Variables,
+    base::{origins::Origins, variables::Variables},
     domain::{
         otp::{OtpCode, OtpSettings},
         password::{LegacyCost, PasswordRules},
@@ -46,6 +46,8 @@ pub struct Config {
     pub test_numbers: Vec<(Phone, OtpCode)>,
     /// `METRICS_NAMESPACE`: the namespace of our counts in CloudWatch.
     pub metrics_namespace: String,
+    /// `ALLOWED_ORIGINS`: the pages that may call the API from another origin.
+    pub allowed_origins: Origins,
     /// The lifetimes, issuer and audience of tokens.
     pub tokens: TokenSettings,
     /// `LIMIT_*`: limits and budgets.
@@ -54,6 +56,14 @@ pub struct Config {
     pub keys: KeySettings,
     /// What is allowed, but probably not what was meant: a sentence for each variable.
     pub warnings: Vec<String>,
+}
+
+/// `ENVIRONMENT`: the kind of deployment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Environment {
+    Dev,
+    Staging,
+    Prod,
 }
 
 impl Config {
@@ -81,12 +91,15 @@ impl Config {
         let passwords = PasswordRules::read(read, &sms.text.service_name);
         let legacy_cost = LegacyCost::read(read);
         let otp = OtpSettings::read(read);
-        let is_production = read.one_of("ENVIRONMENT", &[("dev", false), ("staging", false), ("prod", true)]);
+        let (dev, staging, prod) = (Environment::Dev, Environment::Staging, Environment::Prod);
+        let environment = read.one_of("ENVIRONMENT", &[("dev", dev), ("staging", staging), ("prod", prod)]);
+        let is_production = environment.map(|environment| environment == Environment::Prod);
         let require_activation = read.with("REQUIRE_ACTIVATION", str::parse::<bool>);
         let sign_in_methods = read.with("SIGN_IN_METHODS", sign_in_methods);
         let sign_up_is_open = read.one_of("SIGN_UP", &[("open", true), ("closed", false)]);
         let test_numbers = test_numbers(read, phones.as_ref());
         let metrics_namespace = read.optional("METRICS_NAMESPACE").unwrap_or("latchkey").to_owned();
+        let allowed_origins = Origins::read(read);
         let tokens = TokenSettings::read(read);
         let limits = Limits::read(read);
         let keys = KeySettings::read(read);
@@ -102,21 +115,28 @@ impl Config {
             sms,
             test_numbers,
             metrics_namespace,
+            allowed_origins,
             tokens,
             limits,
             keys,
             warnings: read.warnings().to_vec(),
         };
-        config.check_together(read, is_production == Some(true));
+        if let Some(environment) = environment {
+            config.check_together(read, environment);
+        }
         Some(config)
     }
 
     /// Refuses values that are valid alone but not together.
-    fn check_together(&self, read: &mut Variables<'_>, is_production: bool) {
+    fn check_together(&self, read: &mut Variables<'_>, environment: Environment) {
         if self.otp.expose && self.sms.provider != Provider::Log {
             read.wrong("OTP_EXPOSE", "may be true only with SMS_PROVIDER=log");
         }
-        if !is_production {
+        if environment != Environment::Dev && self.tokens.issuer.as_ref().is_some_and(|url| url.starts_with("http://"))
+        {
+            read.wrong("JWT_ISSUER", "must be an https URL: http is for ENVIRONMENT=dev");
+        }
+        if environment != Environment::Prod {
             return;
         }
         if !self.test_numbers.is_empty() {
@@ -128,6 +148,12 @@ impl Config {
         // The template sets SMS_PROVIDER only for functions that send messages, so an absent one is allowed.
         if read.optional("SMS_PROVIDER") == Some("log") {
             read.wrong("SMS_PROVIDER", "must not be log with ENVIRONMENT=prod: it writes every code to the log");
+        }
+        if self.allowed_origins.have_http() {
+            read.wrong(
+                "ALLOWED_ORIGINS",
+                "must not name http with ENVIRONMENT=prod: anybody on the way changes such a page",
+            );
         }
         if self.phones.serves_all_countries() {
             read.wrong(
@@ -200,7 +226,7 @@ mod tests {
             ("SIGN_UP", "yes"),
             ("SMS_PROVIDER", "pigeon"),
             ("ACCESS_TOKEN_TTL_SECONDS", "901"),
-            ("JWT_ISSUER", "http://auth.example"),
+            ("JWT_ISSUER", "auth.example"),
             ("LIMIT_MESSAGES_PER_PHONE", "0"),
             ("SIGNING_ALGORITHM", "HS256"),
             ("ENVIRONMENT", "production"),
@@ -215,6 +241,7 @@ mod tests {
             ("SMS_ANDROID_APP_HASH", "short"),
             ("SMS_SENDER_ID", "a name that is too long"),
             ("SERVICE_NAME", "a name that is longer than a message can bear"),
+            ("ALLOWED_ORIGINS", "https://app.example.com/"),
         ];
         let message = read(&variables).unwrap_err().to_string();
         for (name, _) in variables {
@@ -254,6 +281,9 @@ mod tests {
         }
         check(&with(&[("OTP_EXPOSE", "true")]), Some("OTP_EXPOSE"));
         check(&with(&[("SMS_PROVIDER", "log")]), Some("SMS_PROVIDER"));
+        check(&with(&[("ALLOWED_ORIGINS", "https://app.example.com")]), None);
+        check(&with(&[("ALLOWED_ORIGINS", "http://localhost:3000")]), Some("ALLOWED_ORIGINS"));
+        check(&[("ALLOWED_ORIGINS", "http://localhost:3000")], None);
         check(&[("ENVIRONMENT", "prod"), ("SMS_PROVIDER", "sns")], Some("PHONE_ALLOWED_COUNTRIES"));
         for provider in ["twilio", "vonage"] {
             check(&[("SMS_PROVIDER", provider)], Some("SMS_SENDER_ID"));
@@ -301,7 +331,13 @@ mod tests {
     fn an_issuer_is_kept_byte_for_byte() {
         let config = read(&[("JWT_ISSUER", "https://auth.example/tenant")]).unwrap();
         assert_eq!(config.tokens.issuer.as_deref(), Some("https://auth.example/tenant"));
-        for wrong in ["https://", "https://auth.example/", "auth.example", "https://a b"] {
+        let http = ("JWT_ISSUER", "http://latchkey:8000");
+        assert_eq!(read(&[http]).unwrap().tokens.issuer.as_deref(), Some("http://latchkey:8000"));
+        check(&[http, ("ENVIRONMENT", "staging")], Some("JWT_ISSUER"));
+        check(&[http, ("ENVIRONMENT", "prod"), ("PHONE_ALLOWED_COUNTRIES", "EG")], Some("JWT_ISSUER"));
+        for wrong in
+            ["https://", "http://", "ftp://auth.example", "https://auth.example/", "auth.example", "https://a b"]
+        {
             assert!(read(&[("JWT_ISSUER", wrong)]).is_err(), "{wrong}");
         }
     }

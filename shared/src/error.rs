@@ -10,6 +10,7 @@ use crate::{
     base::{fault::Source, random::RandomError},
     domain::{password::HashError, proof::SignInMethod},
     keyring::KeyringError,
+    rotation::RotatedSecretError,
     store::{Bucket, LimitReached, StoreError},
     tokens::{
         mfa::MfaToken,
@@ -109,6 +110,9 @@ pub enum TokenProblem {
     /// The text is not a refresh token that we made.
     #[error(transparent)]
     NotARefreshToken(#[from] NotARefreshToken),
+    /// The key of the refresh token has leaked or was retired, so that it proves nothing any more.
+    #[error("its key has leaked or was retired")]
+    WithdrawnKey,
     /// A spent refresh token was used again, so somebody has a copy. The session was ended.
     #[error("a spent refresh token was used again")]
     Reused,
@@ -134,6 +138,7 @@ impl TokenProblem {
             Self::Missing => "missing",
             Self::Token(InvalidSignedToken::Expired) | Self::NotAnMfaToken(InvalidSignedToken::Expired) => "expired",
             Self::Token(_) | Self::NotARefreshToken(_) | Self::NotAnMfaToken(_) => "forged",
+            Self::WithdrawnKey => "withdrawn-key",
             Self::Reused => "reused",
             Self::LoginOver => "login-over",
             Self::SessionEnded => "session-ended",
@@ -186,13 +191,23 @@ impl From<CallError> for ApiError {
     }
 }
 
+impl From<RotatedSecretError> for ApiError {
+    fn from(error: RotatedSecretError) -> Self {
+        match error {
+            RotatedSecretError::Call(error) => error.into(),
+            RotatedSecretError::Content(source) => Self::Internal(source),
+            RotatedSecretError::Random(error) => error.into(),
+        }
+    }
+}
+
 impl From<KeyringError> for ApiError {
     fn from(error: KeyringError) -> Self {
         match error {
             KeyringError::Store(error) => error.into(),
-            KeyringError::Secret(_, CallError::Unavailable(_)) | KeyringError::NoKey => {
-                Self::TemporarilyUnavailable(error.into())
-            }
+            KeyringError::Secret(_, CallError::Unavailable(_))
+            | KeyringError::NoKey
+            | KeyringError::UnknownVersion(_) => Self::TemporarilyUnavailable(error.into()),
             KeyringError::NotConfigured(_)
             | KeyringError::Secret(..)
             | KeyringError::InvalidSecret(..)

@@ -1,25 +1,29 @@
 //! The keys that a function holds. It reads them at run time and keeps them for minutes, or longer while they cannot be
 //! read again.
 
+mod cached;
+
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
 use zeroize::Zeroizing;
 
+use self::cached::{Cached, READ_AGAIN};
 use crate::{
     aws::CallError,
-    base::{time::Timestamp, variables::Variables},
+    base::{kid::Kid, time::Timestamp, variables::Variables},
     store::{Store, StoreError},
     tokens::{
         key_schedule::{JWKS_MAX_AGE, KeySchedule, KeySet, MalformedSchedule, PUBLISHED_BEFORE, SigningKeys},
-        keys::{InvalidKey, Secret, SigningAlgorithm, SigningKey, VerifyingKey},
+        keys::{InvalidKey, SigningAlgorithm, SigningKey, VerifyingKey},
+        secret::{Keys, Secret, Version, Versions},
     },
 };
 
-/// The time for which signing keys and the provider's credentials are used before they are read again
+/// The time for which secrets and the provider's credentials are used before they are read again
 /// (docs/threats.md#i4).
 const SECRETS_FRESH: Duration = Duration::from_mins(5);
 
@@ -34,14 +38,15 @@ const KEY_SET_FRESH_WITHOUT_SESSION: Duration = Duration::from_secs(10);
 const KEY_SET_USABLE: Duration = JWKS_MAX_AGE;
 
 /// The time for which a copy of a secret may be used while it cannot be read again. A key that is missing from the copy
-/// signs only after that time; until then a key in the copy is the right one.
-const SECRETS_USABLE: Duration = PUBLISHED_BEFORE;
+/// signs only after that time; until then a key in the copy is the right one. A version of the master secret may still
+/// write that long after its successor has taken over.
+pub const SECRETS_USABLE: Duration = PUBLISHED_BEFORE;
 
-/// The least time between a failed read and the next one while there is a copy.
-const READ_AGAIN: Duration = Duration::from_secs(30);
-
-/// The time for which no token with an unknown `kid` causes a read, after a read in vain.
+/// The time for which nothing with an unknown `kid` causes a read, after a read in vain.
 const UNKNOWN_KEY_AGAIN: Duration = Duration::from_secs(30);
+
+/// The variable that names the master secret.
+const SECRET_KEY: &str = "SECRET_KEY_ARN";
 
 /// The reason why a key is not available.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +63,10 @@ pub enum KeyringError {
     /// The secret of the signing keys does not have the format that `rotate-keys` writes.
     #[error(transparent)]
     Malformed(#[from] MalformedSchedule),
+    /// Something names a version of the master secret that is newer than every one in it. The copy may be older than
+    /// the version, or a client made the name up: which of them cannot be told, so nothing is refused for it.
+    #[error("the secret of SECRET_KEY_ARN has no key {0} yet")]
+    UnknownVersion(Kid),
     /// The table did not return the key set.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -100,12 +109,14 @@ pub struct Keyring {
     secret_key_arn: Option<String>,
     signing_keys_arn: Option<String>,
     sms_credentials_arn: Option<String>,
-    secret: Cached<Secret>,
+    secret: Cached<Versions>,
     sms_credentials: Cached<Zeroizing<String>>,
     signing_keys: Cached<SigningKeys>,
     key_set: Cached<KeySet>,
     /// When the key set was last read and did not have the `kid` of a token.
     unknown_key_at: Mutex<Option<Timestamp>>,
+    /// When the master secret was last read and did not have a version that something named.
+    unknown_version_at: Mutex<Option<Timestamp>>,
 }
 
 impl Keyring {
@@ -122,17 +133,69 @@ impl Keyring {
             signing_keys: Cached::usable_for(SECRETS_USABLE),
             key_set: Cached::usable_for(KEY_SET_USABLE),
             unknown_key_at: Mutex::new(None),
+            unknown_version_at: Mutex::new(None),
         }
     }
 
-    /// Returns the keys that are derived from the master secret. They never change while a function runs.
-    pub async fn secret(&self, now: Timestamp) -> Result<Arc<Secret>, KeyringError> {
-        self.secret.get(Duration::MAX, now, || Box::pin(self.read_secret())).await
+    /// Returns the keys that new things are made with, by a copy of the master secret that is at most five minutes old,
+    /// or older while it cannot be read.
+    pub async fn secret(&self, now: Timestamp) -> Result<Secret, KeyringError> {
+        self.versions(SECRETS_FRESH, now).await?.at(now).map_err(|why| KeyringError::InvalidSecret(SECRET_KEY, why))
     }
 
     /// Returns the keys of [`Self::secret`] if they have been read already, for a caller that must not wait.
-    pub fn secret_at_hand(&self) -> Option<Arc<Secret>> {
-        self.secret.at_hand()
+    pub fn secret_at_hand(&self, now: Timestamp) -> Option<Secret> {
+        self.secret.at_hand()?.at(now).ok()
+    }
+
+    /// Returns the keys of the version that made something short-lived, such as a code or a token. None if that version
+    /// has leaked or was retired: then what it made proves nothing.
+    pub async fn reading(&self, kid: Kid, now: Timestamp) -> Result<Option<Arc<Keys>>, KeyringError> {
+        Ok(self.opening(kid, now).await?.filter(|keys| !keys.has_leaked))
+    }
+
+    /// Returns the keys of several versions, each once, without those that have leaked or were retired.
+    pub async fn reading_all(
+        &self,
+        kids: impl IntoIterator<Item = Kid>,
+        now: Timestamp,
+    ) -> Result<Vec<Arc<Keys>>, KeyringError> {
+        let mut found = Vec::new();
+        for kid in kids.into_iter().collect::<BTreeSet<_>>() {
+            found.extend(self.reading(kid, now).await?);
+        }
+        Ok(found)
+    }
+
+    /// Returns the keys of the version that made something that must not be lost, such as a sealed secret of a second
+    /// factor, even if that version has leaked. None if it was retired.
+    ///
+    /// An unknown version causes another read of the secret. If that does not find it, none causes one for 30 s, so that
+    /// invented ones do not cost a read each.
+    pub async fn opening(&self, kid: Kid, now: Timestamp) -> Result<Option<Arc<Keys>>, KeyringError> {
+        let copy = self.secret.at_hand();
+        let versions = self.versions(SECRETS_FRESH, now).await?;
+        let mut found = versions.find(kid);
+        if let Version::Unknown = found
+            && is_due(&self.unknown_version_at, now)
+        {
+            let was_read_now = copy.is_none_or(|copy| !Arc::ptr_eq(&copy, &versions));
+            if !was_read_now {
+                found = self.versions(Duration::ZERO, now).await?.find(kid);
+            }
+            if let Version::Unknown = found {
+                note(&self.unknown_version_at, now);
+            }
+        }
+        match found {
+            Version::Known(keys) => Ok(Some(keys)),
+            Version::Retired => Ok(None),
+            Version::Unknown => Err(KeyringError::UnknownVersion(kid)),
+        }
+    }
+
+    async fn versions(&self, fresh: Duration, now: Timestamp) -> Result<Arc<Versions>, KeyringError> {
+        self.secret.get(fresh, now, || Box::pin(self.read_secret())).await
     }
 
     /// Returns our credentials for the SMS provider, in the format of their secret.
@@ -221,7 +284,7 @@ impl Keyring {
         let keys = self.key_set.get(fresh, now, || Box::pin(self.read_key_set())).await?;
         let mut found = keys.find(kid, now).cloned();
         // A removed key is known: reading again would not bring it back.
-        if found.is_some() || keys.removed.contains(kid) || !self.may_ask_again(now) {
+        if found.is_some() || keys.removed.contains(kid) || !is_due(&self.unknown_key_at, now) {
             return Ok(found);
         }
         let was_read_now = copy.is_none_or(|copy| !Arc::ptr_eq(&copy, &keys));
@@ -229,14 +292,9 @@ impl Keyring {
             found = self.current_key_set(now).await?.find(kid, now).cloned();
         }
         if found.is_none() {
-            *self.unknown_key_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+            note(&self.unknown_key_at, now);
         }
         Ok(found)
-    }
-
-    fn may_ask_again(&self, now: Timestamp) -> bool {
-        let asked_at = *self.unknown_key_at.lock().unwrap_or_else(PoisonError::into_inner);
-        asked_at.is_none_or(|asked_at| now.since(asked_at) >= UNKNOWN_KEY_AGAIN)
     }
 
     /// Reads the keys that the function needs, while the sandbox starts. The first request repeats a read that fails
@@ -260,10 +318,9 @@ impl Keyring {
         tokio::join!(secret, signing_keys, key_set);
     }
 
-    async fn read_secret(&self) -> Result<Secret, KeyringError> {
-        const NAME: &str = "SECRET_KEY_ARN";
-        let text = self.current_value(NAME, self.secret_key_arn.as_deref()).await?;
-        Secret::from_base64(&text).map_err(|why| KeyringError::InvalidSecret(NAME, why))
+    async fn read_secret(&self) -> Result<Versions, KeyringError> {
+        let text = self.current_value(SECRET_KEY, self.secret_key_arn.as_deref()).await?;
+        Versions::from_text(&text).map_err(|why| KeyringError::InvalidSecret(SECRET_KEY, why))
     }
 
     async fn read_sms_credentials(&self) -> Result<Zeroizing<String>, KeyringError> {
@@ -289,69 +346,12 @@ impl Keyring {
     }
 }
 
-/// A cached copy of a value that is read over the network.
-#[derive(Debug)]
-struct Cached<T> {
-    held: Mutex<Option<Held<T>>>,
-    /// The time for which a copy may be used while the value cannot be read again.
-    usable: Duration,
+/// Returns whether something unknown may cause a read again, by the time of the last read in vain.
+fn is_due(asked_at: &Mutex<Option<Timestamp>>, now: Timestamp) -> bool {
+    let asked_at = *asked_at.lock().unwrap_or_else(PoisonError::into_inner);
+    asked_at.is_none_or(|asked_at| now.since(asked_at) >= UNKNOWN_KEY_AGAIN)
 }
 
-#[derive(Debug)]
-struct Held<T> {
-    value: Arc<T>,
-    read_at: Timestamp,
-    /// The time of the last read, if it failed.
-    failed_at: Option<Timestamp>,
-}
-
-impl<T> Cached<T> {
-    fn usable_for(usable: Duration) -> Self {
-        Self { held: Mutex::new(None), usable }
-    }
-
-    /// Returns the copy if there is one, whatever its age.
-    fn at_hand(&self) -> Option<Arc<T>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|held| held.value.clone())
-    }
-
-    /// Returns the copy if it is younger than `fresh`. Otherwise reads the value, and returns an older copy if that
-    /// fails.
-    async fn get<'a>(
-        &self,
-        fresh: Duration,
-        now: Timestamp,
-        read: impl FnOnce() -> BoxFuture<'a, Result<T, KeyringError>>,
-    ) -> Result<Arc<T>, KeyringError> {
-        let stale = {
-            let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            match &*held {
-                Some(held) if now.since(held.read_at) < fresh => return Ok(held.value.clone()),
-                Some(held) if now.since(held.read_at) < self.usable => {
-                    // A read waits long while the dependency is down; not every request may wait that long.
-                    if held.failed_at.is_some_and(|failed_at| now.since(failed_at) < READ_AGAIN) {
-                        return Ok(held.value.clone());
-                    }
-                    Some(held.value.clone())
-                }
-                _ => None,
-            }
-        };
-        match (read().await, stale) {
-            (Ok(value), _) => {
-                let value = Arc::new(value);
-                let held = Held { value: value.clone(), read_at: now, failed_at: None };
-                *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
-                Ok(value)
-            }
-            (Err(error), Some(stale)) => {
-                tracing::warn!(%error, "keys cannot be read; the last ones are used");
-                if let Some(held) = &mut *self.held.lock().unwrap_or_else(PoisonError::into_inner) {
-                    held.failed_at = Some(now);
-                }
-                Ok(stale)
-            }
-            (Err(error), None) => Err(error),
-        }
-    }
+fn note(asked_at: &Mutex<Option<Timestamp>>, now: Timestamp) {
+    *asked_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
 }

@@ -8,6 +8,7 @@
 //! * [`domain`]: phones, passwords, codes, and what they prove.
 //! * [`tokens`]: access tokens, refresh tokens, and the keys that make them.
 //! * [`aws`]: clients of AWS, and the reasons why calls fail.
+//! * [`rotation`]: secrets that functions rotate.
 //! * [`store`]: the table, one method per use case.
 //! * [`keyring`]: keys and secrets at run time.
 //! * [`messages`]: messages to phones, and the channels that carry them.
@@ -30,6 +31,7 @@ pub mod http;
 pub mod keyring;
 pub mod log;
 pub mod messages;
+pub mod rotation;
 pub mod runtime;
 pub mod store;
 pub mod tokens;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
-use lambda_http::Body;
+use lambda_http::{Adapter, Body, Service};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use tracing::Level;
@@ -23,11 +23,11 @@ use tracing_subscriber::{
 use crate::{
     app::{App, Clients},
     aws::{AwsEnvironment, HttpsClients},
-    base::time::Timestamp,
+    base::{origins::Origins, time::Timestamp, variables::Variables},
     config::Config,
     domain::password::Hasher,
     error::ApiError,
-    http::{Request, Response, context::Context},
+    http::{Request, Response, context::Context, event::HttpEvent},
     log::{
         audit::{Circumstances, Outcome},
         metrics::Metric,
@@ -186,11 +186,11 @@ impl Function<Endpoint> {
     pub fn run(self) -> Result<(), Error> {
         let (app, runtime) = self.start()?;
         let serve = |event: lambda_http::Request| {
-            let (request, context) = Request::from_lambda(event, wall_clock());
+            let (request, context) = Request::from_lambda(event, wall_clock(), &app.config.allowed_origins);
             let (app, (name, handler)) = (&app, self.handler);
             async move { Ok::<_, Error>(respond(app, name, &context, handler(app, &context, request)).await) }
         };
-        runtime.block_on(lambda_http::run(service_fn(serve)))
+        runtime.block_on(serve_requests(serve))
     }
 }
 
@@ -212,14 +212,28 @@ impl Function<EventHandler> {
     }
 }
 
-/// Runs a function on Lambda that has no state: no table, no keys, no configuration.
+/// Runs a function on Lambda that has no state: no table, no keys, and no configuration but the pages that may call it.
 pub fn run_stateless(handler: StatelessHandler) -> Result<(), Error> {
     start_logging();
+    let variables = environment();
+    let mut read = Variables::new(&variables);
+    let origins = Origins::read(&mut read);
+    let origins = read.finish(Some(origins))?;
     let serve = |event: lambda_http::Request| {
-        let (request, context) = Request::from_lambda(event, wall_clock());
+        let (request, context) = Request::from_lambda(event, wall_clock(), &origins);
         async move { Ok::<_, Error>(respond_stateless(&context, handler, &request).await) }
     };
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(lambda_http::run(service_fn(serve)))
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve_requests(serve))
+}
+
+/// Serves the requests of an HTTP API until the sandbox ends. Lambda answers every other event with an error.
+async fn serve_requests<F>(serve: impl FnMut(lambda_http::Request) -> F) -> Result<(), Error>
+where
+    F: Future<Output = Result<http::Response<Body>, Error>> + Send,
+{
+    let mut adapter = Adapter::from(service_fn(serve));
+    let take = |event: LambdaEvent<HttpEvent>| adapter.call(LambdaEvent::new(event.payload.0, event.context));
+    lambda_runtime::run(service_fn(take)).await
 }
 
 /// The functions that serve public documents: reading one is no authentication event.
@@ -253,7 +267,9 @@ fn count_for_alarms(app: &App, error: &ApiError, now: Timestamp) {
 }
 
 fn into_lambda(ctx: &Context, result: Result<Response, ApiError>) -> http::Response<Body> {
-    result.unwrap_or_else(|error| error.into_response(&ctx.request_id)).into_lambda()
+    let mut response = result.unwrap_or_else(|error| error.into_response(&ctx.request_id)).into_lambda();
+    ctx.page.expose(response.headers_mut());
+    response
 }
 
 /// Returns the result of an event. The invoker learns only the code of an error, and where it was logged.

@@ -14,6 +14,8 @@ const REFERENCE: &str = "docs/endpoints.md";
 /// The list of endpoints, for the OpenAPI description and the dev server, and the manifest with its packages.
 const LIST: &str = "functions/docs/src/endpoints.rs";
 const LIST_MANIFEST: &str = "functions/docs/Cargo.toml";
+/// The routes, for what matches none.
+const ROUTES: &str = "functions/unmatched/src/routes.rs";
 /// The events in their order, with their answers.
 const ANSWERS: &str = "events/answers.json";
 /// The modules of the tests.
@@ -70,6 +72,7 @@ impl Plan {
             (TEMPLATE, files.in_template(&template, &neighbour.logical_id)?),
             (LIST, files.after(LIST, &format!("    {},", ident_of(&neighbour.name)), &format!("    {ident},"))?),
             (LIST_MANIFEST, files.in_order(LIST_MANIFEST, "[dependencies]", &files.dependency())?),
+            (ROUTES, files.after(ROUTES, &format!("\"{}\",", neighbour.route), &format!("    \"{route}\","))?),
             (REFERENCE, files.after(REFERENCE, &format!("| `{}` |", neighbour.route), &files.row())?),
             (ANSWERS, files.after(ANSWERS, "\"event\": \"me\",", &files.answer())?),
             (TEST_MODULES, files.in_order(TEST_MODULES, "mod ", &format!("mod {ident};"))?),
@@ -169,6 +172,9 @@ impl Files<'_> {
                 text.push_str(&run);
             }
         }
+        if method != "GET" {
+            text = text.lines().filter(|line| !line.contains("HEAD")).flat_map(|line| [line, "\n"]).collect();
+        }
         if parameters.is_empty() {
             text = text.lines().filter(|line| !line.contains("PARAMETERS__")).flat_map(|line| [line, "\n"]).collect();
         }
@@ -250,6 +256,8 @@ fn served(template: &str) -> Result<Vec<Served>, Refusal> {
             let part = |part| text(event, &["Properties", part]);
             if let (Some(logical_id), Some(method), Some(path)) = (logical_id.as_str(), part("Method"), part("Path"))
                 && path.starts_with("/auth/")
+                // A GET's shadow.
+                && method != "HEAD"
             {
                 let route = Route { method, path };
                 served.push(Served { name: name.clone(), logical_id: logical_id.to_owned(), route });
@@ -328,7 +336,7 @@ mod tests {
     /// A folder with what the command reads of this workspace.
     fn copy() -> TempDir {
         let copy = tempfile::tempdir().unwrap();
-        for path in [TEMPLATE, REFERENCE, LIST, LIST_MANIFEST, ANSWERS, TEST_MODULES, LOCK] {
+        for path in [TEMPLATE, REFERENCE, LIST, LIST_MANIFEST, ROUTES, ANSWERS, TEST_MODULES, LOCK] {
             let target = copy.path().join(path);
             fs::create_dir_all(target.parent().unwrap()).unwrap();
             fs::copy(Path::new(WORKSPACE).join(path), target).unwrap();
@@ -370,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_has_five_files_of_its_own_and_entries_in_six() {
+    fn an_endpoint_has_five_files_of_its_own_and_entries_in_seven() {
         let copy = copy();
         let before = files(copy.path());
         add(copy.path(), "POST /auth/mfa/devices/{id}").unwrap();
@@ -387,11 +395,12 @@ mod tests {
         assert_eq!(own, expected);
         let changed: Vec<_> =
             before.iter().filter(|(path, text)| after[*path] != **text).map(|(path, _)| path).collect();
-        assert_eq!(changed, [REFERENCE, ANSWERS, LIST_MANIFEST, LIST, TEST_MODULES, TEMPLATE]);
+        assert_eq!(changed, [REFERENCE, ANSWERS, LIST_MANIFEST, LIST, ROUTES, TEST_MODULES, TEMPLATE]);
         for (path, line) in [
             (ANSWERS, "  {\"event\": \"mfa-devices\", \"status\": 200},"),
             (LIST_MANIFEST, "mfa-devices = { path = \"../mfa-devices\" }"),
             (LIST, "    mfa_devices,"),
+            (ROUTES, "    \"POST /auth/mfa/devices/{id}\","),
             (TEST_MODULES, "mod mfa_devices;"),
         ] {
             assert_eq!(new_lines(&before[path], &after[path]), [line]);
@@ -425,8 +434,8 @@ mod tests {
             lines.find(|line| line.starts_with(known)).unwrap();
             assert!(lines.next().unwrap().starts_with(new), "{path}");
         }
-        // What only reads needs no rate of its own.
-        assert_eq!(after[TEMPLATE].matches("/auth/mfa/devices").count(), 2);
+        // What only reads needs no rate of its own: the description, GET and HEAD.
+        assert_eq!(after[TEMPLATE].matches("/auth/mfa/devices").count(), 3);
     }
 
     #[test]
@@ -452,7 +461,10 @@ mod tests {
         // Without what has the name already.
         fs::write(copy.path().join(LOCK), "").unwrap();
         while let Some(last) = served.pop() {
-            assert_eq!(name(copy.path(), &last.route, &served).unwrap(), last.name);
+            // A second route to a function is named by the first one.
+            if !served.iter().any(|known| known.name == last.name) {
+                assert_eq!(name(copy.path(), &last.route, &served).unwrap(), last.name);
+            }
         }
     }
 
@@ -498,6 +510,7 @@ mod tests {
             (TEMPLATE, "Resources: {}"),
             (REFERENCE, "# Endpoints\n"),
             (LIST, "endpoints! {}\n"),
+            (ROUTES, "pub const ROUTES: &[&str] = &[];\n"),
             (LIST_MANIFEST, "[package]\n"),
             (ANSWERS, "[]\n"),
             (TEST_MODULES, "//! Tests\n"),

@@ -1,7 +1,7 @@
 //! `POST /auth/activate`: creates the account of a registration whose code is entered.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::{otp::OtpCode, proof::SignInMethod},
     flows::{
         codes,
@@ -10,25 +10,25 @@ use latchkey::{
     },
     http::{
         StatusCode,
+        members::SealedActivationId,
         openapi::{CodeProblems, LimitProblems, MethodProblems, PhoneProblems, ServerProblems},
     },
+    request_body,
     store::Activation,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A pending registration and the code that was sent for it.
-#[derive(ToSchema)]
-pub struct ActivateRequest {
-    /// The `activation_id` from the response of `POST /auth/register`.
-    #[schema(example = "9lWmzN0bX…")]
-    activation_id: String,
-    /// The six digits of the code.
-    #[schema(value_type = String, example = "123456")]
-    otp: OtpCode,
-    /// Whether to sign in as well.
-    #[schema(value_type = Option<bool>, example = true)]
-    sign_in: bool,
+request_body! {
+    /// A pending registration and the code that was sent for it.
+    pub struct ActivateRequest {
+        /// The `activation_id` from the response of `POST /auth/register`.
+        activation_id: SealedActivationId,
+        /// The six digits of the code.
+        otp: OtpCode,
+        /// Whether to sign in as well.
+        sign_in: bool,
+    }
 }
 
 /// The new account and, with `sign_in`, the tokens of its first session.
@@ -39,13 +39,6 @@ pub struct ActivateResponse {
     #[serde(flatten)]
     #[schema(value_type = TokenResponse)]
     tokens: Option<TokenResponse>,
-}
-
-impl FromFields for ActivateRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (activation_id, otp, sign_in) = (fields.text("activation_id"), fields.otp("otp"), fields.flag("sign_in"));
-        Some(Self { activation_id: activation_id?, otp: otp?, sign_in: sign_in? })
-    }
 }
 
 /// Activate an account
@@ -65,10 +58,10 @@ impl FromFields for ActivateRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     app.require_method(SignInMethod::Password)?;
-    let ActivateRequest { activation_id, otp, sign_in } = request.read(&app.config)?;
-    let secret = app.keyring.secret(ctx.now).await?;
-    let registration = PendingRegistration::open(&secret.activation, Waiting::Registration, &activation_id)
-        .map_err(|_| ApiError::InvalidOtp)?;
+    let ActivateRequest { activation_id: SealedActivationId(activation_id), otp, sign_in } =
+        request.read(&app.config)?;
+    let registration = PendingRegistration::of_id(app, ctx, Waiting::Registration, &activation_id).await?;
+    let registration = registration.ok_or(ApiError::InvalidOtp)?;
 
     let phone = &registration.phone;
     // No account is made in a country that has been closed since.

@@ -21,6 +21,7 @@ use serde_json::Value;
 /// token is read from.
 #[derive(Deserialize)]
 struct AuthorizerRequest {
+    version: String,
     #[serde(default)]
     headers: HashMap<String, String>,
     #[serde(default, rename = "requestContext")]
@@ -60,7 +61,9 @@ struct AuthorizedCaller {
 /// Authorizes a request to another API by its bearer token. A token that cannot be checked is an error, to which API
 /// Gateway responds with 500: it is never authorized, and never refused in a way that would sign users out.
 pub async fn handle(app: &App, invocation: &Invocation, event: Value) -> Result<Value, ApiError> {
-    let request: AuthorizerRequest = serde_json::from_value(event).map_err(|_| {
+    // Authorizers of REST and WebSocket APIs have no version, and expect another response.
+    let request = serde_json::from_value(event).ok().filter(|request: &AuthorizerRequest| request.version == "2.0");
+    let request = request.ok_or_else(|| {
         ApiError::Internal(
             "not an authorizer event of an HTTP API: set the authorizer's payload format version to 2.0".into(),
         )

@@ -1,7 +1,7 @@
 //! `POST /auth/change-password`: changes the password of a caller who knows the current one.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::{
         password::{NewPassword, Password},
         proof::{Proof, SignInMethod},
@@ -17,32 +17,21 @@ use latchkey::{
         },
     },
     messages::Notice,
+    request_body,
     store::{Change, Renewal},
 };
-use utoipa::ToSchema;
 
-/// The current password and the new one.
-#[derive(ToSchema)]
-pub struct ChangePasswordRequest {
-    /// The current password.
-    #[schema(value_type = String, format = Password, example = "mypassword")]
-    old_password: Password,
-    /// The new password: at least 8 characters of any kind; not a common one, the phone, or the service's name.
-    #[schema(value_type = String, format = Password, example = "newPass123")]
-    new_password: NewPassword,
-    /// The TOTP code, if a second factor is on. `recovery_code` may be sent instead.
-    #[schema(value_type = Option<String>, example = "654321")]
-    code: Option<Proof>,
-    /// Whether to respond with the tokens of a new session. Without it, the caller signs in again.
-    #[schema(value_type = Option<bool>, example = true)]
-    tokens: bool,
-}
-
-impl FromFields for ChangePasswordRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (old_password, new_password) = (fields.password("old_password"), fields.new_password("new_password"));
-        let (code, tokens) = (fields.proof(), fields.flag("tokens"));
-        Some(Self { old_password: old_password?, new_password: new_password?, code, tokens: tokens? })
+request_body! {
+    /// The current password and the new one.
+    pub struct ChangePasswordRequest {
+        /// The current password.
+        old_password: Password,
+        /// The new password: at least 8 characters of any kind; not a common one, the phone, or the service's name.
+        new_password: NewPassword = "newPass123",
+        /// The TOTP code, if a second factor is on. `recovery_code` may be sent instead.
+        code: Option<Proof>,
+        /// Whether to respond with the tokens of a new session. Without it, the caller signs in again.
+        tokens: bool,
     }
 }
 

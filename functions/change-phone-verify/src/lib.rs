@@ -1,7 +1,7 @@
 //! `POST /auth/change-phone/verify`: completes a change of phone with the code that was sent to the new one.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::{
         otp::{OtpCode, Purpose},
         phone::Phone,
@@ -16,25 +16,17 @@ use latchkey::{
         openapi::{CodeProblems, LimitProblems, PhoneProblems, ServerProblems, TokenProblems},
     },
     messages::Notice,
+    request_body,
     store::PhoneChange,
 };
-use utoipa::ToSchema;
 
-/// The new phone and the code that was sent to it.
-#[derive(ToSchema)]
-pub struct ChangePhoneVerifyRequest {
-    /// The account's new phone, in any spelling.
-    #[schema(value_type = String, example = "01112345678")]
-    phone: Phone,
-    /// The six digits of the code.
-    #[schema(value_type = String, example = "123456")]
-    otp: OtpCode,
-}
-
-impl FromFields for ChangePhoneVerifyRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (phone, otp) = (fields.phone("phone"), fields.otp("otp"));
-        Some(Self { phone: phone?, otp: otp? })
+request_body! {
+    /// The new phone and the code that was sent to it.
+    pub struct ChangePhoneVerifyRequest {
+        /// The account's new phone, in any spelling.
+        phone: Phone = "01112345678",
+        /// The six digits of the code.
+        otp: OtpCode,
     }
 }
 

@@ -1,38 +1,30 @@
 //! `POST /auth/change-phone`: sends a code to the account's new phone.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
-    domain::{otp::Purpose, password::Password, phone::Phone, proof::Proof},
+    ApiError, App, Context, Request, Response,
+    domain::{otp::Purpose, phone::Phone, proof::Proof},
     flows::{
         caller::Caller,
         codes::{self, CodeSentResponse},
     },
     http::{
         StatusCode,
+        members::OwnPassword,
         openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
     },
+    request_body,
 };
-use utoipa::ToSchema;
 
-/// The account's password and its new phone.
-#[derive(ToSchema)]
-pub struct ChangePhoneRequest {
-    /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
-    /// ten minutes old.
-    #[schema(value_type = Option<String>, format = Password, example = "mypassword")]
-    password: Option<Password>,
-    /// The account's new phone, in any spelling.
-    #[schema(value_type = String, example = "01112345678")]
-    phone: Phone,
-    /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
-    #[schema(value_type = Option<String>, example = "654321")]
-    code: Option<Proof>,
-}
-
-impl FromFields for ChangePhoneRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (password, phone, code) = (fields.password_again("password"), fields.phone("phone"), fields.proof());
-        Some(Self { password: password?, phone: phone?, code })
+request_body! {
+    /// The account's password and its new phone.
+    pub struct ChangePhoneRequest {
+        /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
+        /// ten minutes old.
+        password: OwnPassword,
+        /// The account's new phone, in any spelling.
+        phone: Phone = "01112345678",
+        /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
+        code: Option<Proof>,
     }
 }
 
@@ -54,7 +46,7 @@ impl FromFields for ChangePhoneRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
-    let ChangePhoneRequest { password, phone, code: proof } =
+    let ChangePhoneRequest { password: OwnPassword(password), phone, code: proof } =
         request.read_again(&app.config, caller.has_password(app))?;
     ctx.audit.phone(&phone);
     if phone == caller.profile.phone {

@@ -1,7 +1,7 @@
 //! `POST /auth/code/resend`: sends another code for a sign-in.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::proof::SignInMethod,
     flows::{
         codes::Item,
@@ -9,22 +9,17 @@ use latchkey::{
     },
     http::{
         StatusCode,
+        members::SealedChallenge,
         openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
     },
+    request_body,
 };
-use utoipa::ToSchema;
 
-/// A sign-in that waits for its code.
-#[derive(ToSchema)]
-pub struct CodeResendRequest {
-    /// The `challenge` from the response of `POST /auth/code`.
-    #[schema(example = "9lWmzN0bX…")]
-    challenge: String,
-}
-
-impl FromFields for CodeResendRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self { challenge: fields.text("challenge")? })
+request_body! {
+    /// A sign-in that waits for its code.
+    pub struct CodeResendRequest {
+        /// The `challenge` from the response of `POST /auth/code`.
+        challenge: SealedChallenge,
     }
 }
 
@@ -45,7 +40,7 @@ impl FromFields for CodeResendRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     app.require_method(SignInMethod::Code)?;
-    let CodeResendRequest { challenge } = request.read(&app.config)?;
+    let CodeResendRequest { challenge: SealedChallenge(challenge) } = request.read(&app.config)?;
     let over =
         || ApiError::invalid_field("/challenge", &"is over or was never given; start again with POST /auth/code");
     let challenge = sign_in::challenge(app, ctx, &challenge).await?.ok_or_else(over)?;

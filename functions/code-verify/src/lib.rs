@@ -1,31 +1,24 @@
 //! `POST /auth/code/verify`: signs in by a code, and creates the account if the phone has none.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::{otp::OtpCode, proof::SignInMethod},
     flows::{sign_in, token_pair::TokenResponse},
     http::{
         StatusCode,
+        members::SealedChallenge,
         openapi::{CodeProblems, LimitProblems, ServerProblems, SignInProblems},
     },
+    request_body,
 };
-use utoipa::ToSchema;
 
-/// A sign-in that waits, and the code that was sent for it.
-#[derive(ToSchema)]
-pub struct CodeVerifyRequest {
-    /// The `challenge` from the response of `POST /auth/code`.
-    #[schema(example = "9lWmzN0bX…")]
-    challenge: String,
-    /// The six digits of the code.
-    #[schema(value_type = String, example = "123456")]
-    otp: OtpCode,
-}
-
-impl FromFields for CodeVerifyRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (challenge, otp) = (fields.text("challenge"), fields.otp("otp"));
-        Some(Self { challenge: challenge?, otp: otp? })
+request_body! {
+    /// A sign-in that waits, and the code that was sent for it.
+    pub struct CodeVerifyRequest {
+        /// The `challenge` from the response of `POST /auth/code`.
+        challenge: SealedChallenge,
+        /// The six digits of the code.
+        otp: OtpCode,
     }
 }
 
@@ -47,7 +40,7 @@ impl FromFields for CodeVerifyRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     app.require_method(SignInMethod::Code)?;
-    let CodeVerifyRequest { challenge, otp } = request.read(&app.config)?;
+    let CodeVerifyRequest { challenge: SealedChallenge(challenge), otp } = request.read(&app.config)?;
     let challenge = sign_in::challenge(app, ctx, &challenge).await?.ok_or(ApiError::InvalidOtp)?;
     let tokens = sign_in::sign_in(app, ctx, &challenge, &otp).await?;
     Ok(Response::json(StatusCode::OK, &tokens))

@@ -1,7 +1,7 @@
 //! `POST /auth/code`: sends a code to sign in with.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::{phone::Phone, proof::SignInMethod},
     flows::{
         codes::Item,
@@ -12,20 +12,14 @@ use latchkey::{
         StatusCode,
         openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
     },
+    request_body,
 };
-use utoipa::ToSchema;
 
-/// The phone to sign in with.
-#[derive(ToSchema)]
-pub struct CodeRequest {
-    /// The phone, international or national in the default country. Spaces, dashes and brackets are ignored.
-    #[schema(value_type = String, example = "01012345678")]
-    phone: Phone,
-}
-
-impl FromFields for CodeRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self { phone: fields.phone("phone")? })
+request_body! {
+    /// The phone to sign in with.
+    pub struct CodeRequest {
+        /// The phone, international or national in the default country. Spaces, dashes and brackets are ignored.
+        phone: Phone,
     }
 }
 

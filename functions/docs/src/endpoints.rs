@@ -4,10 +4,10 @@ use latchkey::runtime::Code;
 use utoipa::OpenApi;
 
 macro_rules! endpoints {
-    ($($name:ident $(: $kind:ident)?,)+) => {
+    ($($name:ident $(: $kind:ident)? $(as $also:ident)?,)+) => {
         /// The endpoints in the order of the description.
         #[derive(OpenApi)]
-        #[openapi(paths($($name::handle,)+))]
+        #[openapi(paths($($name::handle, $($name::$also,)?)+))]
         pub(crate) struct Paths;
 
         /// Every endpoint: the name of its crate, and its code.
@@ -28,7 +28,7 @@ endpoints! {
     sessions_delete,
     me,
     me_export,
-    me_delete,
+    me_delete as handle_post,
     change_password,
     change_phone,
     change_phone_verify,
@@ -46,6 +46,6 @@ endpoints! {
     step_up,
     set_password,
     jwks,
-    openid_configuration,
+    openid_configuration as handle_oauth,
     health: stateless,
 }

@@ -1,7 +1,7 @@
 //! `POST /auth/login/mfa`: completes a login with a second factor.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::proof::Proof,
     error::TokenProblem,
     flows::{
@@ -10,32 +10,25 @@ use latchkey::{
     },
     http::{
         StatusCode,
+        members::UnverifiedMfaToken,
         openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
     },
     messages::Notice,
+    request_body,
     store::{AskedAt, SecondStep},
     tokens::{
         mfa::{self, MfaClaims},
         signed::{InvalidSignedToken, Unverified},
     },
 };
-use utoipa::ToSchema;
 
-/// The token of the first step and a second factor.
-#[derive(ToSchema)]
-pub struct LoginMfaRequest {
-    /// The `mfa_token` from the response of `POST /auth/login`, valid for five minutes.
-    #[schema(example = "eyJ0eXAiOiJtZmErand0IiwiYWxnIjoiRVMyNTYiLCJraWQiOi…")]
-    mfa_token: String,
-    /// The TOTP code. `recovery_code` may be sent instead.
-    #[schema(value_type = String, example = "654321")]
-    code: Proof,
-}
-
-impl FromFields for LoginMfaRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (mfa_token, code) = (fields.text("mfa_token"), fields.required_proof());
-        Some(Self { mfa_token: mfa_token?, code: code? })
+request_body! {
+    /// The token of the first step and a second factor.
+    pub struct LoginMfaRequest {
+        /// The `mfa_token` from the response of `POST /auth/login`, valid for five minutes.
+        mfa_token: UnverifiedMfaToken,
+        /// The TOTP code. `recovery_code` may be sent instead.
+        code: Proof,
     }
 }
 
@@ -56,7 +49,7 @@ impl FromFields for LoginMfaRequest {
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let LoginMfaRequest { mfa_token, code: proof } = request.read(&app.config)?;
+    let LoginMfaRequest { mfa_token: UnverifiedMfaToken(mfa_token), code: proof } = request.read(&app.config)?;
     let claims = claims(app, ctx, &mfa_token).await?;
     ctx.audit.user(claims.sub);
     let keys = TokenKeys::of(app, ctx).await?;
@@ -90,5 +83,5 @@ async fn claims(app: &App, ctx: &Context, token: &str) -> Result<MfaClaims, ApiE
     let key = app.keyring.verifying_key(token.kid(), ctx.now).await?;
     let key = key.ok_or_else(|| refused(InvalidSignedToken::WrongHeader))?;
     let audience = mfa::audience(&app.config.tokens.audience);
-    token.verify(&key, app.issuer(&ctx.origin), &audience, ctx.now).map_err(refused)
+    token.verify(&key, app.issuer(ctx.url.as_deref())?, &audience, ctx.now).map_err(refused)
 }

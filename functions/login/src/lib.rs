@@ -1,11 +1,11 @@
 //! `POST /auth/login`: signs a user in with phone and password.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     base::id::TokenId,
     domain::{
         password::{Password, PasswordHash, Verdict},
-        phone::Phone,
+        phone::{KnownPhone, Phone},
         proof::{Factor, SignInMethod},
     },
     flows::{
@@ -16,26 +16,18 @@ use latchkey::{
         StatusCode,
         openapi::{BodyProblems, CredentialProblems, LimitProblems, MethodProblems, MfaProblems, ServerProblems},
     },
+    request_body,
     store::{Credential, LoginCompletion, Receipt},
     tokens::mfa::{self, MfaToken},
 };
-use utoipa::ToSchema;
 
-/// The phone and the password of an account.
-#[derive(ToSchema)]
-pub struct LoginRequest {
-    /// The account's phone, in any spelling.
-    #[schema(value_type = String, example = "01012345678")]
-    phone: Phone,
-    /// The account's password.
-    #[schema(value_type = String, format = Password, example = "mypassword")]
-    password: Password,
-}
-
-impl FromFields for LoginRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (phone, password) = (fields.known_phone("phone"), fields.password("password"));
-        Some(Self { phone: phone?, password: password? })
+request_body! {
+    /// The phone and the password of an account.
+    pub struct LoginRequest {
+        /// The account's phone, in any spelling.
+        phone: KnownPhone,
+        /// The account's password.
+        password: Password,
     }
 }
 
@@ -57,7 +49,7 @@ impl FromFields for LoginRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     app.require_method(SignInMethod::Password)?;
-    let LoginRequest { phone, password } = request.read(&app.config)?;
+    let LoginRequest { phone: KnownPhone(phone), password } = request.read(&app.config)?;
     ctx.audit.phone(&phone);
     let keys = TokenKeys::of(app, ctx).await?;
     // The attempt is counted before the password is compared. Known and unknown phones cost the same calls and the same
@@ -114,7 +106,7 @@ async fn begin_second_step(
     receipt: Receipt,
 ) -> Result<MfaToken, ApiError> {
     let (user, id) = (credential.user, TokenId::generate()?);
-    let (issuer, audience) = (app.issuer(&ctx.origin), &app.config.tokens.audience);
+    let (issuer, audience) = (app.issuer(ctx.url.as_deref())?, &app.config.tokens.audience);
     let token = MfaToken::issue(&keys.signing, issuer, audience, user, id, ctx.now)?;
     let ends_at = ctx.now.plus(mfa::LIFETIME);
     app.store.begin_second_step(phone, credential, rehashed, id, ends_at, receipt).await?;

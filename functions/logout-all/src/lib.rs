@@ -46,13 +46,12 @@ async fn account(app: &App, ctx: &Context, request: &Request) -> Result<Profile,
         Err(refused @ ApiError::InvalidToken(_)) if request.has_body() => refused,
         Err(error) => return Err(error),
     };
-    let token = match refresh_token::of_body(app, ctx, request).await {
+    let (token, keys) = match refresh_token::of_body(app, ctx, request).await {
         Err(ApiError::InvalidToken(TokenProblem::Missing)) => return Err(refused),
-        token => token?,
+        opened => opened?,
     };
     ctx.audit.session(token.user, token.session);
-    let secret = app.keyring.secret(ctx.now).await?;
-    let is_of = |salt: &_| token.is_of(&secret.refresh_token, salt);
+    let is_of = |salt: &_| token.is_of(&keys.refresh_token, salt);
     let profile = app.store.current_session(&token, is_of, ctx.now).await?;
     profile.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))
 }

@@ -55,6 +55,6 @@ async fn session_of_refresh_token(
     ctx: &Context,
     request: &Request,
 ) -> Result<(UserId, SessionId), ApiError> {
-    let token = refresh_token::of_body(app, ctx, request).await?;
+    let (token, _) = refresh_token::of_body(app, ctx, request).await?;
     Ok((token.user, token.session))
 }

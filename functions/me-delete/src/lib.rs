@@ -1,31 +1,26 @@
-//! `DELETE /auth/me`: deletes the caller's account.
+//! `DELETE /auth/me` and `POST /auth/me/delete`: delete the caller's account.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
-    domain::{password::Password, proof::Proof},
+    ApiError, App, Context, Request, Response,
+    domain::proof::Proof,
     error::TokenProblem,
     flows::caller::{Caller, bearer_claims},
-    http::openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
+    http::{
+        members::OwnPassword,
+        openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
+    },
+    request_body,
     store::AccountDeletion,
 };
-use utoipa::ToSchema;
 
-/// The account's password and, if one is on, a second factor.
-#[derive(ToSchema)]
-pub struct MeDeleteRequest {
-    /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
-    /// ten minutes old.
-    #[schema(value_type = Option<String>, format = Password, example = "mypassword")]
-    password: Option<Password>,
-    /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
-    #[schema(value_type = Option<String>, example = "654321")]
-    code: Option<Proof>,
-}
-
-impl FromFields for MeDeleteRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (password, code) = (fields.password_again("password"), fields.proof());
-        Some(Self { password: password?, code })
+request_body! {
+    /// The account's password and, if one is on, a second factor.
+    pub struct MeDeleteRequest {
+        /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
+        /// ten minutes old.
+        password: OwnPassword,
+        /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
+        code: Option<Proof>,
     }
 }
 
@@ -57,9 +52,30 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     }
 }
 
+/// Delete the account, for clients whose DELETE has no body
+///
+/// Does what `DELETE /auth/me` does. Many HTTP clients and some proxies send or pass no body with DELETE (RFC 9110 section
+/// 9.3.5).
+#[utoipa::path(
+    post,
+    path = "/auth/me/delete",
+    operation_id = "me-delete-post",
+    tag = "Account",
+    security(("bearer" = [])),
+    request_body = MeDeleteRequest,
+    responses(
+        (status = 204, description = "The account was deleted"),
+        CodeProblems, TokenProblems, ReauthenticationProblems, LimitProblems, ServerProblems,
+    )
+)]
+pub async fn handle_post(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    handle(app, ctx, request).await
+}
+
 async fn delete(app: &App, ctx: &Context, request: &Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, request).await?;
-    let MeDeleteRequest { password, code } = request.read_again(&app.config, caller.has_password(app))?;
+    let MeDeleteRequest { password: OwnPassword(password), code } =
+        request.read_again(&app.config, caller.has_password(app))?;
 
     let proved = caller.reauthenticate(app, ctx, password.as_ref(), code.as_ref()).await?;
     let longest_token = app.config.tokens.session_ttl;

@@ -1,7 +1,7 @@
 //! `POST /auth/mfa/confirm`: switches the second factor on with its first code.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::{otp::OtpCode, proof::Factor, recovery_code::RecoveryCodes},
     flows::{
         admission,
@@ -13,22 +13,17 @@ use latchkey::{
         openapi::{CodeProblems, ConfirmationProblems, LimitProblems, ServerProblems, TokenProblems},
     },
     messages::Notice,
+    request_body,
     store::{Change, NewFactor},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The first code of an authenticator app.
-#[derive(ToSchema)]
-pub struct MfaConfirmRequest {
-    /// The six digits that the authenticator app shows.
-    #[schema(value_type = String, example = "654321")]
-    code: OtpCode,
-}
-
-impl FromFields for MfaConfirmRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self { code: fields.otp("code")? })
+request_body! {
+    /// The first code of an authenticator app.
+    pub struct MfaConfirmRequest {
+        /// The six digits that the authenticator app shows.
+        code: OtpCode,
     }
 }
 
@@ -67,15 +62,19 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
     let keys = TokenKeys::of(app, ctx).await?;
     let attempt = app.store.spend_enrollment_attempt(&caller.profile, ctx.now);
-    let (keys, sealed) = tokio::join!(keys.current(app, ctx), admission::admit(app, ctx, attempt));
-    let (sealed, keys) = (sealed?.ok_or(ApiError::EnrollmentOver)?, keys?);
-    let secret = sealed.open(&keys.secret.totp, user).map_err(|error| ApiError::Internal(error.into()))?;
+    let (keys, admitted) = tokio::join!(keys.current(app, ctx), admission::admit_with_receipt(app, ctx, attempt));
+    let ((sealed, receipt), keys) = (admitted?.ok_or(ApiError::EnrollmentOver)?, keys?);
+    let kid = sealed.kid().map_err(|error| ApiError::Internal(error.into()))?;
+    let opening = admission::or_take_back(app, &receipt, app.keyring.reading(kid, ctx.now).await).await?;
+    // A secret whose key leaked while it waited is no second factor to begin with.
+    let opening = opening.ok_or(ApiError::EnrollmentOver)?;
+    let secret = sealed.open(&opening.totp, user).map_err(|error| ApiError::Internal(error.into()))?;
     ctx.audit.factor(Factor::Totp);
     let step = secret.step_of(&code, None, ctx.now).ok_or(ApiError::WrongTotp)?;
 
     let codes = RecoveryCodes::generate()?;
-    let macs = codes.macs(&keys.secret.recovery_code, user);
-    let factor = NewFactor { secret: &sealed, step, recovery_codes: &macs };
+    let hashes = codes.hashes(user);
+    let factor = NewFactor { secret: &sealed, step, recovery_codes: &hashes };
     // Who the caller is was proved when the enrollment began, perhaps in another session.
     let proof = StepUp { first: None, second_factor: true };
     let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;

@@ -1,8 +1,8 @@
 //! `POST /auth/mfa/disable`: switches the second factor off.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
-    domain::{password::Password, proof::Proof},
+    ApiError, App, Context, Request, Response,
+    domain::proof::Proof,
     flows::{
         caller::Caller,
         second_factor,
@@ -10,31 +10,24 @@ use latchkey::{
     },
     http::{
         StatusCode,
+        members::OwnPassword,
         openapi::{
             CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems,
         },
     },
     messages::Notice,
+    request_body,
     store::Change,
 };
-use utoipa::ToSchema;
 
-/// The account's password and its second factor.
-#[derive(ToSchema)]
-pub struct MfaDisableRequest {
-    /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
-    /// ten minutes old.
-    #[schema(value_type = Option<String>, format = Password, example = "mypassword")]
-    password: Option<Password>,
-    /// The TOTP code. `recovery_code` may be sent instead.
-    #[schema(value_type = String, example = "654321")]
-    code: Option<Proof>,
-}
-
-impl FromFields for MfaDisableRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (password, code) = (fields.password_again("password"), fields.proof());
-        Some(Self { password: password?, code })
+request_body! {
+    /// The account's password and its second factor.
+    pub struct MfaDisableRequest {
+        /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
+        /// ten minutes old.
+        password: OwnPassword,
+        /// The TOTP code. `recovery_code` may be sent instead.
+        code: Option<Proof>,
     }
 }
 
@@ -55,7 +48,8 @@ impl FromFields for MfaDisableRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
-    let MfaDisableRequest { password, code } = request.read_again(&app.config, caller.has_password(app))?;
+    let MfaDisableRequest { password: OwnPassword(password), code } =
+        request.read_again(&app.config, caller.has_password(app))?;
     if !caller.profile.mfa_enabled {
         return Err(ApiError::NotFound);
     }

@@ -1,13 +1,15 @@
 //! `POST /auth/mfa/enroll`: starts enrolling an authenticator app, which `POST /auth/mfa/confirm` completes.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
-    domain::{password::Password, proof::Proof, totp::TotpSecret},
+    ApiError, App, Context, Request, Response,
+    domain::{proof::Proof, totp::TotpSecret},
     flows::caller::Caller,
     http::{
         StatusCode,
+        members::OwnPassword,
         openapi::{CodeProblems, EnrollmentProblems, LimitProblems, ServerProblems, TokenProblems},
     },
+    request_body,
 };
 use qrcode::{QrCode, render::svg};
 use serde::Serialize;
@@ -16,23 +18,15 @@ use utoipa::ToSchema;
 /// The smallest QR code that phones read from a screen, in pixels.
 const QR_SIZE: u32 = 240;
 
-/// The account's password and, to replace an authenticator app, a second factor.
-#[derive(ToSchema)]
-pub struct MfaEnrollRequest {
-    /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
-    /// ten minutes old.
-    #[schema(value_type = Option<String>, format = Password, example = "mypassword")]
-    password: Option<Password>,
-    /// The TOTP code of the authenticator app to replace, required if a second factor is on. `recovery_code` may be
-    /// sent instead.
-    #[schema(value_type = Option<String>, example = "654321")]
-    code: Option<Proof>,
-}
-
-impl FromFields for MfaEnrollRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (password, code) = (fields.password_again("password"), fields.proof());
-        Some(Self { password: password?, code })
+request_body! {
+    /// The account's password and, to replace an authenticator app, a second factor.
+    pub struct MfaEnrollRequest {
+        /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
+        /// ten minutes old.
+        password: OwnPassword,
+        /// The TOTP code of the authenticator app to replace, required if a second factor is on. `recovery_code` may be
+        /// sent instead.
+        code: Option<Proof>,
     }
 }
 
@@ -71,7 +65,8 @@ pub struct MfaEnrollResponse {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
-    let MfaEnrollRequest { password, code } = request.read_again(&app.config, caller.has_password(app))?;
+    let MfaEnrollRequest { password: OwnPassword(password), code } =
+        request.read_again(&app.config, caller.has_password(app))?;
     if !caller.profile.phone_verified {
         // A caller who registered another person's number must not be able to lock its owner out for good.
         return Err(ApiError::PhoneNotVerified);
@@ -80,7 +75,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
     let secret = TotpSecret::generate()?;
     let keys = app.keyring.secret(ctx.now).await?;
-    let sealed = secret.seal(&keys.totp, caller.profile.user).map_err(|error| ApiError::Internal(error.into()))?;
+    let sealed =
+        secret.seal(&keys.writing.totp, caller.profile.user).map_err(|error| ApiError::Internal(error.into()))?;
     let uri = secret.to_uri(&app.config.sms.text.service_name, &caller.profile.phone);
     let code = QrCode::new(uri.as_bytes()).map_err(|error| ApiError::Internal(error.into()))?;
     app.store.enroll(proved.account, &sealed, ctx.now).await?;

@@ -1,8 +1,8 @@
 //! `POST /auth/mfa/recovery-codes`: replaces the recovery codes.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
-    domain::{password::Password, proof::Proof, recovery_code::RecoveryCodes},
+    ApiError, App, Context, Request, Response,
+    domain::{proof::Proof, recovery_code::RecoveryCodes},
     flows::{
         caller::Caller,
         second_factor,
@@ -10,32 +10,26 @@ use latchkey::{
     },
     http::{
         StatusCode,
+        members::OwnPassword,
         openapi::{
             CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems,
         },
     },
     messages::Notice,
+    request_body,
     store::Change,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The account's password and its second factor.
-#[derive(ToSchema)]
-pub struct MfaRecoveryCodesRequest {
-    /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
-    /// ten minutes old.
-    #[schema(value_type = Option<String>, format = Password, example = "mypassword")]
-    password: Option<Password>,
-    /// The TOTP code. `recovery_code` may be sent instead.
-    #[schema(value_type = String, example = "654321")]
-    code: Option<Proof>,
-}
-
-impl FromFields for MfaRecoveryCodesRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (password, code) = (fields.password_again("password"), fields.proof());
-        Some(Self { password: password?, code })
+request_body! {
+    /// The account's password and its second factor.
+    pub struct MfaRecoveryCodesRequest {
+        /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
+        /// ten minutes old.
+        password: OwnPassword,
+        /// The TOTP code. `recovery_code` may be sent instead.
+        code: Option<Proof>,
     }
 }
 
@@ -68,7 +62,8 @@ pub struct MfaRecoveryCodesResponse {
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
     let user = caller.profile.user;
-    let MfaRecoveryCodesRequest { password, code } = request.read_again(&app.config, caller.has_password(app))?;
+    let MfaRecoveryCodesRequest { password: OwnPassword(password), code } =
+        request.read_again(&app.config, caller.has_password(app))?;
     if !caller.profile.mfa_enabled {
         return Err(ApiError::NotFound);
     }
@@ -78,10 +73,10 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let (proved, keys) = (proved?, keys?);
 
     let codes = RecoveryCodes::generate()?;
-    let macs = codes.macs(&keys.secret.recovery_code, user);
+    let hashes = codes.hashes(user);
     let proof = StepUp { first: proved.first, second_factor: true };
     let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
-    let change = app.store.replace_recovery_codes(&caller.profile, &macs, renewal, ctx.now);
+    let change = app.store.replace_recovery_codes(&caller.profile, &hashes, renewal, ctx.now);
     let notice = (ctx, &caller.profile, Notice::RecoveryCodesReplaced);
     match app.notify_when(Change::Done, change, notice).await? {
         Change::Done => {

@@ -1,5 +1,5 @@
-//! `GET /.well-known/openid-configuration`: returns the metadata for verifying our tokens, at the well-known path
-//! ("`OpenID` Connect Discovery 1.0", section 3; RFC 8414). It is metadata only: Latchkey is not an `OpenID` provider
+//! `GET /.well-known/openid-configuration` and `GET /.well-known/oauth-authorization-server`: return the metadata for
+//! verifying our tokens, at the well-known paths ("`OpenID` Connect Discovery 1.0", section 3; RFC 8414). It is metadata only: Latchkey is not an `OpenID` provider
 //! and names no endpoint that it does not have.
 
 use latchkey::{
@@ -42,7 +42,7 @@ pub struct OpenidConfigurationResponse {
 )]
 #[expect(clippy::unused_async, reason = "the shape of every handler")]
 pub async fn handle(app: &App, ctx: &Context, _request: Request) -> Result<Response, ApiError> {
-    let issuer = app.issuer(&ctx.origin);
+    let issuer = app.issuer(ctx.url.as_deref())?;
     let answer = OpenidConfigurationResponse {
         issuer: issuer.to_owned(),
         jwks_uri: format!("{issuer}/.well-known/jwks.json"),
@@ -54,4 +54,18 @@ pub async fn handle(app: &App, ctx: &Context, _request: Request) -> Result<Respo
     };
     let max_age = format!("public, max-age={}", JWKS_MAX_AGE.as_secs());
     Ok(Response::json(StatusCode::OK, &answer).with_header(header::CACHE_CONTROL, &max_age))
+}
+
+/// Show the same metadata at the path of OAuth 2.0
+///
+/// Some libraries read RFC 8414's path and not `OpenID` Connect's.
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-authorization-server",
+    operation_id = "openid-configuration-oauth",
+    tag = "Service",
+    responses((status = 200, description = "The metadata", body = OpenidConfigurationResponse), ServerProblems)
+)]
+pub async fn handle_oauth(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    handle(app, ctx, request).await
 }

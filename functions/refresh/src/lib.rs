@@ -1,38 +1,33 @@
 //! `POST /auth/refresh`: exchanges a refresh token for a new pair of tokens.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::proof::Factor,
     error::TokenProblem,
-    flows::token_pair::{TokenKeys, TokenResponse},
+    flows::{
+        refresh_token,
+        token_pair::{TokenKeys, TokenResponse},
+    },
     http::{
         StatusCode,
+        members::SealedRefreshToken,
         openapi::{BodyProblems, ServerProblems, TokenProblems},
     },
     log::metrics::Metric,
-    store::{Repetition, Rotation, TokenUser},
-    tokens::refresh::{RefreshAttempt, RefreshToken},
+    request_body,
+    store::{Repetition, Rotation, TokenSession, TokenUser},
+    tokens::refresh::RefreshAttempt,
 };
-use utoipa::ToSchema;
 
-/// The refresh token of the last login or refresh.
-#[derive(ToSchema)]
-pub struct RefreshRequest {
-    /// The refresh token as it was issued. Each works once.
-    #[schema(example = "AVwMeg5qVUxAnkQPen08ijs…")]
-    refresh_token: String,
-    /// A random value that the client makes before it asks, stores with the refresh token, and keeps until it has the
-    /// response: 16 to 128 of the characters `A-Z a-z 0-9 - . _ ~ + / =`, such as a UUID. A request that repeats it
-    /// gets the same tokens again, however late, until they are used.
-    #[schema(value_type = Option<String>, example = "5bca2cf1-3a57-4f6b-9c1c-8f8f7f2f1072", min_length = 16,
-             max_length = 128, pattern = "^[A-Za-z0-9._~+/=-]+$")]
-    attempt: Option<RefreshAttempt>,
-}
-
-impl FromFields for RefreshRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (refresh_token, attempt) = (fields.text("refresh_token"), fields.optional("attempt"));
-        Some(Self { refresh_token: refresh_token?, attempt })
+request_body! {
+    /// The refresh token of the last login or refresh.
+    pub struct RefreshRequest {
+        /// The refresh token as it was issued. Each works once.
+        refresh_token: SealedRefreshToken,
+        /// A random value that the client makes before it asks, stores with the refresh token, and keeps until it has the
+        /// response: 16 to 128 of the characters `A-Z a-z 0-9 - . _ ~ + / =`, such as a UUID. A request that repeats it
+        /// gets the same tokens again, however late, until they are used.
+        attempt: Option<RefreshAttempt>,
     }
 }
 
@@ -53,12 +48,11 @@ impl FromFields for RefreshRequest {
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let RefreshRequest { refresh_token, attempt } = request.read(&app.config)?;
+    let RefreshRequest { refresh_token: SealedRefreshToken(refresh_token), attempt } = request.read(&app.config)?;
     let keys = TokenKeys::of(app, ctx).await?;
-    let secret = keys.secret.clone();
-    let key = &secret.refresh_token;
     // A token that we did not issue is refused here, before anything is read.
-    let token = RefreshToken::open(key, &refresh_token).map_err(TokenProblem::from).map_err(ApiError::InvalidToken)?;
+    let (token, own_keys) = refresh_token::open(app, ctx, &refresh_token).await?;
+    let key = &own_keys.refresh_token;
     ctx.audit.factor(Factor::RefreshToken);
     ctx.audit.session(token.user, token.session);
 
@@ -66,18 +60,17 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         attempt: attempt.map(|attempt| token.attempt_mac(key, &attempt)),
         client: token.client_mac(key, ctx.user_agent.as_deref().unwrap_or_default(), &ctx.source.network()),
     };
-    let rotation = app.store.rotate_session(&token, &by, app.config.tokens.refresh_grace, ctx.now);
+    let (next, grace) = (keys.newest_secret(app, ctx).writing.kid, app.config.tokens.refresh_grace);
+    let rotation = app.store.rotate_session(&token, &by, next, grace, ctx.now);
     let (keys, rotation) = tokio::join!(keys.current(app, ctx), rotation);
     match rotation? {
         Rotation::Next(session) | Rotation::Repeated(session, _) if !token.is_of(key, &session.salt) => {
             Err(ApiError::InvalidToken(TokenProblem::SessionEnded))
         }
-        Rotation::Next(session) => {
-            Ok(Response::json(StatusCode::OK, &TokenResponse::issue(app, ctx, &keys?, &session)?))
-        }
+        Rotation::Next(session) => successor(app, ctx, &keys?, &session).await,
         Rotation::Repeated(session, how) => {
             record_repetition(app, ctx, how);
-            Ok(Response::json(StatusCode::OK, &TokenResponse::issue(app, ctx, &keys?, &session)?))
+            successor(app, ctx, &keys?, &session).await
         }
         Rotation::Ended => Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
         Rotation::Reused(why) => {
@@ -93,6 +86,14 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             Err(ApiError::InvalidToken(TokenProblem::Reused))
         }
     }
+}
+
+/// Returns the session's next tokens. The version of the refresh token's key is the session's, and not the one that
+/// writes now: a repetition gets the same token.
+async fn successor(app: &App, ctx: &Context, keys: &TokenKeys, session: &TokenSession) -> Result<Response, ApiError> {
+    let own = app.keyring.reading(session.kid, ctx.now).await?;
+    let own = own.ok_or(ApiError::InvalidToken(TokenProblem::WithdrawnKey))?;
+    Ok(Response::json(StatusCode::OK, &TokenResponse::issue(app, ctx, &keys.signing, &own, session)?))
 }
 
 /// Records that a spent token got its successor again: in the audit event, and, where only the grace allowed it, as a

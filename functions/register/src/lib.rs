@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Fields, Request, Response,
     base::id::UserId,
     domain::{password::NewPassword, phone::Phone, proof::SignInMethod},
     flows::{
@@ -15,29 +15,28 @@ use latchkey::{
         StatusCode,
         openapi::{BodyProblems, LimitProblems, PhoneProblems, ServerProblems, SignUpProblems},
     },
+    request_body,
     store::{Bucket, Limit, Registration},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The phone and the password of a new account.
-#[derive(ToSchema)]
-pub struct RegisterRequest {
-    /// The phone, international or national in the default country. Spaces, dashes and brackets are ignored.
-    #[schema(value_type = String, example = "01012345678")]
-    phone: Phone,
-    /// The password: at least 8 characters of any kind; not a common one, the phone, or the service's name.
-    #[schema(value_type = String, format = Password, example = "mypassword")]
-    password: NewPassword,
+request_body! {
+    /// The phone and the password of a new account.
+    pub struct RegisterRequest {
+        /// The phone, international or national in the default country. Spaces, dashes and brackets are ignored.
+        phone: Phone,
+        /// The password: at least 8 characters of any kind; not a common one, the phone, or the service's name.
+        password: NewPassword,
+    }
+    check password_is_not_the_phone;
 }
 
-impl FromFields for RegisterRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (phone, password) = (fields.phone("phone"), fields.new_password("password"));
-        let (phone, password) = (phone?, password?);
-        let password = password.not_the_phone(&phone).map_err(|why| fields.refuse("password", &why)).ok()?;
-        Some(Self { phone, password })
-    }
+/// Refuses the phone as its own password.
+fn password_is_not_the_phone(request: RegisterRequest, fields: &mut Fields<'_>) -> Option<RegisterRequest> {
+    let RegisterRequest { phone, password } = request;
+    let password = password.not_the_phone(&phone).map_err(|why| fields.refuse("password", &why)).ok()?;
+    Some(RegisterRequest { phone, password })
 }
 
 /// A registration that waits for the code that was sent to the phone.
@@ -131,7 +130,7 @@ async fn ask_for_code(
     let CodeSentResponse { otp } = code.on_its_way_to_field("/phone")?;
 
     let secret = app.keyring.secret(ctx.now).await?;
-    let activation_id = registration.seal(&secret.activation)?;
+    let activation_id = registration.seal(&secret.writing.activation)?;
     let pending = PendingRegistrationResponse { activation_id, expires_in: app.config.otp.ttl.as_secs(), otp };
     Ok(Response::json(StatusCode::ACCEPTED, &pending))
 }

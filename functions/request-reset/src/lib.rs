@@ -1,8 +1,8 @@
 //! `POST /auth/request-reset`: sends a code to reset the password.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
-    domain::{otp::Purpose, phone::Phone, proof::SignInMethod},
+    ApiError, App, Context, Request, Response,
+    domain::{otp::Purpose, phone::KnownPhone, proof::SignInMethod},
     flows::{
         self,
         codes::{self, CodeSentResponse},
@@ -11,20 +11,14 @@ use latchkey::{
         StatusCode,
         openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
     },
+    request_body,
 };
-use utoipa::ToSchema;
 
-/// The phone of the account whose password is forgotten.
-#[derive(ToSchema)]
-pub struct RequestResetRequest {
-    /// The account's phone, in any spelling.
-    #[schema(value_type = String, example = "01012345678")]
-    phone: Phone,
-}
-
-impl FromFields for RequestResetRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self { phone: fields.known_phone("phone")? })
+request_body! {
+    /// The phone of the account whose password is forgotten.
+    pub struct RequestResetRequest {
+        /// The account's phone, in any spelling.
+        phone: KnownPhone,
     }
 }
 
@@ -45,7 +39,7 @@ impl FromFields for RequestResetRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     app.require_method(SignInMethod::Password)?;
-    let RequestResetRequest { phone } = request.read(&app.config)?;
+    let RequestResetRequest { phone: KnownPhone(phone) } = request.read(&app.config)?;
 
     // A phone without an account gets a code too, bound to no user: it costs the same calls and opens nothing.
     let target = app.store.code_target(&phone, Purpose::Reset).await?;

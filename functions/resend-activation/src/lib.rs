@@ -1,7 +1,7 @@
 //! `POST /auth/resend-activation`: sends another code for a pending registration.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::proof::SignInMethod,
     flows::{
         codes::CodeSentResponse,
@@ -9,22 +9,17 @@ use latchkey::{
     },
     http::{
         StatusCode,
+        members::SealedActivationId,
         openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
     },
+    request_body,
 };
-use utoipa::ToSchema;
 
-/// A pending registration.
-#[derive(ToSchema)]
-pub struct ResendActivationRequest {
-    /// The `activation_id` from the response of `POST /auth/register`.
-    #[schema(example = "9lWmzN0bX…")]
-    activation_id: String,
-}
-
-impl FromFields for ResendActivationRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self { activation_id: fields.text("activation_id")? })
+request_body! {
+    /// A pending registration.
+    pub struct ResendActivationRequest {
+        /// The `activation_id` from the response of `POST /auth/register`.
+        activation_id: SealedActivationId,
     }
 }
 
@@ -44,12 +39,11 @@ impl FromFields for ResendActivationRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     app.require_method(SignInMethod::Password)?;
-    let ResendActivationRequest { activation_id } = request.read(&app.config)?;
-    let secret = app.keyring.secret(ctx.now).await?;
+    let ResendActivationRequest { activation_id: SealedActivationId(activation_id) } = request.read(&app.config)?;
     let over =
         || ApiError::invalid_field("/activation_id", &"does not belong to a pending registration; register again");
-    let registration =
-        PendingRegistration::open(&secret.activation, Waiting::Registration, &activation_id).map_err(|_| over())?;
+    let registration = PendingRegistration::of_id(app, ctx, Waiting::Registration, &activation_id).await?;
+    let registration = registration.ok_or_else(over)?;
 
     let not_served = |why| ApiError::invalid_field("/activation_id", &format!("its phone {why}"));
     app.check_recipient(&registration.phone).map_err(not_served)?;

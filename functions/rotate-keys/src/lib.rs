@@ -6,13 +6,13 @@
 
 mod generate;
 mod removal;
-mod secret;
 
 use std::collections::BTreeSet;
 
 use latchkey::{
     ApiError, App,
     base::time::Timestamp,
+    rotation::{RotatedSecret, Version},
     runtime::Invocation,
     store::Publication,
     tokens::{
@@ -22,8 +22,6 @@ use latchkey::{
 };
 use serde::Deserialize;
 use serde_json::Value;
-
-use crate::secret::{RotatedSecret, Version};
 
 /// An event that the function is invoked with.
 #[derive(Deserialize)]
@@ -109,7 +107,7 @@ pub async fn handle(app: &App, invocation: &Invocation, event: Value) -> Result<
 
 struct Rotation<'a> {
     app: &'a App,
-    secret: RotatedSecret<'a>,
+    secret: RotatedSecret<'a, KeySchedule>,
     now: Timestamp,
 }
 
@@ -125,7 +123,7 @@ impl Rotation<'_> {
         if !next.has_spare(self.app.config.keys.algorithm) {
             next = next.with_spare(self.new_key()?, generation).map_err(internal)?;
         }
-        self.secret.put_pending(token, &next).await
+        Ok(self.secret.put_pending(token, &next).await?)
     }
 
     /// Publishes the new key beside the published ones. Removes none yet, so that the signers go on unaffected if the

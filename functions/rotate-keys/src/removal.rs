@@ -126,7 +126,7 @@ impl Rotation<'_> {
                 target: "latchkey::events", event = "signing-key-leaving", kids = ?leaving,
                 "a signing key is not removed yet, because no other could be stored; the next run removes it"
             );
-            return Err(error);
+            return Err(error.into());
         }
         Ok(())
     }

@@ -1,32 +1,27 @@
 //! `DELETE /auth/sessions/{id}`: ends one of the caller's sessions.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     base::id::SessionId,
-    domain::{password::Password, proof::Proof},
+    domain::proof::Proof,
     flows::caller::{RECENT, own_sessions},
-    http::openapi::{
-        CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems,
+    http::{
+        members::OwnPassword,
+        openapi::{
+            CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems,
+        },
     },
+    request_body,
 };
-use utoipa::ToSchema;
 
-/// The account's password and its second factor, if the login is older than ten minutes.
-#[derive(ToSchema)]
-pub struct SessionsDeleteRequest {
-    /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
-    /// ten minutes old.
-    #[schema(value_type = Option<String>, format = Password, example = "mypassword")]
-    password: Option<Password>,
-    /// The TOTP code, if a second factor is on. `recovery_code` may be sent instead.
-    #[schema(value_type = Option<String>, example = "654321")]
-    code: Option<Proof>,
-}
-
-impl FromFields for SessionsDeleteRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (password, code) = (fields.password_again("password"), fields.proof());
-        Some(Self { password: password?, code })
+request_body! {
+    /// The account's password and its second factor, if the login is older than ten minutes.
+    pub struct SessionsDeleteRequest {
+        /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
+        /// ten minutes old.
+        password: OwnPassword,
+        /// The TOTP code, if a second factor is on. `recovery_code` may be sent instead.
+        code: Option<Proof>,
     }
 }
 
@@ -58,7 +53,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         if caller.has_password(app) && !request.has_body() {
             return Err(ApiError::ReauthenticationRequired);
         }
-        let SessionsDeleteRequest { password, code } = request.read_again(&app.config, caller.has_password(app))?;
+        let SessionsDeleteRequest { password: OwnPassword(password), code } =
+            request.read_again(&app.config, caller.has_password(app))?;
         Box::pin(caller.reauthenticate(app, ctx, password.as_ref(), code.as_ref())).await?;
     }
     app.store.end_session(caller.profile.user, session.id).await?;

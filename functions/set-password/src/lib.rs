@@ -1,7 +1,7 @@
 //! `POST /auth/set-password`: sets the first password of an account that has none.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::{
         password::NewPassword,
         proof::{Proof, SignInMethod},
@@ -15,25 +15,17 @@ use latchkey::{
         openapi::{CodeProblems, LimitProblems, ServerProblems, SetPasswordProblems, TokenProblems},
     },
     messages::Notice,
+    request_body,
     store::{Change, CodeAccount},
 };
-use utoipa::ToSchema;
 
-/// The first password of an account.
-#[derive(ToSchema)]
-pub struct SetPasswordRequest {
-    /// The password: at least 8 characters of any kind; not a common one, the phone, or the service's name.
-    #[schema(value_type = String, format = Password, example = "mypassword")]
-    new_password: NewPassword,
-    /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
-    #[schema(value_type = Option<String>, example = "654321")]
-    code: Option<Proof>,
-}
-
-impl FromFields for SetPasswordRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (new_password, code) = (fields.new_password("new_password"), fields.proof());
-        Some(Self { new_password: new_password?, code })
+request_body! {
+    /// The first password of an account.
+    pub struct SetPasswordRequest {
+        /// The password: at least 8 characters of any kind; not a common one, the phone, or the service's name.
+        new_password: NewPassword,
+        /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
+        code: Option<Proof>,
     }
 }
 

@@ -1,7 +1,7 @@
 //! `POST /auth/step-up`: takes another proof of who the caller is, and renews the session.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::{
         otp::OtpCode,
         password::Password,
@@ -13,42 +13,48 @@ use latchkey::{
         token_pair::TokenResponse,
     },
     http::{
-        StatusCode,
+        Fields, StatusCode,
+        members::SealedChallenge,
         openapi::{CodeProblems, LimitProblems, ServerProblems, StepUpProblems, TokenProblems},
     },
+    request_body,
 };
-use utoipa::ToSchema;
 
-/// A proof of who the caller is: the password; or a code by SMS; or a second factor alone. Where a second factor is on, the
-/// first two take it as well.
-#[derive(ToSchema)]
-pub struct StepUpRequest {
-    /// The account's password.
-    #[schema(value_type = Option<String>, format = Password, example = "mypassword")]
-    password: Option<Password>,
-    /// The `challenge` from the response of `POST /auth/code` for the account's own phone.
-    #[schema(value_type = Option<String>, example = "9lWmzN0bX…")]
-    challenge: Option<String>,
-    /// The six digits of its code.
-    #[schema(value_type = Option<String>, example = "123456")]
-    otp: Option<OtpCode>,
-    /// The TOTP code, if a second factor is on. `recovery_code` may be sent instead.
-    #[schema(value_type = Option<String>, example = "654321")]
-    code: Option<Proof>,
+request_body! {
+    /// A proof of who the caller is: the password; or a code by SMS; or a second factor alone. Where a second factor is on,
+    /// the first two take it as well.
+    pub struct StepUpRequest {
+        /// The account's password.
+        password: Option<Password>,
+        /// The `challenge` from the response of `POST /auth/code` for the account's own phone.
+        challenge: Option<SealedChallenge>,
+        /// The six digits of its code.
+        otp: Option<OtpCode>,
+        /// The TOTP code, if a second factor is on. `recovery_code` may be sent instead.
+        code: Option<Proof>,
+    }
+    check one_first_factor;
 }
 
-impl FromFields for StepUpRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (has_password, has_challenge) = (fields.has("password"), fields.has("challenge") || fields.has("otp"));
-        if has_password && has_challenge {
-            fields.refuse("challenge", &"must not be sent together with `password`");
+/// Refuses a body with more than one first factor, with half a one, or without any proof.
+fn one_first_factor(request: StepUpRequest, fields: &mut Fields<'_>) -> Option<StepUpRequest> {
+    let wrong = match (&request.password, &request.challenge, &request.otp) {
+        (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
+            Some(("challenge", "must not be sent together with `password`"))
         }
-        let password = if has_password { fields.password("password") } else { None };
-        let (challenge, otp) = if has_challenge { (fields.text("challenge"), fields.otp("otp")) } else { (None, None) };
-        if !has_password && !has_challenge && !fields.has("code") && !fields.has("recovery_code") {
-            fields.refuse("password", &"is required, or `challenge` with `otp`, or `code`, or `recovery_code` instead");
+        (None, Some(_), None) => Some(("otp", "is required with `challenge`")),
+        (None, None, Some(_)) => Some(("challenge", "is required with `otp`")),
+        (None, None, None) if request.code.is_none() => {
+            Some(("password", "is required, or `challenge` with `otp`, or `code`, or `recovery_code` instead"))
         }
-        Some(Self { password, challenge, otp, code: fields.proof() })
+        _ => None,
+    };
+    match wrong {
+        Some((name, why)) => {
+            fields.refuse(name, &why);
+            None
+        }
+        None => Some(request),
     }
 }
 
@@ -79,7 +85,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         }
         (None, Some((challenge, otp))) => {
             app.require_method(SignInMethod::Code)?;
-            Some(FirstFactor::Code(challenge, otp))
+            Some(FirstFactor::Code(challenge.0, otp))
         }
         (None, None) => None,
     };

@@ -1,25 +1,19 @@
 //! `POST /auth/verify-phone/confirm`: verifies the caller's phone with a code.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Request, Response,
     domain::otp::{OtpCode, Purpose},
     flows::{caller::Caller, codes},
     http::openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
+    request_body,
     store::Change,
 };
-use utoipa::ToSchema;
 
-/// The code that was sent to the phone.
-#[derive(ToSchema)]
-pub struct VerifyPhoneConfirmRequest {
-    /// The six digits of the code.
-    #[schema(value_type = String, example = "123456")]
-    otp: OtpCode,
-}
-
-impl FromFields for VerifyPhoneConfirmRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self { otp: fields.otp("otp")? })
+request_body! {
+    /// The code that was sent to the phone.
+    pub struct VerifyPhoneConfirmRequest {
+        /// The six digits of the code.
+        otp: OtpCode,
     }
 }
 

@@ -1,11 +1,11 @@
 //! `POST /auth/verify-reset`: sets a new password for a caller who has the code.
 
 use latchkey::{
-    ApiError, App, Context, Fields, FromFields, Request, Response,
+    ApiError, App, Context, Fields, Request, Response,
     domain::{
         otp::{OtpCode, Purpose},
         password::NewPassword,
-        phone::Phone,
+        phone::KnownPhone,
         proof::{Proof, SignInMethod},
     },
     flows::{
@@ -16,40 +16,32 @@ use latchkey::{
         StatusCode,
         openapi::{CodeProblems, LimitProblems, MethodProblems, MfaProblems, ServerProblems},
     },
+    request_body,
     store::{AskedAt, Change},
 };
-use utoipa::ToSchema;
 
-/// The phone, its code, the new password and, if one is on, a second factor.
-#[derive(ToSchema)]
-pub struct VerifyResetRequest {
-    /// The phone that the code was sent to, in any spelling.
-    #[schema(value_type = String, example = "01012345678")]
-    phone: Phone,
-    /// The six digits of the code.
-    #[schema(value_type = String, example = "123456")]
-    otp: OtpCode,
-    /// The new password: at least 8 characters of any kind; not a common one, the phone, or the service's name.
-    #[schema(value_type = String, format = Password, example = "newPass456")]
-    new_password: NewPassword,
-    /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
-    #[schema(value_type = Option<String>, example = "654321")]
-    code: Option<Proof>,
-    /// Whether to sign in as well.
-    #[schema(value_type = Option<bool>, example = true)]
-    sign_in: bool,
+request_body! {
+    /// The phone, its code, the new password and, if one is on, a second factor.
+    pub struct VerifyResetRequest {
+        /// The phone that the code was sent to, in any spelling.
+        phone: KnownPhone,
+        /// The six digits of the code.
+        otp: OtpCode,
+        /// The new password: at least 8 characters of any kind; not a common one, the phone, or the service's name.
+        new_password: NewPassword = "newPass456",
+        /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
+        code: Option<Proof>,
+        /// Whether to sign in as well.
+        sign_in: bool,
+    }
+    check password_is_not_the_phone;
 }
 
-impl FromFields for VerifyResetRequest {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let (phone, otp, new_password) =
-            (fields.known_phone("phone"), fields.otp("otp"), fields.new_password("new_password"));
-        let (code, sign_in) = (fields.proof(), fields.flag("sign_in"));
-        let (phone, otp, new_password, sign_in) = (phone?, otp?, new_password?, sign_in?);
-        let new_password =
-            new_password.not_the_phone(&phone).map_err(|why| fields.refuse("new_password", &why)).ok()?;
-        Some(Self { phone, otp, new_password, code, sign_in })
-    }
+/// Refuses the phone as its own password.
+fn password_is_not_the_phone(request: VerifyResetRequest, fields: &mut Fields<'_>) -> Option<VerifyResetRequest> {
+    let VerifyResetRequest { phone, otp, new_password, code, sign_in } = request;
+    let new_password = new_password.not_the_phone(&phone.0).map_err(|why| fields.refuse("new_password", &why)).ok()?;
+    Some(VerifyResetRequest { phone, otp, new_password, code, sign_in })
 }
 
 /// Reset the password
@@ -72,7 +64,8 @@ impl FromFields for VerifyResetRequest {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     app.require_method(SignInMethod::Password)?;
-    let VerifyResetRequest { phone, otp, new_password, code: proof, sign_in } = request.read(&app.config)?;
+    let VerifyResetRequest { phone: KnownPhone(phone), otp, new_password, code: proof, sign_in } =
+        request.read(&app.config)?;
     let keys = if sign_in { Some(TokenKeys::of(app, ctx).await?) } else { None };
     let compared = codes::compare(app, ctx, Purpose::Reset, &phone, &otp);
     let (keys, code) = tokio::join!(TokenKeys::current_if(keys, app, ctx), compared);

@@ -22,7 +22,7 @@ const SETTINGS: [(&str, &str); 4] = [
 ];
 
 /// Reaches a world's table as an operator does, with some settings set otherwise.
-fn connection(world: &World, settings: &[(&str, &str)]) -> Connection {
+pub(crate) fn connection(world: &World, settings: &[(&str, &str)]) -> Connection {
     let mut variables = HashMap::from([("TABLE_NAME".to_owned(), TEMPLATE.table.name.clone())]);
     let settings = SETTINGS.iter().chain(settings);
     variables.extend(settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));

@@ -140,6 +140,7 @@ async fn the_authorizer_writes_what_it_judges() {
     let person = world.signed_in_person().await;
     world.audit_log.take();
     let event = json!({
+        "version": "2.0",
         "headers": {"authorization": format!("Bearer {}", person.access_token())},
         "requestContext": {"http": {"sourceIp": "203.0.113.9"}},
     });

@@ -58,8 +58,24 @@ async fn a_request_without_a_good_token_is_refused() {
     elsewhere["identitySource"] = json!([format!("Bearer {token}")]);
     elsewhere["queryStringParameters"] = json!({"access_token": token});
     assert!(world.invoke("authorizer", elsewhere).await.unwrap() == refused());
-    assert!(world.invoke("authorizer", json!({"type": "TOKEN"})).await.unwrap() == refused());
-    assert!(world.invoke("authorizer", json!("no event")).await.is_err());
+}
+
+/// REST and WebSocket APIs, and payload format 1.0: they would not understand the answer, so there is none.
+#[tokio::test]
+async fn events_of_other_authorizers_are_errors_though_their_token_is_good() {
+    let world = World::new();
+    let authorization = world.signed_in_person().await.authorization();
+    let with = |version: Value| {
+        let mut event = event(Some(&authorization));
+        event["version"] = version;
+        event
+    };
+    let token = json!({"type": "TOKEN", "authorizationToken": authorization, "methodArn": "arn"});
+    let rest = json!({"type": "REQUEST", "headers": {"Authorization": authorization}, "methodArn": "arn"});
+    for other in [token, rest, with(json!("1.0")), with(Value::Null), with(json!(2)), json!("no event"), json!({})] {
+        assert!(world.invoke("authorizer", other).await.is_err());
+    }
+    assert!(world.invoke("authorizer", with(json!("2.0"))).await.unwrap()["isAuthorized"] == true);
 }
 
 #[tokio::test]

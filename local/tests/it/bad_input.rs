@@ -4,7 +4,7 @@ use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::harness::{PASSWORD, PHONE, Request, World};
+use crate::harness::{PASSWORD, PHONE, Request, TEMPLATE, World};
 
 /// Every route that requires a body, by the OpenAPI description.
 fn body_routes() -> Vec<(Method, String)> {
@@ -17,7 +17,7 @@ fn body_routes() -> Vec<(Method, String)> {
             }
         }
     }
-    assert_eq!(routes.len(), 22);
+    assert_eq!(routes.len(), 23);
     routes
 }
 
@@ -115,8 +115,41 @@ async fn unknown_routes_and_methods_are_problems_too() {
     for method in [Method::GET, Method::PUT, Method::DELETE, Method::PATCH, Method::TRACE, Method::OPTIONS] {
         let reply = world.send(Request::new(method, "/auth/login")).await.expect_problem(405, "method-not-allowed");
         assert_eq!(reply.header("allow"), Some("POST"));
-        assert!(reply.function.is_none());
+        assert_eq!(reply.function.as_deref(), Some("unmatched"));
     }
+}
+
+/// RFC 9110 section 9.3.2: HEAD is GET without the content, which the layer in front of a function leaves out.
+#[tokio::test]
+async fn head_is_answered_as_get_is() {
+    let person = World::new().signed_in_person().await;
+    for route in TEMPLATE.functions.iter().flat_map(|function| &function.routes).filter(|route| route.method == "GET") {
+        let path = route.path.replace("{file}", "start.js");
+        let get = person.send(Request::new(Method::GET, &path)).await;
+        let head = person.send(Request::new(Method::HEAD, &path)).await;
+        assert_eq!((head.status, head.function), (get.status, get.function), "{path}");
+        assert_eq!(head.headers.get("content-type"), get.headers.get("content-type"), "{path}");
+    }
+}
+
+/// What clients of other systems send first.
+#[tokio::test]
+async fn a_client_that_has_another_habit_is_told_what_to_do() {
+    let person = World::new().signed_in_person().await;
+    let with = |value: &str| Request::new(Method::GET, "/auth/me").header("authorization", value);
+    for habit in
+        [person.access_token(), format!("Token {}", person.access_token()), format!("JWT {}", person.access_token())]
+    {
+        let reply = person.on_another_device().send(with(&habit)).await.expect_problem(401, "invalid-token");
+        assert!(reply.text("detail").contains("`Authorization: Bearer …`"));
+        assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
+    }
+    let form = Request::new(Method::POST, "/auth/login");
+    let form = form.body("application/x-www-form-urlencoded", b"grant_type=password&username=01012345678&password=x");
+    let reply = person.send(form).await.expect_problem(415, "unsupported-media-type");
+    assert!(reply.text("detail").contains("application/json"));
+    let reply = person.send(Request::new(Method::POST, "/auth/login/")).await.expect_problem(404, "not-found");
+    assert!(reply.text("detail").contains("ends with a slash"));
 }
 
 #[tokio::test]

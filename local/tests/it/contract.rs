@@ -18,8 +18,13 @@ fn template_functions() -> Names {
     TEMPLATE.functions.iter().map(|function| function.name.clone()).collect()
 }
 
-/// `POST /auth/login` and the like, with the function behind each.
+/// `POST /auth/login` and the like, with the function behind each. Those of HEAD are left out, because each is a GET's
+/// shadow.
 fn template_routes() -> BTreeMap<String, String> {
+    all_routes().into_iter().filter(|(route, _)| !route.starts_with("HEAD ")).collect()
+}
+
+fn all_routes() -> BTreeMap<String, String> {
     let routes = |function: &Function| {
         let name = function.name.clone();
         function
@@ -75,6 +80,8 @@ fn functions_are_named_by_their_routes() {
         let by_path = by_path.join("-");
         // Where a standard puts a file.
         let by_path = by_path.trim_end_matches(".json").to_owned();
+        // The same document, by another standard.
+        let by_path = by_path.replace("oauth-authorization-server", "openid-configuration");
         let is_docs = name == "docs" && (by_path == "docs" || by_path == "openapi");
         let has_verb = name.strip_prefix(&by_path).is_some_and(|verb| verb.is_empty() || verb.starts_with('-'));
         assert!(is_docs || has_verb, "{route} is served by {name}");
@@ -83,6 +90,25 @@ fn functions_are_named_by_their_routes() {
         let words = function.name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]);
         assert_eq!(function.logical_id, format!("{}Function", words.collect::<String>()));
     }
+}
+
+/// RFC 9110 section 9.1: a server supports GET and HEAD.
+#[test]
+fn head_is_served_wherever_get_is() {
+    let of = |method: &str| -> BTreeMap<_, _> {
+        let routes = all_routes().into_iter();
+        routes.filter_map(|(route, name)| Some((route.strip_prefix(method)?.to_owned(), name))).collect()
+    };
+    assert_eq!(of("HEAD "), of("GET "));
+}
+
+#[test]
+fn the_function_for_unmatched_requests_knows_every_route() {
+    let known: Vec<_> = unmatched::ROUTES.iter().map(|route| (*route).to_owned()).collect();
+    assert_eq!(known.iter().cloned().collect::<Names>(), template_routes().into_keys().collect());
+    assert_eq!(known.len(), template_routes().len(), "no route is listed twice");
+    let default: Vec<_> = TEMPLATE.functions.iter().filter(|f| f.is_default).map(|f| f.name.as_str()).collect();
+    assert_eq!(default, ["unmatched"]);
 }
 
 #[test]
@@ -104,6 +130,15 @@ async fn the_openapi_operations_are_the_templates_routes_and_named_by_their_func
             described.insert(format!("{} {path}", method.to_uppercase()), id);
         }
     }
+    let ids: Names = described.values().cloned().collect();
+    assert_eq!(ids.len(), described.len(), "each operation has a name of its own");
+    // A second route to the same function appends what it is for to the function's name.
+    for (route, suffix) in
+        [("POST /auth/me/delete", "-post"), ("GET /.well-known/oauth-authorization-server", "-oauth")]
+    {
+        let id = described.get_mut(route).unwrap();
+        *id = id.strip_suffix(suffix).unwrap().to_owned();
+    }
     let routes = template_routes().into_iter().filter(|(_, name)| name != "docs");
     assert_eq!(described, routes.collect());
 }
@@ -121,7 +156,7 @@ fn cargo_lambda_watch_routes_as_the_template_does() {
             watched.insert(format!("{method} {path}"), (*function).to_owned());
         }
     }
-    assert_eq!(watched, template_routes());
+    assert_eq!(watched, all_routes());
 }
 
 #[test]
@@ -144,11 +179,13 @@ fn every_variable_is_read_set_and_documented() {
     let read: Names = Config::variable_names().into_iter().map(str::to_owned).collect();
     let variables = TEMPLATE.functions.iter().flat_map(|function| function.environment.keys().cloned());
     let mut set: Names = variables.collect();
-    assert!(set.remove("RUST_LOG"), "the runtime reads it, not `Config`");
+    // The runtime reads these, not `Config`.
+    let others = ["RUST_LOG", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
+    assert!(others.iter().all(|name| set.remove(*name)));
     assert_eq!(set, read);
     let documented: Names =
         table("docs/configuration.md", "## Variables").into_iter().map(|row| row[0].clone()).collect();
-    set.insert("RUST_LOG".to_owned());
+    set.extend(others.map(str::to_owned));
     assert_eq!(documented, set);
 }
 
@@ -209,7 +246,7 @@ fn every_route_that_hashes_or_sends_has_a_rate_of_its_own() {
     let is_documentation =
         |route: &String| ["/docs", "/docs/{file}", "/openapi.json"].iter().any(|path| route.ends_with(path));
     let costs = |route: &String| writes(route) || route.starts_with("DELETE ") || is_documentation(route);
-    assert_eq!(limited, template_routes().into_keys().filter(costs).collect());
+    assert_eq!(limited, all_routes().into_keys().filter(costs).collect());
 }
 
 #[test]
@@ -218,7 +255,9 @@ fn no_secret_is_written_into_the_template() {
         for (name, value) in &function.environment {
             // Where a secret is, is no secret; nor are a password's rules.
             let is_secret = ["SECRET", "KEY", "PASSWORD_", "PEPPER"].iter().any(|word| name.contains(word));
-            let is_setting = name.starts_with("PASSWORD_MIN") || name.starts_with("PASSWORD_BLOCKLIST");
+            let is_setting = name.starts_with("AWS_ENDPOINT_URL_")
+                || name.starts_with("PASSWORD_MIN")
+                || name.starts_with("PASSWORD_BLOCKLIST");
             let is_reference = name.ends_with("_ARN") && TEMPLATE.secrets.iter().any(|secret| secret.name == *value);
             assert!(!is_secret || is_setting || is_reference, "{} has a literal {name}", function.name);
         }

@@ -123,7 +123,7 @@ async fn the_description_is_openapi_3_1_with_examples_errors_and_the_bearer_sche
         }
     }
     let register = &schemas["RegisterRequest"];
-    assert_eq!(register["properties"]["phone"]["example"], "01012345678");
+    assert_eq!(register["properties"]["phone"]["examples"][0], "01012345678");
     assert_eq!(register["properties"]["password"]["format"], "password");
     assert_eq!(register["required"].as_array().unwrap().len(), 2);
 }

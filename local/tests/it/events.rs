@@ -84,9 +84,9 @@ pub(crate) async fn send_all(world: &World) -> BTreeSet<String> {
     sent
 }
 
-/// A world for [`send_all`], which reads codes from answers.
+/// A world for [`send_all`], which reads codes from answers and sends a page's preflight.
 pub(crate) fn world() -> World {
-    World::with(&[("OTP_EXPOSE", "true")])
+    World::with(&[("OTP_EXPOSE", "true"), ("ALLOWED_ORIGINS", "http://localhost:*")])
 }
 
 #[tokio::test]
@@ -124,9 +124,14 @@ async fn events_of_functions_without_a_route_are_taken() {
     step["ClientRequestToken"] = world.emulator.secrets().begin_rotation("SigningKeys").unwrap().into();
     world.invoke("rotate-keys", step).await.unwrap();
 
+    let mut step = event("rotate-secret");
+    world.invoke("rotate-secret", step.clone()).await.expect_err("its version is not pending");
+    step["ClientRequestToken"] = world.emulator.secrets().begin_rotation("SecretKey").unwrap().into();
+    world.invoke("rotate-secret", step).await.unwrap();
+
     let routeless: Vec<_> =
-        TEMPLATE.functions.iter().filter(|f| f.routes.is_empty()).map(|f| f.name.as_str()).collect();
-    assert_eq!(routeless, ["authorizer", "rotate-keys"]);
+        TEMPLATE.functions.iter().filter(|f| f.routes.is_empty() && !f.is_default).map(|f| f.name.as_str()).collect();
+    assert_eq!(routeless, ["authorizer", "rotate-keys", "rotate-secret"]);
 }
 
 #[test]

@@ -108,6 +108,8 @@ fn flatten(prefix: &[String], tree: &str, found: &mut Vec<Module>) {
         let path = [prefix, &[name]].concat();
         match rest.strip_prefix("::") {
             Some(rest) => flatten(&path, rest, found),
+            // A macro that is exported has its path at the root, whichever file defines it.
+            None if rest.starts_with('!') => {}
             None => found.push(path),
         }
         return;

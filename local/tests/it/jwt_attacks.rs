@@ -97,7 +97,7 @@ impl Attack {
     async fn refused(&self, token: &str, why: &str) {
         let reply = self.world.bearer(token).me().await;
         assert_eq!((reply.status, reply.code()), (401, "invalid-token"), "{}: {why}", self.jwk["alg"]);
-        let event = json!({"headers": {"authorization": format!("Bearer {token}")}});
+        let event = json!({"version": "2.0", "headers": {"authorization": format!("Bearer {token}")}});
         let answer = self.world.invoke("authorizer", event).await;
         assert!(answer == Ok(json!({"isAuthorized": false})), "{}: authorizer: {why}", self.jwk["alg"]);
     }

@@ -103,7 +103,7 @@ impl Scene {
 }
 
 async fn is_authorized(world: &World, person: &Person) -> bool {
-    let event = json!({"headers": {"authorization": format!("Bearer {}", person.access_token())}});
+    let event = json!({"version": "2.0", "headers": {"authorization": format!("Bearer {}", person.access_token())}});
     world.invoke("authorizer", event).await.unwrap()["isAuthorized"] == true
 }
 

@@ -178,9 +178,10 @@ async fn go_every_way(world: &World) {
         world.get(path).await.expect(200);
     }
     person.sign_in().await;
-    let event = json!({"headers": {"authorization": format!("Bearer {}", person.access_token())}});
+    let event = json!({"version": "2.0", "headers": {"authorization": format!("Bearer {}", person.access_token())}});
     world.invoke("authorizer", event).await.unwrap();
     world.rotate_keys().await.unwrap();
+    world.rotate_secret().await.unwrap();
 }
 
 #[tokio::test]
@@ -424,6 +425,7 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
             "register",
             "request-reset",
             "resend-activation",
+            "rotate-secret",
             "sessions-delete",
             "set-password",
             "step-up",

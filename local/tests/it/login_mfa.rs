@@ -102,7 +102,7 @@ async fn the_token_of_the_first_step_opens_nothing_else() {
         }
     }
     world.post("/auth/refresh", json!({"refresh_token": mfa_token})).await.expect_problem(401, "invalid-token");
-    let event = json!({"headers": {"authorization": format!("Bearer {mfa_token}")}});
+    let event = json!({"version": "2.0", "headers": {"authorization": format!("Bearer {mfa_token}")}});
     assert_eq!(world.invoke("authorizer", event).await.unwrap(), json!({"isAuthorized": false}));
 
     // Nor does an access token stand for it.

@@ -132,3 +132,20 @@ async fn other_accounts_are_not_touched() {
     other.me().await.expect(200);
     other.change_phone_verify(&code).await.expect(200);
 }
+
+/// The same by POST, for clients that send no body with DELETE.
+#[tokio::test]
+async fn post_deletes_as_delete_does() {
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    let empty = person.send(Request::new(Method::DELETE, "/auth/me")).await;
+    empty.expect_problem(400, "malformed-request");
+    let wrong = person.post("/auth/me/delete", json!({"password": "wrong password"})).await;
+    wrong.expect_problem(403, "wrong-password");
+    person.me().await.expect(200);
+    for _ in 0..2 {
+        person.post("/auth/me/delete", json!({"password": PASSWORD})).await.expect(204);
+    }
+    person.me().await.expect_problem(401, "invalid-token");
+    world.person().await.login().await.expect(200);
+}

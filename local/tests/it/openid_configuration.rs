@@ -36,3 +36,24 @@ async fn its_issuer_is_that_of_the_tokens_byte_for_byte_and_the_claims_are_their
         assert_eq!(supported, claims.as_object().unwrap().keys().collect::<Vec<_>>());
     }
 }
+
+/// RFC 8414 section 3, for libraries that read OAuth 2.0's path.
+#[tokio::test]
+async fn the_path_of_oauth_has_the_same_document() {
+    let world = World::new();
+    let [openid, oauth] = [world.get(PATH).await, world.get("/.well-known/oauth-authorization-server").await];
+    assert_eq!(oauth.bytes, openid.bytes);
+    assert_eq!(oauth.header("cache-control"), openid.header("cache-control"));
+}
+
+/// An event without a domain name, as from a caller that is no HTTP API: a token of it would have the issuer `https://`.
+#[tokio::test]
+async fn without_a_domain_name_there_is_no_issuer_and_no_token() {
+    let world = World::at("", &[]);
+    world.get(PATH).await.expect_problem(500, "internal");
+    let person = world.person().await;
+    person.login().await.expect_problem(500, "internal");
+    let world = World::at("", &[("JWT_ISSUER", "http://latchkey:8000")]);
+    assert_eq!(world.get(PATH).await.expect(200).text("issuer"), "http://latchkey:8000");
+    world.signed_in_person().await.me().await.expect(200);
+}

@@ -267,7 +267,7 @@ async fn of_32_uses_of_one_code_one_counts_wherever_they_are() {
         panic!("the first guess is free")
     };
     let step = now.unix_seconds() / 30;
-    let right = RightCode::Totp { user: owner, secret: factor.secret, step, at };
+    let right = RightCode::Totp { user: owner, secret: factor.secret, sealed_anew: None, step, at };
     let tasks = (0..32).map(|_| {
         let (store, right) = (store.clone(), right.clone());
         tokio::spawn(async move { store.use_factor(&right).await.unwrap() })

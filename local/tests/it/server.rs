@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::harness::{E164, PASSWORD, PHONE, root};
+use crate::harness::{E164, PASSWORD, PHONE, TEMPLATE, root};
 
 /// A server that ends with the test.
 struct Server {
@@ -58,17 +58,28 @@ impl Server {
 
     /// [`Self::request`], sent to this name.
     fn request_to(&self, host: &str, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+        let (head, body) = self.exchange_with(host, method, path, headers, body);
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
+    }
+
+    /// One request, the head of its response and the body.
+    fn exchange(&self, method: &str, path: &str, headers: &str, body: &str) -> (String, String) {
+        self.exchange_with(self.url.strip_prefix("http://").unwrap(), method, path, headers, body)
+    }
+
+    fn exchange_with(&self, host: &str, method: &str, path: &str, headers: &str, body: &str) -> (String, String) {
         let mut stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
         let length = body.len();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body.as_bytes()).unwrap();
+        // A server that has read enough may answer before everything is sent.
+        let _ = stream.write_all(body.as_bytes());
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        (head.to_owned(), body.to_owned())
     }
 
     fn post(&self, path: &str, body: &Value) -> (u16, Value) {
@@ -165,6 +176,71 @@ fn large_and_unknown_requests_are_answered_and_the_server_goes_on() {
     assert_eq!(server.request("GET", "/nothing", "", "").0, 404);
     assert_eq!(server.request("DELETE", "/auth/login", "", "").0, 405);
     assert_eq!(server.request("GET", "/health", "", "").0, 200);
+}
+
+/// A page on another port of this machine, as a developer's own; and one that was opened from a file, which is `null`.
+#[test]
+fn pages_of_this_machine_may_call_the_api_and_nothing_else() {
+    let server = Server::start(&["--memory"]);
+    let large = "{\"a\": \"".to_owned() + &"x".repeat(2 * 1024 * 1024);
+    let json = "Content-Type: application/json\r\n";
+    for (origin, allowed) in [
+        ("http://localhost:5173", true),
+        ("http://127.0.0.1:3000", true),
+        ("http://localhost", true),
+        ("null", false),
+        ("https://evil.example", false),
+        ("http://localhost.evil.example", false),
+    ] {
+        let expected = allowed.then(|| format!("\r\naccess-control-allow-origin: {origin}\r\n"));
+        let page = format!("Origin: {origin}\r\n");
+        for (method, path, headers, body, status) in [
+            ("GET", "/health", "", "", 200),
+            ("HEAD", "/health", "", "", 200),
+            ("POST", "/auth/login", json, "{}", 422),
+            ("POST", "/auth/login", json, large.as_str(), 413),
+            ("GET", "/nothing", "", "", 404),
+            ("DELETE", "/auth/login", "", "", 405),
+        ] {
+            let (head, _) = server.exchange(method, path, &format!("{page}{headers}"), body);
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{method} {path}");
+            let found = head.contains("access-control-");
+            assert_eq!(found, allowed, "{origin} {method} {path}");
+            assert!(expected.as_ref().is_none_or(|expected| head.contains(expected)), "{origin} {method} {path}");
+        }
+        let ask =
+            format!("{page}Access-Control-Request-Method: DELETE\r\nAccess-Control-Request-Headers: authorization\r\n");
+        let (head, _) = server.exchange("OPTIONS", "/auth/me", &ask, "");
+        assert_eq!(head.starts_with("HTTP/1.1 204 "), allowed, "{origin}");
+        // The inbox and the table are not part of the API.
+        for path in ["/dev/messages", "/dev/dynamodb"] {
+            assert!(!server.exchange("GET", path, &page, "").0.contains("access-control-"), "{path}");
+        }
+    }
+    // Of HEAD there is the length, and nothing else.
+    let (get, body) = server.exchange("GET", "/health", "", "");
+    let (head, nothing) = server.exchange("HEAD", "/health", "", "");
+    let length = format!("\r\ncontent-length: {}", body.len());
+    assert!(get.contains(&length) && head.contains(&length) && nothing.is_empty());
+}
+
+/// What `sam local start-api --env-vars` reads: it passes on what the template declares and nothing else.
+#[test]
+fn sam_is_told_the_addresses_as_a_container_sees_them() {
+    let folder = tempdir().unwrap();
+    let server = Server::start(&["--data", folder.path().to_str().unwrap(), "--env", "SERVICE_NAME=Acme"]);
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let told: Value = serde_json::from_str(&read("lambda.json")).unwrap();
+    let told = told["Parameters"].as_object().unwrap();
+    let at = |path: &str| format!("http://host.docker.internal:{}{path}", server.port());
+    assert_eq!(told["AWS_ENDPOINT_URL_DYNAMODB"], at("/dev/dynamodb"));
+    assert_eq!(told["AWS_ENDPOINT_URL_SECRETS_MANAGER"], at("/dev/secretsmanager"));
+    assert_eq!((&told["JWT_ISSUER"], &told["SERVICE_NAME"]), (&json!(server.url), &json!("Acme")));
+    let mut declared: Vec<_> = TEMPLATE.functions.iter().flat_map(|function| function.environment.keys()).collect();
+    declared.sort_unstable();
+    declared.dedup();
+    assert_eq!(told.keys().collect::<Vec<_>>(), declared);
+    assert!(read("lambda.env").contains(&format!("\nJWT_ISSUER=\"{}\"\n", server.url)));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use latchkey::{
     app::Witness,
     base::{
         id::{ChallengeId, SessionId},
+        kid::Kid,
         time::Timestamp,
     },
     config::Config,
@@ -16,11 +17,11 @@ use latchkey::{
         phone::Phone,
         proof::{Authentication, SignInMethod},
     },
-    http::context::SourceAddress,
+    http::{context::SourceAddress, cors::Page},
     log::audit::Audit,
     runtime::respond,
     store::{Attempt, Change, Credential, Failure, LoginCompletion, NewCode, NewSession, Renewal, Store},
-    tokens::{keys::Secret, refresh::SessionSalt},
+    tokens::{refresh::SessionSalt, secret::Versions},
 };
 
 use crate::harness::{E164, NEW_PASSWORD, TEMPLATE, World};
@@ -48,6 +49,7 @@ fn session(credential: &Credential) -> NewSession {
     NewSession {
         user: credential.user,
         id: SessionId::generate().unwrap(),
+        kid: Kid::FIRST,
         salt: SessionSalt::generate().unwrap(),
         epoch: credential.epoch,
         device: None,
@@ -157,12 +159,12 @@ async fn a_code_is_right_only_under_the_systems_own_key() {
     let (code, challenge) = (OtpCode::generate().unwrap(), ChallengeId::generate().unwrap());
     let user = target.account.map(|account| account.user);
     let binding = Binding { purpose: Purpose::Reset, phone: &phone(), user, challenge };
-    let other_key = Secret::from_base64(&"other".repeat(16)).unwrap().otp;
+    let other_keys = Versions::from_text(&"other".repeat(16)).unwrap().at(NOW).unwrap().writing;
     let new_code = NewCode {
         purpose: Purpose::Reset,
         phone: &phone(),
         challenge,
-        mac: &OtpMac::new(&other_key, binding, &code),
+        mac: &OtpMac::new(&other_keys.otp, binding, &code),
         now: NOW,
         ttl: Duration::from_mins(5),
         cooldown: Duration::from_secs(1),
@@ -185,7 +187,7 @@ async fn a_code_that_is_taken_back_late_takes_no_newer_one_with_it() {
     let slow: ChallengeId = world.item("PHONE#", "OTP#reset")["challenge_id"]["S"].as_str().unwrap().parse().unwrap();
     world.advance(1);
     let newest = person.reset_code().await;
-    let mac = OtpMac::from_stored([0; 32]);
+    let mac = OtpMac::from_stored(&[1; 33]).unwrap();
     let phone = phone();
     let late = NewCode {
         purpose: Purpose::Reset,
@@ -214,7 +216,8 @@ async fn a_panic_is_500_and_a_handler_that_never_ends_is_503() {
         source: SourceAddress::parse("203.0.113.7"),
         user_agent: None,
         language: None,
-        origin: "https://latchkey.test".to_owned(),
+        url: Some("https://latchkey.test".to_owned()),
+        page: Page::default(),
         audit: Audit::default(),
     };
     let (world, witness) = (World::new(), Witness::default());

@@ -1,7 +1,9 @@
-//! The basis of all other modules: time, identifiers, randomness, settings and errors. It uses no other module of ours.
+//! The basis of all other modules: time, identifiers, randomness, origins, settings and errors. It uses no other module of ours.
 
 pub mod fault;
 pub mod id;
+pub mod kid;
+pub mod origins;
 pub mod random;
 pub mod terminal;
 pub mod time;

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::{
     base::{
         id::{ChallengeId, RegistrationId, UserId},
+        kid::{Kid, Versioned},
         random::{self, RandomError},
         variables::Variables,
     },
@@ -110,33 +111,46 @@ pub struct Binding<'a> {
     pub challenge: ChallengeId,
 }
 
-/// A code in the form that is stored: HMAC-SHA-256 over the code and its [`Binding`], under a key that is not in the
-/// table. The table alone does not reveal the code, even to an attacker who tries all million codes.
+/// The length of an [`OtpMac`] in the table: the version of the key, and an HMAC-SHA-256.
+const MAC_LENGTH: usize = 1 + 32;
+
+/// A code in the form that is stored: the version of a key that is not in the table, and HMAC-SHA-256 over the code and
+/// its [`Binding`] under that key. The table alone does not reveal the code, even to an attacker who tries all million
+/// codes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct OtpMac([u8; 32]);
+pub struct OtpMac {
+    kid: Kid,
+    bytes: [u8; MAC_LENGTH],
+}
 
 impl OtpMac {
     /// Hashes a code together with its binding.
-    pub fn new(key: &hmac::Key, binding: Binding<'_>, code: &OtpCode) -> Self {
-        let tag = hmac::sign(key, &message(binding, code));
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(tag.as_ref());
-        Self(bytes)
+    pub fn new(key: &Versioned<hmac::Key>, binding: Binding<'_>, code: &OtpCode) -> Self {
+        let tag = hmac::sign(&key.key, &message(binding, code));
+        let mut bytes = [key.kid.as_byte(); MAC_LENGTH];
+        bytes[1..].copy_from_slice(tag.as_ref());
+        Self { kid: key.kid, bytes }
     }
 
-    /// Returns whether this is the hash of `code`; compares in constant time.
-    pub fn matches(&self, key: &hmac::Key, binding: Binding<'_>, code: &OtpCode) -> bool {
-        hmac::verify(key, &message(binding, code), &self.0).is_ok()
+    /// Returns the version of the key that the code was hashed with.
+    pub fn kid(&self) -> Kid {
+        self.kid
     }
 
-    /// Takes a hash from the table.
-    pub fn from_stored(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    /// Returns whether this is the hash of `code` under this key; compares in constant time.
+    pub fn matches(&self, key: &Versioned<hmac::Key>, binding: Binding<'_>, code: &OtpCode) -> bool {
+        key.kid == self.kid && hmac::verify(&key.key, &message(binding, code), &self.bytes[1..]).is_ok()
+    }
+
+    /// Takes a hash from the table; none if it names no version, or has another length.
+    pub fn from_stored(bytes: &[u8]) -> Option<Self> {
+        let bytes = <[u8; MAC_LENGTH]>::try_from(bytes).ok()?;
+        Some(Self { kid: Kid::from_byte(bytes[0])?, bytes })
     }
 
     /// Returns the hash's bytes, for the table.
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -191,8 +205,10 @@ mod tests {
     use super::*;
     use crate::domain::phone::PhoneRules;
 
-    fn key(byte: u8) -> hmac::Key {
-        hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32])
+    /// The key of this version, with the same bytes for every version that is even or odd.
+    fn key(version: u8) -> Versioned<hmac::Key> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &[version % 2; 32]);
+        Versioned { kid: Kid::from_byte(version).unwrap(), key }
     }
 
     fn phone(typed: &str) -> Phone {
@@ -237,6 +253,10 @@ mod tests {
 
         assert!(mac.matches(&key(1), binding, &code));
         assert!(!mac.matches(&key(2), binding, &code));
+        assert!(!mac.matches(&key(3), binding, &code), "the same key under another version");
+        assert!(OtpMac::from_stored(mac.as_bytes()).unwrap().matches(&key(1), binding, &code));
+        assert!(OtpMac::from_stored(&mac.as_bytes()[1..]).is_none(), "no version");
+        assert!(OtpMac::from_stored(&[0; 33]).is_none(), "no version has number 0");
         assert!(!mac.matches(&key(1), binding, &"042425".parse().unwrap()));
         assert!(!mac.matches(&key(1), Binding { phone: &other_phone, ..binding }, &code));
         assert!(!mac.matches(&key(1), Binding { user: None, ..binding }, &code));

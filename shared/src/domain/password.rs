@@ -29,6 +29,9 @@ use crate::{
 /// passwords are refused, never cut.
 pub const MAX_LENGTH: usize = 128;
 
+/// The smallest `PASSWORD_MIN_LENGTH`, in Unicode characters (NIST SP 800-63B section 3.1.1.2).
+pub const LEAST_MIN_LENGTH: usize = 8;
+
 /// The most common passwords in lower case, one per line. Lines that start with `#` name the source.
 const COMMON_PASSWORDS: &str = include_str!("../../data/common-passwords.txt");
 
@@ -150,7 +153,7 @@ pub struct PasswordRules {
 impl PasswordRules {
     /// Reads `PASSWORD_MIN_LENGTH` and `PASSWORD_BLOCKLIST`.
     pub fn read(read: &mut Variables<'_>, service_name: &str) -> Self {
-        let min_length = read.number("PASSWORD_MIN_LENGTH", 8, 8..=64);
+        let min_length = read.number("PASSWORD_MIN_LENGTH", 8, LEAST_MIN_LENGTH as u64..=64);
         let refuse_common = read.one_of("PASSWORD_BLOCKLIST", &[("common", true), ("off", false)]);
         Self {
             min_length: usize::try_from(min_length).unwrap_or(MAX_LENGTH),

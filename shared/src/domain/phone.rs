@@ -48,6 +48,10 @@ impl Phone {
     }
 }
 
+/// A phone that is only looked up ([`PhoneRules::look_up`]): it may be an account's although no message could go to it.
+#[derive(Clone, Debug)]
+pub struct KnownPhone(pub Phone);
+
 impl fmt::Debug for Phone {
     /// Masks the middle, so that no log contains a whole number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

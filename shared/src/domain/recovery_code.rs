@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use base32::Alphabet;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use ring::hmac;
+use ring::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
 use super::spelling;
@@ -16,8 +16,8 @@ use crate::base::{
 /// The number of codes that a user has at once.
 const COUNT: usize = 10;
 
-/// The length of a code, in bytes. It has 120 bits; from 112 bits on, a keyed hash without salt or stretching is enough
-/// (OWASP ASVS 5.0, 6.5.2).
+/// The length of a code, in bytes. It has 120 bits; from 112 bits on, a plain hash without key, salt or stretching is
+/// enough (OWASP ASVS 5.0, 6.5.2).
 const LENGTH: usize = 15;
 
 /// The length of a code in characters, of five bits each.
@@ -31,6 +31,9 @@ const GROUP: usize = 4;
 pub struct RecoveryCode(Zeroizing<[u8; LENGTH]>);
 
 impl RecoveryCode {
+    /// The form in which codes are shown, as a regular expression. [`FromStr`] reads other spellings as well.
+    pub const PATTERN: &str = "^[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){5}$";
+
     /// Makes a new code.
     pub fn generate() -> Result<Self, RandomError> {
         random::bytes().map(|bytes| Self(Zeroizing::new(bytes)))
@@ -50,20 +53,16 @@ impl RecoveryCode {
         groups
     }
 
-    /// Returns the form that is stored: HMAC-SHA-256 over the user and the code, under a key that is not in the table.
-    /// The hash covers the user, so that a code is right only for its owner.
-    pub fn mac(&self, key: &hmac::Key, user: UserId) -> RecoveryCodeMac {
-        RecoveryCodeMac(BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(key, &self.message(user))))
-    }
-
-    /// Returns whether `stored` is the hash of this code; compares in constant time.
-    pub fn is_right(&self, key: &hmac::Key, user: UserId, stored: &str) -> bool {
-        let tag = BASE64_URL_SAFE_NO_PAD.decode(stored);
-        tag.is_ok_and(|tag| hmac::verify(key, &self.message(user), &tag).is_ok())
-    }
-
-    fn message(&self, user: UserId) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new([b"v1".as_slice(), user.as_bytes(), &*self.0].concat())
+    /// Returns the form that is stored: SHA-256 over the user and the code. Nobody can try 120 random bits, so the hash
+    /// needs no key, and a code outlives every version of the master secret
+    /// (docs/adr/0021-versions-of-the-master-secret.md). The hash covers the user, so that a code is right only for its
+    /// owner.
+    ///
+    /// The hash need not be compared in constant time: an attacker who learns how much of it is right cannot choose a
+    /// code by that.
+    pub fn hash(&self, user: UserId) -> RecoveryCodeHash {
+        let message = Zeroizing::new([b"latchkey recovery v2".as_slice(), user.as_bytes(), &*self.0].concat());
+        RecoveryCodeHash(BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, &message)))
     }
 }
 
@@ -100,8 +99,8 @@ impl RecoveryCodes {
     }
 
     /// Returns the hashes of the codes.
-    pub fn macs(&self, key: &hmac::Key, user: UserId) -> Vec<RecoveryCodeMac> {
-        self.0.iter().map(|code| code.mac(key, user)).collect()
+    pub fn hashes(&self, user: UserId) -> Vec<RecoveryCodeHash> {
+        self.0.iter().map(|code| code.hash(user)).collect()
     }
 
     /// Returns the codes, which may be shown only to their owner.
@@ -117,18 +116,18 @@ pub struct InvalidRecoveryCode;
 
 /// The hash of a recovery code, in base64url.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RecoveryCodeMac(String);
+pub struct RecoveryCodeHash(String);
 
-impl RecoveryCodeMac {
+impl RecoveryCodeHash {
     /// Returns the text of the hash, for the table.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Debug for RecoveryCodeMac {
+impl fmt::Debug for RecoveryCodeHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RecoveryCodeMac")
+        f.write_str("RecoveryCodeHash")
     }
 }
 
@@ -158,19 +157,12 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_of_one_user_and_one_key() {
-        let key = |byte| hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32]);
+    fn a_hash_is_of_one_user_and_one_code() {
         let (code, user) = (RecoveryCode::generate().unwrap(), UserId::generate().unwrap());
-        assert!(code.mac(&key(1), user) == code.mac(&key(1), user));
-        assert!(code.mac(&key(1), user) != code.mac(&key(2), user));
-        assert!(code.mac(&key(1), user) != code.mac(&key(1), UserId::generate().unwrap()));
-        assert!(code.mac(&key(1), user) != RecoveryCode::generate().unwrap().mac(&key(1), user));
-        let stored = code.mac(&key(1), user);
-        assert!(code.is_right(&key(1), user, stored.as_str()));
-        assert!(!code.is_right(&key(2), user, stored.as_str()));
-        assert!(!code.is_right(&key(1), UserId::generate().unwrap(), stored.as_str()));
-        assert!(!RecoveryCode::generate().unwrap().is_right(&key(1), user, stored.as_str()));
-        assert!(!code.is_right(&key(1), user, "not base64!"));
+        assert!(code.hash(user) == code.hash(user));
+        assert!(code.hash(user) != code.hash(UserId::generate().unwrap()));
+        assert!(code.hash(user) != RecoveryCode::generate().unwrap().hash(user));
+        assert_eq!(code.hash(user).as_str().len(), 43, "base64url of 32 bytes");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::{
     base::{
         id::UserId,
+        kid::{Kid, Versioned},
         random::{self, RandomError},
         time::Timestamp,
     },
@@ -26,8 +27,8 @@ const STEP: u64 = 30;
 /// The length of a secret, in bytes: that of a SHA-1 hash (RFC 4226 section 4, R6).
 const SECRET_LENGTH: usize = 20;
 
-/// The version of the sealed form, its first byte.
-const VERSION: u8 = 1;
+/// The version of the sealed form, its first byte. Version 1 did not name its key.
+const VERSION: u8 = 2;
 
 /// The secret that the authenticator and the account share. It is never printed, and is stored only sealed.
 pub struct TotpSecret(Zeroizing<[u8; SECRET_LENGTH]>);
@@ -69,14 +70,15 @@ impl TotpSecret {
     }
 
     /// Encrypts the secret for the table with AES-256-GCM. The result is bound to the user, so that it cannot be
-    /// decrypted in another user's item.
-    pub fn seal(&self, key: &LessSafeKey, user: UserId) -> Result<SealedTotpSecret, SealError> {
+    /// decrypted in another user's item, and to the version of the key.
+    pub fn seal(&self, key: &Versioned<LessSafeKey>, user: UserId) -> Result<SealedTotpSecret, SealError> {
         let nonce = random::bytes::<NONCE_LEN>()?;
         let mut text = self.0.to_vec();
-        let bound = Aad::from(associated(user));
-        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound, &mut text)
+        let bound = Aad::from(associated(key.kid, user));
+        key.key
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound, &mut text)
             .map_err(|_| SealError::Cipher)?;
-        Ok(SealedTotpSecret([&[VERSION][..], &nonce, &text].concat()))
+        Ok(SealedTotpSecret([&[VERSION, key.kid.as_byte()][..], &nonce, &text].concat()))
     }
 
     fn totp(&self) -> Totp {
@@ -111,16 +113,22 @@ impl SealedTotpSecret {
         &self.0
     }
 
-    /// Decrypts the secret.
-    pub fn open(&self, key: &LessSafeKey, user: UserId) -> Result<TotpSecret, UnreadableSecret> {
-        let (version, rest) = self.0.split_first().ok_or(UnreadableSecret)?;
-        let (nonce, text) = rest.split_first_chunk::<NONCE_LEN>().ok_or(UnreadableSecret)?;
-        if *version != VERSION {
-            return Err(UnreadableSecret);
+    /// Returns the version of the key that the secret is sealed with.
+    pub fn kid(&self) -> Result<Kid, UnreadableSecret> {
+        match self.0.as_slice() {
+            [VERSION, kid, ..] => Kid::from_byte(*kid).ok_or(UnreadableSecret),
+            _ => Err(UnreadableSecret),
         }
+    }
+
+    /// Decrypts the secret.
+    pub fn open(&self, key: &Versioned<LessSafeKey>, user: UserId) -> Result<TotpSecret, UnreadableSecret> {
+        let kid = self.kid()?;
+        let (_, rest) = self.0.split_first_chunk::<2>().ok_or(UnreadableSecret)?;
+        let (nonce, text) = rest.split_first_chunk::<NONCE_LEN>().ok_or(UnreadableSecret)?;
         let mut text = Zeroizing::new(text.to_vec());
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        let secret = key.open_in_place(nonce, Aad::from(associated(user)), &mut text).map_err(|_| UnreadableSecret)?;
+        let (nonce, bound) = (Nonce::assume_unique_for_key(*nonce), Aad::from(associated(kid, user)));
+        let secret = key.key.open_in_place(nonce, bound, &mut text).map_err(|_| UnreadableSecret)?;
         let secret = <[u8; SECRET_LENGTH]>::try_from(&*secret).map_err(|_| UnreadableSecret)?;
         Ok(TotpSecret(Zeroizing::new(secret)))
     }
@@ -132,9 +140,9 @@ impl fmt::Debug for SealedTotpSecret {
     }
 }
 
-/// Returns the associated data that binds a sealed secret to its user.
-fn associated(user: UserId) -> Vec<u8> {
-    [b"latchkey totp v1", user.as_bytes().as_slice()].concat()
+/// Returns the associated data that binds a sealed secret to the version of its key and to its user.
+fn associated(kid: Kid, user: UserId) -> Vec<u8> {
+    [b"latchkey totp v2".as_slice(), &[kid.as_byte()], user.as_bytes()].concat()
 }
 
 /// The reason why a secret could not be sealed.
@@ -156,7 +164,9 @@ pub struct UnreadableSecret;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{domain::phone::PhoneRules, tokens::keys::Secret as Keys};
+    use ring::aead::{AES_256_GCM, UnboundKey};
+
+    use crate::domain::phone::PhoneRules;
 
     /// The secret of the RFCs' test vectors.
     fn vectors() -> TotpSecret {
@@ -221,21 +231,28 @@ mod tests {
 
     #[test]
     fn a_sealed_secret_opens_with_its_key_for_its_user_and_unaltered() {
-        let (keys, user) = (keys(), UserId::generate().unwrap());
-        let sealed = vectors().seal(&keys.totp, user).unwrap();
-        assert!(*sealed.open(&keys.totp, user).unwrap().0 == *vectors().0);
-        assert!(sealed != vectors().seal(&keys.totp, user).unwrap(), "each time with another nonce");
+        let key = |version: u8, byte| {
+            let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[byte; 32]).unwrap());
+            Versioned { kid: Kid::from_byte(version).unwrap(), key }
+        };
+        let (own, user) = (key(7, 1), UserId::generate().unwrap());
+        let sealed = vectors().seal(&own, user).unwrap();
+        assert_eq!(sealed.kid().unwrap(), own.kid);
+        assert!(*sealed.open(&own, user).unwrap().0 == *vectors().0);
+        assert!(sealed != vectors().seal(&own, user).unwrap(), "each time with another nonce");
         assert!(!sealed.as_bytes().windows(8).any(|part| part == b"12345678"));
 
-        assert!(sealed.open(&self::keys().totp, user).is_err());
-        assert!(sealed.open(&keys.totp, UserId::generate().unwrap()).is_err());
+        assert!(sealed.open(&key(7, 2), user).is_err());
+        assert!(sealed.open(&own, UserId::generate().unwrap()).is_err());
         for at in 0..sealed.as_bytes().len() {
+            // Among them the version of the key, which the seal covers.
             let mut altered = sealed.as_bytes().to_vec();
             altered[at] ^= 1;
-            assert!(SealedTotpSecret::from_stored(altered).open(&keys.totp, user).is_err(), "{at}");
+            assert!(SealedTotpSecret::from_stored(altered).open(&own, user).is_err(), "{at}");
             let cut = SealedTotpSecret::from_stored(sealed.as_bytes()[..at].to_vec());
-            assert!(cut.open(&keys.totp, user).is_err(), "{at}");
+            assert!(cut.open(&own, user).is_err(), "{at}");
         }
+        assert!(SealedTotpSecret::from_stored(vec![2, 0, 1, 1]).kid().is_err(), "no version has number 0");
     }
 
     #[test]

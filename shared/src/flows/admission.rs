@@ -10,6 +10,7 @@ use crate::{
     app::App,
     error::ApiError,
     http::context::Context,
+    keyring::KeyringError,
     store::{Attempt, Bucket, Limit, LimitReached, Receipt, StoreError},
 };
 
@@ -46,6 +47,18 @@ pub fn admit_with_receipt<'a, T: Send + 'a>(
             }
         }
     })
+}
+
+/// Returns the keys that a counted try is compared with, or takes the try back and returns the error: nothing was
+/// compared.
+pub async fn or_take_back<T>(app: &App, receipt: &Receipt, keys: Result<T, KeyringError>) -> Result<T, ApiError> {
+    match keys {
+        Ok(keys) => Ok(keys),
+        Err(error) => {
+            app.store.take_back(receipt.clone()).await?;
+            Err(error.into())
+        }
+    }
 }
 
 /// Counts a try for the caller's address alone and returns what to compare it with. It is for secrets that nobody can

@@ -10,7 +10,7 @@ use crate::{
     http::context::Context,
     log::{audit, metrics::Metric},
     store::{Bucket, Limit, LimitReached},
-    tokens::keys::Secret,
+    tokens::secret::Secret,
 };
 
 /// The number of requests for messages that an address may make for each message that it may be sent: a request whose
@@ -34,7 +34,7 @@ impl MessageSubjects {
     /// Returns the subjects of a message to this phone that this request causes.
     pub fn new(secret: &Secret, phone: &Phone, ctx: &Context) -> Self {
         let address = address_subject(secret, ctx);
-        let phone_subject = audit::pseudonym(&secret.audit, phone);
+        let phone_subject = audit::pseudonym(&secret.counting.audit, phone);
         Self { phone: phone_subject, requester: address.clone(), address, country: phone.country_code() }
     }
 
@@ -61,7 +61,7 @@ impl MessageSubjects {
 /// Returns the subject of limits that count what the caller's address does: a pseudonym, because the address belongs to a
 /// person.
 pub fn address_subject(secret: &Secret, ctx: &Context) -> String {
-    audit::pseudonym_of(&secret.audit, &ctx.source.subject())
+    audit::pseudonym_of(&secret.counting.audit, &ctx.source.subject())
 }
 
 impl App {

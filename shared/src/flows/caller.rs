@@ -48,7 +48,7 @@ impl Caller {
     /// Verifies the bearer token, and then that account and session are live, by one round trip. So a logout, a reset
     /// or a change of password takes effect at once, whatever the token's lifetime.
     pub async fn authenticate(app: &App, ctx: &Context, request: &Request) -> Result<Self, ApiError> {
-        Self::of_token(app, request.bearer_token()?, app.issuer(&ctx.origin), &ctx.audit, ctx.now).await
+        Self::of_token(app, request.bearer_token()?, app.issuer(ctx.url.as_deref())?, &ctx.audit, ctx.now).await
     }
 
     /// Verifies like [`Self::authenticate`] a token that did not arrive in the `Authorization` header of a request.
@@ -202,7 +202,7 @@ fn live(state: SessionState, epoch: u64, now: Timestamp) -> Result<(Profile, Ses
 pub async fn bearer_claims(app: &App, ctx: &Context, request: &Request) -> Result<Claims, ApiError> {
     let token = Unverified::<Claims>::read(request.bearer_token()?)?;
     let key = app.keyring.verifying_key_without_session(token.kid(), ctx.now).await?;
-    verified(app, token, key, app.issuer(&ctx.origin), &ctx.audit, ctx.now)
+    verified(app, token, key, app.issuer(ctx.url.as_deref())?, &ctx.audit, ctx.now)
 }
 
 /// The same for a token that may have expired: its signature still proves which session it was issued for, which is
@@ -211,7 +211,7 @@ pub async fn bearer_claims_of_any_age(app: &App, ctx: &Context, request: &Reques
     let token = Unverified::<Claims>::read(request.bearer_token()?)?;
     let key = app.keyring.verifying_key_without_session(token.kid(), ctx.now).await?;
     let key = key.ok_or(InvalidSignedToken::WrongHeader)?;
-    Ok(token.verify_of_any_age(&key, app.issuer(&ctx.origin), &app.config.tokens.audience, ctx.now)?)
+    Ok(token.verify_of_any_age(&key, app.issuer(ctx.url.as_deref())?, &app.config.tokens.audience, ctx.now)?)
 }
 
 fn verified(

@@ -149,7 +149,7 @@ impl<'a> DrawnCode<'a> {
         let is_test = test_code.is_some();
         let code = test_code.map_or_else(OtpCode::generate, Ok)?;
         let challenge = ChallengeId::generate()?;
-        let mac = OtpMac::new(&secret.otp, Binding { purpose, phone, user, challenge }, &code);
+        let mac = OtpMac::new(&secret.writing.otp, Binding { purpose, phone, user, challenge }, &code);
         let subjects = MessageSubjects::new(&secret, phone, ctx);
         let subjects = if purpose.is_hidden() { subjects.of_kind(purpose.as_str()) } else { subjects };
         Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects })
@@ -232,7 +232,7 @@ impl<'a> DrawnCode<'a> {
             return Ok(ActivationIssue::Code(app.store.issue_code(code, target, limits).await?));
         }
         let secret = app.keyring.secret(self.ctx.now).await?;
-        let pseudonym = audit::pseudonym(&secret.audit, self.phone);
+        let pseudonym = audit::pseudonym(&secret.counting.audit, self.phone);
         let is_first = item == Item::NewChallenge;
         Ok(app.store.issue_sign_in(code, target, is_first, &pseudonym, limits).await?)
     }
@@ -319,8 +319,9 @@ pub async fn compare(
     typed: &OtpCode,
 ) -> Result<PendingCode, ApiError> {
     ctx.audit.phone(phone);
-    let secret = app.keyring.secret(ctx.now).await?;
     let pending = admit(app, ctx, purpose, phone).await?;
+    let keys = app.keyring.reading_all(pending.codes.iter().map(|(_, mac)| mac.kid()), ctx.now).await;
+    let keys = admission::or_take_back(app, &pending.receipt, keys).await?;
     let user = pending.account.map(|account| account.user);
     if let Some(user) = user {
         ctx.audit.user(user);
@@ -328,9 +329,9 @@ pub async fn compare(
     ctx.audit.factor(Factor::Otp);
     let entered = pending.codes.iter().map(|(challenge, mac)| {
         let binding = Binding { purpose, phone, user, challenge: *challenge };
-        mac.matches(&secret.otp, binding, typed).then_some(*challenge)
+        keys.iter().any(|keys| mac.matches(&keys.otp, binding, typed)).then_some(*challenge)
     });
-    // Every code is compared, so that the time does not reveal which of them is right.
+    // Every code is compared, so that the time does not reveal which of them is right. One whose key has leaked is not.
     let entered = entered.fold(None, Option::or).ok_or(ApiError::InvalidOtp)?;
     Ok(pending.entered(entered))
 }
@@ -338,7 +339,7 @@ pub async fn compare(
 /// Counts a try at the codes of this purpose, and where each of them has an item of its own, for the phone as well.
 async fn admit(app: &App, ctx: &Context, purpose: Purpose, phone: &Phone) -> Result<PendingCodes, ApiError> {
     let attempt = app.store.spend_code_attempt(phone, purpose, ctx.now);
-    let pseudonym = audit::pseudonym(&app.keyring.secret(ctx.now).await?.audit, phone);
+    let pseudonym = audit::pseudonym(&app.keyring.secret(ctx.now).await?.counting.audit, phone);
     let charge = async || app.store.charge_phone_attempt(purpose, &pseudonym, ctx.now).await;
     match purpose {
         // The fixed code of a test number is known, so a limit against guessing would protect nothing.
@@ -373,7 +374,7 @@ pub(super) async fn take_back(
     phone: &Phone,
     code: &PendingCode,
 ) -> Result<(), ApiError> {
-    let pseudonym = audit::pseudonym(&app.keyring.secret(ctx.now).await?.audit, phone);
+    let pseudonym = audit::pseudonym(&app.keyring.secret(ctx.now).await?.counting.audit, phone);
     let of_phone = async {
         if app.test_code(phone).is_some() {
             return Ok(());

@@ -12,6 +12,7 @@ use crate::{
     app::App,
     base::{
         id::{RegistrationId, UserId},
+        kid::{Kid, Versioned},
         random::{self, RandomError},
     },
     domain::{otp::Purpose, password::PasswordHash, phone::Phone},
@@ -26,10 +27,13 @@ use crate::{
     store::{ActivationIssue, CodeIssue, CodeTarget, Limit},
 };
 
-const VERSION: u8 = 1;
+/// The version of the format, the first byte of an `activation_id`. Version 1 did not name its key.
+const VERSION: u8 = 2;
 /// The length of the longest phone in E.164. Shorter ones are padded, so that the length of an `activation_id` tells
 /// nothing.
 const PHONE_LENGTH: usize = 16;
+/// The length of an `activation_id`, in bytes: version, key, nonce, identifier, phone and tag.
+const LENGTH: usize = 2 + NONCE_LEN + 16 + PHONE_LENGTH + 16;
 
 /// The new account.
 #[derive(Serialize, ToSchema)]
@@ -76,34 +80,55 @@ impl PendingRegistration {
         Ok(Self { id: RegistrationId::generate()?, waiting, phone })
     }
 
-    /// Reads an `activation_id` or a `challenge` that we sealed. Refuses everything else before the table is read. Each
-    /// has exactly one spelling.
-    pub fn open(key: &LessSafeKey, waiting: Waiting, text: &str) -> Result<Self, NotARegistration> {
-        let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NotARegistration)?;
-        let (version, rest) = bytes.split_first_mut().ok_or(NotARegistration)?;
-        let (nonce, sealed) = rest.split_first_chunk_mut::<NONCE_LEN>().ok_or(NotARegistration)?;
-        let (nonce, bound) = (Nonce::assume_unique_for_key(*nonce), Aad::from(bound(*version, waiting)));
-        let plain = key.open_in_place(nonce, bound, sealed).map_err(|_| NotARegistration)?;
+    /// Returns the registration of an `activation_id`, or the sign-in of a `challenge`; none if we did not make it or its
+    /// key may no longer be used.
+    pub async fn of_id(app: &App, ctx: &Context, waiting: Waiting, text: &str) -> Result<Option<Self>, ApiError> {
+        let Ok(kid) = Self::kid_of(text) else { return Ok(None) };
+        let keys = app.keyring.reading(kid, ctx.now).await?;
+        Ok(keys.and_then(|keys| Self::open(&keys.activation, waiting, text).ok()))
+    }
 
-        let (id, phone) = plain.split_first_chunk::<16>().ok_or(NotARegistration)?;
-        let phone = str::from_utf8(phone).ok().map(|padded| padded.trim_end_matches('\0'));
-        let phone = phone.and_then(|e164| Phone::from_stored(e164).ok());
-        match (*version, phone) {
-            (VERSION, Some(phone)) => Ok(Self { id: RegistrationId::from_bytes(*id), waiting, phone }),
+    /// Returns the version of the key that a text names, if it has the form of an `activation_id`.
+    fn kid_of(text: &str) -> Result<Kid, NotARegistration> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NotARegistration)?;
+        match bytes.as_slice() {
+            [VERSION, kid, ..] if bytes.len() == LENGTH => Kid::from_byte(*kid).ok_or(NotARegistration),
             _ => Err(NotARegistration),
         }
     }
 
-    /// Returns the `activation_id` or the `challenge`: identifier and phone, encrypted with AES-256-GCM, in base64url. Clients keep it in
-    /// logs and addresses, where nobody may read a phone.
-    pub fn seal(&self, key: &LessSafeKey) -> Result<String, SealError> {
+    /// Reads an `activation_id` or a `challenge` that we sealed. Refuses everything else before the table is read. Each
+    /// has exactly one spelling.
+    fn open(key: &Versioned<LessSafeKey>, waiting: Waiting, text: &str) -> Result<Self, NotARegistration> {
+        let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NotARegistration)?;
+        let (version, rest) = bytes.split_first_chunk_mut::<2>().ok_or(NotARegistration)?;
+        let (nonce, sealed) = rest.split_first_chunk_mut::<NONCE_LEN>().ok_or(NotARegistration)?;
+        let (nonce, bound) = (Nonce::assume_unique_for_key(*nonce), Aad::from(bound(*version, waiting)));
+        let plain = key.key.open_in_place(nonce, bound, sealed).map_err(|_| NotARegistration)?;
+
+        let (id, phone) = plain.split_first_chunk::<16>().ok_or(NotARegistration)?;
+        let phone = str::from_utf8(phone).ok().map(|padded| padded.trim_end_matches('\0'));
+        let phone = phone.and_then(|e164| Phone::from_stored(e164).ok());
+        match phone {
+            Some(phone) if *version == [VERSION, key.kid.as_byte()] => {
+                Ok(Self { id: RegistrationId::from_bytes(*id), waiting, phone })
+            }
+            _ => Err(NotARegistration),
+        }
+    }
+
+    /// Returns the `activation_id` or the `challenge`: identifier and phone, encrypted with AES-256-GCM, in base64url.
+    /// Clients keep it in logs and addresses, where nobody may read a phone.
+    pub fn seal(&self, key: &Versioned<LessSafeKey>) -> Result<String, SealError> {
         let nonce = random::bytes::<NONCE_LEN>()?;
         let mut text = [&self.id.as_bytes()[..], self.phone.as_e164().as_bytes()].concat();
         text.resize(self.id.as_bytes().len() + PHONE_LENGTH, 0);
-        let bound = Aad::from(bound(VERSION, self.waiting));
-        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound, &mut text)
+        let version = [VERSION, key.kid.as_byte()];
+        let bound = Aad::from(bound(version, self.waiting));
+        key.key
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound, &mut text)
             .map_err(|_| SealError::Cipher)?;
-        Ok(BASE64_URL_SAFE_NO_PAD.encode([&[VERSION][..], &nonce, &text].concat()))
+        Ok(BASE64_URL_SAFE_NO_PAD.encode([&version[..], &nonce, &text].concat()))
     }
 
     /// Returns the purpose of its codes.
@@ -154,7 +179,7 @@ impl PendingRegistration {
     ) -> Result<Option<IssuedCode>, ApiError> {
         let phone = &self.phone;
         let secret = app.keyring.secret(ctx.now).await?;
-        let pseudonym = audit::pseudonym(&secret.audit, phone);
+        let pseudonym = audit::pseudonym(&secret.counting.audit, phone);
         for _ in 0..codes::TRIES {
             let user = target.bound_user().map_or_else(UserId::generate, Ok)?;
             // For a phone that has an account, the code is bound to nobody, so it is never right.
@@ -185,8 +210,8 @@ impl PendingRegistration {
 }
 
 /// Returns what a sealed text is bound to.
-fn bound(version: u8, waiting: Waiting) -> Vec<u8> {
-    [&[version][..], waiting.label()].concat()
+fn bound(version: [u8; 2], waiting: Waiting) -> Vec<u8> {
+    [&version[..], waiting.label()].concat()
 }
 
 impl fmt::Debug for PendingRegistration {
@@ -225,8 +250,10 @@ mod tests {
     use super::*;
     use crate::domain::phone::PhoneRules;
 
-    fn key(byte: u8) -> LessSafeKey {
-        LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[byte; 32]).unwrap())
+    /// The key of this version, with the same bytes for every version that is even or odd.
+    fn key(version: u8) -> Versioned<LessSafeKey> {
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[version % 2; 32]).unwrap());
+        Versioned { kid: Kid::from_byte(version).unwrap(), key }
     }
 
     fn registration() -> PendingRegistration {
@@ -237,8 +264,11 @@ mod tests {
     #[test]
     fn an_activation_id_reads_back_with_its_key_alone() {
         let text = registration().seal(&key(1)).unwrap();
-        assert_eq!(PendingRegistration::open(&key(1), Waiting::Registration, &text), Ok(registration()));
-        assert_eq!(PendingRegistration::open(&key(2), Waiting::Registration, &text), Err(NotARegistration));
+        let open = |key, text: &str| PendingRegistration::open(key, Waiting::Registration, text);
+        assert_eq!(open(&key(1), &text), Ok(registration()));
+        assert_eq!(open(&key(2), &text), Err(NotARegistration));
+        assert_eq!(open(&key(3), &text), Err(NotARegistration), "the same key, another version");
+        assert_eq!(PendingRegistration::kid_of(&text), Ok(key(1).kid));
         for other in [format!("{text}="), format!("{text}A"), text.to_lowercase(), format!(" {text}"), String::new()] {
             assert_eq!(PendingRegistration::open(&key(1), Waiting::Registration, &other), Err(NotARegistration));
         }
@@ -259,7 +289,7 @@ mod tests {
             assert!(!bytes.windows(4).any(|part| e164.as_bytes().windows(4).any(|digits| digits == part)));
             bytes.len()
         });
-        assert_eq!(lengths, [61; 3]);
+        assert_eq!(lengths, [LENGTH; 3]);
         assert!(registration().seal(&key(1)).unwrap() != registration().seal(&key(1)).unwrap());
     }
 
@@ -270,9 +300,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_activation_id_with_any_byte_changed_is_none(at in 0_usize..61, with in 1_u8..) {
+        fn an_activation_id_with_any_byte_changed_is_none(at in 0_usize..LENGTH, with in 1_u8..) {
             let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(registration().seal(&key(1)).unwrap()).unwrap();
-            prop_assert_eq!(bytes.len(), 61);
+            prop_assert_eq!(bytes.len(), LENGTH);
             bytes[at] ^= with;
             prop_assert!(PendingRegistration::open(&key(1), Waiting::Registration, &BASE64_URL_SAFE_NO_PAD.encode(bytes)).is_err());
         }
@@ -280,6 +310,7 @@ mod tests {
         #[test]
         fn any_text_is_refused_and_never_panics(text in any::<String>()) {
             prop_assert!(PendingRegistration::open(&key(1), Waiting::Registration, &text).is_err());
+            prop_assert!(PendingRegistration::kid_of(&text).is_err());
         }
     }
 }

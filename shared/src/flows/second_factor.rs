@@ -3,7 +3,7 @@
 use super::admission;
 use crate::{
     app::App,
-    base::id::UserId,
+    base::{fault::Source, id::UserId},
     domain::{phone::Phone, proof::Proof},
     error::{ApiError, TokenProblem},
     http::context::Context,
@@ -34,6 +34,10 @@ pub async fn require(
     Ok(())
 }
 
+fn internal<E: Into<Source>>(error: E) -> ApiError {
+    ApiError::Internal(error.into())
+}
+
 /// Returns the error for a proof that is wrong or was used before.
 pub const fn wrong(proof: &Proof) -> ApiError {
     match proof {
@@ -52,14 +56,38 @@ pub fn used(proof: Option<&Proof>) -> ApiError {
 /// An address over its limit uses up none of the account's tries. A recovery code waits for no count of wrong codes,
 /// and delays none.
 pub async fn judge(app: &App, ctx: &Context, user: UserId, proof: &Proof, at: AskedAt) -> Result<RightCode, ApiError> {
-    let secret = app.keyring.secret(ctx.now).await?;
     let code = match proof {
         Proof::Totp(code) => {
             let attempt = app.store.spend_totp_attempt(user, at, ctx.now);
-            let factor = admission::admit(app, ctx, attempt).await?.ok_or(ApiError::WrongTotp)?;
-            let totp = factor.secret.open(&secret.totp, user).map_err(|error| ApiError::Internal(error.into()))?;
-            let step = totp.step_of(code, factor.last_step, ctx.now);
-            step.map(|step| RightCode::Totp { user, secret: factor.secret, step, at })
+            let admitted = admission::admit_with_receipt(app, ctx, attempt).await?;
+            let (factor, receipt) = admitted.ok_or(ApiError::WrongTotp)?;
+            let kid = factor.secret.kid().map_err(internal)?;
+            let keys = async { Ok((app.keyring.opening(kid, ctx.now).await?, app.keyring.secret(ctx.now).await?)) };
+            match admission::or_take_back(app, &receipt, keys.await).await? {
+                (Some(keys), secret) => {
+                    let totp = factor.secret.open(&keys.totp, user).map_err(internal)?;
+                    let right = totp.step_of(code, factor.last_step, ctx.now).map(|step| {
+                        // Sealed by the same write that uses up the code, and never with an older key.
+                        let is_old = kid < secret.writing.kid;
+                        let sealed_anew = is_old.then(|| totp.seal(&secret.writing.totp, user)).transpose();
+                        sealed_anew.map(|sealed_anew| RightCode::Totp {
+                            user,
+                            secret: factor.secret,
+                            sealed_anew,
+                            step,
+                            at,
+                        })
+                    });
+                    right.transpose().map_err(internal)?
+                }
+                (None, _) => {
+                    tracing::warn!(
+                        target: "latchkey::events", event = "second-factor-lost", %user, key = kid.as_byte(),
+                        "the key of this second factor was retired: only a recovery code is right"
+                    );
+                    None
+                }
+            }
         }
         Proof::Recovery(code) => {
             let read = app.store.factor_to_recover(user, at, ctx.now);
@@ -67,8 +95,8 @@ pub async fn judge(app: &App, ctx: &Context, user: UserId, proof: &Proof, at: As
                 AskedAt::Login(_) => ApiError::InvalidToken(TokenProblem::LoginOver),
                 AskedAt::Session | AskedAt::Reset => ApiError::WrongRecoveryCode,
             })?;
-            let is_right = factor.has_recovery_code(|stored| code.is_right(&secret.recovery_code, user, stored));
-            is_right.then(|| RightCode::Recovery { user, mac: code.mac(&secret.recovery_code, user) })
+            let hash = code.hash(user);
+            factor.has_recovery_code(&hash).then_some(RightCode::Recovery { user, hash })
         }
     };
     ctx.audit.factor(proof.factor());

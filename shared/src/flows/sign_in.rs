@@ -49,8 +49,7 @@ impl App {
 
 /// Reads a challenge that we sealed; none if the text is no such.
 pub async fn challenge(app: &App, ctx: &Context, text: &str) -> Result<Option<PendingRegistration>, ApiError> {
-    let secret = app.keyring.secret(ctx.now).await?;
-    Ok(PendingRegistration::open(&secret.activation, Waiting::SignIn, text).ok())
+    PendingRegistration::of_id(app, ctx, Waiting::SignIn, text).await
 }
 
 /// Issues a code for a challenge, and sends it: to the phone of an account, and to one that gets an account by it. To any
@@ -70,7 +69,7 @@ pub async fn send_code(
     let Some(issued) = issued else { return Ok(None) };
     let secret = app.keyring.secret(ctx.now).await?;
     Ok(Some(ChallengeResponse {
-        challenge: challenge.seal(&secret.activation)?,
+        challenge: challenge.seal(&secret.writing.activation)?,
         expires_in: app.config.otp.ttl.as_secs(),
         resend_in: app.config.otp.resend_cooldown.as_secs(),
         otp: issued.exposed,
@@ -115,7 +114,7 @@ pub async fn sign_in(
     }
     let (opening, answer) = if account.mfa_enabled {
         let id = TokenId::generate()?;
-        let (issuer, audience) = (app.issuer(&ctx.origin), &app.config.tokens.audience);
+        let (issuer, audience) = (app.issuer(ctx.url.as_deref())?, &app.config.tokens.audience);
         let token = MfaToken::issue(&keys.signing, issuer, audience, account.user, id, ctx.now)?;
         (Opening::SecondStep(id, ctx.now.plus(mfa::LIFETIME)), Err(ApiError::MfaRequired(Some(token))))
     } else {
@@ -124,7 +123,7 @@ pub async fn sign_in(
         (Opening::Session(session), Ok(tokens))
     };
     let session = if let Opening::Session(session) = &opening { Some(session.id) } else { None };
-    let pseudonym = audit::pseudonym(&keys.secret.audit, phone);
+    let pseudonym = audit::pseudonym(&keys.secret.counting.audit, phone);
     match app.store.sign_in_by_code((phone, purpose), (account, &code), opening, &pseudonym, ctx.now).await? {
         Change::Done => {}
         // Another request used the code, or the account has changed, moved or gone since it was sent.

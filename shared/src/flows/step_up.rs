@@ -64,7 +64,7 @@ pub async fn renew(
     let second_factor = account.mfa_enabled || first.is_none();
     let (session, tokens) = token_pair::stepped_up_session(app, ctx, &keys, caller, method, second_factor)?;
     let id = session.id;
-    let pseudonym = audit::pseudonym(&keys.secret.audit, &caller.profile.phone);
+    let pseudonym = audit::pseudonym(&keys.secret.counting.audit, &caller.profile.phone);
     let used = code.as_ref().map(|(purpose, code)| UsedCode { purpose: *purpose, code, pseudonym: &pseudonym });
     match app.store.step_up(&caller.profile, used, caller.session, session, ctx.now).await? {
         Change::Done => {

@@ -1,7 +1,5 @@
 //! The pair of tokens that a login and a refresh return.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -18,8 +16,9 @@ use crate::{
     store::{NewSession, Profile, Renewal, Session, TokenSession},
     tokens::{
         access::{AccessToken, Grant},
-        keys::{Secret, SigningKey},
+        keys::SigningKey,
         refresh::{RefreshToken, SessionSalt},
+        secret::{Keys, Secret},
     },
 };
 
@@ -29,7 +28,7 @@ pub struct TokenKeys {
     /// The key that signs access tokens.
     pub signing: SigningKey,
     /// The secret that authenticates refresh tokens.
-    pub secret: Arc<Secret>,
+    pub secret: Secret,
 }
 
 impl TokenKeys {
@@ -38,6 +37,12 @@ impl TokenKeys {
     pub async fn of(app: &App, ctx: &Context) -> Result<Self, ApiError> {
         let (signing, secret) = tokio::try_join!(app.keyring.signing_key(ctx.now), app.keyring.secret(ctx.now))?;
         Ok(Self { signing, secret })
+    }
+
+    /// Returns the master secret's keys by the newest copy: something that named an unknown version may have caused
+    /// another read since. No token is made with a version that has leaked by then.
+    pub fn newest_secret(&self, app: &App, ctx: &Context) -> Secret {
+        app.keyring.secret_at_hand(ctx.now).unwrap_or_else(|| self.secret.clone())
     }
 
     /// Returns the keys with the one that signs by what is published now. Endpoints call this beside their first
@@ -158,9 +163,11 @@ fn start(
     (user, epoch): (UserId, u64),
     Login { created_at, authentication, ends_at }: Login,
 ) -> Result<(NewSession, TokenResponse), ApiError> {
+    let writing = keys.newest_secret(app, ctx).writing;
     let session = NewSession {
         user,
         id: SessionId::generate()?,
+        kid: writing.kid,
         salt: SessionSalt::generate()?,
         epoch,
         device: ctx.user_agent.clone(),
@@ -171,17 +178,24 @@ fn start(
         now: ctx.now,
     };
     let (id, salt) = (session.id, session.salt);
-    let tokens = TokenSession { user, id, generation: 0, salt, epoch, authentication };
-    let answer = TokenResponse::issue(app, ctx, keys, &tokens)?;
+    let kid = session.kid;
+    let tokens = TokenSession { user, id, kid, generation: 0, salt, epoch, authentication };
+    let answer = TokenResponse::issue(app, ctx, &keys.signing, &writing, &tokens)?;
     Ok((session, answer))
 }
 
 impl TokenResponse {
-    /// Signs an access token and makes a refresh token.
-    pub fn issue(app: &App, ctx: &Context, keys: &TokenKeys, session: &TokenSession) -> Result<Self, ApiError> {
+    /// Signs an access token and makes a refresh token with the keys of the version that the session names.
+    pub fn issue(
+        app: &App,
+        ctx: &Context,
+        signing: &SigningKey,
+        keys: &Keys,
+        session: &TokenSession,
+    ) -> Result<Self, ApiError> {
         let settings = &app.config.tokens;
         let grant = Grant {
-            issuer: app.issuer(&ctx.origin),
+            issuer: app.issuer(ctx.url.as_deref())?,
             audience: &settings.audience,
             user: session.user,
             session: session.id,
@@ -189,10 +203,10 @@ impl TokenResponse {
             authentication: session.authentication,
             lifetime: settings.access_ttl,
         };
-        let key = &keys.secret.refresh_token;
+        let key = &keys.refresh_token;
         let refresh_token = RefreshToken::new(key, session.user, session.id, session.generation, &session.salt);
         Ok(Self {
-            access_token: AccessToken::issue(&keys.signing, grant, ctx.now)?.reveal().to_owned(),
+            access_token: AccessToken::issue(signing, grant, ctx.now)?.reveal().to_owned(),
             token_type: "bearer",
             expires_in: settings.access_ttl.as_secs(),
             refresh_token: refresh_token.reveal(key),

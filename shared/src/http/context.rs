@@ -2,6 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
+use super::cors::Page;
 use crate::{base::time::Timestamp, log::audit::Audit, messages::Language};
 
 /// The circumstances of a request.
@@ -18,8 +19,10 @@ pub struct Context {
     /// The language that the client prefers among those of the messages; none if it names none of them.
     pub language: Option<Language>,
     /// The URL of the API that received the request, without a trailing slash; the issuer of tokens, unless one is
-    /// configured.
-    pub origin: String,
+    /// configured. None if the event names no domain.
+    pub url: Option<String>,
+    /// The page of another origin that sent the request, if one did.
+    pub page: Page,
     /// The findings for the request's audit event.
     pub audit: Audit,
 }

@@ -1,22 +1,12 @@
-//! The members of a request's body, read into domain types.
+//! The members of a request's body, and the mistakes found in them.
 
-use std::{convert::Infallible, fmt::Display, str::FromStr};
+use std::fmt::Display;
 
 use serde_json::{Map, Value};
 
-use crate::{
-    config::Config,
-    domain::{
-        otp::{InvalidOtpCode, OtpCode},
-        password::{NewPassword, Password},
-        phone::Phone,
-        proof::Proof,
-        recovery_code::{InvalidRecoveryCode, RecoveryCode},
-    },
-    error::FieldError,
-};
+use crate::{config::Config, error::FieldError};
 
-/// A request body made of domain types.
+/// A request body made of domain types. [`request_body!`](crate::request_body) implements it.
 pub trait FromFields: Sized {
     /// Takes the fields of the body. An implementation takes every field before its first `?`, so that every mistake is
     /// reported and not only the first.
@@ -27,98 +17,79 @@ pub trait FromFields: Sized {
 pub struct Fields<'a> {
     members: Map<String, Value>,
     config: &'a Config,
-    /// Whether the caller's account has a password.
-    has_password: bool,
+    /// Whether the caller's own password is required.
+    requires_password: bool,
     errors: Vec<FieldError>,
+    /// The names that were asked for.
+    asked: Vec<&'static str>,
 }
 
 impl<'a> Fields<'a> {
     /// Wraps the members of one body.
-    pub(super) fn new(members: Map<String, Value>, config: &'a Config) -> Self {
-        Self::of_account(members, config, true)
+    pub fn new(members: Map<String, Value>, config: &'a Config) -> Self {
+        Self { members, config, requires_password: false, errors: Vec::new(), asked: Vec::new() }
     }
 
-    /// Wraps the members of a body by which a caller proves again who they are.
-    pub(super) fn of_account(members: Map<String, Value>, config: &'a Config, has_password: bool) -> Self {
-        Self { members, config, has_password, errors: Vec::new() }
+    /// The same for a caller whose account has a password, or none: whether [`OwnPassword`](super::members::OwnPassword)
+    /// is required.
+    pub fn of_account(members: Map<String, Value>, config: &'a Config, requires_password: bool) -> Self {
+        Self { requires_password, ..Self::new(members, config) }
     }
 
     /// Reads the body, or returns every mistake in it.
-    pub(super) fn read<T: FromFields>(mut self) -> Result<T, Vec<FieldError>> {
+    pub fn read<T: FromFields>(mut self) -> Result<T, Vec<FieldError>> {
         match T::from_fields(&mut self) {
             Some(body) if self.errors.is_empty() => Ok(body),
             _ => Err(self.errors),
         }
     }
 
-    /// Takes a phone number, by the rules of `PHONE_*`.
-    pub fn phone(&mut self, name: &str) -> Option<Phone> {
-        let rules = &self.config.phones;
-        self.take(name, |text| rules.parse(text))
-    }
-
-    /// Takes a phone number that is only looked up, whether or not the rules of `PHONE_*` would accept it today.
-    pub fn known_phone(&mut self, name: &str) -> Option<Phone> {
-        let rules = &self.config.phones;
-        self.take(name, |text| rules.look_up(text))
-    }
-
-    /// Takes a password that is compared with a stored one; the rules of `PASSWORD_*` do not apply to it.
-    pub fn password(&mut self, name: &str) -> Option<Password> {
-        self.take(name, Password::parse)
-    }
-
-    /// Takes the caller's password again, which is required if the account has one.
-    pub fn password_again(&mut self, name: &str) -> Option<Option<Password>> {
-        if self.has_password || self.has(name) { self.password(name).map(Some) } else { Some(None) }
-    }
-
-    /// Takes a new password, by the rules of `PASSWORD_*`.
-    pub fn new_password(&mut self, name: &str) -> Option<NewPassword> {
-        let rules = &self.config.passwords;
-        self.take(name, |text| rules.parse(text))
-    }
-
-    /// Takes a one-time code, or a TOTP code: both are six digits.
-    pub fn otp(&mut self, name: &str) -> Option<OtpCode> {
-        self.take(name, str::parse)
-    }
-
-    /// Takes the proof of a second factor from `code` or `recovery_code`, if one of them is present.
-    pub fn proof(&mut self) -> Option<Proof> {
-        match (self.has("code"), self.has("recovery_code")) {
-            (true, false) => self.take("code", totp).map(Proof::Totp),
-            (false, true) => self.take("recovery_code", recovery_code).map(Proof::Recovery),
-            (true, true) => {
-                self.refuse("recovery_code", &"must not be sent together with `code`");
-                None
+    /// Returns the names of the members that a type reads, in the order in which it asks for them. A test compares them
+    /// with the type's schema.
+    pub fn asked_by<T: FromFields>(config: &'a Config) -> Vec<&'static str> {
+        let mut fields = Self::new(Map::new(), config);
+        let _ = T::from_fields(&mut fields);
+        let mut names = Vec::new();
+        for name in fields.asked {
+            if !names.contains(&name) {
+                names.push(name);
             }
-            (false, false) => None,
         }
+        names
     }
 
-    /// Takes the proof of a second factor; reports a mistake if it is absent.
-    pub fn required_proof(&mut self) -> Option<Proof> {
-        if !self.has("code") && !self.has("recovery_code") {
-            self.refuse("code", &"is required, or `recovery_code` instead");
-        }
-        self.proof()
+    /// Returns the settings, which hold the rules for phones and passwords.
+    pub fn config(&self) -> &'a Config {
+        self.config
     }
 
-    /// Takes a text that the endpoint checks later.
-    pub fn text(&mut self, name: &str) -> Option<String> {
-        self.take(name, |text| Ok::<_, Infallible>(text.to_owned()))
+    /// Returns whether the caller's own password is required.
+    pub fn requires_password(&self) -> bool {
+        self.requires_password
     }
 
-    /// Reads a text that may be missing.
-    pub fn optional<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
-        if self.has(name) { self.take(name, str::parse) } else { None }
+    /// Returns whether a member is present. `null` counts as absent.
+    pub fn has(&mut self, name: &'static str) -> bool {
+        self.get(name).is_some()
     }
 
-    /// Reads `true` or `false`; a missing value is false.
-    pub fn flag(&mut self, name: &str) -> Option<bool> {
-        match self.members.get(name) {
-            None | Some(Value::Null) => Some(false),
+    /// Takes a text, or reports why it is wrong.
+    pub fn text<T, E: Display>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+        let parsed = match self.get(name) {
+            None => Err("is required".to_owned()),
+            Some(Value::String(text)) => parse(text).map_err(|error| error.to_string()),
+            Some(Value::Number(_)) => {
+                Err("must be a string, in quotes: a JSON number loses its leading zeros".to_owned())
+            }
+            Some(_) => Err("must be a string".to_owned()),
+        };
+        parsed.map_err(|detail| self.refuse(name, &detail)).ok()
+    }
+
+    /// Takes `true` or `false`; an absent member is false.
+    pub fn flag(&mut self, name: &'static str) -> Option<bool> {
+        match self.get(name) {
+            None => Some(false),
             Some(Value::Bool(flag)) => Some(*flag),
             Some(_) => {
                 self.refuse(name, &"must be true or false");
@@ -132,36 +103,8 @@ impl<'a> Fields<'a> {
         self.errors.push(FieldError { pointer: format!("/{name}"), detail: detail.to_string() });
     }
 
-    /// Returns whether the body has this member, with a value.
-    pub fn has(&self, name: &str) -> bool {
-        self.members.get(name).is_some_and(|value| !value.is_null())
+    fn get(&mut self, name: &'static str) -> Option<&Value> {
+        self.asked.push(name);
+        self.members.get(name).filter(|value| !value.is_null())
     }
-
-    fn take<T, E: Display>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
-        let parsed = match self.members.get(name) {
-            None | Some(Value::Null) => Err("is required".to_owned()),
-            Some(Value::String(text)) => parse(text).map_err(|error| error.to_string()),
-            Some(Value::Number(_)) => {
-                Err("must be a string, in quotes: a JSON number loses its leading zeros".to_owned())
-            }
-            Some(_) => Err("must be a string".to_owned()),
-        };
-        parsed.map_err(|detail| self.refuse(name, &detail)).ok()
-    }
-}
-
-/// Reads a TOTP code. A recovery code in its place is told from a typing mistake.
-fn totp(typed: &str) -> Result<OtpCode, String> {
-    typed.parse().map_err(|error: InvalidOtpCode| match typed.parse::<RecoveryCode>() {
-        Ok(_) => "is a recovery code: send it as `recovery_code`".to_owned(),
-        Err(_) => error.to_string(),
-    })
-}
-
-/// Reads a recovery code. A TOTP code in its place is told from a typing mistake.
-fn recovery_code(typed: &str) -> Result<RecoveryCode, String> {
-    typed.parse().map_err(|error: InvalidRecoveryCode| match typed.parse::<OtpCode>() {
-        Ok(_) => "is a code of an authenticator: send it as `code`".to_owned(),
-        Err(_) => error.to_string(),
-    })
 }

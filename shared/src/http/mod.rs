@@ -1,7 +1,11 @@
 //! The edge between API Gateway's JSON and the domain: requests, responses, problems, and their OpenAPI description.
 
+pub mod body;
 pub mod context;
+pub mod cors;
+pub(crate) mod event;
 mod fields;
+pub mod members;
 pub mod openapi;
 pub mod problem;
 mod request;

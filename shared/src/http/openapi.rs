@@ -112,14 +112,15 @@ fn example(kind: ProblemKind) -> Value {
     });
     let more = match kind {
         ProblemKind::InvalidRequest => {
-            Some(("errors", json!([{"pointer": "/phone", "detail": "must be a number that can receive SMS"}])))
+            json!({"errors": [{"pointer": "/phone", "detail": "must be a number that can receive SMS"}]})
         }
-        ProblemKind::TooManyRequests => Some(("bucket", json!("messages-phone"))),
-        ProblemKind::MfaRequired => Some(("methods", json!(["totp", "recovery_code"]))),
-        _ => None,
+        ProblemKind::TooManyRequests => json!({"bucket": "messages-phone", "retry_after": 3600}),
+        ProblemKind::TemporarilyUnavailable => json!({"retry_after": 2}),
+        ProblemKind::MfaRequired => json!({"methods": ["totp", "recovery_code"]}),
+        _ => json!({}),
     };
-    if let (Some(members), Some((name, value))) = (example.as_object_mut(), more) {
-        members.insert(name.to_owned(), value);
+    if let (Some(members), Value::Object(more)) = (example.as_object_mut(), more) {
+        members.extend(more);
     }
     example
 }

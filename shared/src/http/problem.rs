@@ -107,6 +107,10 @@ pub struct Problem {
     /// The limit that was reached (`too-many-requests` only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<&'static str>,
+    /// The seconds until the next try can succeed, as in `Retry-After` (`too-many-requests` and
+    /// `temporarily-unavailable` only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
     /// The token that continues the login. Send it to `POST /auth/login/mfa` within five minutes (`mfa-required` of a
     /// login only).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,7 +184,10 @@ impl ApiError {
                     .to_owned()
             }
             Self::InvalidToken(
-                TokenProblem::SessionEnded | TokenProblem::Reused | TokenProblem::NotARefreshToken(_),
+                TokenProblem::SessionEnded
+                | TokenProblem::Reused
+                | TokenProblem::WithdrawnKey
+                | TokenProblem::NotARefreshToken(_),
             ) => "The session has ended. Sign in again.".to_owned(),
             Self::InvalidToken(TokenProblem::NotAnMfaToken(_) | TokenProblem::LoginOver) => {
                 "`mfa_token` has expired, was used, or is not valid. Start again with POST /auth/login.".to_owned()
@@ -215,7 +222,8 @@ impl ApiError {
                     .to_owned()
             }
             Self::NotFound => {
-                "No endpoint has this path, or the object is not yours. GET /docs lists the endpoints.".to_owned()
+                "No endpoint has this path, or the object is not yours. No path ends with a slash; GET /docs lists them."
+                    .to_owned()
             }
             Self::MethodNotAllowed(allowed) => format!("This path allows {allowed}."),
             Self::EnrollmentOver => "No enrollment waits for this code: none was begun, it was tried five times, ten \
@@ -254,6 +262,15 @@ impl ApiError {
         }
     }
 
+    /// Returns the seconds that the client waits before it tries again.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::TooManyRequests { retry_after, .. } => Some(whole_seconds(*retry_after)),
+            Self::TemporarilyUnavailable(_) => Some(whole_seconds(UNAVAILABLE_RETRY_AFTER)),
+            _ => None,
+        }
+    }
+
     /// Converts the error into the problem that the client gets.
     pub fn into_response(self, request_id: &str) -> Response {
         let kind = self.kind();
@@ -265,23 +282,21 @@ impl ApiError {
             code: kind.code(),
             instance: request_id.to_owned(),
             bucket: if let Self::TooManyRequests { bucket, .. } = &self { Some(bucket.as_str()) } else { None },
+            retry_after: self.retry_after(),
             mfa_token: if let Self::MfaRequired(Some(token)) = &self { Some(token.reveal().to_owned()) } else { None },
             methods: if let Self::MfaRequired(_) = &self { &MFA_METHODS } else { &[] },
             errors: if let Self::InvalidRequest(errors) = &self { errors.clone() } else { Vec::new() },
         };
-        let response = Response::problem(kind.status(), &problem);
+        let mut response = Response::problem(kind.status(), &problem);
+        if let Some(seconds) = problem.retry_after {
+            response = response.with_header(header::RETRY_AFTER, &seconds.to_string());
+        }
         match self {
             // RFC 9110 section 15.5.2: every 401 names a scheme. RFC 6750 section 3: without a token, no error code.
             Self::InvalidCredentials | Self::InvalidToken(TokenProblem::Missing) => {
                 response.with_header(header::WWW_AUTHENTICATE, "Bearer")
             }
             Self::InvalidToken(_) => response.with_header(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""),
-            Self::TooManyRequests { retry_after, .. } => {
-                response.with_header(header::RETRY_AFTER, &whole_seconds(retry_after).to_string())
-            }
-            Self::TemporarilyUnavailable(_) => {
-                response.with_header(header::RETRY_AFTER, &whole_seconds(UNAVAILABLE_RETRY_AFTER).to_string())
-            }
             Self::MethodNotAllowed(allowed) => response.with_header(header::ALLOW, &allowed),
             _ => response,
         }

@@ -12,10 +12,11 @@ use serde_json::{Map, Value};
 
 use super::{
     context::{Context, SourceAddress},
+    cors::Page,
     fields::{Fields, FromFields},
 };
 use crate::{
-    base::time::Timestamp,
+    base::{origins::Origins, time::Timestamp},
     config::Config,
     error::{ApiError, TokenProblem},
     log::audit::Audit,
@@ -36,7 +37,8 @@ pub struct Request {
 
 impl Request {
     /// Converts a request that `lambda_http` read from API Gateway's event, and returns its circumstances with it.
-    pub fn from_lambda(request: lambda_http::Request, now: Timestamp) -> (Self, Context) {
+    /// Pages of these origins may read the response.
+    pub fn from_lambda(request: lambda_http::Request, now: Timestamp, origins: &Origins) -> (Self, Context) {
         let path_parameters =
             request.path_parameters().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let path = request.raw_http_path().to_owned();
@@ -57,7 +59,8 @@ impl Request {
             source: SourceAddress::parse(&source),
             user_agent,
             language: language.and_then(Language::preferred),
-            origin: origin(&domain),
+            url: url(&domain, parts.headers.get(header::HOST).and_then(|host| host.to_str().ok())),
+            page: Page::judge(&parts.headers, origins),
             audit: Audit::default(),
         };
         let body = match body {
@@ -171,13 +174,16 @@ pub fn bearer_token(authorization: Option<&str>) -> Result<&str, ApiError> {
     }
 }
 
-/// Returns the URL of an API by its domain name. API Gateway serves only HTTPS, and under a name. The dev server and
-/// SAM's serve HTTP, under `localhost` or a bare address.
-fn origin(domain: &str) -> String {
-    let host = domain.parse::<Authority>().map(|authority| authority.host().to_owned()).unwrap_or_default();
-    let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-    let scheme = if is_address || host == "localhost" { "http" } else { "https" };
-    format!("{scheme}://{domain}")
+/// Returns the URL of an API by its domain name; none without one. API Gateway serves only HTTPS, and under a name. The dev
+/// server and SAM's serve HTTP, under `localhost` or a bare address.
+fn url(domain: &str, host: Option<&str>) -> Option<String> {
+    let authority = domain.parse::<Authority>().ok()?;
+    let is_address = authority.host().trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let scheme = if is_address || authority.host() == "localhost" { "http" } else { "https" };
+    // `sam local` and `cargo lambda watch` leave the port out of the name. API Gateway has no such name, so that no
+    // header of a client has a say in the issuer there.
+    let port = host.filter(|_| domain == "localhost").and_then(|host| host.parse::<Authority>().ok()?.port_u16());
+    Some(format!("{scheme}://{domain}{}", port.map(|port| format!(":{port}")).unwrap_or_default()))
 }
 
 /// A JSON object in which no member occurs twice, because choosing between two would be a guess.
@@ -277,15 +283,23 @@ mod tests {
 
     #[test]
     fn an_api_is_on_https_unless_it_is_on_this_machine() {
-        assert_eq!(
-            origin("abc.execute-api.eu-west-1.amazonaws.com"),
-            "https://abc.execute-api.eu-west-1.amazonaws.com"
-        );
-        assert_eq!(origin("127.0.0.1:8000"), "http://127.0.0.1:8000");
-        assert_eq!(origin("localhost"), "http://localhost");
-        assert_eq!(origin("[::1]:8000"), "http://[::1]:8000");
-        assert_eq!(origin("192.168.0.7:8000"), "http://192.168.0.7:8000");
-        assert_eq!(origin("localhost.example.com"), "https://localhost.example.com");
+        for (domain, host, expected) in [
+            ("abc.example.com", "abc.example.com", Some("https://abc.example.com")),
+            ("abc.example.com", "evil.example:81", Some("https://abc.example.com")),
+            ("127.0.0.1:8000", "127.0.0.1:8000", Some("http://127.0.0.1:8000")),
+            ("[::1]:8000", "[::1]:8000", Some("http://[::1]:8000")),
+            ("192.168.0.7:8000", "192.168.0.7:8000", Some("http://192.168.0.7:8000")),
+            ("localhost.example.com", "localhost", Some("https://localhost.example.com")),
+            ("localhost", "127.0.0.1:3000", Some("http://localhost:3000")),
+            ("localhost", "localhost", Some("http://localhost")),
+            ("localhost", "not a host", Some("http://localhost")),
+            ("localhost:8000", "localhost:9000", Some("http://localhost:8000")),
+            ("", "evil.example", None),
+            ("not a domain", "evil.example", None),
+        ] {
+            assert_eq!(url(domain, Some(host)).as_deref(), expected, "{domain} {host}");
+        }
+        assert_eq!(url("localhost", None).as_deref(), Some("http://localhost"));
     }
 
     proptest! {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::{
     base::{
         id::{SessionId, UserId},
+        kid::{Kid, Versioned},
         time::Timestamp,
     },
     domain::{phone::Phone, proof::Factor},
@@ -69,8 +70,14 @@ impl Audit {
     }
 
     /// Returns the line of a request whose outcome is known. Without the key, the line has no hash of the phone.
-    pub fn line<'a>(&self, of: Circumstances<'a>, outcome: Outcome<'a>, key: Option<&hmac::Key>) -> Line<'a> {
+    pub fn line<'a>(
+        &self,
+        of: Circumstances<'a>,
+        outcome: Outcome<'a>,
+        key: Option<&Versioned<hmac::Key>>,
+    ) -> Line<'a> {
         let findings = self.findings().clone();
+        let hashed = findings.phone.zip(key);
         Line {
             audit: VERSION,
             time: of.now.to_rfc3339(),
@@ -80,7 +87,8 @@ impl Audit {
             factors: findings.factors,
             user: findings.user,
             session: findings.session,
-            phone: findings.phone.zip(key).map(|(phone, key)| pseudonym(key, &phone)),
+            phone: hashed.as_ref().map(|(phone, key)| pseudonym(key, phone)),
+            key: hashed.map(|(_, key)| key.kid),
             address: of.address,
             operator: of.operator,
             request_id: of.request_id,
@@ -140,6 +148,8 @@ pub struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     phone: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<Kid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     operator: Option<&'a str>,
@@ -148,13 +158,13 @@ pub struct Line<'a> {
 
 /// Returns a name for a phone: always the same, and irreversible without the key. A plain hash would be no secret,
 /// because there are few enough numbers to try all. 128 bits in base64url.
-pub fn pseudonym(key: &hmac::Key, phone: &Phone) -> String {
+pub fn pseudonym(key: &Versioned<hmac::Key>, phone: &Phone) -> String {
     pseudonym_of(key, phone.as_e164())
 }
 
 /// Returns such a name for an address or another text. Two kinds of text that may be equal need different prefixes.
-pub fn pseudonym_of(key: &hmac::Key, text: &str) -> String {
-    let tag = hmac::sign(key, text.as_bytes());
+pub fn pseudonym_of(key: &Versioned<hmac::Key>, text: &str) -> String {
+    let tag = hmac::sign(&key.key, text.as_bytes());
     BASE64_URL_SAFE_NO_PAD.encode(tag.as_ref().first_chunk::<16>().unwrap_or(&[0; 16]))
 }
 
@@ -165,8 +175,9 @@ mod tests {
     use super::*;
     use crate::domain::phone::PhoneRules;
 
-    fn key(byte: u8) -> hmac::Key {
-        hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32])
+    fn key(version: u8) -> Versioned<hmac::Key> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &[version; 32]);
+        Versioned { kid: Kid::from_byte(version).unwrap(), key }
     }
 
     #[test]
@@ -197,5 +208,6 @@ mod tests {
         let again = serde_json::to_value(audit.line(of("r-3"), Outcome::SUCCESS, Some(&key(1)))).unwrap();
         let elsewhere = serde_json::to_value(audit.line(of("r-4"), Outcome::SUCCESS, Some(&key(2)))).unwrap();
         assert!(line["phone"] == again["phone"] && line["phone"] != elsewhere["phone"]);
+        assert_eq!((&line["key"], &elsewhere["key"]), (&json!(1), &json!(2)));
     }
 }

@@ -19,6 +19,7 @@ mod sessions;
 mod sign_ins;
 mod table;
 mod throttle;
+mod versions;
 
 use aws_sdk_dynamodb::Client;
 
@@ -41,6 +42,7 @@ pub use sessions::{
 pub use sign_ins::{Opening, UsedCode};
 pub use table::keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use table::{error::StoreError, wire::Receipt};
+pub use versions::{UsesByVersion, VersionUses};
 
 /// The DynamoDB table, and the client that calls it.
 #[derive(Clone, Debug)]

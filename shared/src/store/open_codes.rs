@@ -88,7 +88,7 @@ impl OpenCode {
     fn read(item: &Item) -> Result<Self, StoreError> {
         Ok(Self {
             challenge: item.parsed(CHALLENGE_ID)?,
-            mac: OtpMac::from_stored(item.bytes(CODE_MAC)?),
+            mac: item.otp_mac(CODE_MAC)?,
             ends_at: item.moment(CODE_ENDS_AT)?,
             attempts_from: item.number(ATTEMPTS)?,
             is_decoy: item.flag(NOT_SENT),

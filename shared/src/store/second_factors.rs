@@ -28,7 +28,7 @@ use crate::{
         time::Timestamp,
     },
     domain::{
-        password::PasswordHash, phone::Phone, proof::SignInMethod, recovery_code::RecoveryCodeMac,
+        password::PasswordHash, phone::Phone, proof::SignInMethod, recovery_code::RecoveryCodeHash,
         totp::SealedTotpSecret,
     },
 };
@@ -47,10 +47,9 @@ pub struct SecondFactor {
 }
 
 impl SecondFactor {
-    /// Returns whether one of the unused recovery codes is right. Compares every one, so that the time does not reveal
-    /// which.
-    pub fn has_recovery_code(&self, is_right: impl Fn(&str) -> bool) -> bool {
-        self.item.set(RECOVERY_CODES).iter().fold(false, |found, stored| found | is_right(stored))
+    /// Returns whether this is the hash of one of the unused recovery codes.
+    pub fn has_recovery_code(&self, hash: &RecoveryCodeHash) -> bool {
+        self.item.set(RECOVERY_CODES).iter().any(|stored| stored == hash.as_str())
     }
 
     fn read(item: Item) -> Result<Self, StoreError> {
@@ -105,6 +104,8 @@ pub enum RightCode {
         user: UserId,
         /// The secret that the code was compared with.
         secret: SealedTotpSecret,
+        /// The same secret, sealed with the key that writes now; none if it is that one already.
+        sealed_anew: Option<SealedTotpSecret>,
         /// The step of the code.
         step: u64,
         /// Where it was asked for.
@@ -115,29 +116,36 @@ pub enum RightCode {
         /// The user who entered the code.
         user: UserId,
         /// The hash of the code.
-        mac: RecoveryCodeMac,
+        hash: RecoveryCodeHash,
     },
 }
 
 impl RightCode {
     /// Builds the update that uses up the code. A TOTP code clears the count of guesses where it was asked for, a
-    /// recovery code every count. Only one of several parallel updates succeeds.
+    /// recovery code every count. Only one of several parallel updates succeeds. That of a TOTP code also stores the
+    /// secret as it was sealed anew.
     fn use_up(&self) -> ItemUpdate {
         let (Self::Totp { user, .. } | Self::Recovery { user, .. }) = self;
         let update = ItemUpdate::new(Key::second_factor(*user));
         match self {
-            Self::Totp { secret, step, at, .. } => at
-                .counter()
-                .forget(update)
-                .set("#totp_step = :step")
-                .when("#totp_secret = :secret AND (attribute_not_exists(#totp_step) OR #totp_step < :step)")
-                .value(":secret", secret.into())
-                .value(":step", number(*step)),
-            Self::Recovery { mac, .. } => forget_guesses(update)
-                .delete("#recovery_codes :macs")
-                .when("contains(#recovery_codes, :mac)")
-                .value(":macs", set(std::slice::from_ref(mac)))
-                .value(":mac", text(mac.as_str())),
+            Self::Totp { secret, sealed_anew, step, at, .. } => {
+                let update = at
+                    .counter()
+                    .forget(update)
+                    .set("#totp_step = :step")
+                    .when("#totp_secret = :secret AND (attribute_not_exists(#totp_step) OR #totp_step < :step)")
+                    .value(":secret", secret.into())
+                    .value(":step", number(*step));
+                match sealed_anew {
+                    Some(sealed) => update.set("#totp_secret = :sealed_anew").value(":sealed_anew", sealed.into()),
+                    None => update,
+                }
+            }
+            Self::Recovery { hash, .. } => forget_guesses(update)
+                .delete("#recovery_codes :hashes")
+                .when("contains(#recovery_codes, :hash)")
+                .value(":hashes", set(std::slice::from_ref(hash)))
+                .value(":hash", text(hash.as_str())),
         }
     }
 }
@@ -150,7 +158,7 @@ pub struct NewFactor<'a> {
     /// The step of the code that confirmed the enrollment.
     pub step: u64,
     /// The hashes of the new recovery codes.
-    pub recovery_codes: &'a [RecoveryCodeMac],
+    pub recovery_codes: &'a [RecoveryCodeHash],
 }
 
 /// The outcome of the second step of a login.
@@ -243,7 +251,7 @@ impl Store {
             .remove("#op")
             .set("#totp_secret = :secret")
             .set("#totp_step = :step")
-            .set("#recovery_codes = :macs")
+            .set("#recovery_codes = :hashes")
             .set("#created_at = :now")
             .when(if profile.mfa_enabled {
                 "attribute_exists(#totp_secret)"
@@ -252,7 +260,7 @@ impl Store {
             })
             .value(":secret", new.secret.into())
             .value(":step", number(new.step))
-            .value(":macs", set(new.recovery_codes))
+            .value(":hashes", set(new.recovery_codes))
             .value(":now", moment(now));
         let is_on = |update: ItemUpdate| update.set("#mfa_enabled = :true").value(":true", AttributeValue::Bool(true));
         let credential = accounts::raise_credential_epoch(&profile.phone, user, profile.epoch).remove("#op");
@@ -297,16 +305,16 @@ impl Store {
     pub async fn replace_recovery_codes(
         &self,
         profile: &Profile,
-        codes: &[RecoveryCodeMac],
+        codes: &[RecoveryCodeHash],
         renewal: Renewal,
         now: Timestamp,
     ) -> Result<Change, StoreError> {
         let (user, epoch) = (profile.user, profile.epoch);
         let replaced = ItemUpdate::new(Key::second_factor(user))
             .remove("#op")
-            .set("#recovery_codes = :macs")
+            .set("#recovery_codes = :hashes")
             .when("attribute_exists(#totp_secret)")
-            .value(":macs", set(codes));
+            .value(":hashes", set(codes));
         let mut writes = vec![
             Write::Update(replaced),
             Write::Update(accounts::raise_credential_epoch(&profile.phone, user, epoch).remove("#op")),

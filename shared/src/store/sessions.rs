@@ -14,7 +14,7 @@ use super::{
         expression::{ItemUpdate, NewItem, Write},
         item::{Item, moment, number, text, ttl},
         keys::{
-            ADDRESS, ATTEMPT, AUTHENTICATED_AT, CREATED_AT, DEVICE, ENDS_AT, EPOCH, GENERATION, IDLE_ENDS_AT, Key,
+            ADDRESS, ATTEMPT, AUTHENTICATED_AT, CREATED_AT, DEVICE, ENDS_AT, EPOCH, GENERATION, IDLE_ENDS_AT, KID, Key,
             LAST_USED_AT, METHOD, OTHER_CLIENT, OTHER_GENERATION, PROFILE_SORT, PROVED_AT, RENEWED, ROTATED_AT,
             ROTATED_BY, SALT, SECOND_FACTOR, SESSION_PREFIX, SORT_KEY, TTL_ATTRIBUTE,
         },
@@ -24,6 +24,7 @@ use super::{
 use crate::{
     base::{
         id::{SessionId, UserId},
+        kid::Kid,
         time::Timestamp,
     },
     domain::proof::{Authentication, SignInMethod},
@@ -53,6 +54,8 @@ pub struct NewSession {
     pub user: UserId,
     /// The session's identifier, new at every login.
     pub id: SessionId,
+    /// The version of the key that makes its first refresh token.
+    pub kid: Kid,
     /// The salt that the session's refresh tokens are bound to.
     pub salt: SessionSalt,
     /// The account's epoch, read together with the password hash. If the epoch was raised in the meantime, the session
@@ -77,6 +80,7 @@ impl NewSession {
         let (ends_at, authentication) = (self.ends_at, self.authentication);
         let mut attributes = [
             (GENERATION, number(0)),
+            (KID, number(self.kid.as_byte().into())),
             (SALT, (&self.salt).into()),
             (EPOCH, number(self.epoch)),
             (ADDRESS, text(self.address)),
@@ -198,6 +202,8 @@ pub struct TokenSession {
     pub user: UserId,
     /// The session's identifier.
     pub id: SessionId,
+    /// The version of the key that makes the session's next refresh token.
+    pub kid: Kid,
     /// The number of the session's next refresh token.
     pub generation: u32,
     /// The salt that the session's refresh tokens are bound to.
@@ -394,21 +400,27 @@ impl Store {
     /// One conditional update raises the generation, so that only one of several parallel exchanges does; it records who
     /// that was. A request that repeats it gets the same successor, so that a lost reply ends no session and two tabs do
     /// not fork it. The only use of a spent token that writes is the first one by another client within `grace`.
+    ///
+    /// `kid` is the version of the key that makes the successor. The session keeps it, so that every repetition gets the
+    /// same successor, whichever key writes by then.
     pub async fn rotate_session(
         &self,
         token: &RefreshToken,
         by: &TokenUser,
+        kid: Kid,
         grace: Duration,
         now: Timestamp,
     ) -> Result<Rotation, StoreError> {
         let raised = ItemUpdate::new(Key::session(token.user, token.session))
             .set("#generation = #generation + :one")
+            .set("#kid = :kid")
             .set("#rotated_at = :now")
             .set("#rotated_by = :client")
             .set("#last_used_at = :now")
             .set("#idle_ends_at = :idle_ends_at")
             .when("#generation = :generation AND #ends_at > :now AND #idle_ends_at > :now")
             .value(":one", number(1))
+            .value(":kid", number(kid.as_byte().into()))
             .value(":generation", number(token.generation.into()))
             .value(":now", moment(now))
             .value(":client", by.client.into())
@@ -433,6 +445,7 @@ impl Store {
         let next = TokenSession {
             user: token.user,
             id: token.session,
+            kid: item.kid(KID)?,
             generation: u32::try_from(spent + 1).map_err(|_| StoreError::Corrupt { attribute: GENERATION })?,
             salt: SessionSalt::from_stored(item.bytes(SALT)?),
             epoch: session.epoch,

@@ -1,5 +1,4 @@
-//! The secrets that are not in the table: the master secret, from which one key per use is derived, and the keys that
-//! sign tokens, each with its public half.
+//! The keys that sign tokens, each with its public half.
 
 use std::{fmt, str::FromStr};
 
@@ -15,7 +14,6 @@ use jsonwebtoken::{
     },
 };
 use ring::{
-    aead, hkdf, hmac,
     rand::SystemRandom,
     rsa,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
@@ -31,88 +29,18 @@ pub enum InvalidKey {
     /// The text is not base64.
     #[error("must be base64")]
     NotBase64,
-    /// The master secret is shorter than [`SECRET_LENGTH`].
-    #[error("must be at least {SECRET_LENGTH} random bytes in base64 (`openssl rand -base64 {SECRET_LENGTH}`)")]
+    /// A key of the master secret is too short.
+    #[error("must be at least 32 random bytes in base64 (`openssl rand -base64 32`)")]
     TooShort,
+    /// The text is neither one key nor the JSON of the master secret's versions.
+    #[error("must be one key in base64, or its versions as the function rotate-secret writes them")]
+    NotAMasterSecret,
     /// The text is not a private key of the algorithm, or *ring* does not accept it.
     #[error("must be a private key of its algorithm, PKCS#8 DER in base64")]
     NotAPrivateKey,
     /// The JWK cannot be the public half of one of our keys.
     #[error("must be a public P-256 key (ES256) or an RSA key of at least 2048 bits (RS256) under its own thumbprint")]
     NotAPublicKey,
-}
-
-/// The least length of the master secret, in bytes: the strength of HMAC-SHA-256.
-pub const SECRET_LENGTH: usize = 32;
-
-/// The keys that are derived from the master secret (`SECRET_KEY_ARN`), one per use, so that a key that leaks or is
-/// misused in one place is worth nothing in another.
-#[derive(Clone)]
-pub struct Secret {
-    /// The key that hashes one-time codes.
-    pub otp: hmac::Key,
-    /// The key that authenticates refresh tokens.
-    pub refresh_token: hmac::Key,
-    /// The key that encrypts the identifiers of registrations that wait for their code.
-    pub activation: aead::LessSafeKey,
-    /// The key that encrypts the secrets of second factors.
-    pub totp: aead::LessSafeKey,
-    /// The key that hashes recovery codes.
-    pub recovery_code: hmac::Key,
-    /// The key that hashes phones for the audit log.
-    pub audit: hmac::Key,
-}
-
-impl Secret {
-    /// Reads the master secret from base64 and derives the keys.
-    pub fn from_base64(text: &str) -> Result<Self, InvalidKey> {
-        let master = Zeroizing::new(BASE64_STANDARD.decode(text).map_err(|_| InvalidKey::NotBase64)?);
-        if master.len() < SECRET_LENGTH {
-            return Err(InvalidKey::TooShort);
-        }
-        Ok(Self {
-            otp: derive(&master, b"latchkey otp v1", hmac::HMAC_SHA256)?,
-            refresh_token: derive(&master, b"latchkey refresh v1", hmac::HMAC_SHA256)?,
-            activation: aead::LessSafeKey::new(derive::<_, aead::UnboundKey>(
-                &master,
-                b"latchkey activation v1",
-                &aead::AES_256_GCM,
-            )?),
-            totp: aead::LessSafeKey::new(derive::<_, aead::UnboundKey>(
-                &master,
-                b"latchkey totp v1",
-                &aead::AES_256_GCM,
-            )?),
-            recovery_code: derive(&master, b"latchkey recovery v1", hmac::HMAC_SHA256)?,
-            audit: derive(&master, b"latchkey audit v1", hmac::HMAC_SHA256)?,
-        })
-    }
-
-    /// Makes a new master secret in base64, for tests. CloudFormation makes the one of a deployment.
-    #[cfg(test)]
-    pub(crate) fn generate_base64() -> Result<Zeroizing<String>, RandomError> {
-        let bytes = Zeroizing::new(crate::base::random::bytes::<SECRET_LENGTH>()?);
-        Ok(Zeroizing::new(BASE64_STANDARD.encode(*bytes)))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
-    }
-}
-
-/// Derives a key by HKDF-SHA-256 (RFC 5869), with the use as `info`.
-fn derive<L, K>(master: &[u8], usage: &[u8], length: L) -> Result<K, InvalidKey>
-where
-    L: hkdf::KeyType,
-    K: for<'a> From<hkdf::Okm<'a, L>>,
-{
-    let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]);
-    let info = [usage];
-    let pseudorandom = salt.extract(master);
-    let key = pseudorandom.expand(&info, length).map_err(|_| InvalidKey::TooShort)?;
-    Ok(key.into())
 }
 
 /// The algorithm of a key (RFC 7518 section 3.1). A key has one algorithm, whatever a token's header says.
@@ -338,7 +266,6 @@ mod tests {
 
     #[test]
     fn generated_keys_read_back() {
-        assert!(Secret::from_base64(&Secret::generate_base64().unwrap()).is_ok());
         let text = SigningKey::generate_es256().unwrap();
         let read = || SigningKey::from_base64(SigningAlgorithm::Es256, &text).unwrap();
         assert_eq!(read().verifying().kid(), read().verifying().kid());
@@ -347,8 +274,6 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_refused_by_reason() {
-        assert_eq!(Secret::from_base64("not base64!").unwrap_err(), InvalidKey::NotBase64);
-        assert_eq!(Secret::from_base64("c2hvcnQ=").unwrap_err(), InvalidKey::TooShort);
         for algorithm in SigningAlgorithm::ALL {
             assert_eq!(SigningKey::from_base64(algorithm, "c2hvcnQ=").unwrap_err(), InvalidKey::NotAPrivateKey);
         }
@@ -468,16 +393,10 @@ mod tests {
     }
 
     #[test]
-    fn one_master_gives_different_keys_for_different_uses() {
-        let secret = Secret::from_base64(&Secret::generate_base64().unwrap()).unwrap();
-        assert_ne!(hmac::sign(&secret.otp, b"x").as_ref(), hmac::sign(&secret.refresh_token, b"x").as_ref());
-    }
-
-    #[test]
     fn nothing_prints_a_key() {
-        let (key, secret) = (es256(), Secret::from_base64(&Secret::generate_base64().unwrap()).unwrap());
+        let key = es256();
         let kid = key.verifying().kid();
-        let printed = format!("{key:?} {:?} {secret:?}", key.verifying());
-        assert_eq!(printed, format!("SigningKey({kid}) VerifyingKey({kid}) Secret"));
+        let printed = format!("{key:?} {:?}", key.verifying());
+        assert_eq!(printed, format!("SigningKey({kid}) VerifyingKey({kid})"));
     }
 }

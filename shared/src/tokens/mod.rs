@@ -6,5 +6,6 @@ pub mod key_schedule;
 pub mod keys;
 pub mod mfa;
 pub mod refresh;
+pub mod secret;
 pub mod settings;
 pub mod signed;

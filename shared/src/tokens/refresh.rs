@@ -1,4 +1,4 @@
-//! Refresh tokens: 101 bytes, which are opaque to clients. Making one takes both the table and the key. A token that we
+//! Refresh tokens: 102 bytes, which are opaque to clients. Making one takes both the table and the key. A token that we
 //! did not make is refused before the table is read.
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
@@ -8,15 +8,18 @@ use ring::hmac;
 
 use crate::base::{
     id::{SessionId, UserId},
+    kid::{Kid, Versioned},
     random::{self, RandomError},
 };
 
-/// The version of the format, a token's first byte.
-const VERSION: u8 = 1;
+/// The version of the format, a token's first byte. Version 1 did not name its key.
+const VERSION: u8 = 2;
 /// The length of an HMAC-SHA-256, in bytes.
 const MAC_LENGTH: usize = 32;
-/// The length of version, user, session and generation, in bytes.
-const PUBLIC_LENGTH: usize = 1 + 16 + 16 + 4;
+/// The length of version, key, user, session and generation, in bytes.
+const PUBLIC_LENGTH: usize = 1 + 1 + 16 + 16 + 4;
+/// The length of a token, in bytes.
+const LENGTH: usize = PUBLIC_LENGTH + 2 * MAC_LENGTH;
 
 /// The 256 random bits of a session that are stored in its item and are in no token.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,10 +48,12 @@ impl fmt::Debug for SessionSalt {
     }
 }
 
-/// A token that continues a session once. In base64url, it has the version, the user, the session and the generation; a
-/// seal over the whole token, which our key alone can verify; and an HMAC-SHA-256 over the first four and the session's
-/// salt.
+/// A token that continues a session once. In base64url, it has the version, the key's version, the user, the session
+/// and the generation; a seal over the whole token, which our key alone can verify; and an HMAC-SHA-256 over the first five
+/// and the session's salt.
 pub struct RefreshToken {
+    /// The version of the key that made the token.
+    pub kid: Kid,
     /// The owner of the session.
     pub user: UserId,
     /// The session that the token continues.
@@ -60,32 +65,49 @@ pub struct RefreshToken {
 
 impl RefreshToken {
     /// Returns the token of this generation of a session. The same arguments always give the same token.
-    pub fn new(key: &hmac::Key, user: UserId, session: SessionId, generation: u32, salt: &SessionSalt) -> Self {
-        let tag = hmac::sign(key, &salted(&public_part(user, session, generation), salt));
-        let mut mac = [0; MAC_LENGTH];
-        mac.copy_from_slice(tag.as_ref());
-        Self { user, session, generation, mac }
+    pub fn new(
+        key: &Versioned<hmac::Key>,
+        user: UserId,
+        session: SessionId,
+        generation: u32,
+        salt: &SessionSalt,
+    ) -> Self {
+        let mut token = Self { kid: key.kid, user, session, generation, mac: [0; MAC_LENGTH] };
+        let tag = hmac::sign(&key.key, &salted(&token.public_part(), salt));
+        token.mac.copy_from_slice(tag.as_ref());
+        token
+    }
+
+    /// Returns the version of the key that a text names, if it has the form of a token. Only that key can tell whether
+    /// we made it.
+    pub fn kid_of(text: &str) -> Result<Kid, NotARefreshToken> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NotARefreshToken)?;
+        match bytes.as_slice() {
+            [VERSION, kid, ..] if bytes.len() == LENGTH => Kid::from_byte(*kid).ok_or(NotARefreshToken),
+            _ => Err(NotARefreshToken),
+        }
     }
 
     /// Reads a token that we sealed, and refuses any other text. A token has only one spelling.
     ///
     /// Every access token names its user and its session, so that an attacker who sees one could make up a
     /// refresh token of a later generation. The seal exposes it before the session is read.
-    pub fn open(key: &hmac::Key, text: &str) -> Result<Self, NotARefreshToken> {
+    pub fn open(key: &Versioned<hmac::Key>, text: &str) -> Result<Self, NotARefreshToken> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NotARefreshToken)?;
         let (public, rest) = bytes.split_first_chunk::<PUBLIC_LENGTH>().ok_or(NotARefreshToken)?;
         let (seal, mac) = rest.split_first_chunk::<MAC_LENGTH>().ok_or(NotARefreshToken)?;
         let mac: &[u8; MAC_LENGTH] = mac.try_into().map_err(|_| NotARefreshToken)?;
-        hmac::verify(key, &sealed(public, mac), seal).map_err(|_| NotARefreshToken)?;
+        hmac::verify(&key.key, &sealed(public, mac), seal).map_err(|_| NotARefreshToken)?;
 
-        let (version, rest) = public.split_first_chunk::<1>().ok_or(NotARefreshToken)?;
+        let (version, rest) = public.split_first_chunk::<2>().ok_or(NotARefreshToken)?;
         let (user, rest) = rest.split_first_chunk::<16>().ok_or(NotARefreshToken)?;
         let (session, generation) = rest.split_first_chunk::<16>().ok_or(NotARefreshToken)?;
         let generation = generation.try_into().map_err(|_| NotARefreshToken)?;
-        if *version != [VERSION] {
+        if *version != [VERSION, key.kid.as_byte()] {
             return Err(NotARefreshToken);
         }
         Ok(Self {
+            kid: key.kid,
             user: UserId::from_bytes(*user),
             session: SessionId::from_bytes(*session),
             generation: u32::from_be_bytes(generation),
@@ -94,38 +116,45 @@ impl RefreshToken {
     }
 
     /// Returns whether the token was made for the session with this salt; compares in constant time.
-    pub fn is_of(&self, key: &hmac::Key, salt: &SessionSalt) -> bool {
-        let public = public_part(self.user, self.session, self.generation);
-        hmac::verify(key, &salted(&public, salt), &self.mac).is_ok()
+    pub fn is_of(&self, key: &Versioned<hmac::Key>, salt: &SessionSalt) -> bool {
+        hmac::verify(&key.key, &salted(&self.public_part(), salt), &self.mac).is_ok()
     }
 
     /// Returns the keyed hash of an attempt to exchange this token. Binding it to the token makes an attempt that a
     /// client uses again worth nothing for another token.
-    pub fn attempt_mac(&self, key: &hmac::Key, attempt: &RefreshAttempt) -> UseMac {
+    pub fn attempt_mac(&self, key: &Versioned<hmac::Key>, attempt: &RefreshAttempt) -> UseMac {
         self.use_mac(key, b"attempt", attempt.0.as_bytes())
     }
 
     /// Returns the keyed hash of the client that exchanges this token, so that two uses can be told to be of one client
     /// or of two without storing where they came from.
-    pub fn client_mac(&self, key: &hmac::Key, user_agent: &str, network: &str) -> UseMac {
+    pub fn client_mac(&self, key: &Versioned<hmac::Key>, user_agent: &str, network: &str) -> UseMac {
         self.use_mac(key, b"client", &[user_agent.as_bytes(), b"\0", network.as_bytes()].concat())
     }
 
-    fn use_mac(&self, key: &hmac::Key, kind: &[u8], of: &[u8]) -> UseMac {
-        let public = public_part(self.user, self.session, self.generation);
-        let tag = hmac::sign(key, &[kind, &public, of].concat());
+    fn use_mac(&self, key: &Versioned<hmac::Key>, kind: &[u8], of: &[u8]) -> UseMac {
+        let tag = hmac::sign(&key.key, &[kind, &self.public_part(), of].concat());
         let mut mac = [0; MAC_LENGTH];
         mac.copy_from_slice(tag.as_ref());
         UseMac(mac)
     }
 
     /// Returns the token's text, which may go only to the bearer.
-    pub fn reveal(&self, key: &hmac::Key) -> String {
-        let mut bytes = public_part(self.user, self.session, self.generation);
-        let seal = hmac::sign(key, &sealed(&bytes, &self.mac));
+    pub fn reveal(&self, key: &Versioned<hmac::Key>) -> String {
+        let mut bytes = self.public_part();
+        let seal = hmac::sign(&key.key, &sealed(&bytes, &self.mac));
         bytes.extend_from_slice(seal.as_ref());
         bytes.extend_from_slice(&self.mac);
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn public_part(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(LENGTH);
+        bytes.extend_from_slice(&[VERSION, self.kid.as_byte()]);
+        bytes.extend_from_slice(self.user.as_bytes());
+        bytes.extend_from_slice(self.session.as_bytes());
+        bytes.extend_from_slice(&self.generation.to_be_bytes());
+        bytes
     }
 }
 
@@ -136,7 +165,7 @@ pub struct RefreshAttempt(String);
 
 impl RefreshAttempt {
     /// The allowed lengths, in characters.
-    const LENGTHS: RangeInclusive<usize> = 16..=128;
+    pub const LENGTHS: RangeInclusive<usize> = 16..=128;
 }
 
 impl FromStr for RefreshAttempt {
@@ -189,15 +218,6 @@ impl fmt::Debug for UseMac {
     }
 }
 
-fn public_part(user: UserId, session: SessionId, generation: u32) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(PUBLIC_LENGTH + 2 * MAC_LENGTH);
-    bytes.push(VERSION);
-    bytes.extend_from_slice(user.as_bytes());
-    bytes.extend_from_slice(session.as_bytes());
-    bytes.extend_from_slice(&generation.to_be_bytes());
-    bytes
-}
-
 /// Returns the message of the MAC. It never starts like the message of the seal, so that neither passes for the other.
 fn salted(public: &[u8], salt: &SessionSalt) -> Vec<u8> {
     [b"mac", public, salt.as_bytes()].concat()
@@ -225,8 +245,10 @@ mod tests {
 
     use super::*;
 
-    fn key(byte: u8) -> hmac::Key {
-        hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32])
+    /// The key of this version, with the same bytes for every version that is even or odd.
+    fn key(version: u8) -> Versioned<hmac::Key> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &[version % 2; 32]);
+        Versioned { kid: Kid::from_byte(version).unwrap(), key }
     }
 
     fn text(salt: &SessionSalt) -> String {
@@ -241,6 +263,8 @@ mod tests {
         assert!(read.is_of(&key(1), &salt));
         assert!(!read.is_of(&key(1), &SessionSalt::generate().unwrap()));
         assert!(RefreshToken::open(&key(2), &text(&salt)).is_err());
+        assert!(RefreshToken::open(&key(3), &text(&salt)).is_err(), "the same key under another version");
+        assert_eq!(RefreshToken::kid_of(&text(&salt)).unwrap(), key(1).kid);
     }
 
     #[test]
@@ -294,7 +318,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_token_with_any_byte_changed_does_not_hold(at in 0_usize..101, with in 1_u8..) {
+        fn a_token_with_any_byte_changed_does_not_hold(at in 0_usize..LENGTH, with in 1_u8..) {
             let salt = SessionSalt::from_stored([9; 32]);
             let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(text(&salt)).unwrap();
             bytes[at] ^= with;
@@ -305,6 +329,7 @@ mod tests {
         #[test]
         fn any_text_is_refused_and_never_panics(text in any::<String>()) {
             prop_assert!(RefreshToken::open(&key(1), &text).is_err());
+            prop_assert!(RefreshToken::kid_of(&text).is_err());
         }
     }
 }

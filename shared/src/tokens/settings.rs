@@ -37,9 +37,10 @@ impl TokenSettings {
     }
 }
 
-/// Refuses an issuer that could be spelled in two ways, because verifiers compare issuers byte by byte.
+/// Refuses an issuer that could be spelled in two ways, because verifiers compare issuers byte by byte. The caller refuses
+/// `http` where it is not for development.
 fn issuer(value: &str) -> Result<String, &'static str> {
-    match value.strip_prefix("https://") {
+    match value.strip_prefix("https://").or_else(|| value.strip_prefix("http://")) {
         Some(rest) if !rest.is_empty() && !rest.ends_with('/') && !rest.contains(['?', '#', ' ']) => {
             Ok(value.to_owned())
         }

@@ -92,6 +92,11 @@ impl Person {
         Self { device: Arc::new(Mutex::new(device)), ..self.clone() }
     }
 
+    /// The same device, whose requests other sandboxes of the system serve.
+    pub(crate) fn served_by(&self, world: &World) -> Self {
+        Self { world: world.clone(), ..self.clone() }
+    }
+
     /// The same device at another address.
     pub(crate) fn at(&self, address: &str) -> Self {
         Self { address: address.to_owned(), ..self.clone() }

@@ -63,7 +63,12 @@ impl World {
 
     /// With some variables set otherwise.
     pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
-        let world = Self::without_keys(variables);
+        Self::at("latchkey.test", variables)
+    }
+
+    /// With an API that events name so.
+    pub(crate) fn at(domain_name: &str, variables: &[(&str, &str)]) -> Self {
+        let world = Self::bare(domain_name, variables);
         let put = json!({
             "SecretId": "SigningKeys",
             "ClientRequestToken": "first",
@@ -79,24 +84,25 @@ impl World {
 
     /// As a stack is before its first rotation.
     pub(crate) fn without_keys(variables: &[(&str, &str)]) -> Self {
+        Self::bare("latchkey.test", variables)
+    }
+
+    fn bare(domain_name: &str, variables: &[(&str, &str)]) -> Self {
         let emulator = Emulator::in_memory(&TEMPLATE.table, Secrets::in_memory(&TEMPLATE).unwrap()).unwrap();
         let (witness, clock) = (Witness::default(), Clock::manual(START));
-        let overrides: HashMap<_, _> =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let setup = Setup {
-            template: &TEMPLATE,
-            emulator: &emulator,
-            overrides: &overrides,
-            witness: witness.clone(),
-            clock: clock.clone(),
-            domain_name: "latchkey.test".to_owned(),
-        };
-        let gateway = Arc::new(Gateway::new(setup).unwrap_or_else(|error| panic!("{error}")));
+        let gateway = gateway(domain_name, &emulator, variables, witness.clone(), clock.clone());
         let Witness { outbox, metrics, audit_log } = witness;
         let (metrics, audit_log) = (WatchedLines::of(metrics), WatchedLines::of(audit_log));
         let log = Arc::new(LogWatch::begin(outbox.clone(), [metrics.clone(), audit_log.clone()]));
         let table = Arc::new(TableWatch::begin(emulator.clone(), log.clone()));
         Self { gateway, emulator, outbox, metrics, audit_log, clock, log, table }
+    }
+
+    /// The same system with other sandboxes, which have read nothing yet. `variables` are as in [`Self::with`].
+    pub(crate) fn with_other_sandboxes(&self, variables: &[(&str, &str)]) -> Self {
+        let witness = Witness { outbox: self.outbox.clone(), ..Witness::default() };
+        let gateway = gateway("latchkey.test", &self.emulator, variables, witness, self.clock.clone());
+        Self { gateway, ..self.clone() }
     }
 
     /// With functions that have read their keys already.
@@ -180,7 +186,17 @@ impl World {
 
     /// Rotates the signing keys, as Secrets Manager does.
     pub(crate) async fn rotate_keys(&self) -> Result<(), String> {
-        rotation::rotate(&self.gateway, self.emulator.secrets(), &TEMPLATE.rotations[0], &self.clock).await
+        self.rotate("SigningKeys").await
+    }
+
+    /// Adds a key to the master secret, as Secrets Manager does.
+    pub(crate) async fn rotate_secret(&self) -> Result<(), String> {
+        self.rotate("SecretKey").await
+    }
+
+    async fn rotate(&self, secret: &str) -> Result<(), String> {
+        let rotation = TEMPLATE.rotations.iter().find(|rotation| rotation.secret == secret).unwrap();
+        rotation::rotate(&self.gateway, self.emulator.secrets(), rotation, &self.clock).await
     }
 
     /// The published keys, as everybody reads them.
@@ -203,4 +219,24 @@ impl World {
     pub(crate) fn bcrypt_rounds(&self) -> u64 {
         self.gateway.hasher().bcrypt_rounds()
     }
+}
+
+fn gateway(
+    domain_name: &str,
+    emulator: &Emulator,
+    variables: &[(&str, &str)],
+    witness: Witness,
+    clock: Clock,
+) -> Arc<Gateway> {
+    let overrides: HashMap<_, _> =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let setup = Setup {
+        template: &TEMPLATE,
+        emulator,
+        overrides: &overrides,
+        witness,
+        clock,
+        domain_name: domain_name.to_owned(),
+    };
+    Arc::new(Gateway::new(setup).unwrap_or_else(|error| panic!("{error}")))
 }

@@ -6,9 +6,9 @@ use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 
 use super::error::StoreError;
 use crate::{
-    base::time::Timestamp,
+    base::{kid::Kid, time::Timestamp},
     domain::{
-        otp::OtpMac, password::PasswordHash, phone::Phone, recovery_code::RecoveryCodeMac, totp::SealedTotpSecret,
+        otp::OtpMac, password::PasswordHash, phone::Phone, recovery_code::RecoveryCodeHash, totp::SealedTotpSecret,
     },
     tokens::refresh::{SessionSalt, UseMac},
 };
@@ -36,9 +36,9 @@ pub(in crate::store) fn ttl(value: Timestamp) -> AttributeValue {
     number(value.unix_seconds())
 }
 
-/// Converts hashes to a set. `macs` must not be empty, because DynamoDB has no empty sets.
-pub(in crate::store) fn set(macs: &[RecoveryCodeMac]) -> AttributeValue {
-    AttributeValue::Ss(macs.iter().map(|mac| mac.as_str().to_owned()).collect())
+/// Converts hashes to a set. `hashes` must not be empty, because DynamoDB has no empty sets.
+pub(in crate::store) fn set(hashes: &[RecoveryCodeHash]) -> AttributeValue {
+    AttributeValue::Ss(hashes.iter().map(|hash| hash.as_str().to_owned()).collect())
 }
 
 /// Builds a list of maps.
@@ -68,7 +68,7 @@ impl From<&PasswordHash> for AttributeValue {
 
 impl From<&OtpMac> for AttributeValue {
     fn from(mac: &OtpMac) -> Self {
-        Self::B(Blob::new(mac.as_bytes().as_slice()))
+        Self::B(Blob::new(mac.as_bytes()))
     }
 }
 
@@ -146,6 +146,15 @@ impl Item {
 
     pub(in crate::store) fn bytes(&self, name: &'static str) -> Result<[u8; 32], StoreError> {
         self.blob(name)?.try_into().map_err(|_| corrupt(name))
+    }
+
+    pub(in crate::store) fn otp_mac(&self, name: &'static str) -> Result<OtpMac, StoreError> {
+        OtpMac::from_stored(self.blob(name)?).ok_or(corrupt(name))
+    }
+
+    /// Returns the version of a key of the master secret.
+    pub(in crate::store) fn kid(&self, name: &'static str) -> Result<Kid, StoreError> {
+        u8::try_from(self.number(name)?).ok().and_then(Kid::from_byte).ok_or(corrupt(name))
     }
 
     /// Returns the texts of a set, which is empty if it is missing.

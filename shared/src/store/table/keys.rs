@@ -229,7 +229,7 @@ attributes! {
     CREATED_AT = "created_at";
     /// The open codes, newest first; missing if one of them was used.
     CODES = "codes";
-    /// In an open code, its HMAC.
+    /// In an open code, the version of its key and its HMAC.
     CODE_MAC = "code_mac";
     /// The identifier of a sending: in an open code its own, in the item that of the newest.
     CHALLENGE_ID = "challenge_id";
@@ -253,6 +253,8 @@ attributes! {
     RESEND_AT = "resend_at";
     /// In a session, the number of its next refresh token; in the key set, the number of its edition.
     GENERATION = "generation";
+    /// In a session, the version of the key that made its newest refresh token.
+    KID = "kid";
     /// The salt of a session: 32 random bytes, which no token contains.
     SALT = "salt";
     /// The time at which the refresh token was last exchanged, in Unix milliseconds.

@@ -1,0 +1,3 @@
+//! The Lambda binary of `rotate-secret`.
+
+latchkey::lambda!(events rotate_secret::handle);

@@ -1,0 +1,3 @@
+//! The Lambda binary of `unmatched`.
+
+latchkey::lambda!(stateless unmatched::handle);

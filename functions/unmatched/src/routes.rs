@@ -1,0 +1,38 @@
+//! The routes of `template.yaml`, for 405 and for preflights. A contract test compares them; `cargo xtask endpoint` adds
+//! one.
+
+/// Every route but those of HEAD.
+pub const ROUTES: &[&str] = &[
+    "POST /auth/register",
+    "POST /auth/activate",
+    "POST /auth/resend-activation",
+    "POST /auth/login",
+    "POST /auth/login/mfa",
+    "POST /auth/refresh",
+    "POST /auth/logout",
+    "POST /auth/logout-all",
+    "GET /auth/sessions",
+    "DELETE /auth/sessions/{id}",
+    "GET /auth/me",
+    "DELETE /auth/me",
+    "POST /auth/me/delete",
+    "GET /auth/me/export",
+    "POST /auth/change-password",
+    "POST /auth/change-phone",
+    "POST /auth/change-phone/verify",
+    "POST /auth/verify-phone",
+    "POST /auth/verify-phone/confirm",
+    "POST /auth/mfa/enroll",
+    "POST /auth/mfa/confirm",
+    "POST /auth/mfa/disable",
+    "POST /auth/mfa/recovery-codes",
+    "POST /auth/request-reset",
+    "POST /auth/verify-reset",
+    "GET /.well-known/jwks.json",
+    "GET /.well-known/openid-configuration",
+    "GET /.well-known/oauth-authorization-server",
+    "GET /docs",
+    "GET /docs/{file}",
+    "GET /openapi.json",
+    "GET /health",
+];

@@ -1,0 +1,303 @@
+//! The types of members that request bodies have: how each is read, and the schema of exactly that.
+//!
+//! A schema describes the form that programs send. People's other spellings of the same value are read as well
+//! (docs/adr/0026-one-spelling-before-anything-is-counted.md), and a test refuses everything else.
+
+use std::{convert::Infallible, fmt::Display};
+
+use utoipa::openapi::{
+    KnownFormat, SchemaFormat,
+    schema::{ObjectBuilder, Type},
+};
+
+use super::{
+    body::{BodySchema, Member},
+    fields::Fields,
+};
+use crate::{
+    config::Config,
+    domain::{
+        otp::{self, InvalidOtpCode, OtpCode},
+        password::{self, InvalidPassword, NewPassword, Password},
+        phone::{InvalidPhone, KnownPhone, Phone},
+        proof::Proof,
+        recovery_code::{InvalidRecoveryCode, RecoveryCode},
+    },
+    tokens::refresh::{InvalidAttempt, RefreshAttempt},
+};
+
+/// A member that is a text.
+trait Text: Sized {
+    /// An example, as programs send it.
+    const EXAMPLE: &'static str;
+    /// The reason why a text is refused.
+    type Error: Display;
+
+    /// Reads the text.
+    fn parse(text: &str, config: &Config) -> Result<Self, Self::Error>;
+
+    /// Returns the rules for the text.
+    fn rules() -> ObjectBuilder;
+}
+
+/// Returns the schema of a text, with an example.
+fn text<T: Text>(example: Option<&str>) -> ObjectBuilder {
+    T::rules().schema_type(Type::String).examples([example.unwrap_or(T::EXAMPLE)])
+}
+
+impl<T: Text> Member for T {
+    fn read(fields: &mut Fields<'_>, name: &'static str) -> Option<Self> {
+        let config = fields.config();
+        fields.text(name, |text| T::parse(text, config))
+    }
+
+    fn describe(schema: &mut BodySchema, name: &'static str, comment: &[&str], example: Option<&str>) {
+        schema.required(name, comment, text::<T>(example));
+    }
+}
+
+impl<T: Text> Member for Option<T> {
+    fn read(fields: &mut Fields<'_>, name: &'static str) -> Option<Self> {
+        if fields.has(name) { T::read(fields, name).map(Some) } else { Some(None) }
+    }
+
+    fn describe(schema: &mut BodySchema, name: &'static str, comment: &[&str], example: Option<&str>) {
+        schema.optional(name, comment, text::<T>(example));
+    }
+}
+
+/// The password of the caller's account, which is required if the account has one.
+pub struct OwnPassword(pub Option<Password>);
+
+impl Member for OwnPassword {
+    fn read(fields: &mut Fields<'_>, name: &'static str) -> Option<Self> {
+        let password = if fields.requires_password() {
+            Password::read(fields, name).map(Some)
+        } else {
+            Option::<Password>::read(fields, name)
+        };
+        password.map(Self)
+    }
+
+    fn describe(schema: &mut BodySchema, name: &'static str, comment: &[&str], example: Option<&str>) {
+        schema.optional(name, comment, text::<Password>(example));
+    }
+}
+
+impl Member for bool {
+    fn read(fields: &mut Fields<'_>, name: &'static str) -> Option<Self> {
+        fields.flag(name)
+    }
+
+    fn describe(schema: &mut BodySchema, name: &'static str, comment: &[&str], _example: Option<&str>) {
+        let flag = ObjectBuilder::new().schema_type(Type::Boolean).examples([true]);
+        schema.optional(name, comment, flag);
+    }
+}
+
+/// The longest spelling of a phone that programs send: a dialing prefix and the fifteen digits of E.164.
+const PHONE_PATTERN: &str = r"^\+?[0-9]{4,18}$";
+
+/// Returns the rules for phones. Only the numbering plans tell which numbers exist, so that the format names them.
+fn phone_rules() -> ObjectBuilder {
+    ObjectBuilder::new().format(Some(SchemaFormat::Custom("phone".to_owned()))).pattern(Some(PHONE_PATTERN))
+}
+
+/// A phone that may get an account or a message, by the rules of `PHONE_*`.
+impl Text for Phone {
+    type Error = InvalidPhone;
+
+    const EXAMPLE: &'static str = "01012345678";
+
+    fn parse(text: &str, config: &Config) -> Result<Self, InvalidPhone> {
+        config.phones.parse(text)
+    }
+
+    fn rules() -> ObjectBuilder {
+        phone_rules()
+    }
+}
+
+/// A phone that is only looked up, whether or not the rules of `PHONE_*` would accept it today.
+impl Text for KnownPhone {
+    type Error = InvalidPhone;
+
+    const EXAMPLE: &'static str = Phone::EXAMPLE;
+
+    fn parse(text: &str, config: &Config) -> Result<Self, InvalidPhone> {
+        config.phones.look_up(text).map(Self)
+    }
+
+    fn rules() -> ObjectBuilder {
+        phone_rules()
+    }
+}
+
+/// Returns the rules for passwords: no control characters.
+fn password_rules(min_length: usize) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        .min_length(Some(min_length))
+        .max_length(Some(password::MAX_LENGTH))
+        .pattern(Some(r"^[^\x00-\x1f\x7f-\x9f]*$"))
+}
+
+/// A password that is compared with a stored one; the rules of `PASSWORD_*` do not apply to it.
+impl Text for Password {
+    type Error = InvalidPassword;
+
+    const EXAMPLE: &'static str = "mypassword";
+
+    fn parse(text: &str, _: &Config) -> Result<Self, InvalidPassword> {
+        Self::parse(text)
+    }
+
+    fn rules() -> ObjectBuilder {
+        password_rules(1)
+    }
+}
+
+/// A new password, by the rules of `PASSWORD_*`.
+impl Text for NewPassword {
+    type Error = InvalidPassword;
+
+    const EXAMPLE: &'static str = Password::EXAMPLE;
+
+    fn parse(text: &str, config: &Config) -> Result<Self, InvalidPassword> {
+        config.passwords.parse(text)
+    }
+
+    fn rules() -> ObjectBuilder {
+        password_rules(password::LEAST_MIN_LENGTH)
+    }
+}
+
+/// A one-time code, or a TOTP code: both are six digits.
+impl Text for OtpCode {
+    type Error = InvalidOtpCode;
+
+    const EXAMPLE: &'static str = "123456";
+
+    fn parse(text: &str, _: &Config) -> Result<Self, InvalidOtpCode> {
+        text.parse()
+    }
+
+    fn rules() -> ObjectBuilder {
+        ObjectBuilder::new().pattern(Some(format!("^[0-9]{{{}}}$", otp::DIGITS)))
+    }
+}
+
+/// A value that the client made at random.
+impl Text for RefreshAttempt {
+    type Error = InvalidAttempt;
+
+    const EXAMPLE: &'static str = "5bca2cf1-3a57-4f6b-9c1c-8f8f7f2f1072";
+
+    fn parse(text: &str, _: &Config) -> Result<Self, InvalidAttempt> {
+        text.parse()
+    }
+
+    fn rules() -> ObjectBuilder {
+        ObjectBuilder::new()
+            .min_length(Some(*Self::LENGTHS.start()))
+            .max_length(Some(*Self::LENGTHS.end()))
+            .pattern(Some("^[A-Za-z0-9._~+/=-]+$"))
+    }
+}
+
+/// A TOTP code or a recovery code, of which exactly one must be present.
+impl Member for Proof {
+    fn read(fields: &mut Fields<'_>, _name: &'static str) -> Option<Self> {
+        let proof = Option::<Self>::read(fields, CODE)?;
+        if proof.is_none() {
+            fields.refuse(CODE, &"is required, or `recovery_code` instead");
+        }
+        proof
+    }
+
+    fn describe(schema: &mut BodySchema, _name: &'static str, comment: &[&str], example: Option<&str>) {
+        describe_proof(schema, true, comment, example);
+    }
+}
+
+/// A TOTP code or a recovery code, of which at most one may be present.
+impl Member for Option<Proof> {
+    fn read(fields: &mut Fields<'_>, _name: &'static str) -> Option<Self> {
+        match (fields.has(CODE), fields.has(RECOVERY_CODE)) {
+            (true, false) => fields.text(CODE, totp).map(|code| Some(Proof::Totp(code))),
+            (false, true) => fields.text(RECOVERY_CODE, recovery_code).map(|code| Some(Proof::Recovery(code))),
+            (true, true) => {
+                fields.refuse(RECOVERY_CODE, &"must not be sent together with `code`");
+                None
+            }
+            (false, false) => Some(None),
+        }
+    }
+
+    fn describe(schema: &mut BodySchema, _name: &'static str, comment: &[&str], example: Option<&str>) {
+        describe_proof(schema, false, comment, example);
+    }
+}
+
+const CODE: &str = "code";
+const RECOVERY_CODE: &str = "recovery_code";
+
+fn describe_proof(schema: &mut BodySchema, required: bool, comment: &[&str], example: Option<&str>) {
+    let totp = text::<OtpCode>(Some(example.unwrap_or("654321")));
+    let recovery_code = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(RecoveryCode::PATTERN))
+        .examples(["9QK2-7H3M-5TZA-0C8W-RJ4E-VX6P"]);
+    let instead = [" A recovery code, in place of `code`."];
+    schema.alternatives(required, [(CODE, comment, totp), (RECOVERY_CODE, &instead, recovery_code)]);
+}
+
+/// Reads a TOTP code. A recovery code in its place is told from a typing mistake.
+fn totp(typed: &str) -> Result<OtpCode, String> {
+    typed.parse().map_err(|error: InvalidOtpCode| match typed.parse::<RecoveryCode>() {
+        Ok(_) => "is a recovery code: send it as `recovery_code`".to_owned(),
+        Err(_) => error.to_string(),
+    })
+}
+
+/// Reads a recovery code. A TOTP code in its place is told from a typing mistake.
+fn recovery_code(typed: &str) -> Result<RecoveryCode, String> {
+    typed.parse().map_err(|error: InvalidRecoveryCode| match typed.parse::<OtpCode>() {
+        Ok(_) => "is a code of an authenticator: send it as `code`".to_owned(),
+        Err(_) => error.to_string(),
+    })
+}
+
+macro_rules! sealed_texts {
+    ($($(#[doc = $doc:literal])+ $name:ident: $example:literal;)+) => {$(
+        $(#[doc = $doc])+
+        pub struct $name(pub String);
+
+        impl Text for $name {
+            type Error = Infallible;
+
+            const EXAMPLE: &'static str = $example;
+
+            fn parse(text: &str, _: &Config) -> Result<Self, Infallible> {
+                Ok(Self(text.to_owned()))
+            }
+
+            fn rules() -> ObjectBuilder {
+                ObjectBuilder::new()
+            }
+        }
+    )+};
+}
+
+// Texts that only we make and read, so that clients need no rules for them. The endpoint opens them, because that takes
+// a key.
+sealed_texts! {
+    /// A refresh token, which is not opened yet.
+    SealedRefreshToken: "AVwMeg5qVUxAnkQPen08ijsLbxxePB9NCp1VOhyPfy8QAAAAAUhhcHB5IGV4YW1wbGUgdG9rZW4sIG5vdCBhIHJlYWwgb25lLiBJdCBvcGVucyBub3RoaW5nIGF0IGFsbC4u";
+    /// An `activation_id`, which is not opened yet.
+    SealedActivationId: "Ad4JHlK0r2c7eXN0YW5kcyBmb3IgYSByZWdpc3RyYXRpb24gdGhhdCB3YWl0cyBmb3IgaXRzIGNvZGU_";
+    /// A `challenge`, which is not opened yet.
+    SealedChallenge: "Ad4JHlK0r2c7eXN0YW5kcyBmb3IgYSBzaWduLWluIHRoYXQgd2FpdHMgZm9yIGl0cyBjb2RlLi4uLi4_";
+    /// An `mfa_token`, which is not verified yet.
+    UnverifiedMfaToken: "eyJ0eXAiOiJtZmErand0IiwiYWxnIjoiRVMyNTYiLCJraWQiOiJleGFtcGxlIn0.eyJleGFtcGxlIjp0cnVlfQ.bm90LWEtcmVhbC1zaWduYXR1cmU";
+}
