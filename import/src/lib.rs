@@ -13,7 +13,7 @@ use std::{
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use latchkey::{
-    base::{id::UserId, random::RandomError, time::Timestamp},
+    base::{id::UserId, kid::Versioned, random::RandomError, time::Timestamp},
     domain::{
         password::PasswordHash,
         phone::{Phone, PhoneRules},
@@ -146,7 +146,7 @@ impl Plan {
     /// Reads phones and hashes. Leaves out all users whose phones are the same number, because it is unknown which of
     /// them owns it. Users without a password are moved as accounts without one, which takes the key that recognizes
     /// them later; without it, they are left out.
-    pub fn of(users: Vec<OriginUser>, rules: &PhoneRules, key: Option<&hmac::Key>) -> Self {
+    pub fn of(users: Vec<OriginUser>, rules: &PhoneRules, key: Option<&Versioned<hmac::Key>>) -> Self {
         let mut plan = Self::default();
         let mut by_phone: HashMap<Phone, Vec<(i64, String, OldPassword)>> = HashMap::new();
         let mut order = Vec::new();
@@ -258,6 +258,8 @@ async fn run(
 
 #[cfg(test)]
 mod tests {
+    use latchkey::base::kid::Kid;
+
     use super::*;
 
     const BCRYPT: &str = "$2b$04$eFgsmBJ1cJFp2NiJRGXvquBKZGc.qVEEe7xX0Qos5A8fPB/t3gk5.";
@@ -358,7 +360,8 @@ mod tests {
                 hashed_password: hash.map(str::to_owned),
             })
         };
-        let key = |byte| hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32]);
+        let key =
+            |byte| Versioned { kid: Kid::from_byte(1).unwrap(), key: hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32]) };
         let rules = PhoneRules::new("EG".parse().unwrap(), None);
         for user in users() {
             let keyed = |byte| match &Plan::of(vec![user.clone()], &rules, Some(&key(byte))).accounts[0].password {

@@ -60,7 +60,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Sentence> {
     // Only users without a password need it.
     let keyring = Keyring::new(connection.store.clone(), connection.clients.secrets.clone(), &connection.config.keys);
     let secret = keyring.secret(now()).await.ok();
-    let mut plan = Plan::of(users, &connection.config.phones, secret.as_ref().map(|secret| &secret.audit));
+    let mut plan = Plan::of(users, &connection.config.phones, secret.as_ref().map(|secret| &secret.counting.audit));
     say(&format!("Users found: {found}. Of these, {} can be moved.", plan.accounts.len()));
     for (reason, count) in plan.reasons() {
         say(&format!("  {count} cannot: {reason}"));

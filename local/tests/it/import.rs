@@ -205,6 +205,7 @@ async fn a_database_that_cannot_be_read_is_named_without_its_password() {
 async fn a_user_without_a_password_signs_in_by_a_code_and_is_not_imported_twice() {
     let world = World::with(&[("SIGN_UP", "closed")]);
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &[7; 32]);
+    let key = latchkey::base::kid::Versioned { kid: latchkey::base::kid::Kid::from_byte(1).unwrap(), key };
     let user = OriginUser { id: 42, phone: Some(PHONE.to_owned()), hashed_password: None };
     let plan = Plan::of(vec![user], &rules(), Some(&key));
     assert_eq!(import(&world, &plan.accounts).await.created, 1);

@@ -68,6 +68,9 @@ pub async fn renew(
     let used = code.as_ref().map(|(purpose, code)| UsedCode { purpose: *purpose, code, pseudonym: &pseudonym });
     match app.store.step_up(&caller.profile, used, caller.session, session, ctx.now).await? {
         Change::Done => {
+            if code.is_some() {
+                codes::count_verified(app, ctx, &caller.profile.phone);
+            }
             ctx.audit.session(caller.profile.user, id);
             Ok(tokens)
         }
