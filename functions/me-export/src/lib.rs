@@ -115,6 +115,9 @@ struct SessionRecord {
     /// The time at which the user last proved who they are.
     #[schema(format = DateTime)]
     authenticated_at: String,
+    /// The time at which the user last proved a first factor: the password, or a code.
+    #[schema(format = DateTime)]
+    first_factor_at: String,
     /// The time of the last refresh, rounded down to the hour.
     #[schema(format = DateTime)]
     last_used_at: String,
@@ -232,6 +235,7 @@ impl From<StoredSession> for SessionRecord {
             second_factor: session.authentication.second_factor,
             created_at: session.created_at.to_rfc3339(),
             authenticated_at: session.authentication.at.to_rfc3339(),
+            first_factor_at: session.authentication.first_factor_at.to_rfc3339(),
             last_used_at: summary.last_used_at.to_rfc3339(),
             ends_at: session.ends_at.to_rfc3339(),
             idle_ends_at: idle_ends_at.to_rfc3339(),

@@ -189,6 +189,6 @@ async fn an_access_token_of_another_epoch_than_its_sessions_is_refused() {
     person.me().await.expect_problem(401, "invalid-token");
     person.sessions().await.expect_problem(401, "invalid-token");
     person.logout_all().await.expect_problem(401, "invalid-token");
-    let event = json!({"headers": {"authorization": format!("Bearer {}", person.access_token())}});
+    let event = json!({"version": "2.0", "headers": {"authorization": format!("Bearer {}", person.access_token())}});
     assert_eq!(world.invoke("authorizer", event).await.unwrap()["isAuthorized"], false);
 }

@@ -146,7 +146,7 @@ async fn sign_ins_by_code_do_so_too() {
     person.step_up_by_code(&person.code()).await.expect(200);
     assert_eq!(steps(world.calls()), 3, "step-up, by a code");
     person.set_password(NEW_PASSWORD).await.expect(200);
-    assert_eq!(steps(world.calls()), 3, "set-password, and its notice");
+    assert_eq!(steps(world.calls()), 4, "set-password, and its notice");
     let person = world.person_with_phone(THIRD_PHONE).await.signed_in().await;
     world.calls();
     person.step_up().await.expect(200);
