@@ -121,6 +121,14 @@ pub struct Problem {
     pub methods: &'static [&'static str],
 }
 
+/// Returns what to do where this way of signing in is switched off.
+const fn other_method(off: SignInMethod) -> &'static str {
+    match off {
+        SignInMethod::Password => "Passwords are switched off here. Sign in with POST /auth/code.",
+        SignInMethod::Code => "Signing in by a code is switched off here. Sign in with POST /auth/login.",
+    }
+}
+
 /// The accepted proofs of a second factor.
 const MFA_METHODS: [&str; 2] = ["totp", "recovery_code"];
 
@@ -209,12 +217,7 @@ impl ApiError {
                  request with its tokens; an account with a password may repeat it with `password`."
                     .to_owned()
             }
-            Self::SignInMethodOff(SignInMethod::Password) => {
-                "Passwords are switched off here. Sign in with POST /auth/code.".to_owned()
-            }
-            Self::SignInMethodOff(SignInMethod::Code) => {
-                "Signing in by a code is switched off here. Sign in with POST /auth/login.".to_owned()
-            }
+            Self::SignInMethodOff(method) => other_method(*method).to_owned(),
             Self::SignUpClosed => "This service creates no accounts by itself. Ask its operator for one.".to_owned(),
             Self::PasswordAlreadySet => "Change it with POST /auth/change-password.".to_owned(),
             Self::PhoneNotVerified => {
