@@ -126,10 +126,10 @@ def walk():
                     assert as_documented(output, documented), f"{command}: not as documented, {output[-6:]}"
                     answer = output.rsplit(" (", 1)[0]
                     answer = json.loads(answer) if answer else {}
-                    names = {"TOKEN": "access_token", "REFRESH": "refresh_token", "OTP": "otp", "ID": "activation_id"}
+                    names = {"TOKEN": "access_token", "REFRESH": "refresh_token", "OTP": "otp", "ID": "activation_id", "CHALLENGE": "challenge"}
                     variables |= {name: answer[member] for name, member in names.items() if member in answer}
                     count += 1
-    assert count >= 13, f"the walkthrough has only {count} commands"
+    assert count >= 16, f"the walkthrough has only {count} commands"
     print(f"the walkthrough: {count} commands, as documented")
 
 

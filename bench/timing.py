@@ -1,4 +1,4 @@
-"""Measures whether the time of a response reveals who is registered: for `request-reset`, and for `register` if phones have to be
+"""Measures whether the time of a response reveals who is registered: for `request-reset` and `code`, and for `register` if phones have to be
 activated, with known and unknown phones, interleaved, on the dev server, with a provider that takes its time, fails, or is too slow.
 Prints the medians and the difference between them.
 
@@ -93,7 +93,8 @@ def main(samples):
             make_account(connection, phone)
         for takes, status in [(VARYING, 204), (VARYING, 500), (SLOW, 204)]:
             PROVIDER.update(takes=takes, status=status)
-            compare(connection, "/auth/request-reset", {}, known, unknown, samples)
+            for path in ["/auth/request-reset", "/auth/code"]:
+                compare(connection, path, {}, known, unknown, samples)
         PROVIDER.update(takes=STEADY, status=204)
         compare(connection, "/auth/register", {"password": "otherpassword"}, known, unknown, samples)
     provider.shutdown()

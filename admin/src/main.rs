@@ -182,6 +182,7 @@ async fn stats(connection: &Connection) -> Result<ExitCode, Sentence> {
         ("accounts", stats.accounts),
         ("  verified", stats.verified),
         ("  with a second factor", stats.with_second_factor),
+        ("  without a password", stats.without_password),
         ("  disabled", stats.disabled),
         ("  imported", stats.imported),
         ("  with a legacy hash", stats.with_legacy_hash),

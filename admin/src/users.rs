@@ -183,7 +183,7 @@ async fn act_on(
         }
         Action::Enable => {
             raised(store.enable_account(profile).await?)?;
-            Ok("Enabled: the owner can sign in with the password as before.".to_owned())
+            Ok("Enabled: the owner can sign in as before.".to_owned())
         }
         Action::EndSessions => {
             raised(store.end_all_sessions(profile).await?)?;
@@ -214,6 +214,7 @@ async fn show(desk: Desk<'_>, profile: &Profile, credential: &Credential) -> Res
     let state =
         credential.disabled_at.map_or_else(|| "enabled".to_owned(), |at| format!("disabled since {}", at.to_rfc3339()));
     lines.push(("state", state));
+    lines.push(("password", if profile.has_password { "set" } else { "none: signs in by a code" }.to_owned()));
     let factor = stored.second_factor.map_or_else(
         || "off".to_owned(),
         |factor| {

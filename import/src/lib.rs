@@ -1,4 +1,4 @@
-//! Moves the users of the origin, with their passwords, to Latchkey: `users(id, phone, hashed_password)` of a SQLite,
+//! Moves the users of the origin, with their passwords if they have any, to Latchkey: `users(id, phone, hashed_password)` of a SQLite,
 //! PostgreSQL or MySQL database.
 //!
 //! It takes three steps, so that nothing is written before everything is checked: [`read_users`], [`Plan::of`],
@@ -13,13 +13,15 @@ use std::{
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use latchkey::{
-    base::{id::UserId, random::RandomError, time::Timestamp},
+    base::{id::UserId, kid::Versioned, random::RandomError, time::Timestamp},
     domain::{
         password::PasswordHash,
         phone::{Phone, PhoneRules},
     },
-    store::{Import, ImportedAccount, Store, StoreError},
+    log::audit,
+    store::{Import, ImportedAccount, OldPassword, Store, StoreError},
 };
+use ring::hmac;
 use sqlx::{AnyConnection, Connection, Row, any::AnyRow};
 
 /// The number of accounts that are written at once.
@@ -142,16 +144,28 @@ fn without_password(url: &str) -> String {
 
 impl Plan {
     /// Reads phones and hashes. Leaves out all users whose phones are the same number, because it is unknown which of
-    /// them owns it.
-    pub fn of(users: Vec<OriginUser>, rules: &PhoneRules) -> Self {
+    /// them owns it. Users without a password are moved as accounts without one, which takes the key that recognizes
+    /// them later; without it, they are left out.
+    pub fn of(users: Vec<OriginUser>, rules: &PhoneRules, key: Option<&Versioned<hmac::Key>>) -> Self {
         let mut plan = Self::default();
-        let mut by_phone: HashMap<Phone, Vec<(i64, String, PasswordHash)>> = HashMap::new();
+        let mut by_phone: HashMap<Phone, Vec<(i64, String, OldPassword)>> = HashMap::new();
         let mut order = Vec::new();
         for OriginUser { id, phone, hashed_password } in users {
             let typed = phone.unwrap_or_default();
             let read = rules.parse(&typed).map_err(|why| format!("the phone {why}")).and_then(|phone| {
-                let hash = PasswordHash::from_bcrypt(hashed_password.as_deref().unwrap_or_default());
-                Ok((phone, hash.map_err(|why| format!("the password {why}"))?))
+                let hash = hashed_password.as_deref().filter(|hash| !hash.trim().is_empty());
+                let password = match (hash, key) {
+                    (Some(hash), _) => PasswordHash::from_bcrypt(hash)
+                        .map(OldPassword::Hash)
+                        .map_err(|why| format!("the password {why}")),
+                    (None, Some(key)) => {
+                        Ok(OldPassword::None(audit::pseudonym_of(key, &format!("import:{id}:{}", phone.as_e164()))))
+                    }
+                    (None, None) => {
+                        Err("the user has no password, and the secret of SECRET_KEY_ARN cannot be read".to_owned())
+                    }
+                };
+                Ok((phone, password?))
             });
             match read {
                 Ok((phone, hash)) => {
@@ -167,8 +181,8 @@ impl Plan {
         for phone in order {
             let users = by_phone.remove(&phone).unwrap_or_default();
             match <[_; 1]>::try_from(users) {
-                Ok([(legacy_id, _, password_hash)]) => {
-                    plan.accounts.push(ImportedAccount { legacy_id, phone, password_hash });
+                Ok([(legacy_id, _, password)]) => {
+                    plan.accounts.push(ImportedAccount { legacy_id, phone, password });
                 }
                 Err(users) => {
                     let ids: Vec<_> = users.iter().map(|(id, ..)| id.to_string()).collect();
@@ -185,7 +199,7 @@ impl Plan {
 
     /// Returns the highest bcrypt cost of the hashes to be moved, which `LEGACY_COST` has to be; `None` if there are none.
     pub fn highest_cost(&self) -> Option<u32> {
-        self.accounts.iter().filter_map(|account| account.password_hash.bcrypt_cost()).max()
+        self.accounts.iter().filter_map(|account| account.password.hash()?.bcrypt_cost()).max()
     }
 
     /// Returns the number of users left out for each reason. All users who share a number count under one reason.
@@ -244,6 +258,8 @@ async fn run(
 
 #[cfg(test)]
 mod tests {
+    use latchkey::base::kid::Kid;
+
     use super::*;
 
     const BCRYPT: &str = "$2b$04$eFgsmBJ1cJFp2NiJRGXvquBKZGc.qVEEe7xX0Qos5A8fPB/t3gk5.";
@@ -253,7 +269,7 @@ mod tests {
     }
 
     fn plan(users: Vec<OriginUser>) -> Plan {
-        Plan::of(users, &PhoneRules::new("EG".parse().unwrap(), None))
+        Plan::of(users, &PhoneRules::new("EG".parse().unwrap(), None), None)
     }
 
     #[test]
@@ -298,7 +314,7 @@ mod tests {
         let plan = plan(users);
         assert_eq!(plan.left_out, []);
         for (account, (_, phone)) in plan.accounts.iter().zip(phones) {
-            assert_eq!((account.phone.as_e164(), account.password_hash.as_str()), (phone, BCRYPT));
+            assert_eq!((account.phone.as_e164(), account.password.hash().unwrap().as_str()), (phone, BCRYPT));
         }
     }
 
@@ -333,6 +349,29 @@ mod tests {
         assert!(left_out[0].1.starts_with("the phone must be") && left_out[1].1.starts_with("the password is not"));
         assert_eq!(left_out.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [2, 4, 5]);
         assert!(!format!("{:?}", plan.left_out).contains("plain text"), "no hash is shown");
+    }
+
+    #[test]
+    fn users_without_a_password_are_moved_if_they_can_be_recognized_later() {
+        let users = || {
+            [None, Some(""), Some("  ")].map(|hash| OriginUser {
+                id: 5,
+                phone: Some("01012345678".to_owned()),
+                hashed_password: hash.map(str::to_owned),
+            })
+        };
+        let key =
+            |byte| Versioned { kid: Kid::from_byte(1).unwrap(), key: hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32]) };
+        let rules = PhoneRules::new("EG".parse().unwrap(), None);
+        for user in users() {
+            let keyed = |byte| match &Plan::of(vec![user.clone()], &rules, Some(&key(byte))).accounts[0].password {
+                OldPassword::None(keyed) => keyed.clone(),
+                OldPassword::Hash(_) => panic!("there is none"),
+            };
+            assert!(keyed(1) == keyed(1) && keyed(1) != keyed(2));
+            let left_out = plan(vec![user]).left_out;
+            assert!(left_out[0].reason.starts_with("the user has no password"), "{}", left_out[0].reason);
+        }
     }
 
     #[test]

@@ -8,13 +8,16 @@ use std::{
 use clap::Parser;
 use import::{LeftOut, Plan, Summary, read_users, rehearse, report, write};
 use indicatif::{ProgressBar, ProgressStyle};
-use latchkey::base::terminal::{Sentence, say, sentence};
+use latchkey::{
+    base::terminal::{Sentence, say, sentence},
+    keyring::Keyring,
+};
 use operator::{Place, now};
 
 /// Move the users of another system, with their passwords, to Latchkey.
 ///
 /// Their table is `users(id, phone, hashed_password)`, with bcrypt hashes. A stronger hash replaces each when its user
-/// first signs in.
+/// first signs in. Users without a password sign in by a code; they need `SECRET_KEY_ARN`.
 ///
 /// The command reads and checks all users before it writes any. You can stop it and run it again at any time: accounts
 /// that exist already stay unchanged.
@@ -54,7 +57,10 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Sentence> {
     let connection = to.connect().await.map_err(sentence)?;
     let users = read_users(&from).await.map_err(sentence)?;
     let found = users.len();
-    let mut plan = Plan::of(users, &connection.config.phones);
+    // Only users without a password need it.
+    let keyring = Keyring::new(connection.store.clone(), connection.clients.secrets.clone(), &connection.config.keys);
+    let secret = keyring.secret(now()).await.ok();
+    let mut plan = Plan::of(users, &connection.config.phones, secret.as_ref().map(|secret| &secret.counting.audit));
     say(&format!("Users found: {found}. Of these, {} can be moved.", plan.accounts.len()));
     for (reason, count) in plan.reasons() {
         say(&format!("  {count} cannot: {reason}"));

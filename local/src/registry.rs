@@ -6,7 +6,7 @@ use latchkey::{code, runtime::Code};
 /// the description.
 const OTHERS: [(&str, Code); 5] = [
     ("authorizer", code!(events authorizer::handle)),
-    ("docs", code!(stateless docs::handle)),
+    ("docs", code!(docs::handle)),
     ("rotate_keys", code!(events rotate_keys::handle)),
     ("rotate_secret", code!(events rotate_secret::handle)),
     ("unmatched", code!(stateless unmatched::handle)),

@@ -11,6 +11,7 @@ use crate::{
         otp::{OtpCode, OtpSettings},
         password::{LegacyCost, PasswordRules},
         phone::{Phone, PhoneRules},
+        proof::SignInMethod,
     },
     keyring::KeySettings,
     messages::{Provider, SmsSettings},
@@ -33,6 +34,10 @@ pub struct Config {
     /// `REQUIRE_ACTIVATION`: whether an account is created only after a code has proved who owns the phone. The default
     /// is true in production and false elsewhere.
     pub require_activation: bool,
+    /// `SIGN_IN_METHODS`: the first factors that sign in. Never empty.
+    pub sign_in_methods: Vec<SignInMethod>,
+    /// `SIGN_UP`: whether phones without an account get one.
+    pub sign_up_is_open: bool,
     /// `OTP_*`: the settings of one-time codes.
     pub otp: OtpSettings,
     /// `SMS_*` and `SERVICE_NAME`: how messages are sent and what they say.
@@ -90,6 +95,8 @@ impl Config {
         let environment = read.one_of("ENVIRONMENT", &[("dev", dev), ("staging", staging), ("prod", prod)]);
         let is_production = environment.map(|environment| environment == Environment::Prod);
         let require_activation = read.flag("REQUIRE_ACTIVATION");
+        let sign_in_methods = read.with("SIGN_IN_METHODS", sign_in_methods);
+        let sign_up_is_open = read.one_of("SIGN_UP", &[("open", true), ("closed", false)]);
         let test_numbers = test_numbers(read, phones.as_ref());
         let metrics_namespace = read.optional("METRICS_NAMESPACE").unwrap_or("latchkey").to_owned();
         let allowed_origins = Origins::read(read);
@@ -102,6 +109,8 @@ impl Config {
             passwords,
             legacy_cost,
             require_activation: require_activation.or(is_production).unwrap_or(false),
+            sign_in_methods: sign_in_methods.unwrap_or_else(|| SignInMethod::ALL.to_vec()),
+            sign_up_is_open: sign_up_is_open.unwrap_or(true),
             otp,
             sms,
             test_numbers,
@@ -155,6 +164,13 @@ impl Config {
     }
 }
 
+/// Reads `SIGN_IN_METHODS`, such as `password,code`.
+fn sign_in_methods(value: &str) -> Result<Vec<SignInMethod>, &'static str> {
+    let named = |name: &str| SignInMethod::ALL.into_iter().find(|method| method.as_str() == name.trim());
+    let methods: Option<Vec<_>> = value.split(',').map(named).collect();
+    methods.ok_or("must be `password`, `code`, or both, separated by a comma")
+}
+
 /// Reads `TEST_NUMBERS`, such as `+201000000001=123456,+201000000002=654321`.
 fn test_numbers(read: &mut Variables<'_>, rules: Option<&PhoneRules>) -> Vec<(Phone, OtpCode)> {
     const WRONG: &str = "must be numbers, each with its code, separated by commas, for example +201000000001=123456";
@@ -206,6 +222,8 @@ mod tests {
             ("OTP_MAX_ATTEMPTS", "many"),
             ("OTP_EXPOSE", "1"),
             ("REQUIRE_ACTIVATION", "yes"),
+            ("SIGN_IN_METHODS", "password,magic"),
+            ("SIGN_UP", "yes"),
             ("SMS_PROVIDER", "pigeon"),
             ("ACCESS_TOKEN_TTL_SECONDS", "901"),
             ("JWT_ISSUER", "auth.example"),
@@ -218,6 +236,7 @@ mod tests {
             ("SMS_FLOOR_MS", "5000"),
             ("SMS_LANGUAGE", "tlh"),
             ("SMS_TEMPLATE_RESET", "no code in it"),
+            ("SMS_TEMPLATE_SIGN_IN", "no code in it"),
             ("SMS_WEBOTP_DOMAIN", "https://example.com"),
             ("SMS_ANDROID_APP_HASH", "short"),
             ("SMS_SENDER_ID", "a name that is too long"),
@@ -297,6 +316,18 @@ mod tests {
         assert!(!requires(&[]) && !requires(&[("ENVIRONMENT", "staging")]));
         assert!(requires(&prod) && requires(&[("REQUIRE_ACTIVATION", "true")]));
         assert!(!requires(&[prod[0], prod[1], ("REQUIRE_ACTIVATION", "false")]));
+    }
+
+    #[test]
+    fn at_least_one_method_signs_in_and_both_do_unless_it_is_said_otherwise() {
+        let methods = |value| read(&[("SIGN_IN_METHODS", value)]).map(|config| config.sign_in_methods);
+        assert_eq!(read(&[]).unwrap().sign_in_methods, SignInMethod::ALL);
+        assert_eq!(methods("password, code").unwrap(), SignInMethod::ALL);
+        assert_eq!(methods("code").unwrap(), [SignInMethod::Code]);
+        for wrong in [",", "code,", "none", "Code"] {
+            assert!(methods(wrong).is_err(), "{wrong}");
+        }
+        assert!(read(&[]).unwrap().sign_up_is_open && !read(&[("SIGN_UP", "closed")]).unwrap().sign_up_is_open);
     }
 
     #[test]

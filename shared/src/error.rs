@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::{
     aws::CallError,
     base::{fault::Source, random::RandomError},
-    domain::password::HashError,
+    domain::{password::HashError, proof::SignInMethod},
     keyring::KeyringError,
     rotation::RotatedSecretError,
     store::{Bucket, LimitReached, StoreError},
@@ -49,9 +49,18 @@ pub enum ApiError {
     /// The current password, which the endpoint requires again, is wrong.
     #[error("the current password is wrong")]
     WrongPassword,
-    /// The user last proved the password too long ago.
-    #[error("the login is too old")]
+    /// The user last proved who they are too long ago.
+    #[error("the last proof is too old")]
     ReauthenticationRequired,
+    /// This way of signing in is switched off (`SIGN_IN_METHODS`).
+    #[error("signing in by {} is switched off", .0.as_str())]
+    SignInMethodOff(SignInMethod),
+    /// No accounts are created (`SIGN_UP`).
+    #[error("sign-up is closed")]
+    SignUpClosed,
+    /// The account has a password already, so that one is changed and not set.
+    #[error("the account has a password")]
+    PasswordAlreadySet,
     /// A second factor requires a verified phone.
     #[error("the phone is not verified")]
     PhoneNotVerified,

@@ -82,16 +82,24 @@ macro_rules! code {
 
 /// Writes the `main` of a function's binary, which serves the handler on Lambda: `lambda!(logout::handle)`. Names after
 /// the handler are methods of [`Function`] that prepare something while the sandbox starts:
-/// `lambda!(change_password::handle, hashing, verifying)`. A stateless handler may name a function of its own there.
-/// Handlers of other kinds are named as in [`code!`].
+/// `lambda!(change_password::handle, hashing, verifying)`. `lambda!(after docs::prepare, docs::handle)` calls a function
+/// of the handler's own first. Handlers of other kinds are named as in [`code!`].
 ///
 /// [`Function`]: crate::runtime::Function
 #[macro_export]
 macro_rules! lambda {
-    (stateless $handler:path $(, $ready:path)?) => {
+    (stateless $handler:path) => {
         fn main() -> ::std::result::Result<(), $crate::runtime::Error> {
-            $($ready();)?
             $crate::runtime::run_stateless($handler)
+        }
+    };
+    (after $ready:path, $handler:path) => {
+        fn main() -> ::std::result::Result<(), $crate::runtime::Error> {
+            $ready();
+            $crate::runtime::Function::of_requests(env!("CARGO_PKG_NAME"), |app, ctx, request| {
+                ::std::boxed::Box::pin($handler(app, ctx, request))
+            })
+            .run()
         }
     };
     (events $handler:path $(, $ready:ident)*) => {
@@ -229,7 +237,7 @@ where
 }
 
 /// The functions that serve public documents: reading one is no authentication event.
-const UNAUDITED: [&str; 2] = ["jwks", "openid-configuration"];
+const UNAUDITED: [&str; 3] = ["docs", "jwks", "openid-configuration"];
 
 /// Responds to a request, whatever its handler does: an error, a panic or a missed deadline becomes a problem. Writes
 /// the outcome into the audit log.

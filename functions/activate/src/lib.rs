@@ -3,19 +3,22 @@
 use latchkey::{
     ApiError, App, Context, Request, Response,
     base::id::UserId,
-    domain::{otp::OtpCode, phone::Phone},
+    domain::{otp::OtpCode, phone::Phone, proof::SignInMethod},
     flows::{
         codes::{self, Compared},
-        registration::{PendingRegistration, RegisterResponse},
+        registration::{PendingRegistration, RegisterResponse, Waiting},
+        token_pair::{self, TokenKeys, TokenResponse},
     },
     http::{
         StatusCode,
         members::SealedActivationId,
-        openapi::{CodeProblems, LimitProblems, PhoneProblems, ServerProblems},
+        openapi::{CodeProblems, LimitProblems, MethodProblems, PhoneProblems, ServerProblems},
     },
     request_body,
     store::{Activation, UsedCode},
 };
+use serde::Serialize;
+use utoipa::ToSchema;
 
 request_body! {
     /// A pending registration and the code that was sent for it.
@@ -24,14 +27,27 @@ request_body! {
         activation_id: SealedActivationId,
         /// The six digits of the code.
         otp: OtpCode,
+        /// Whether to sign in as well.
+        sign_in: bool,
     }
+}
+
+/// The new account and, with `sign_in`, the tokens of its first session.
+#[derive(Serialize, ToSchema)]
+pub struct ActivateResponse {
+    #[serde(flatten)]
+    account: RegisterResponse,
+    #[serde(flatten)]
+    #[schema(value_type = TokenResponse)]
+    tokens: Option<TokenResponse>,
 }
 
 /// Activate an account
 ///
 /// Creates the account with the password of this registration and counts its phone as verified. A code allows five
-/// tries. The response is the same for a wrong, expired or used code and for the code of another registration.
-/// Repeating the request that used the code gets the same response until the code expires.
+/// tries. With `"sign_in": true`, the response also has the tokens of a session. The response is the same for a wrong,
+/// expired or used code and for the code of another registration. Repeating the request that used the code gets the
+/// account again until the code expires, and no other tokens.
 #[utoipa::path(
     post,
     path = "/auth/activate",
@@ -39,29 +55,44 @@ request_body! {
     tag = "Registration",
     request_body = ActivateRequest,
     responses(
-        (status = 201, description = "The account was created", body = RegisterResponse),
-        CodeProblems, PhoneProblems, LimitProblems, ServerProblems,
+        (status = 201, description = "The account was created", body = ActivateResponse),
+        CodeProblems, MethodProblems, PhoneProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let ActivateRequest { activation_id: SealedActivationId(activation_id), otp } = request.read(&app.config)?;
-    let registration = PendingRegistration::of_id(app, ctx, &activation_id).await?.ok_or(ApiError::InvalidOtp)?;
+    app.require_method(SignInMethod::Password)?;
+    let ActivateRequest { activation_id: SealedActivationId(activation_id), otp, sign_in } =
+        request.read(&app.config)?;
+    let registration = PendingRegistration::of_id(app, ctx, Waiting::Registration, &activation_id).await?;
+    let registration = registration.ok_or(ApiError::InvalidOtp)?;
 
     let phone = &registration.phone;
     // No account is made in a country that has been closed since.
     let not_served = |why| ApiError::invalid_field("/activation_id", &format!("its phone {why}"));
     app.check_recipient(phone).map_err(not_served)?;
-    let code = match codes::compare(app, ctx, registration.purpose(), phone, &otp).await? {
+    let keys = if sign_in { Some(TokenKeys::of(app, ctx).await?) } else { None };
+    let compared = codes::compare(app, ctx, registration.purpose(), phone, &otp);
+    let (keys, code) = tokio::join!(TokenKeys::current_if(keys, app, ctx), compared);
+    let (code, keys) = (code?, keys?);
+    let code = match code {
         Compared::Right(code) => code,
         Compared::Repeated(used) => return repeated(app, ctx, phone, &used).await,
     };
     // A right code is bound to the user who will have the account.
     let account = code.account.ok_or(ApiError::InvalidOtp)?;
+    let started = keys
+        .map(|keys| token_pair::new_session(app, ctx, &keys, account.user, account.epoch, (SignInMethod::Code, false)));
+    let (session, tokens) = started.transpose()?.unzip();
+    let session_id = session.as_ref().map(|session| session.id);
     let effect = codes::effect(app, ctx, account.user, account.epoch, None).await?;
-    match app.store.activate(phone, registration.purpose(), (&code, &effect), ctx.now).await? {
+    match app.store.activate(phone, registration.purpose(), (&code, &effect), session, ctx.now).await? {
         Activation::Created(id) => {
             codes::count_verified(app, ctx, phone);
-            Ok(created(ctx, phone, id))
+            let answer = created(ctx, phone, id, tokens);
+            if let Some(session) = session_id {
+                ctx.audit.session(id, session);
+            }
+            Ok(answer)
         }
         Activation::Repeated(used) => repeated(app, ctx, phone, &used).await,
         // The caller has proved that they own the phone, so this reveals nothing to a stranger.
@@ -77,10 +108,11 @@ async fn repeated(app: &App, ctx: &Context, phone: &Phone, used: &UsedCode) -> R
         return Err(ApiError::InvalidOtp);
     }
     ctx.audit.reason("already-done");
-    Ok(created(ctx, phone, account.user))
+    Ok(created(ctx, phone, account.user, None))
 }
 
-fn created(ctx: &Context, phone: &Phone, id: UserId) -> Response {
+fn created(ctx: &Context, phone: &Phone, id: UserId, tokens: Option<TokenResponse>) -> Response {
     ctx.audit.user(id);
-    Response::json(StatusCode::CREATED, &RegisterResponse { id, phone: phone.as_e164().to_owned() })
+    let account = RegisterResponse { id, phone: phone.as_e164().to_owned() };
+    Response::json(StatusCode::CREATED, &ActivateResponse { account, tokens })
 }

@@ -4,7 +4,7 @@ use latchkey::{
     ApiError, App, Context, Request, Response,
     domain::{
         password::{NewPassword, Password},
-        proof::Proof,
+        proof::{Proof, SignInMethod},
     },
     flows::{
         caller::Caller,
@@ -12,7 +12,9 @@ use latchkey::{
     },
     http::{
         StatusCode,
-        openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
+        openapi::{
+            CodeProblems, LimitProblems, MethodProblems, ReauthenticationProblems, ServerProblems, TokenProblems,
+        },
     },
     messages::Notice,
     request_body,
@@ -48,10 +50,11 @@ request_body! {
         (status = 200, description = "The tokens of a new session, with `tokens`; every other session has ended",
          body = TokenResponse),
         (status = 204, description = "The password was changed; every session has ended"),
-        CodeProblems, TokenProblems, ReauthenticationProblems, LimitProblems, ServerProblems,
+        CodeProblems, MethodProblems, TokenProblems, ReauthenticationProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    app.require_method(SignInMethod::Password)?;
     let caller = Caller::authenticate(app, ctx, &request).await?;
     let profile = &caller.profile;
     let ChangePasswordRequest { old_password, new_password, code, tokens } = request.read(&app.config)?;
@@ -59,25 +62,20 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         new_password.not_the_phone(&profile.phone).map_err(|why| ApiError::invalid_field("/new_password", &why))?;
 
     let keys = if tokens { Some(TokenKeys::of(app, ctx).await?) } else { None };
-    let current = async {
-        match keys {
-            Some(keys) => keys.current(app, ctx).await.map(Some),
-            None => Ok(None),
-        }
-    };
+    let current = TokenKeys::current_if(keys, app, ctx);
     let proved = caller.reauthenticate_for_new_password(app, ctx, &old_password, code.as_ref());
-    let (keys, credential) = tokio::join!(current, proved);
-    let (credential, keys) = (credential?, keys?);
+    let (keys, account) = tokio::join!(current, proved);
+    let (account, keys) = (account?, keys?);
     let new_hash = app.hasher.hash(&new_password)?;
     let (renewal, answer) = match keys {
         Some(keys) => {
-            let proof = StepUp { password: true, second_factor: credential.mfa_enabled };
+            let proof = StepUp { first: Some(SignInMethod::Password), second_factor: account.mfa_enabled };
             let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
             (renewal, Response::json(StatusCode::OK, &tokens))
         }
         None => (Renewal { old: caller.session, new: None, repeat: None }, Response::no_content()),
     };
-    let change = app.store.change_password(&profile.phone, &credential, &new_hash, renewal, ctx.now);
+    let change = app.store.change_password(&profile.phone, account, &new_hash, renewal, ctx.now);
     let notice = (ctx, profile, Notice::PasswordChanged);
     match app.notify_when(Change::Done, change, notice).await? {
         Change::Done => Ok(answer),

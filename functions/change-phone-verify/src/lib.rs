@@ -85,8 +85,8 @@ async fn change(app: &App, ctx: &Context, request: &Request) -> Result<Response,
         // All sessions were ended after the code was sent, and the code became invalid with them.
         return Err(ApiError::InvalidOtp);
     }
-    // The password was proved when the code was requested, perhaps in another session.
-    let proof = StepUp { password: false, second_factor: false };
+    // Who the caller is was proved when the code was requested, perhaps in another session.
+    let proof = StepUp::default();
     let (mut renewal, answer) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
     let same_request = repeats::of_session(app, ctx, &caller, &purpose(&phone), &otp).await?;
     renewal.repeat = Some(Repeatable { request: same_request, until: code.ends_at(), recovery_seed: None });

@@ -2,13 +2,14 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    domain::{otp::Purpose, password::Password, phone::Phone, proof::Proof},
+    domain::{otp::Purpose, phone::Phone, proof::Proof},
     flows::{
         caller::Caller,
         codes::{self, CodeSentResponse},
     },
     http::{
         StatusCode,
+        members::OwnPassword,
         openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
     },
     request_body,
@@ -17,8 +18,9 @@ use latchkey::{
 request_body! {
     /// The account's password and its new phone.
     pub struct ChangePhoneRequest {
-        /// The account's password.
-        password: Password,
+        /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
+        /// ten minutes old.
+        password: OwnPassword,
         /// The account's new phone, in any spelling.
         phone: Phone = "01112345678",
         /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
@@ -44,17 +46,19 @@ request_body! {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
-    let ChangePhoneRequest { password, phone, code: proof } = request.read(&app.config)?;
+    let ChangePhoneRequest { password: OwnPassword(password), phone, code: proof } =
+        request.read_again(&app.config, caller.has_password(app))?;
     ctx.audit.phone(&phone);
     if phone == caller.profile.phone {
         return Err(ApiError::invalid_field("/phone", &"is already the phone of this account; choose another one"));
     }
 
     let purpose = Purpose::ChangePhone(caller.profile.user);
-    let (credential, target) = tokio::try_join!(caller.reauthenticate(app, ctx, &password, proof.as_ref()), async {
-        Ok(app.store.code_target(&phone, purpose).await?)
-    })?;
-    let target = target.for_account(Some((&credential).into()));
+    let (proved, target) =
+        tokio::try_join!(caller.reauthenticate(app, ctx, password.as_ref(), proof.as_ref()), async {
+            Ok(app.store.code_target(&phone, purpose).await?)
+        })?;
+    let target = target.for_account(Some(proved.account));
     let code = codes::issue(app, ctx, purpose, &phone, target, None).await?;
     Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way_to_field("/phone")?))
 }

@@ -10,11 +10,11 @@ use std::{
     collections::BTreeMap,
     fmt::Write,
     io,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, OnceLock},
 };
 
 use flate2::{Compression, write::GzEncoder};
-use latchkey::{ApiError, Context, Request, Response, http::header};
+use latchkey::{ApiError, App, Context, Request, Response, domain::proof::SignInMethod, http::header};
 use ring::digest::{SHA256, digest};
 use utoipa::{
     OpenApi as _,
@@ -35,7 +35,7 @@ use endpoints::Paths;
 #[openapi(
     info(
         title = "Latchkey",
-        description = "Phone and password sign-in with one-time codes by SMS.\n\n\
+        description = "Phone sign-in with one-time codes by SMS, passwords and second factors.\n\n\
             Errors are RFC 9457 problems. `code` is stable and meant for programs; `detail` is meant for people.",
         contact(name = "The operator of this service"),
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
@@ -44,7 +44,7 @@ use endpoints::Paths;
     servers((url = "/", description = "The host that served this description")),
     tags(
         (name = "Registration", description = "Creating an account, and activating it by a code"),
-        (name = "Sign-in", description = "Signing in with phone and password, tokens and sessions"),
+        (name = "Sign-in", description = "Signing in with a code by SMS or a password, tokens and sessions"),
         (name = "Password reset", description = "Setting a new password with a code by SMS"),
         (name = "Account", description = "Showing, changing, exporting and deleting an account"),
         (name = "Second factor", description = "TOTP codes of an authenticator app, in addition to the password"),
@@ -53,20 +53,25 @@ use endpoints::Paths;
 )]
 struct Description;
 
-/// Returns the OpenAPI description as JSON.
+/// Returns the OpenAPI description of every endpoint as JSON.
 pub fn description() -> &'static str {
+    static DESCRIPTION: LazyLock<String> = LazyLock::new(|| described(&SignInMethod::ALL));
     &DESCRIPTION
 }
 
-/// Builds the description: what the handlers declare, with what they share.
-fn described() -> OpenApi {
+/// Builds the description of the endpoints that these ways of signing in leave: what the handlers declare, with what
+/// they share.
+fn described(methods: &[SignInMethod]) -> String {
     let mut description = Description::openapi();
     description.merge(Paths::openapi());
+    for off in SignInMethod::ALL.into_iter().filter(|method| !methods.contains(method)) {
+        description.paths.paths.retain(|path, _| !paths_of(off).contains(&path.as_str()));
+    }
     let components = description.components.get_or_insert_default();
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
-        .description(Some("The `access_token` from the response of `POST /auth/login`"))
+        .description(Some("The `access_token` from the response of `POST /auth/code/verify` or `POST /auth/login`"))
         .build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     let mut problems = latchkey::http::openapi::components();
@@ -86,7 +91,7 @@ fn described() -> OpenApi {
         }
     }
     components.responses = shared;
-    description
+    description.to_json().unwrap_or_else(|error| error.to_string())
 }
 
 /// Returns the operations of a path.
@@ -108,8 +113,36 @@ fn allow_absence(body: &mut RequestBody) {
     }
 }
 
-static DESCRIPTION: LazyLock<String> =
-    LazyLock::new(|| described().to_json().unwrap_or_else(|error| error.to_string()));
+/// Returns the paths that refuse every request if this way of signing in is off (`SIGN_IN_METHODS`).
+fn paths_of(method: SignInMethod) -> &'static [&'static str] {
+    match method {
+        SignInMethod::Password => &[
+            "/auth/register",
+            "/auth/activate",
+            "/auth/resend-activation",
+            "/auth/login",
+            "/auth/change-password",
+            "/auth/set-password",
+            "/auth/request-reset",
+            "/auth/verify-reset",
+        ],
+        SignInMethod::Code => &["/auth/code", "/auth/code/verify", "/auth/code/resend"],
+    }
+}
+
+/// Returns the description as it is served, which is built at its first request.
+fn description_of(methods: &[SignInMethod]) -> &'static Document {
+    static DESCRIPTIONS: [OnceLock<Document>; 4] = [const { OnceLock::new() }; 4];
+    let [password, code] = SignInMethod::ALL.map(|method| methods.contains(&method));
+    let [none, passwords, codes, both] = &DESCRIPTIONS;
+    let built = match (password, code) {
+        (false, false) => none,
+        (true, false) => passwords,
+        (false, true) => codes,
+        (true, true) => both,
+    };
+    built.get_or_init(|| Document::new("application/json", described(methods).into_bytes()))
+}
 
 /// The page of Swagger UI. Its links are relative, so that it also works below a base path. Names in braces become those
 /// of files.
@@ -193,7 +226,6 @@ struct Document {
 /// Everything that is served.
 struct Documents {
     page: Document,
-    description: Document,
     /// The files, each with the name under which the page loads it.
     files: Vec<(String, Document)>,
 }
@@ -233,21 +265,19 @@ impl Documents {
             page = page.replace(&format!("{{{name}}}"), &hashed);
             files.push((hashed, Document::new(content_type, body)));
         }
-        Ok(Self {
-            page: Document::new("text/html; charset=utf-8", page.into_bytes()),
-            description: Document::new("application/json", DESCRIPTION.clone().into_bytes()),
-            files,
-        })
+        Ok(Self { page: Document::new("text/html; charset=utf-8", page.into_bytes()), files })
     }
 }
 
-/// Builds every document, while the sandbox starts.
+/// Builds every document but the description, while the sandbox starts.
 pub fn prepare() {
     LazyLock::force(&DOCUMENTS);
 }
 
 /// Serves the page, one of its files or the description, depending on the request's path.
-pub fn handle(_ctx: &Context, request: &Request) -> Result<Response, ApiError> {
+#[expect(clippy::unused_async, reason = "the shape of every handler")]
+pub async fn handle(app: &App, _ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    let request = &request;
     let documents = DOCUMENTS.as_ref().map_err(|why| ApiError::Internal(why.clone().into()))?;
     if let Some(name) = request.path_parameter("file") {
         let file = documents.files.iter().find(|(known, _)| known == name);
@@ -255,7 +285,7 @@ pub fn handle(_ctx: &Context, request: &Request) -> Result<Response, ApiError> {
         return Ok(file.respond(request, IMMUTABLE));
     }
     if request.path().ends_with("/openapi.json") {
-        return Ok(documents.description.respond(request, CACHED));
+        return Ok(description_of(&app.config.sign_in_methods).respond(request, CACHED));
     }
     let page = documents.page.respond(request, CACHED);
     Ok(page.with_header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))

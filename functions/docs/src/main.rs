@@ -1,3 +1,3 @@
 //! The Lambda binary of `docs`.
 
-latchkey::lambda!(stateless docs::handle, docs::prepare);
+latchkey::lambda!(after docs::prepare, docs::handle);

@@ -56,14 +56,14 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let keys = TokenKeys::of(app, ctx).await?;
     let over = || ApiError::InvalidToken(TokenProblem::LoginOver);
     let waiting = app.store.waiting_account(claims.sub, claims.jti, ctx.now);
-    let (keys, profile) = tokio::join!(keys.current(app, ctx), waiting);
-    let (keys, profile) = (keys?, profile?);
+    let (keys, waiting) = tokio::join!(keys.current(app, ctx), waiting);
+    let (keys, waiting) = (keys?, waiting?);
     let secret = app.keyring.secret(ctx.now).await?;
     let same_request = RepeatMac::of_second_step(&secret.counting.otp.key, claims.jti, &proof);
     let repeated = || repeated(app, ctx, &keys, &claims, &same_request);
     // Judged by the key set that was read just now: the key of the first step may have been removed since.
     self::claims(app, ctx, &mfa_token).await?;
-    let Some(profile) = profile else { return repeated().await?.ok_or_else(over) };
+    let Some((profile, method)) = waiting else { return repeated().await?.ok_or_else(over) };
     ctx.audit.phone(&profile.phone);
 
     let code = match second_factor::judge(app, ctx, profile.user, &proof, AskedAt::Login(claims.jti)).await {
@@ -74,7 +74,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         }
         Err(error) => return Err(error),
     };
-    let (session, answer) = token_pair::new_session(app, ctx, &keys, profile.user, profile.epoch, true)?;
+    let (session, answer) = token_pair::new_session(app, ctx, &keys, profile.user, profile.epoch, (method, true))?;
     let id = session.id;
     let step = (claims.jti, &same_request, Timestamp::from_unix_seconds(claims.exp));
     match app.store.complete_second_step(&profile, step, &code, session, ctx.now).await? {

@@ -6,7 +6,7 @@ use latchkey::{
     domain::{
         password::{Password, PasswordHash, Verdict},
         phone::{KnownPhone, Phone},
-        proof::Factor,
+        proof::{Factor, SignInMethod},
     },
     flows::{
         admission,
@@ -14,7 +14,7 @@ use latchkey::{
     },
     http::{
         StatusCode,
-        openapi::{BodyProblems, CredentialProblems, LimitProblems, MfaProblems, ServerProblems},
+        openapi::{BodyProblems, CredentialProblems, LimitProblems, MethodProblems, MfaProblems, ServerProblems},
     },
     request_body,
     store::{Credential, LoginCompletion, Receipt},
@@ -44,10 +44,11 @@ request_body! {
     request_body = LoginRequest,
     responses(
         (status = 200, description = "The tokens of the new session", body = TokenResponse),
-        BodyProblems, CredentialProblems, MfaProblems, LimitProblems, ServerProblems,
+        BodyProblems, MethodProblems, CredentialProblems, MfaProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    app.require_method(SignInMethod::Password)?;
     let LoginRequest { phone: KnownPhone(phone), password } = request.read(&app.config)?;
     ctx.audit.phone(&phone);
     let keys = TokenKeys::of(app, ctx).await?;
@@ -78,7 +79,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         return Err(ApiError::MfaRequired(Some(token)));
     }
 
-    let (session, answer) = token_pair::new_session(app, ctx, &keys, credential.user, credential.epoch, false)?;
+    let (session, answer) =
+        token_pair::new_session(app, ctx, &keys, credential.user, credential.epoch, (SignInMethod::Password, false))?;
     let id = session.id;
     match app.store.complete_login(&phone, &credential, rehashed.as_ref(), session).await? {
         LoginCompletion::Done => {
@@ -111,13 +113,14 @@ async fn begin_second_step(
     Ok(token)
 }
 
-/// Compares the password. For a phone without an account, does the same work and returns the error of a wrong password.
+/// Compares the password. For a phone without an account, and for an account without a password, does the same work and
+/// returns the error of a wrong password.
 fn compare(
     app: &App,
     password: &Password,
     admitted: Option<(Credential, Receipt)>,
 ) -> Result<((Credential, Receipt), Verdict), ApiError> {
-    let stored = admitted.as_ref().map(|(credential, _)| &credential.password_hash);
+    let stored = admitted.as_ref().and_then(|(credential, _)| credential.password_hash.as_ref());
     let verdict = app.hasher.verify_alike(password, stored, app.config.legacy_cost)?;
     admitted.map(|admitted| (admitted, verdict)).ok_or(ApiError::InvalidCredentials)
 }

@@ -2,10 +2,13 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    domain::{password::Password, proof::Proof},
+    domain::proof::Proof,
     error::TokenProblem,
     flows::caller::{Caller, bearer_claims},
-    http::openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
+    http::{
+        members::OwnPassword,
+        openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
+    },
     messages::Notice,
     request_body,
     store::AccountDeletion,
@@ -14,8 +17,9 @@ use latchkey::{
 request_body! {
     /// The account's password and, if one is on, a second factor.
     pub struct MeDeleteRequest {
-        /// The account's password.
-        password: Password,
+        /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
+        /// ten minutes old.
+        password: OwnPassword,
         /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
         code: Option<Proof>,
     }
@@ -71,16 +75,20 @@ pub async fn handle_post(app: &App, ctx: &Context, request: Request) -> Result<R
 
 async fn delete(app: &App, ctx: &Context, request: &Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, request).await?;
-    let MeDeleteRequest { password, code } = request.read(&app.config)?;
+    let MeDeleteRequest { password: OwnPassword(password), code } =
+        request.read_again(&app.config, caller.has_password(app))?;
 
-    caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
+    let proved = caller.reauthenticate(app, ctx, password.as_ref(), code.as_ref()).await?;
     let longest_token = app.config.tokens.session_ttl;
     let deletion = app.store.delete_account(&caller.profile, longest_token, ctx.now);
     let notice = (ctx, &caller.profile, Notice::AccountDeleted);
     match app.notify_when(AccountDeletion::Done, deletion, notice).await? {
         AccountDeletion::Done => Ok(Response::no_content()),
         // The account changed after the comparison, so that the password may no longer be right.
-        AccountDeletion::Outrun => Err(caller.overtaken(app, ctx, ApiError::WrongPassword).await),
+        AccountDeletion::Outrun if proved.first.is_some() => {
+            Err(caller.overtaken(app, ctx, ApiError::WrongPassword).await)
+        }
+        AccountDeletion::Outrun => Err(caller.overtaken(app, ctx, ApiError::ReauthenticationRequired).await),
     }
 }
 

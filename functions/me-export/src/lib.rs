@@ -54,6 +54,8 @@ struct AccountRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     phone_verified_at: Option<String>,
+    /// Whether the account has a password.
+    has_password: bool,
     /// Whether a second factor is on.
     mfa_enabled: bool,
     /// The time when the account was created.
@@ -102,14 +104,20 @@ struct SessionRecord {
     /// The network address of the login, or of the change of the account that renewed the session.
     #[schema(example = "203.0.113.7")]
     address: String,
+    /// The first factor of the sign-in, by its name in `amr`.
+    #[schema(example = "pwd")]
+    method: &'static str,
     /// Whether the user has proved a second factor.
     second_factor: bool,
     /// The time of the login.
     #[schema(format = DateTime)]
     created_at: String,
-    /// The time at which the user last proved the password.
+    /// The time at which the user last proved who they are.
     #[schema(format = DateTime)]
     authenticated_at: String,
+    /// The time at which the user last proved a first factor: the password, or a code.
+    #[schema(format = DateTime)]
+    first_factor_at: String,
     /// The time of the last refresh, rounded down to the hour.
     #[schema(format = DateTime)]
     last_used_at: String,
@@ -160,14 +168,16 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let Caller { profile, .. } = Caller::authenticate(app, ctx, &request).await?;
     let secret = app.keyring.secret(ctx.now).await?;
     let subjects = MessageSubjects::new(&secret, &profile.phone, ctx);
-    let of_resets = subjects.clone().of_resets();
-    let ([messages, ..], [resets, ..]) = (app.message_budgets(&subjects), app.message_budgets(&of_resets));
-    let (stored, messages, resets) = tokio::try_join!(
+    let (of_resets, of_sign_ins) = (subjects.clone().of_resets(), subjects.clone().of_sign_ins());
+    let [[messages, ..], [resets, ..], [sign_ins, ..]] =
+        [&subjects, &of_resets, &of_sign_ins].map(|subjects| app.message_budgets(subjects));
+    let (stored, messages, resets, sign_ins) = tokio::try_join!(
         app.store.stored_account(&profile),
         app.store.uses(messages, ctx.now),
-        app.store.uses(resets, ctx.now)
+        app.store.uses(resets, ctx.now),
+        app.store.uses(sign_ins, ctx.now)
     )?;
-    let messages_today = messages + resets;
+    let messages_today = messages + resets + sign_ins;
     let StoredAccount {
         phone_verified_at,
         password,
@@ -183,6 +193,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             id: profile.user,
             phone: profile.phone.as_e164().to_owned(),
             phone_verified_at: phone_verified_at.map(Timestamp::to_rfc3339),
+            has_password: profile.has_password,
             mfa_enabled: profile.mfa_enabled,
             created_at: profile.created_at.to_rfc3339(),
             legacy_id: profile.legacy_id,
@@ -220,9 +231,11 @@ impl From<StoredSession> for SessionRecord {
             id: summary.id,
             user_agent: summary.device,
             address: summary.address,
-            second_factor: session.second_factor,
+            method: session.authentication.method.amr(),
+            second_factor: session.authentication.second_factor,
             created_at: session.created_at.to_rfc3339(),
-            authenticated_at: session.authenticated_at.to_rfc3339(),
+            authenticated_at: session.authentication.at.to_rfc3339(),
+            first_factor_at: session.authentication.first_factor_at.to_rfc3339(),
             last_used_at: summary.last_used_at.to_rfc3339(),
             ends_at: session.ends_at.to_rfc3339(),
             idle_ends_at: idle_ends_at.to_rfc3339(),

@@ -24,6 +24,9 @@ pub struct MeResponse {
     /// Whether a code has verified the phone.
     #[schema(example = false)]
     phone_verified: bool,
+    /// Whether the account has a password. Without one, its owner signs in by a code.
+    #[schema(example = true)]
+    has_password: bool,
     /// Whether a second factor is on.
     #[schema(example = false)]
     mfa_enabled: bool,
@@ -54,6 +57,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         id: profile.user,
         phone: profile.phone.as_e164().to_owned(),
         phone_verified: profile.phone_verified,
+        has_password: profile.has_password,
         mfa_enabled: profile.mfa_enabled,
         created_at: profile.created_at.to_rfc3339(),
         legacy_id: profile.legacy_id,

@@ -119,8 +119,8 @@ async fn confirm(app: &App, ctx: &Context, request: &Request) -> Result<Response
         .to_stored(&keys.newest_secret(app, ctx).writing.totp, user)
         .map_err(|error| ApiError::Internal(error.into()))?;
     let factor = NewFactor { secret: &sealed, step, recovery_codes: &stored };
-    // The password was proved when the enrollment began, perhaps in another session.
-    let proof = StepUp { password: false, second_factor: true };
+    // Who the caller is was proved when the enrollment began, perhaps in another session.
+    let proof = StepUp { first: None, second_factor: true };
     let (mut renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
     let until = ctx.now.plus(repeats::REPEATABLE);
     renewal.repeat = Some(Repeatable { request: same_request, until, recovery_seed: Some(seed) });

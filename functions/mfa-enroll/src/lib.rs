@@ -2,10 +2,11 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    domain::{password::Password, proof::Proof, totp::TotpSecret},
+    domain::{proof::Proof, totp::TotpSecret},
     flows::caller::Caller,
     http::{
         StatusCode,
+        members::OwnPassword,
         openapi::{CodeProblems, EnrollmentProblems, LimitProblems, ServerProblems, TokenProblems},
     },
     request_body,
@@ -20,8 +21,9 @@ const QR_SIZE: u32 = 240;
 request_body! {
     /// The account's password and, to replace an authenticator app, a second factor.
     pub struct MfaEnrollRequest {
-        /// The account's password.
-        password: Password,
+        /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
+        /// ten minutes old.
+        password: OwnPassword,
         /// The TOTP code of the authenticator app to replace, required if a second factor is on. `recovery_code` may be
         /// sent instead.
         code: Option<Proof>,
@@ -63,12 +65,13 @@ pub struct MfaEnrollResponse {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
-    let MfaEnrollRequest { password, code } = request.read(&app.config)?;
+    let MfaEnrollRequest { password: OwnPassword(password), code } =
+        request.read_again(&app.config, caller.has_password(app))?;
     if !caller.profile.phone_verified {
         // A caller who registered another person's number must not be able to lock its owner out for good.
         return Err(ApiError::PhoneNotVerified);
     }
-    let credential = caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
+    let proved = caller.reauthenticate(app, ctx, password.as_ref(), code.as_ref()).await?;
 
     let secret = TotpSecret::generate()?;
     let keys = app.keyring.secret(ctx.now).await?;
@@ -76,7 +79,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         secret.seal(&keys.writing.totp, caller.profile.user).map_err(|error| ApiError::Internal(error.into()))?;
     let uri = secret.to_uri(&app.config.sms.text.service_name, &caller.profile.phone);
     let code = QrCode::new(uri.as_bytes()).map_err(|error| ApiError::Internal(error.into()))?;
-    app.store.enroll(&credential, &sealed, ctx.now).await?;
+    app.store.enroll(proved.account, &sealed, ctx.now).await?;
 
     let answer = MfaEnrollResponse {
         secret: secret.to_base32().to_string(),

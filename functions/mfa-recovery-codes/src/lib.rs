@@ -2,7 +2,7 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    domain::{password::Password, proof::Proof, recovery_code::RecoveryCodes},
+    domain::{proof::Proof, recovery_code::RecoveryCodes},
     flows::{
         caller::Caller,
         second_factor,
@@ -10,6 +10,7 @@ use latchkey::{
     },
     http::{
         StatusCode,
+        members::OwnPassword,
         openapi::{
             CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems,
         },
@@ -24,8 +25,9 @@ use utoipa::ToSchema;
 request_body! {
     /// The account's password and its second factor.
     pub struct MfaRecoveryCodesRequest {
-        /// The account's password.
-        password: Password,
+        /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
+        /// ten minutes old.
+        password: OwnPassword,
         /// The TOTP code. `recovery_code` may be sent instead.
         code: Option<Proof>,
     }
@@ -60,21 +62,21 @@ pub struct MfaRecoveryCodesResponse {
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
     let user = caller.profile.user;
-    let MfaRecoveryCodesRequest { password, code } = request.read(&app.config)?;
+    let MfaRecoveryCodesRequest { password: OwnPassword(password), code } =
+        request.read_again(&app.config, caller.has_password(app))?;
     if !caller.profile.mfa_enabled {
         return Err(ApiError::NotFound);
     }
     let keys = TokenKeys::of(app, ctx).await?;
-    let proved = caller.reauthenticate(app, ctx, &password, code.as_ref());
+    let proved = caller.reauthenticate(app, ctx, password.as_ref(), code.as_ref());
     let (keys, proved) = tokio::join!(keys.current(app, ctx), proved);
-    proved?;
-    let keys = keys?;
+    let (proved, keys) = (proved?, keys?);
 
     let codes = RecoveryCodes::generate()?;
     let stored = codes
         .to_stored(&keys.newest_secret(app, ctx).writing.totp, user)
         .map_err(|error| ApiError::Internal(error.into()))?;
-    let proof = StepUp { password: true, second_factor: true };
+    let proof = StepUp { first: proved.first, second_factor: true };
     let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
     let change = app.store.replace_recovery_codes(&caller.profile, &stored, renewal, ctx.now);
     let notice = (ctx, &caller.profile, Notice::RecoveryCodesReplaced);

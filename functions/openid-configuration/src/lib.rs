@@ -35,6 +35,9 @@ pub struct OpenidConfigurationResponse {
     id_token_signing_alg_values_supported: [&'static str; SigningAlgorithm::ALL.len()],
     /// The claims of an access token.
     claims_supported: [&'static str; 11],
+    /// The ways to sign in (`SIGN_IN_METHODS`): `password`, `code`. The standard has no such member.
+    #[schema(example = json!(["password", "code"]))]
+    sign_in_methods_supported: Vec<&'static str>,
 }
 
 /// Show the metadata for verifying access tokens
@@ -60,6 +63,7 @@ pub async fn handle(app: &App, ctx: &Context, _request: Request) -> Result<Respo
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: SigningAlgorithm::ALL.map(SigningAlgorithm::as_str),
         claims_supported: ["iss", "aud", "sub", "client_id", "sid", "iat", "exp", "jti", "auth_time", "amr", "ver"],
+        sign_in_methods_supported: app.config.sign_in_methods.iter().map(|method| method.as_str()).collect(),
     };
     let max_age = format!("public, max-age={}", JWKS_MAX_AGE.as_secs());
     Ok(Response::json(StatusCode::OK, &answer).with_header(header::CACHE_CONTROL, &max_age))

@@ -5,15 +5,15 @@ use std::time::Duration;
 use latchkey::{
     ApiError, App, Context, Fields, Request, Response,
     base::id::UserId,
-    domain::{password::NewPassword, phone::Phone},
+    domain::{password::NewPassword, phone::Phone, proof::SignInMethod},
     flows::{
         address_subject,
         codes::CodeSentResponse,
-        registration::{PendingRegistration, RegisterResponse},
+        registration::{PendingRegistration, RegisterResponse, Waiting},
     },
     http::{
         StatusCode,
-        openapi::{BodyProblems, LimitProblems, PhoneProblems, ServerProblems},
+        openapi::{BodyProblems, LimitProblems, PhoneProblems, ServerProblems, SignUpProblems},
     },
     request_body,
     store::{Bucket, Limit, Registration},
@@ -69,10 +69,14 @@ pub struct PendingRegistrationResponse {
     responses(
         (status = 201, description = "The account was created", body = RegisterResponse),
         (status = 202, description = "A code is on its way to the phone", body = PendingRegistrationResponse),
-        BodyProblems, LimitProblems, PhoneProblems, ServerProblems,
+        BodyProblems, SignUpProblems, LimitProblems, PhoneProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    app.require_method(SignInMethod::Password)?;
+    if !app.config.sign_up_is_open {
+        return Err(ApiError::SignUpClosed);
+    }
     let RegisterRequest { phone, password } = request.read(&app.config)?;
     ctx.audit.phone(&phone);
 
@@ -118,7 +122,7 @@ async fn ask_for_code(
     password: &NewPassword,
     limit: Limit<'_>,
 ) -> Result<Response, ApiError> {
-    let registration = PendingRegistration::of(phone)?;
+    let registration = PendingRegistration::of(phone, Waiting::Registration)?;
     let target = registration.admit(app, ctx, limit).await?;
     let password_hash = app.hasher.hash(password)?;
     let code = registration.send_code(app, ctx, target, Some(&password_hash), &[limit]).await?;

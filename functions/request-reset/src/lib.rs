@@ -2,14 +2,14 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    domain::{otp::Purpose, phone::KnownPhone},
+    domain::{otp::Purpose, phone::KnownPhone, proof::SignInMethod},
     flows::{
         self,
         codes::{self, CodeSentResponse},
     },
     http::{
         StatusCode,
-        openapi::{BodyProblems, LimitProblems, ServerProblems},
+        openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
     },
     request_body,
 };
@@ -34,10 +34,11 @@ request_body! {
     request_body = RequestResetRequest,
     responses(
         (status = 202, description = "If the phone has an account, a code is on its way", body = CodeSentResponse),
-        BodyProblems, LimitProblems, ServerProblems,
+        BodyProblems, MethodProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    app.require_method(SignInMethod::Password)?;
     let RequestResetRequest { phone: KnownPhone(phone) } = request.read(&app.config)?;
 
     // A phone without an account gets a code too, bound to no user: it costs the same calls and opens nothing.

@@ -2,11 +2,15 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    flows::{codes::CodeSentResponse, registration::PendingRegistration},
+    domain::proof::SignInMethod,
+    flows::{
+        codes::CodeSentResponse,
+        registration::{PendingRegistration, Waiting},
+    },
     http::{
         StatusCode,
         members::SealedActivationId,
-        openapi::{BodyProblems, LimitProblems, ServerProblems},
+        openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
     },
     request_body,
 };
@@ -30,14 +34,16 @@ request_body! {
     request_body = ResendActivationRequest,
     responses(
         (status = 202, description = "A code is on its way to the phone", body = CodeSentResponse),
-        BodyProblems, LimitProblems, ServerProblems,
+        BodyProblems, MethodProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    app.require_method(SignInMethod::Password)?;
     let ResendActivationRequest { activation_id: SealedActivationId(activation_id) } = request.read(&app.config)?;
     let over =
         || ApiError::invalid_field("/activation_id", &"does not belong to a pending registration; register again");
-    let registration = PendingRegistration::of_id(app, ctx, &activation_id).await?.ok_or_else(over)?;
+    let registration = PendingRegistration::of_id(app, ctx, Waiting::Registration, &activation_id).await?;
+    let registration = registration.ok_or_else(over)?;
 
     let not_served = |why| ApiError::invalid_field("/activation_id", &format!("its phone {why}"));
     app.check_recipient(&registration.phone).map_err(not_served)?;

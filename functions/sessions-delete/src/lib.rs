@@ -1,26 +1,25 @@
 //! `DELETE /auth/sessions/{id}`: ends one of the caller's sessions.
 
-use std::time::Duration;
-
 use latchkey::{
     ApiError, App, Context, Request, Response,
     base::id::SessionId,
-    domain::{password::Password, proof::Proof},
-    flows::caller::own_sessions,
-    http::openapi::{
-        CodeProblems, LimitProblems, NotFoundProblems, RecentLoginProblems, ServerProblems, TokenProblems,
+    domain::proof::Proof,
+    flows::caller::{RECENT, own_sessions},
+    http::{
+        members::OwnPassword,
+        openapi::{
+            CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems,
+        },
     },
     request_body,
 };
 
-/// The age of the last proof of the password up to which another session may be ended without it.
-const RECENT: Duration = Duration::from_mins(10);
-
 request_body! {
     /// The account's password and its second factor, if the login is older than ten minutes.
     pub struct SessionsDeleteRequest {
-        /// The account's password.
-        password: Password,
+        /// The account's password, required if it has one. Without one, the sign-in or `POST /auth/step-up` must be at most
+        /// ten minutes old.
+        password: OwnPassword,
         /// The TOTP code, if a second factor is on. `recovery_code` may be sent instead.
         code: Option<Proof>,
     }
@@ -40,7 +39,7 @@ request_body! {
     request_body = Option<SessionsDeleteRequest>,
     responses(
         (status = 204, description = "The session has ended"),
-        CodeProblems, TokenProblems, RecentLoginProblems, NotFoundProblems, LimitProblems, ServerProblems,
+        CodeProblems, TokenProblems, ReauthenticationProblems, NotFoundProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
@@ -49,13 +48,14 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let id: Option<SessionId> = request.path_parameter("id").and_then(|id| id.parse().ok());
     let session = sessions.iter().find(|session| Some(session.id) == id).ok_or(ApiError::NotFound)?;
     // A thief of the tokens could otherwise end every session but the stolen one.
-    let is_recent = ctx.now.since(caller.login.authenticated_at) <= RECENT;
+    let is_recent = ctx.now.since(caller.login.authentication.at) <= RECENT;
     if session.id != caller.session && !is_recent {
-        if !request.has_body() {
+        if caller.has_password(app) && !request.has_body() {
             return Err(ApiError::ReauthenticationRequired);
         }
-        let SessionsDeleteRequest { password, code } = request.read(&app.config)?;
-        caller.reauthenticate(app, ctx, &password, code.as_ref()).await?;
+        let SessionsDeleteRequest { password: OwnPassword(password), code } =
+            request.read_again(&app.config, caller.has_password(app))?;
+        Box::pin(caller.reauthenticate(app, ctx, password.as_ref(), code.as_ref())).await?;
     }
     app.store.end_session(caller.profile.user, session.id).await?;
     Ok(Response::no_content())

@@ -6,13 +6,17 @@ use latchkey::{
         otp::{OtpCode, Purpose},
         password::NewPassword,
         phone::{KnownPhone, Phone},
-        proof::Proof,
+        proof::{Proof, SignInMethod},
     },
     flows::{
         codes::{self, Compared},
         second_factor,
+        token_pair::{self, TokenKeys, TokenResponse},
     },
-    http::openapi::{CodeProblems, LimitProblems, MfaProblems, ServerProblems},
+    http::{
+        StatusCode,
+        openapi::{CodeProblems, LimitProblems, MethodProblems, MfaProblems, ServerProblems},
+    },
     messages::Notice,
     request_body,
     store::{AskedAt, CodeUse},
@@ -29,23 +33,25 @@ request_body! {
         new_password: NewPassword = "newPass456",
         /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
         code: Option<Proof>,
+        /// Whether to sign in as well.
+        sign_in: bool,
     }
     check password_is_not_the_phone;
 }
 
 /// Refuses the phone as its own password.
 fn password_is_not_the_phone(request: VerifyResetRequest, fields: &mut Fields<'_>) -> Option<VerifyResetRequest> {
-    let VerifyResetRequest { phone, otp, new_password, code } = request;
+    let VerifyResetRequest { phone, otp, new_password, code, sign_in } = request;
     let new_password = new_password.not_the_phone(&phone.0).map_err(|why| fields.refuse("new_password", &why)).ok()?;
-    Some(VerifyResetRequest { phone, otp, new_password, code })
+    Some(VerifyResetRequest { phone, otp, new_password, code, sign_in })
 }
 
 /// Reset the password
 ///
-/// Every session ends, and the phone counts as verified and gets a notice. A code allows five tries. The response is the same for a
-/// wrong, expired or used code. A second factor stays on and is required as well; if it is missing, the code stays
-/// valid.
-/// Repeating the request that used the code gets the same response until the code expires.
+/// Every session ends, and the phone counts as verified and gets a notice. A code allows five tries. The response is the
+/// same for a wrong, expired or used code. A second factor stays on and is required as well; if it is missing, the code
+/// stays valid. With `"sign_in": true`, the response has the tokens of a new session. Repeating the request that used the
+/// code succeeds again until the code expires, and gets no other tokens.
 #[utoipa::path(
     post,
     path = "/auth/verify-reset",
@@ -53,13 +59,21 @@ fn password_is_not_the_phone(request: VerifyResetRequest, fields: &mut Fields<'_
     tag = "Password reset",
     request_body = VerifyResetRequest,
     responses(
+        (status = 200, description = "The tokens of a new session, with `sign_in`; every other session has ended",
+         body = TokenResponse),
         (status = 204, description = "The password was reset; every session has ended"),
-        CodeProblems, MfaProblems, LimitProblems, ServerProblems,
+        CodeProblems, MethodProblems, MfaProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let VerifyResetRequest { phone: KnownPhone(phone), otp, new_password, code: proof } = request.read(&app.config)?;
-    let code = match codes::compare(app, ctx, Purpose::Reset, &phone, &otp).await? {
+    app.require_method(SignInMethod::Password)?;
+    let VerifyResetRequest { phone: KnownPhone(phone), otp, new_password, code: proof, sign_in } =
+        request.read(&app.config)?;
+    let keys = if sign_in { Some(TokenKeys::of(app, ctx).await?) } else { None };
+    let compared = codes::compare(app, ctx, Purpose::Reset, &phone, &otp);
+    let (keys, code) = tokio::join!(TokenKeys::current_if(keys, app, ctx), compared);
+    let (code, keys) = (code?, keys?);
+    let code = match code {
         Compared::Right(code) => code,
         Compared::Repeated(_) => return repeated(app, ctx, &phone, &otp, &new_password).await,
     };
@@ -81,13 +95,25 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     }
 
     let new_hash = app.hasher.hash(&new_password)?;
+    let started = keys.map(|keys| {
+        let how = (SignInMethod::Code, account.mfa_enabled);
+        token_pair::new_session(app, ctx, &keys, account.user, account.epoch + 1, how)
+    });
+    let (session, tokens) = started.transpose()?.unzip();
+    let session_id = session.as_ref().map(|session| session.id);
     let effect = codes::effect(app, ctx, account.user, account.epoch + 1, Some(&new_hash)).await?;
-    match app.store.reset_password(&phone, account, (&code, &effect), &new_hash, ctx.now).await? {
+    match app.store.reset_password(&phone, account, (&code, &effect), &new_hash, session, ctx.now).await? {
         CodeUse::Done => {
             codes::count_verified(app, ctx, &phone);
             // The code has proved whose the phone is. Should someone else have read it there, its owner learns of it.
             app.notify(ctx, &phone, Notice::PasswordReset).await;
-            Ok(Response::no_content())
+            if let Some(id) = session_id {
+                ctx.audit.session(account.user, id);
+            }
+            Ok(match tokens {
+                Some(tokens) => Response::json(StatusCode::OK, &tokens),
+                None => Response::no_content(),
+            })
         }
         CodeUse::Repeated(_) => repeated(app, ctx, &phone, &otp, &new_password).await,
         CodeUse::Overtaken => Err(ApiError::InvalidOtp),
@@ -104,7 +130,8 @@ async fn repeated(
     new_password: &NewPassword,
 ) -> Result<Response, ApiError> {
     let credential = app.store.credential_of(phone).await?.ok_or(ApiError::InvalidOtp)?;
-    let hash = app.hasher.hash_like(new_password, &credential.password_hash)?.ok_or(ApiError::InvalidOtp)?;
+    let password_hash = credential.password_hash.as_ref().ok_or(ApiError::InvalidOtp)?;
+    let hash = app.hasher.hash_like(new_password, password_hash)?.ok_or(ApiError::InvalidOtp)?;
     let effect = codes::effect(app, ctx, credential.user, credential.epoch, Some(&hash)).await?;
     let guess = codes::guess(app, ctx, Purpose::Reset, phone, otp).await?;
     if !app.store.has_made(phone, Purpose::Reset, &guess, &effect, ctx.now).await? {

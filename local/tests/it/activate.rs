@@ -281,3 +281,17 @@ async fn an_activation_id_does_not_tell_the_phone() {
     assert!(!String::from_utf8_lossy(&id).contains("1012345678"));
     person.activate(&person.code()).await.expect(201);
 }
+
+#[tokio::test]
+async fn an_activation_signs_in_if_it_is_asked_to() {
+    let world = World::with(&[("REQUIRE_ACTIVATION", "true")]);
+    let person = world.visitor(PHONE);
+    person.register().await.expect(202);
+    let body = json!({"activation_id": person.activation_id(), "otp": person.code(), "sign_in": true});
+    let reply = person.post("/auth/activate", body).await.expect(201);
+    assert_eq!(reply.text("token_type"), "bearer");
+    assert_eq!(person.me().await.expect(200).text("id"), reply.text("id"));
+    assert_eq!(crate::jwt_attacks::Parts::of(&person.access_token()).claims["amr"], json!(["sms"]));
+    person.refresh().await.expect(200);
+    person.on_another_device().sign_in().await;
+}

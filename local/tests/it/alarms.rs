@@ -350,7 +350,8 @@ fn ceilings_are_parameters_and_those_that_a_new_account_cannot_afford_are_off() 
         has.map(|function| function.name.clone()).collect()
     };
     assert_eq!(reserved("ReservesSignIn"), ["login", "login-mfa", "refresh", "me"].map(str::to_owned).into());
-    let costly = ["register", "activate", "resend-activation", "request-reset", "verify-reset", "docs"];
+    let costly =
+        ["register", "activate", "resend-activation", "code", "code-resend", "request-reset", "verify-reset", "docs"];
     assert_eq!(reserved("LimitsCostly"), costly.map(str::to_owned).into());
     for condition in ["ReservesSignIn", "LimitsCostly"] {
         assert!(!holds(&TEMPLATE.source["Conditions"][condition], &[]), "{condition}");

@@ -156,3 +156,31 @@ fn collect(value: &Value, references: &mut Vec<String>) {
         _ => {}
     }
 }
+
+#[tokio::test]
+async fn endpoints_that_a_setting_switches_off_are_not_listed_and_every_other_one_is() {
+    let paths = async |methods: &str| {
+        let world = World::with(&[("SIGN_IN_METHODS", methods)]);
+        let metadata = world.get("/.well-known/openid-configuration").await.expect(200).body;
+        let supported: Vec<_> = methods.split(',').collect();
+        assert_eq!(metadata["sign_in_methods_supported"], serde_json::json!(supported));
+        let description = world.get("/openapi.json").await.expect(200).body;
+        let paths: Vec<_> = description["paths"].as_object().unwrap().keys().cloned().collect();
+        // What is not listed is refused, and nothing else is.
+        for (path, operations) in description["paths"].as_object().unwrap() {
+            let method = operations.as_object().unwrap().keys().next().unwrap().to_uppercase();
+            let request = Request::new(method.parse().unwrap(), &path.replace("{id}", "x"));
+            assert!(world.send(request).await.code() != "sign-in-method-off", "{path}");
+        }
+        (world, paths)
+    };
+    let (_, all) = paths("password,code").await;
+    for methods in ["password", "code"] {
+        let (world, some) = paths(methods).await;
+        let off: Vec<_> = all.iter().filter(|path| !some.contains(path)).collect();
+        assert!(off.len() >= 3, "{off:?}");
+        for path in off {
+            world.post(path, serde_json::json!({})).await.expect_problem(403, "sign-in-method-off");
+        }
+    }
+}

@@ -21,7 +21,7 @@ const UPDATE: &str = "UpdateItem";
 pub(crate) const ALWAYS: usize = 1000;
 
 /// Every endpoint that asks something of the table, with what it does that with, and its success.
-pub(crate) const ENDPOINTS: [(&str, &[&str], u16); 33] = [
+pub(crate) const ENDPOINTS: [(&str, &[&str], u16); 40] = [
     ("register", &[UPDATE, TRANSACT], 201),
     ("register, to be activated", &[UPDATE, BATCH, TRANSACT], 202),
     ("activate", &[UPDATE, TRANSACT], 201),
@@ -55,6 +55,14 @@ pub(crate) const ENDPOINTS: [(&str, &[&str], u16); 33] = [
     ("verify-phone-confirm", &[GET, SECRET, BATCH, UPDATE, TRANSACT], 204),
     ("request-reset", &[BATCH, TRANSACT], 202),
     ("verify-reset", &[SECRET, UPDATE, TRANSACT], 204),
+    ("code", &[SECRET, BATCH, TRANSACT], 202),
+    ("code-resend", &[SECRET, BATCH, TRANSACT], 202),
+    ("code-verify", &[SECRET, UPDATE, TRANSACT], 200),
+    ("code-verify, of an account", &[SECRET, UPDATE, TRANSACT], 200),
+    ("code-verify, with a second factor", &[SECRET, UPDATE, TRANSACT], 403),
+    ("step-up", &[GET, SECRET, BATCH, UPDATE, TRANSACT], 200),
+    ("step-up, by a code", &[GET, SECRET, BATCH, UPDATE, TRANSACT], 200),
+    ("set-password", &[GET, SECRET, BATCH, TRANSACT], 200),
 ];
 
 /// Somebody for whom every endpoint has something to do.
@@ -76,7 +84,16 @@ pub(crate) struct Prepared {
 }
 
 /// What only somebody with a second factor does.
-const WITH_FACTOR: [&str; 4] = ["login-mfa", "me-delete, with a second factor", "mfa-recovery-codes", "mfa-disable"];
+const WITH_FACTOR: [&str; 5] = [
+    "login-mfa",
+    "me-delete, with a second factor",
+    "mfa-recovery-codes",
+    "mfa-disable",
+    "code-verify, with a second factor",
+];
+
+/// What is done by a code, by somebody who has an account.
+const BY_CODE: [&str; 3] = ["code-verify, of an account", "code-verify, with a second factor", "step-up, by a code"];
 
 /// What is done only where phones have to be activated.
 const ACTIVATING: [&str; 3] = ["register, to be activated", "activate", "resend-activation"];
@@ -86,7 +103,11 @@ impl Prepared {
     pub(crate) async fn new(endpoint: &str) -> Self {
         let activates = ACTIVATING.contains(&endpoint);
         let world = if activates { World::with(&[("REQUIRE_ACTIVATION", "true")]) } else { World::new() };
-        let (person, newcomer) = (world.signed_in_person().await, world.visitor(OTHER_PHONE));
+        let person = match endpoint {
+            "set-password" => world.person_by_code().await,
+            _ => world.signed_in_person().await,
+        };
+        let newcomer = world.visitor(OTHER_PHONE);
         if activates {
             newcomer.register().await.expect(202);
         }
@@ -99,12 +120,18 @@ impl Prepared {
             "mfa-confirm" => drop(person.enroll().await),
             _ => {}
         }
+        if BY_CODE.contains(&endpoint) {
+            person.ask_code().await.expect(202);
+        } else if ["code-resend", "code-verify"].contains(&endpoint) {
+            newcomer.ask_code().await.expect(202);
+        }
         let mut other_session = String::new();
         if endpoint.starts_with("sessions-delete") {
             person.on_another_device().sign_in().await;
             other_session = person.other_session().await;
         }
         let code = match endpoint {
+            _ if BY_CODE.contains(&endpoint) => person.code(),
             "change-phone-verify" => person.code_for(OTHER_PHONE).await,
             _ => person.reset_code().await,
         };
@@ -174,6 +201,13 @@ impl Prepared {
             "verify-phone-confirm" => person.confirm_phone(&self.phone_code).await,
             "request-reset" => person.request_reset().await,
             "verify-reset" => person.verify_reset(&self.code, RESET_PASSWORD).await,
+            "code" => world.visitor("+998901234567").ask_code().await,
+            "code-resend" => newcomer.resend_code().await,
+            "code-verify" => newcomer.verify_code(&newcomer.code()).await,
+            "code-verify, of an account" | "code-verify, with a second factor" => person.verify_code(&self.code).await,
+            "step-up" => person.step_up().await,
+            "step-up, by a code" => person.step_up_by_code(&self.code).await,
+            "set-password" => person.set_password(NEW_PASSWORD).await,
             other => panic!("{other}"),
         }
     }

@@ -70,6 +70,7 @@ async fn the_walkthrough_is_true() {
 
     let mut world = World::with(&[("OTP_EXPOSE", "true")]);
     let (mut token, mut refresh, mut otp, mut id) = (String::new(), String::new(), String::new(), String::new());
+    let mut challenge = String::new();
     let mut steps = 0;
     for (activates, step) in commands {
         if activates {
@@ -78,7 +79,7 @@ async fn the_walkthrough_is_true() {
         let (command, documented) = step.split_once('\n').unwrap();
         let path = command.split("http://127.0.0.1:8000").nth(1).unwrap().split(' ').next().unwrap();
         let filled = |body: &str| {
-            let values = [("'$OTP'", &otp), ("'$REFRESH'", &refresh), ("'$ID'", &id)];
+            let values = [("'$OTP'", &otp), ("'$REFRESH'", &refresh), ("'$ID'", &id), ("'$CHALLENGE'", &challenge)];
             values.iter().fold(body.trim_end_matches('\'').to_owned(), |body, (name, value)| body.replace(name, value))
         };
         let body = command.split(" -d '").nth(1).map(filled);
@@ -106,7 +107,8 @@ async fn the_walkthrough_is_true() {
         refresh = reply.body["refresh_token"].as_str().map_or(refresh, str::to_owned);
         otp = reply.body["otp"].as_str().map_or(otp, str::to_owned);
         id = reply.body["activation_id"].as_str().map_or(id, str::to_owned);
+        challenge = reply.body["challenge"].as_str().map_or(challenge, str::to_owned);
         steps += 1;
     }
-    assert_eq!(steps, 13);
+    assert_eq!(steps, 16);
 }

@@ -1,10 +1,10 @@
 //! `cargo run -p import`, as far as it works on the table: the users of the origin, and what they find here.
 
 use admin::doctor::Finding;
-use import::{LeftOut, Plan, Summary, read_users, rehearse, write};
+use import::{LeftOut, OriginUser, Plan, Summary, read_users, rehearse, write};
 use latchkey::{
     domain::{password::PasswordHash, phone::PhoneRules},
-    store::ImportedAccount,
+    store::{ImportedAccount, OldPassword},
 };
 use local::emulator::Fault;
 use sqlx::{AnyConnection, Connection};
@@ -37,7 +37,7 @@ fn rules() -> PhoneRules {
 async fn accounts(users: &[(i64, &str)]) -> Vec<ImportedAccount> {
     let folder = tempfile::tempdir().unwrap();
     let url = database(folder.path().join("test.db").to_str().unwrap(), users).await;
-    let plan = Plan::of(read_users(&url).await.unwrap(), &rules());
+    let plan = Plan::of(read_users(&url).await.unwrap(), &rules(), None);
     assert!(plan.left_out.is_empty());
     plan.accounts
 }
@@ -133,7 +133,7 @@ async fn an_import_that_was_cut_off_goes_on() {
         .map(|(id, phone)| ImportedAccount {
             legacy_id: *id,
             phone: rules().parse(phone).unwrap(),
-            password_hash: PasswordHash::from_bcrypt(BCRYPT).unwrap(),
+            password: OldPassword::Hash(PasswordHash::from_bcrypt(BCRYPT).unwrap()),
         })
         .collect();
     let written = std::cell::Cell::new(0);
@@ -177,9 +177,9 @@ async fn a_password_that_was_hashed_as_it_was_typed_signs_in() {
     {
         let world = World::new();
         let hash = bcrypt::hash_with_salt(typed, 4, [7; 16]).unwrap().to_string();
-        let password_hash = PasswordHash::from_bcrypt(&hash).unwrap();
+        let password = OldPassword::Hash(PasswordHash::from_bcrypt(&hash).unwrap());
         let phone = rules().parse(PHONE).unwrap();
-        import(&world, &[ImportedAccount { legacy_id: 1, phone, password_hash }]).await;
+        import(&world, &[ImportedAccount { legacy_id: 1, phone, password }]).await;
 
         let person = world.visitor(PHONE);
         person.typing(&format!("{typed}x")).login().await.expect_problem(401, "invalid-credentials");
@@ -213,4 +213,22 @@ async fn the_doctor_warns_of_bcrypt_hashes_while_logins_do_not_cost_their_work()
     let found = doubts(&[]).await;
     assert!(matches!(&found[..], [("legacy hashes", Finding::Doubtful(why))] if why.contains("LegacyHashes=bcrypt")));
     assert_eq!(doubts(&[("LEGACY_HASHES", "bcrypt")]).await, []);
+}
+
+#[tokio::test]
+async fn a_user_without_a_password_signs_in_by_a_code_and_is_not_imported_twice() {
+    let world = World::with(&[("SIGN_UP", "closed")]);
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &[7; 32]);
+    let key = latchkey::base::kid::Versioned { kid: latchkey::base::kid::Kid::from_byte(1).unwrap(), key };
+    let user = OriginUser { id: 42, phone: Some(PHONE.to_owned()), hashed_password: None };
+    let plan = Plan::of(vec![user], &rules(), Some(&key));
+    assert_eq!(import(&world, &plan.accounts).await.created, 1);
+    assert_eq!(import(&world, &plan.accounts).await.already_there, 1);
+    let person = world.visitor(PHONE).without_password();
+    person.typing(PASSWORD).login().await.expect_problem(401, "invalid-credentials");
+    person.sign_in_by_code().await;
+    let me = person.me().await.expect(200).body;
+    assert_eq!((&me["legacy_id"], &me["has_password"]), (&42.into(), &false.into()));
+    person.delete_account().await.expect(204);
+    assert_eq!(import(&world, &plan.accounts).await.already_there, 1, "a deleted account does not come back");
 }

@@ -2,7 +2,7 @@
 //! case shows it for the way that it went.
 //!
 //! 1. Each account is one credential and one profile that name each other, with one epoch and one answer to whether a second
-//!    factor is on.
+//!    factor is on and whether there is a password.
 //! 2. No session is ahead of its account, and no session that lives belongs to nobody.
 //! 3. Under a tombstone nothing is left that opens anything.
 //! 4. Every item that is not kept for good has a TTL.
@@ -84,7 +84,10 @@ fn broken(items: &[Value]) -> Option<String> {
 }
 
 fn credential(items: &Items<'_>, phone: &str, credential: &Value) -> Option<&'static str> {
-    if !has(credential, "password_hash") {
+    if !has(credential, "user_id") {
+        if has(credential, "password_hash") {
+            return Some("a ghost has a password");
+        }
         return (!has_ttl(credential)).then_some("a ghost has no TTL");
     }
     if has_ttl(credential) {
@@ -101,6 +104,9 @@ fn credential(items: &Items<'_>, phone: &str, credential: &Value) -> Option<&'st
     if number(profile, "epoch") != number(credential, "epoch") {
         return Some("its epoch is not the profile's");
     }
+    if has(profile, "passwordless") == has(credential, "password_hash") {
+        return Some("profile and credential differ about the password");
+    }
     (has(profile, "mfa_enabled") != has(credential, "mfa_enabled"))
         .then_some("profile and credential differ about the factor")
 }
@@ -114,7 +120,7 @@ fn profile(items: &Items<'_>, user: &str, profile: &Value) -> Option<&'static st
     }
     let partition = format!("PHONE#{}", text(profile, "phone"));
     match items.get(&(partition.as_str(), "CREDENTIAL")) {
-        Some(credential) if has(credential, "password_hash") && text(credential, "user_id") == user => {}
+        Some(credential) if text(credential, "user_id") == user => {}
         _ => return Some("its phone has no credential of this user"),
     }
     let has_factor = items.contains_key(&(format!("USER#{user}").as_str(), "MFA"));
@@ -197,6 +203,9 @@ async fn every_invariant_that_is_broken_is_found() {
         (with("CREDENTIAL", "expires_at", json!({"N": "1"})), "an account has a TTL"),
         (with("PROFILE", "phone", json!({"S": "+201112345678"})), "its user has another phone"),
         (with("PROFILE", "mfa_enabled", Value::Null), "differ about the factor"),
+        (with("PROFILE", "passwordless", json!({"BOOL": true})), "differ about the password"),
+        (with("CREDENTIAL", "password_hash", Value::Null), "differ about the password"),
+        (with("CREDENTIAL", "user_id", Value::Null), "a ghost has a password"),
         (with("PROFILE", "deleted_at", json!({"N": "1"})), "its user is deleted"),
         (with("SESSION", "epoch", json!({"N": "77"})), "ahead of its account's"),
         (with("SESSION", "expires_at", Value::Null), "it has no TTL"),

@@ -36,7 +36,8 @@ async fn activate_one(world: &World) {
     world.advance(2);
     newcomer.resend_activation().await.expect(202);
     newcomer.activate(&another_code(&newcomer.code())).await.expect(400);
-    newcomer.activate(&newcomer.code()).await.expect(201);
+    let body = json!({"activation_id": newcomer.activation_id(), "otp": newcomer.code(), "sign_in": true});
+    newcomer.post("/auth/activate", body).await.expect(201);
     newcomer.activate(&newcomer.code()).await.expect(201);
 }
 
@@ -94,7 +95,40 @@ async fn tell_the_owner(world: &World, provider: &Provider) {
     person.with_recovery_code(4).mfa_disable().await.expect(200);
     person.sign_in().await;
     person.switch_factor_on().await;
+    person.post("/auth/step-up", json!({"recovery_code": person.recovery_codes()[1]})).await.expect(200);
     person.with_recovery_code(0).delete_account().await.expect(204);
+    let newcomer = world.visitor(THIRD_PHONE).without_password();
+    newcomer.ask_code().await.expect(202);
+    world.advance(2);
+    newcomer.resend_code().await.expect(202);
+    newcomer.verify_code(&last_code()).await.expect(200);
+    newcomer.set_password(PASSWORD).await.expect(200);
+}
+
+/// Signs up by a code, signs in by more of them than there is room for sessions, and proves it again.
+async fn go_by_code(world: &World) {
+    let person = world.visitor(PHONE).without_password();
+    for at in 0..22 {
+        person.ask_code().await.expect(202);
+        if at == 0 {
+            person.ask_code().await.expect(429);
+            person.verify_code(&another_code(&person.code())).await.expect(400);
+            world.advance(1);
+            person.resend_code().await.expect(202);
+        }
+        person.verify_code(&person.code()).await.expect(200);
+        person.verify_code(&person.code()).await.expect(400);
+        world.advance(2);
+    }
+    person.ask_code().await.expect(202);
+    person.step_up_by_code(&another_code(&person.code())).await.expect(400);
+    person.step_up_by_code(&person.code()).await.expect(200);
+    person.set_password(PASSWORD).await.expect(200);
+    let person = world.visitor(PHONE);
+    person.sign_in().await;
+    person.mistyping().step_up().await.expect(403);
+    person.step_up().await.expect(200);
+    world.visitor(OTHER_PHONE).ask_code().await.expect(202);
 }
 
 /// Goes every way that asks something of the table.
@@ -139,7 +173,9 @@ async fn go_every_way(world: &World) {
     person.request_reset().await.expect(429);
     world.visitor(OTHER_PHONE).request_reset().await.expect(202);
     person.verify_reset(&another_code(&code), RESET_PASSWORD).await.expect(400);
-    person.verify_reset(&code, RESET_PASSWORD).await.expect(204);
+    let body = json!({"phone": PHONE, "otp": code, "new_password": RESET_PASSWORD, "sign_in": true});
+    person.on_another_device().post("/auth/verify-reset", body).await.expect(200);
+    let person = person.typing(RESET_PASSWORD);
     person.me().await.expect(401);
     for path in ["/docs", "/openapi.json", "/health", "/.well-known/jwks.json", "/.well-known/openid-configuration"] {
         world.get(path).await.expect(200);
@@ -161,6 +197,9 @@ async fn every_function_is_granted_what_it_uses_and_nothing_else() {
     calls.extend(world.calls());
     let world = World::new();
     show_a_factor(&world).await;
+    calls.extend(world.calls());
+    let world = World::with(&[("LIMIT_MESSAGES_PER_PHONE", "100")]);
+    go_by_code(&world).await;
     calls.extend(world.calls());
     // Each kind of provider has a way of its own.
     let provider = Provider::answering(204, "");
@@ -315,9 +354,11 @@ fn keys_and_records_are_reserved_for_every_verb_that_writes() {
 
 #[test]
 fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
-    const SIGNERS: [&str; 9] = [
+    const SIGNERS: [&str; 14] = [
+        "activate",
         "change-password",
         "change-phone-verify",
+        "code-verify",
         "login",
         "login-mfa",
         "mfa-confirm",
@@ -325,11 +366,16 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
         "mfa-recovery-codes",
         "refresh",
         "rotate-keys",
+        "set-password",
+        "step-up",
+        "verify-reset",
     ];
-    const SENDERS: [&str; 15] = [
+    const SENDERS: [&str; 19] = [
         "change-password",
         "change-phone",
         "change-phone-verify",
+        "code",
+        "code-resend",
         "login-mfa",
         "me-delete",
         "mfa-confirm",
@@ -340,6 +386,8 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
         "request-reset",
         "resend-activation",
         "sessions-delete",
+        "set-password",
+        "step-up",
         "verify-phone",
         "verify-reset",
     ];
@@ -363,6 +411,9 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
             "change-password",
             "change-phone",
             "change-phone-verify",
+            "code",
+            "code-resend",
+            "code-verify",
             "login",
             "login-mfa",
             "logout",
@@ -380,6 +431,8 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
             "revoke",
             "rotate-secret",
             "sessions-delete",
+            "set-password",
+            "step-up",
             "verify-phone",
             "verify-phone-confirm",
             "verify-reset"

@@ -12,7 +12,8 @@ async fn the_caller_sees_the_account() {
     assert_eq!(me.text("phone"), E164);
     assert_eq!((&me.body["phone_verified"], &me.body["mfa_enabled"]), (&false.into(), &false.into()));
     assert_eq!(me.text("created_at"), "2027-01-15T08:00:00Z");
-    assert_eq!(me.body.as_object().unwrap().len(), 5);
+    assert_eq!(me.body["has_password"], true);
+    assert_eq!(me.body.as_object().unwrap().len(), 6);
 }
 
 #[tokio::test]

@@ -36,7 +36,10 @@ async fn it_tells_everything_that_is_stored_but_secrets() {
 /// these lists.
 #[tokio::test]
 async fn no_attribute_is_forgotten() {
-    const TOLD: [&str; 26] = [
+    const TOLD: [&str; 29] = [
+        "method",
+        "passwordless",
+        "proved_at",
         "address",
         "attempts",
         "authenticated_at",
@@ -105,6 +108,10 @@ async fn no_attribute_is_forgotten() {
     tab.refresh().await.expect(200);
     other.refresh().await.expect(200);
     tab.with_attempt("a-random-value-of-a-client").refresh().await.expect(200);
+    let newcomer = world.visitor("01512345678").without_password();
+    newcomer.sign_in_by_code().await;
+    newcomer.switch_factor_on().await;
+    newcomer.post("/auth/step-up", serde_json::json!({"code": newcomer.authenticator().code()})).await.expect(200);
     let items = world.items("");
     let stored: BTreeSet<_> = items
         .iter()

@@ -281,3 +281,105 @@ async fn of_32_uses_of_one_code_one_counts_wherever_they_are() {
     shown.first_step().await;
     shown.login_mfa().await.expect_problem(400, "invalid-otp");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_32_sign_ins_with_one_right_code_one_starts_a_session() {
+    for is_known in [false, true] {
+        let world = World::new();
+        let person = if is_known { world.person().await } else { world.visitor(PHONE) };
+        person.ask_code().await.expect(202);
+        let code = person.code();
+        let devices: Vec<_> = (0..32).map(|_| person.with_copied_tokens()).collect();
+        let replies = at_once(&devices, move |device, _| {
+            let code = code.clone();
+            async move { device.verify_code(&code).await }
+        })
+        .await;
+        assert_eq!((count(&replies, 200), count(&replies, 400)), (1, 31));
+        devices[only(&replies, 200)].me().await.expect(200);
+        let items = world.items("USER#");
+        assert_eq!(items.iter().filter(|item| item["sk"]["S"].as_str().unwrap().starts_with("SESSION#")).count(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_sign_ups_of_one_phone_by_four_challenges_one_makes_the_account() {
+    let world = World::new();
+    let (mut people, mut codes) = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        let person = world.visitor(PHONE);
+        person.ask_code().await.expect(202);
+        codes.push(person.code());
+        people.push(person);
+        world.advance(1);
+    }
+    let people: Vec<_> = people.iter().cycle().take(16).map(Person::with_copied_tokens).collect();
+    let replies = at_once(&people, move |person, at| {
+        let code = codes[at % 4].clone();
+        async move { person.verify_code(&code).await }
+    })
+    .await;
+    assert_eq!((count(&replies, 200), count(&replies, 400)), (1, 15));
+    assert_eq!(world.items("USER#").iter().filter(|item| item["sk"]["S"] == "PROFILE").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_40_wrong_codes_of_a_challenge_five_are_judged() {
+    let world = World::new();
+    let person = world.visitor(PHONE);
+    person.ask_code().await.expect(202);
+    let code = person.code();
+    let wrong = another_code(&code);
+    let replies = at_once(&vec![person.clone(); 40], move |person, _| {
+        let wrong = wrong.clone();
+        async move { person.verify_code(&wrong).await }
+    })
+    .await;
+    assert_eq!(count(&replies, 400), 40);
+    let items = world.items("PHONE#");
+    let challenge = items.iter().find(|item| item["sk"]["S"].as_str().unwrap().starts_with("OTP#sign-in#")).unwrap();
+    assert_eq!(challenge["attempts"]["N"], "5");
+    assert_eq!(world.items("LIMIT#otp-phone")[0]["uses"]["N"], "5", "those that were not judged are given back");
+    person.verify_code(&code).await.expect_problem(400, "invalid-otp");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_16_step_ups_of_one_session_one_renews_it() {
+    for by_code in [false, true] {
+        let person = World::new().signed_in_person().await;
+        person.ask_code().await.expect(202);
+        let code = person.code();
+        let devices: Vec<_> = (0..if by_code { 16 } else { 6 }).map(|_| person.with_copied_tokens()).collect();
+        let replies = at_once(&devices, move |device, _| {
+            let code = code.clone();
+            async move { if by_code { device.step_up_by_code(&code).await } else { device.step_up().await } }
+        })
+        .await;
+        let winner = only(&replies, 200);
+        assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 400 | 401)));
+        for (at, device) in devices.iter().enumerate() {
+            device.me().await.expect(if at == winner { 200 } else { 401 });
+        }
+        person.refresh().await.expect_problem(401, "invalid-token");
+        assert_eq!(devices[winner].sessions().await.expect(200).body["sessions"].as_array().unwrap().len(), 1);
+    }
+}
+
+/// A refresh of the session beside its step-up leaves no second line of tokens.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn refreshes_beside_a_step_up_keep_no_old_token_alive() {
+    let person = World::new().signed_in_person().await;
+    let devices: Vec<_> = (0..12).map(|_| person.with_copied_tokens()).collect();
+    let replies = at_once(
+        &devices,
+        async |device: Person, at| {
+            if at == 5 { device.step_up().await } else { device.refresh().await }
+        },
+    )
+    .await;
+    assert_eq!(replies[5].status, 200);
+    for (at, device) in devices.iter().enumerate() {
+        device.me().await.expect(if at == 5 { 200 } else { 401 });
+        device.refresh().await.expect(if at == 5 { 200 } else { 401 });
+    }
+}

@@ -131,6 +131,32 @@ async fn second_factors_do_so_too() {
     assert_eq!(steps(world.calls()), 6, "mfa-disable, and its notice");
 }
 
+#[tokio::test]
+async fn sign_ins_by_code_do_so_too() {
+    let world = World::new().warm().await;
+    let person = world.visitor(PHONE).without_password();
+    for (kind, steps_of_verify) in [("sign-up", 2), ("sign-in", 2)] {
+        person.ask_code().await.expect(202);
+        assert_eq!(steps(world.calls()), 2, "code, {kind}");
+        world.advance(1);
+        person.resend_code().await.expect(202);
+        assert_eq!(steps(world.calls()), 2, "code-resend, {kind}");
+        person.verify_code(&person.code()).await.expect(200);
+        assert_eq!(steps(world.calls()), steps_of_verify, "code-verify, {kind}");
+        world.advance(1);
+    }
+    person.ask_code().await.expect(202);
+    world.calls();
+    person.step_up_by_code(&person.code()).await.expect(200);
+    assert_eq!(steps(world.calls()), 3, "step-up, by a code");
+    person.set_password(NEW_PASSWORD).await.expect(200);
+    assert_eq!(steps(world.calls()), 4, "set-password, and its notice");
+    let person = world.person_with_phone(THIRD_PHONE).await.signed_in().await;
+    world.calls();
+    person.step_up().await.expect(200);
+    assert_eq!(steps(world.calls()), 4, "step-up, by the password");
+}
+
 #[test]
 fn calls_that_overlap_are_one_step() {
     let call = |started, ended| Call { function: String::new(), permissions: [].into(), started, ended };

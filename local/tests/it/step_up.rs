@@ -1,194 +1,127 @@
-//! Another proof within a session: the change of password and of phone, and every change of the second factor. Each ends
-//! every session, and gives the caller the tokens of a new one (docs/threats.md#s11).
+//! `POST /auth/step-up`
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, Person, RESET_PASSWORD, Reply, World},
+    harness::{OTHER_PHONE, Person, World, another_code},
     jwt_attacks::Parts,
 };
 
-/// Every endpoint that asks for another proof and changes how the account is opened.
-const STEP_UPS: [&str; 5] =
-    ["change-password", "change-phone-verify", "mfa-confirm", "mfa-disable", "mfa-recovery-codes"];
-
-/// Returns somebody who is about to take this step.
-async fn before(endpoint: &str) -> (World, Person) {
-    let world = World::new();
-    let person = match endpoint {
-        "mfa-disable" | "mfa-recovery-codes" => world.person_with_factor().await,
-        _ => world.signed_in_person().await,
-    };
-    match endpoint {
-        "mfa-confirm" => {
-            person.enroll().await;
-        }
-        "change-phone-verify" => {
-            person.change_phone(OTHER_PHONE).await.expect(202);
-        }
-        _ => {}
-    }
-    world.advance(60);
-    (world, person)
-}
-
-/// Takes the step.
-async fn step(endpoint: &str, person: &Person) -> Reply {
-    match endpoint {
-        "change-password" => person.change_password(NEW_PASSWORD).await,
-        "change-phone-verify" => person.change_phone_verify(&person.code()).await,
-        "mfa-confirm" => person.mfa_confirm(&person.new_authenticator().code()).await,
-        "mfa-disable" => person.with_code().mfa_disable().await,
-        "mfa-recovery-codes" => person.with_code().mfa_recovery_codes().await,
-        _ => panic!("{endpoint} is no step-up"),
-    }
+fn claims(person: &Person) -> Value {
+    Parts::of(&person.access_token()).claims
 }
 
 #[tokio::test]
-async fn a_stolen_pair_does_not_survive_and_the_owner_gets_another() {
-    for endpoint in STEP_UPS {
-        let (world, person) = before(endpoint).await;
-        let laptop = person.on_another_device();
-        laptop.sign_in().await;
-        let thief = person.with_copied_tokens();
-        let sid = Parts::of(&person.access_token()).claims["sid"].clone();
-        world.advance(30);
-
-        let reply = step(endpoint, &person).await.expect(200);
-        assert_eq!((reply.text("token_type"), &reply.body["expires_in"]), ("bearer", &json!(900)), "{endpoint}");
-        for device in [&thief, &laptop] {
-            device.me().await.expect_problem(401, "invalid-token");
-            device.refresh().await.expect_problem(401, "invalid-token");
-        }
-        person.me().await.expect(200);
-        assert!(Parts::of(&person.access_token()).claims["sid"] != sid, "{endpoint}: a new session");
-        person.refresh().await.expect(200);
-        person.me().await.expect(200);
-        let sessions = person.sessions().await.expect(200);
-        assert_eq!(sessions.body["sessions"].as_array().unwrap().len(), 1, "{endpoint}");
-        assert_eq!(sessions.body["sessions"][0]["current"], true, "{endpoint}");
-    }
-}
-
-#[tokio::test]
-async fn a_step_up_makes_no_session_live_longer_and_says_when_and_how_its_user_signed_in() {
-    for (endpoint, proves_password, amr) in [
-        ("change-password", true, json!(["pwd"])),
-        ("change-phone-verify", false, json!(["pwd"])),
-        ("mfa-confirm", false, json!(["pwd", "otp", "mfa"])),
-        ("mfa-disable", true, json!(["pwd", "otp", "mfa"])),
-        ("mfa-recovery-codes", true, json!(["pwd", "otp", "mfa"])),
-    ] {
-        let (world, person) = before(endpoint).await;
-        let user = person.me().await.expect(200).text("id").to_owned();
-        let live = |world: &World| {
-            let mut sessions = world.items(&format!("USER#{user}"));
-            let epoch = world.item(&format!("USER#{user}"), "PROFILE")["epoch"].clone();
-            sessions.retain(|item| item["sk"]["S"].as_str().unwrap().starts_with("SESSION#") && item["epoch"] == epoch);
-            assert_eq!(sessions.len(), 1, "{endpoint}");
-            sessions.remove(0)
-        };
-        let old = live(&world);
-        let signed_in_at = Parts::of(&person.access_token()).claims["auth_time"].as_u64().unwrap();
-        step(endpoint, &person).await.expect(200);
-        let new = live(&world);
-        assert!(old["sk"] != new["sk"] && old["salt"] != new["salt"], "{endpoint}");
-        for member in ["created_at", "ends_at"] {
-            assert_eq!(old[member], new[member], "{endpoint}: {member}");
-        }
-        let claims = Parts::of(&person.access_token()).claims;
-        let now = world.clock.now().unix_seconds();
-        assert_eq!(claims["auth_time"], if proves_password { now } else { signed_in_at }, "{endpoint}");
-        assert_eq!(
-            (&claims["amr"], &claims["ver"]),
-            (&amr, &json!(new["epoch"]["N"].as_str().unwrap().parse::<u64>().unwrap()))
-        );
-        let auth_time = claims["auth_time"].clone();
-        person.refresh().await.expect(200);
-        assert_eq!(
-            Parts::of(&person.access_token()).claims["auth_time"],
-            auth_time,
-            "{endpoint}: a refresh changes nothing"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_session_that_was_ended_meanwhile_gets_no_successor() {
-    for endpoint in STEP_UPS {
-        let (_, person) = before(endpoint).await;
-        let code = (endpoint == "change-phone-verify").then(|| person.code());
-        person.logout().await.expect(204);
-        match code {
-            Some(code) => person.change_phone_verify(&code).await,
-            None => step(endpoint, &person).await,
-        }
-        .expect_problem(401, "invalid-token");
-        person.typing(PASSWORD).login().await;
-    }
-}
-
-/// The documented requests of the origin have no `tokens`, and its answer has no body: such a client signs in again.
-#[tokio::test]
-async fn a_client_of_the_origin_signs_in_again_after_a_change_of_password() {
-    for tokens in [json!(null), json!(false)] {
-        let person = World::new().signed_in_person().await;
+async fn another_proof_renews_the_session_and_leaves_the_others() {
+    for by in ["password", "code"] {
+        let world = World::new();
+        let person = world.signed_in_person().await;
         let laptop = person.on_another_device().signed_in().await;
-        let mut body = json!({"old_password": PASSWORD, "new_password": NEW_PASSWORD, "tokens": tokens});
-        if tokens.is_null() {
-            body.as_object_mut().unwrap().remove("tokens");
+        let thief = person.with_copied_tokens();
+        let before = claims(&person);
+        world.advance(700);
+        person.refresh().await.expect(200);
+        assert_eq!(claims(&person)["auth_time"], before["auth_time"]);
+        match by {
+            "password" => person.step_up().await.expect(200),
+            _ => {
+                person.ask_code().await.expect(202);
+                person.step_up_by_code(&person.code()).await.expect(200)
+            }
+        };
+        let after = claims(&person);
+        assert_eq!(after["auth_time"], world.clock.now().unix_seconds());
+        assert_eq!(after["amr"], if by == "password" { json!(["pwd"]) } else { json!(["sms"]) });
+        assert_eq!((after["sid"] == before["sid"], after["ver"] == before["ver"]), (false, true));
+        for _ in 0..2 {
+            thief.me().await.expect_problem(401, "invalid-token");
+            thief.refresh().await.expect_problem(401, "invalid-token");
         }
-        let reply = person.post("/auth/change-password", body).await.expect(204);
-        assert!(reply.bytes.is_empty());
-        for device in [&person, &laptop] {
-            device.me().await.expect_problem(401, "invalid-token");
-            device.refresh().await.expect_problem(401, "invalid-token");
-        }
-        let person = person.typing(NEW_PASSWORD);
-        person.sign_in().await;
         person.me().await.expect(200);
-    }
-    let person = World::new().signed_in_person().await;
-    for wrong in [json!("true"), json!(1), json!([])] {
-        let body = json!({"old_password": PASSWORD, "new_password": NEW_PASSWORD, "tokens": wrong});
-        person.post("/auth/change-password", body).await.expect_fields(&["/tokens"]);
+        person.refresh().await.expect(200);
+        laptop.refresh().await.expect(200);
+        laptop.me().await.expect(200);
+        assert_eq!(laptop.sessions().await.expect(200).body["sessions"].as_array().unwrap().len(), 2);
+        person.end_session(&person.other_session().await).await.expect(204);
     }
 }
 
 #[tokio::test]
-async fn a_change_of_password_asks_for_the_second_factor() {
+async fn a_second_factor_that_is_on_is_asked_for() {
     let world = World::new();
     let person = world.person_with_factor().await;
-    let reply = person.change_password(NEW_PASSWORD).await.expect_problem(403, "mfa-required");
-    assert_eq!(reply.body["methods"], json!(["totp", "recovery_code"]));
-    person.with_wrong_code().change_password(NEW_PASSWORD).await.expect_problem(400, "invalid-otp");
-    person.with_code().mistyping().change_password(NEW_PASSWORD).await.expect_problem(403, "wrong-password");
-    person.first_step().await;
-    person.with_code().change_password(NEW_PASSWORD).await.expect(200);
-    person.me().await.expect(200);
-    person.with_recovery_code(0).change_password(RESET_PASSWORD).await.expect(200);
-    person.with_recovery_code(0).change_password(PASSWORD).await.expect_problem(400, "invalid-otp");
-    // A right password is no failure, whether or not the factor was right.
-    for _ in 0..8 {
-        person.change_password(NEW_PASSWORD).await.expect_problem(403, "mfa-required");
+    world.advance(700);
+    person.refresh().await.expect(200);
+    person.step_up().await.expect_problem(403, "mfa-required");
+    person.ask_code().await.expect(202);
+    let code = person.code();
+    // The code stays valid, and its try is taken back.
+    for _ in 0..7 {
+        person.step_up_by_code(&code).await.expect_problem(403, "mfa-required");
     }
-    person.with_recovery_code(1).change_password(NEW_PASSWORD).await.expect(200);
+    person.with_wrong_code().step_up_by_code(&code).await.expect_problem(400, "invalid-otp");
+    person.with_code().step_up_by_code(&code).await.expect(200);
+    assert_eq!(claims(&person)["amr"], json!(["sms", "otp", "mfa"]));
+    world.advance(30);
+    person.with_code().step_up().await.expect(200);
+    assert_eq!(claims(&person)["amr"], json!(["pwd", "otp", "mfa"]));
+
+    // The factor alone renews the time, and is no first factor.
+    world.advance(700);
+    person.refresh().await.expect(200);
+    let (member, value) = ("code", person.authenticator().code());
+    person.post("/auth/step-up", json!({member: value})).await.expect(200);
+    assert_eq!(claims(&person)["auth_time"], world.clock.now().unix_seconds());
+    person.post("/auth/step-up", json!({member: value})).await.expect_problem(400, "invalid-otp");
+    person.post("/auth/step-up", json!({"recovery_code": person.recovery_codes()[0]})).await.expect(200);
+}
+
+/// Whoever has only the session and the authenticator does not change an account without a password.
+#[tokio::test]
+async fn a_second_factor_alone_does_not_stand_for_the_first() {
+    let world = World::new();
+    let person = world.person_by_code().await;
+    person.switch_factor_on().await;
+    world.advance(700);
+    person.refresh().await.expect(200);
+    person.post("/auth/step-up", json!({"code": person.authenticator().code()})).await.expect(200);
+    world.advance(30);
+    person.with_code().delete_account().await.expect_problem(403, "reauthentication-required");
+    person.ask_code().await.expect(202);
+    person.with_code().step_up_by_code(&person.code()).await.expect(200);
+    world.advance(30);
+    person.with_code().delete_account().await.expect(204);
 }
 
 #[tokio::test]
-async fn an_access_token_of_another_epoch_than_its_sessions_is_refused() {
+async fn wrong_proofs_and_those_of_others_are_refused_and_counted() {
     let world = World::new();
     let person = world.signed_in_person().await;
-    person.me().await.expect(200);
-    let user = person.me().await.expect(200).text("id").to_owned();
-    // As if session and account had gone on to another epoch, and the token had not.
-    for mut item in world.items(&format!("USER#{user}")) {
-        item["epoch"] = json!({"N": "2"});
-        world.put_item(&item);
+    let other = world.person_with_phone(OTHER_PHONE).await;
+    for _ in 0..5 {
+        person.mistyping().step_up().await.expect_problem(403, "wrong-password");
     }
-    person.me().await.expect_problem(401, "invalid-token");
-    person.sessions().await.expect_problem(401, "invalid-token");
-    person.logout_all().await.expect_problem(401, "invalid-token");
-    let event = json!({"version": "2.0", "headers": {"authorization": format!("Bearer {}", person.access_token())}});
-    assert_eq!(world.invoke("authorizer", event).await.unwrap()["isAuthorized"], false);
+    person.mistyping().step_up().await.expect_problem(403, "wrong-password");
+    person.step_up().await.expect_problem(429, "too-many-requests");
+    other.ask_code().await.expect(202);
+    let body = json!({"challenge": other.challenge(), "otp": other.code()});
+    person.post("/auth/step-up", body).await.expect_problem(400, "invalid-otp");
+    other.verify_code(&other.code()).await.expect(200);
+    person.ask_code().await.expect(202);
+    let code = person.code();
+    for _ in 0..5 {
+        person.step_up_by_code(&another_code(&code)).await.expect_problem(400, "invalid-otp");
+    }
+    person.step_up_by_code(&code).await.expect_problem(400, "invalid-otp");
+    for (body, pointer) in [
+        (json!({}), "/password"),
+        (json!({"challenge": "x"}), "/otp"),
+        (json!({"otp": "123456"}), "/challenge"),
+        (json!({"password": "x", "challenge": "x", "otp": "123456"}), "/challenge"),
+    ] {
+        let reply = person.post("/auth/step-up", body).await.expect_problem(422, "invalid-request");
+        assert_eq!(reply.body["errors"][0]["pointer"], pointer);
+    }
+    person.post("/auth/step-up", json!({"code": "123456"})).await.expect_problem(400, "invalid-otp");
+    person.me().await.expect(200);
 }

@@ -15,6 +15,7 @@ use latchkey::{
         otp::{Binding, OtpCode, OtpMac, Purpose},
         password::{Hasher, PasswordHash},
         phone::Phone,
+        proof::{Authentication, SignInMethod},
         repeat::RepeatMac,
     },
     http::{context::SourceAddress, cors::Page},
@@ -60,10 +61,9 @@ fn session(credential: &Credential) -> NewSession {
         salt: SessionSalt::generate().unwrap(),
         epoch: credential.epoch,
         device: None,
-        second_factor: false,
         address: "203.0.113.7".to_owned(),
         created_at: NOW,
-        authenticated_at: NOW,
+        authentication: Authentication::new(SignInMethod::Password, false, NOW),
         ends_at: NOW.plus(Duration::from_hours(1)),
         now: NOW,
     }
@@ -116,7 +116,7 @@ async fn a_change_of_password_that_a_reset_outran_changes_nothing() {
     let other = PasswordHash::from_stored("$argon2id$another".to_owned());
     let renewal = Renewal { old: SessionId::generate().unwrap(), new: Some(session(&old)), repeat: None };
     let store = store(&world, "change-password");
-    let changed = store.change_password(&phone(), &old, &other, renewal, NOW).await.unwrap();
+    let changed = store.change_password(&phone(), (&old).into(), &other, renewal, NOW).await.unwrap();
     assert_eq!(changed, Change::Overtaken);
     person.typing(NEW_PASSWORD).login().await.expect(200);
 }
@@ -135,7 +135,7 @@ async fn a_right_code_that_a_change_of_password_outran_changes_nothing() {
     let code = code.entered(challenge).unwrap();
     let effect = RepeatMac::from_stored("effect".to_owned());
     let account = code.account.unwrap();
-    let reset = verifier.reset_password(&phone(), account, (&code, &effect), &other, NOW).await.unwrap();
+    let reset = verifier.reset_password(&phone(), account, (&code, &effect), &other, None, NOW).await.unwrap();
     assert_eq!(reset, CodeUse::Overtaken);
     person.typing(NEW_PASSWORD).login().await.expect(200);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use latchkey::{
     base::id::UserId,
     domain::{password::PasswordHash, phone::Phone},
-    store::{Import, ImportedAccount},
+    store::{Import, ImportedAccount, OldPassword},
 };
 use serde_json::json;
 
@@ -20,7 +20,11 @@ pub(crate) async fn accounts(world: &World, phones: &[String]) {
     for phone in phones {
         let legacy_id = phone[1..].parse().unwrap();
         let phone = Phone::from_stored(phone).unwrap();
-        let account = ImportedAccount { legacy_id, phone, password_hash: PasswordHash::from_bcrypt(BCRYPT).unwrap() };
+        let account = ImportedAccount {
+            legacy_id,
+            phone,
+            password: OldPassword::Hash(PasswordHash::from_bcrypt(BCRYPT).unwrap()),
+        };
         let made = store.import_account(UserId::generate().unwrap(), &account, world.clock.now()).await.unwrap();
         assert_eq!(made, Import::Created);
     }
@@ -176,4 +180,34 @@ async fn a_test_number_can_be_activated_as_often_as_tests_run_and_is_never_told_
     }
     assert!(world.items("LIMIT#otp-phone").is_empty() && world.items("LIMIT#sms").is_empty());
     assert!(world.outbox.messages().is_empty());
+}
+
+/// Sign-up by code needs no account, so every number is one that a message would go to.
+#[tokio::test]
+async fn a_thousand_codes_to_sign_in_with_from_fifty_addresses_to_two_hundred_numbers() {
+    let world = World::new();
+    let mut refused: BTreeMap<String, usize> = BTreeMap::new();
+    for at in 0..1000 {
+        if at % 200 == 0 {
+            world.advance(2);
+        }
+        let stranger = world.visitor(&format!("+2010123{:05}", at % 200)).at(&format!("203.0.113.{}", at % 50));
+        let reply = stranger.ask_code().await;
+        if reply.status != 202 {
+            *refused.entry(reply.body["bucket"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+    }
+    let out = world.outbox.messages_after(0).1;
+    println!("1,000 codes to sign in with asked for, {out} messages went out, refused: {refused:?}");
+    assert_eq!((out, refused), (500, [("messages-country".to_owned(), 500)].into()));
+    // One phone gets ten a day, and one address sixty an hour, whatever is asked for.
+    let world = World::new();
+    for at in 0..100 {
+        world.advance(2);
+        let phone = if at < 20 { "+201012300000".to_owned() } else { format!("+2010123{at:05}") };
+        world.visitor(&phone).ask_code().await.expect(202);
+    }
+    assert_eq!(world.outbox.messages_after(0).1, 60);
+    let to_one = world.outbox.messages().iter().filter(|message| message.to.as_e164() == "+201012300000").count();
+    assert!(to_one <= 10, "{to_one}");
 }

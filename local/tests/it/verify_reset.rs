@@ -152,3 +152,22 @@ async fn what_is_no_text_of_six_digits_is_no_try() {
     assert_eq!(world.item("PHONE#", "OTP#reset")["attempts"]["N"], "0");
     person.verify_reset(&code, RESET_PASSWORD).await.expect(204);
 }
+
+#[tokio::test]
+async fn a_reset_signs_in_if_it_is_asked_to() {
+    let world = World::new();
+    let person = world.person_with_factor().await;
+    let laptop = person.on_another_device();
+    let code = laptop.reset_code().await;
+    let reset = async |person: &crate::harness::Person, totp: Option<String>| {
+        let body = serde_json::json!({"phone": PHONE, "otp": code, "new_password": RESET_PASSWORD, "code": totp, "sign_in": true});
+        person.post("/auth/verify-reset", body).await
+    };
+    reset(&laptop, None).await.expect_problem(403, "mfa-required");
+    reset(&laptop, Some(person.authenticator().code())).await.expect(200);
+    laptop.me().await.expect(200);
+    person.me().await.expect_problem(401, "invalid-token");
+    let amr = crate::jwt_attacks::Parts::of(&laptop.access_token()).claims["amr"].clone();
+    assert_eq!(amr, serde_json::json!(["sms", "otp", "mfa"]));
+    laptop.refresh().await.expect(200);
+}

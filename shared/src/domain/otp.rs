@@ -62,6 +62,9 @@ pub enum Purpose {
     /// Creating the account of this registration. Each registration has its own code and its own password, so that the
     /// code of one never creates an account with the password of another (docs/threats.md#r3).
     Activation(RegistrationId),
+    /// Signing in by this challenge, which creates the account if the phone has none. Each challenge has its own code, so
+    /// that a code which its owner reads to somebody opens nothing that was not asked for by the same client.
+    SignIn(RegistrationId),
     /// Setting a new password without the old one.
     Reset,
     /// Proving that the account's owner has its phone.
@@ -72,10 +75,22 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// Returns whether all codes of the purpose's item share one number of tries, which no new code adds to.
+    pub const fn shares_tries(self) -> bool {
+        matches!(self, Self::SignIn(_))
+    }
+
+    /// Returns whether a response must be the same whatever becomes of the message, since it would reveal who has an
+    /// account.
+    pub const fn is_hidden(self) -> bool {
+        matches!(self, Self::Reset | Self::SignIn(_))
+    }
+
     /// Returns the purpose's name in keys of the table and in the hashed message.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Activation(_) => "activation",
+            Self::SignIn(_) => "sign-in",
             Self::Reset => "reset",
             Self::VerifyPhone => "verify-phone",
             Self::ChangePhone(_) => "change-phone",
@@ -83,10 +98,10 @@ impl Purpose {
     }
 
     /// Returns whether tries are counted for the phone apart from the code, since the item that counts the failures of
-    /// a code ends with a registration or an account: with another one, the guesses at one phone would begin anew.
+    /// a code ends with a registration, a challenge or an account: with another one, the guesses at one phone would begin anew.
     pub const fn is_counted_apart(self) -> bool {
         match self {
-            Self::Activation(_) | Self::VerifyPhone | Self::ChangePhone(_) => true,
+            Self::Activation(_) | Self::SignIn(_) | Self::VerifyPhone | Self::ChangePhone(_) => true,
             // Only the owner of an account can end the item of its resets.
             Self::Reset => false,
         }

@@ -50,6 +50,12 @@ impl MessageSubjects {
     pub fn of_resets(self) -> Self {
         self.of_kind("reset")
     }
+
+    /// Returns the subjects of a code to sign in with, for the same reason.
+    #[must_use]
+    pub fn of_sign_ins(self) -> Self {
+        self.of_kind("sign-in")
+    }
 }
 
 /// Returns the subject of limits that count what the caller's address does: a pseudonym, because the address belongs to a

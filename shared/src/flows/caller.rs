@@ -1,17 +1,19 @@
 //! Callers: the owners of access tokens whose session is live.
 
+use std::time::Duration;
+
 use super::second_factor;
 use crate::{
     app::App,
     base::{id::SessionId, time::Timestamp},
     domain::{
         password::{Password, Verdict},
-        proof::{Factor, Proof},
+        proof::{Factor, Proof, SignInMethod},
     },
     error::{ApiError, TokenProblem},
     http::{Request, context::Context},
     log::{audit::Audit, metrics::Metric},
-    store::{AskedAt, Attempt, Credential, Profile, Receipt, Session, SessionState, SessionSummary},
+    store::{AskedAt, Attempt, CodeAccount, Profile, Receipt, Session, SessionState, SessionSummary},
     tokens::{
         access::Claims,
         keys::VerifyingKey,
@@ -29,6 +31,18 @@ pub struct Caller {
     /// How and when its user signed in.
     pub login: Session,
 }
+
+/// A caller who has proved again who they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Reauthenticated {
+    /// The account, at the epoch of the proof.
+    pub account: CodeAccount,
+    /// The first factor that the request itself proved; none if an earlier proof in the session was recent enough.
+    pub first: Option<SignInMethod>,
+}
+
+/// The age up to which a proof counts as recent.
+pub const RECENT: Duration = Duration::from_mins(10);
 
 impl Caller {
     /// Verifies the bearer token, and then that account and session are live, by one round trip. So a logout, a reset
@@ -58,14 +72,14 @@ impl Caller {
         Ok(Self { profile, session: claims.sid, login })
     }
 
-    /// Checks the caller's password again, under the throttle of a login. Returns the credential and the receipt of the
+    /// Checks the caller's password again, under the throttle of a login. Returns the account and the receipt of the
     /// counted try, which must be taken back unless a later step resets the count.
-    pub async fn confirm_password(
+    async fn confirm_password(
         &self,
         app: &App,
         ctx: &Context,
         password: &Password,
-    ) -> Result<(Credential, Receipt), ApiError> {
+    ) -> Result<(CodeAccount, Receipt), ApiError> {
         let (credential, receipt) = match app.store.spend_login_attempt(&self.profile.phone, ctx.now).await? {
             Attempt::Admitted { with, receipt } => (with, receipt),
             Attempt::LimitReached(reached) => return Err(reached.into()),
@@ -75,43 +89,64 @@ impl Caller {
         let credential = credential.filter(|credential| credential.user == self.profile.user);
         let credential = credential.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
         ctx.audit.factor(Factor::Password);
-        match app.hasher.verify(password, &credential.password_hash)? {
+        match app.hasher.verify_alike(password, credential.password_hash.as_ref(), None)? {
             Verdict::Wrong => Err(ApiError::WrongPassword),
-            Verdict::Right | Verdict::RightButOutdated => Ok((credential, receipt)),
+            Verdict::Right | Verdict::RightButOutdated => Ok(((&credential).into(), receipt)),
         }
     }
 
     /// Requires the caller to prove again who they are: by the password, and by the second factor if the account has
     /// one.
+    ///
+    /// An account without a password takes a recent proof of the first factor in its place: the sign-in, or
+    /// `POST /auth/step-up` (docs/adr/0042-step-up.md).
     pub async fn reauthenticate(
         &self,
         app: &App,
         ctx: &Context,
-        password: &Password,
+        password: Option<&Password>,
         proof: Option<&Proof>,
-    ) -> Result<Credential, ApiError> {
-        let (credential, receipt) = self.confirm_password(app, ctx, password).await?;
+    ) -> Result<Reauthenticated, ApiError> {
+        let Some(password) = password else {
+            self.require_recent_proof(ctx.now)?;
+            // The epoch was read with this, and whatever the caller goes on to change requires that epoch.
+            let account = CodeAccount::from(&self.profile);
+            Box::pin(self.require_factor(app, ctx, account, proof)).await?;
+            return Ok(Reauthenticated { account, first: None });
+        };
+        let (account, receipt) = self.confirm_password(app, ctx, password).await?;
         // The password was right, so its try is taken back, whatever the outcome of the second factor. One read
         // returned the password hash and `mfa_enabled`, so a second factor that was switched on a moment ago is
         // required, too.
-        self.take_back_and_require_factor(app, ctx, &credential, receipt, proof).await?;
-        Ok(credential)
+        Box::pin(self.take_back_and_require_factor(app, ctx, account, receipt, proof)).await?;
+        Ok(Reauthenticated { account, first: Some(SignInMethod::Password) })
     }
 
-    /// Requires the same for a change that clears the count of passwords itself: it is taken back only where the second
-    /// factor may still stop the change.
+    /// Returns whether the account has a password that it may be opened by (`SIGN_IN_METHODS`).
+    pub fn has_password(&self, app: &App) -> bool {
+        self.profile.has_password && app.config.sign_in_methods.contains(&SignInMethod::Password)
+    }
+
+    /// Requires a proof of the first factor that is at most ten minutes old.
+    pub fn require_recent_proof(&self, now: Timestamp) -> Result<(), ApiError> {
+        let is_recent = now.since(self.login.authentication.first_factor_at) <= RECENT;
+        is_recent.then_some(()).ok_or(ApiError::ReauthenticationRequired)
+    }
+
+    /// Requires the same as [`Self::reauthenticate`] for a change that clears the count of passwords itself: it is taken
+    /// back only where the second factor may still stop the change.
     pub async fn reauthenticate_for_new_password(
         &self,
         app: &App,
         ctx: &Context,
         password: &Password,
         proof: Option<&Proof>,
-    ) -> Result<Credential, ApiError> {
-        let (credential, receipt) = self.confirm_password(app, ctx, password).await?;
-        if credential.mfa_enabled {
-            self.take_back_and_require_factor(app, ctx, &credential, receipt, proof).await?;
+    ) -> Result<CodeAccount, ApiError> {
+        let (account, receipt) = self.confirm_password(app, ctx, password).await?;
+        if account.mfa_enabled {
+            self.take_back_and_require_factor(app, ctx, account, receipt, proof).await?;
         }
-        Ok(credential)
+        Ok(account)
     }
 
     /// Takes the try of a right password back, and requires the second factor if the account has one.
@@ -119,25 +154,26 @@ impl Caller {
         &self,
         app: &App,
         ctx: &Context,
-        credential: &Credential,
+        account: CodeAccount,
         receipt: Receipt,
         proof: Option<&Proof>,
     ) -> Result<(), ApiError> {
-        let factor = Box::pin(self.require_factor(app, ctx, credential, proof));
+        let factor = Box::pin(self.require_factor(app, ctx, account, proof));
         let (taken_back, shown) = tokio::join!(app.store.take_back(receipt), factor);
         taken_back?;
         shown
     }
 
-    async fn require_factor(
+    /// Requires the second factor if the account has one.
+    pub async fn require_factor(
         &self,
         app: &App,
         ctx: &Context,
-        credential: &Credential,
+        account: CodeAccount,
         proof: Option<&Proof>,
     ) -> Result<(), ApiError> {
-        if credential.mfa_enabled {
-            second_factor::require(app, ctx, credential.user, &self.profile.phone, proof, AskedAt::Session).await
+        if account.mfa_enabled {
+            second_factor::require(app, ctx, account.user, &self.profile.phone, proof, AskedAt::Session).await
         } else {
             Ok(())
         }

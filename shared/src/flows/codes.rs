@@ -25,9 +25,10 @@ use crate::{
     log::{audit, metrics::Metric},
     messages::{self, Content, Delivery, Notice},
     store::{
-        self, Attempt, CodeIssue, CodeTarget, CodeTry, Failure, Limit, NewCode, PendingCode, PendingCodes, UsedCode,
+        self, ActivationIssue, Attempt, CodeIssue, CodeTarget, CodeTry, Failure, Limit, NewCode, PendingCode,
+        PendingCodes, UsedCode,
     },
-    tokens::secret::Keys,
+    tokens::secret::{Keys, Secret},
 };
 
 /// The response to a request for a code.
@@ -69,6 +70,17 @@ impl IssuedCode {
     }
 }
 
+/// The item that a code is stored in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// The one of the phone and the purpose, which always takes another code.
+    OfPhone,
+    /// A new challenge.
+    NewChallenge,
+    /// A challenge that waits.
+    Challenge,
+}
+
 /// How often a code is issued anew when another request changes the codes of the phone at the same moment.
 pub(super) const TRIES: usize = 3;
 
@@ -85,6 +97,19 @@ pub async fn issue(
     target: CodeTarget,
     floor: Option<Duration>,
 ) -> Result<IssuedCode, ApiError> {
+    let issued = issue_in(app, ctx, Item::OfPhone, (purpose, phone), target, floor).await?;
+    issued.ok_or_else(|| ApiError::Internal("an item of a phone and a purpose took no other code".into()))
+}
+
+/// The same for a code in this item. Returns none if it is a challenge that is over.
+pub(super) async fn issue_in(
+    app: &App,
+    ctx: &Context,
+    item: Item,
+    (purpose, phone): (Purpose, &Phone),
+    target: CodeTarget,
+    floor: Option<Duration>,
+) -> Result<Option<IssuedCode>, ApiError> {
     let user = target.account.map(|account| account.user);
     if let Some(user) = user {
         ctx.audit.user(user);
@@ -92,10 +117,10 @@ pub async fn issue(
     let code = DrawnCode::draw(app, ctx, purpose, phone, user).await?;
     let answer_at = floor.map(|floor| Instant::now() + floor);
     let may_be_sent = app.check_recipient(phone).is_ok();
-    let issued = if code.issue(target, user.is_some() && may_be_sent).await? {
-        code.send(&code.budgets(), answer_at).await
-    } else {
-        code.keep()
+    let issued = match code.issue(item, target, user.is_some() && may_be_sent).await? {
+        Some(true) => Some(code.send(&code.budgets(), answer_at).await),
+        Some(false) => Some(code.keep()),
+        None => None,
     };
     if let Some(at) = answer_at {
         #[expect(clippy::disallowed_methods, reason = "this wait makes response times equal; no rule depends on it")]
@@ -137,7 +162,7 @@ impl<'a> DrawnCode<'a> {
         let challenge = ChallengeId::generate()?;
         let mac = OtpMac::new(&secret.writing.otp, Binding { purpose, phone, user, challenge }, &code);
         let subjects = MessageSubjects::new(&secret, phone, ctx);
-        let subjects = if purpose == Purpose::Reset { subjects.of_resets() } else { subjects };
+        let subjects = if purpose.is_hidden() { subjects.of_kind(purpose.as_str()) } else { subjects };
         // The fixed code of a test number is known, so a limit against guessing would protect nothing.
         let tries = (purpose.is_counted_apart() && !is_test)
             .then(|| store::tries_subject(purpose, &audit::pseudonym(&secret.counting.audit, phone)));
@@ -148,7 +173,7 @@ impl<'a> DrawnCode<'a> {
     /// Where responses expose codes, nothing is hidden, and a code that works is worth more than a response that tells
     /// nothing.
     fn is_hidden(&self) -> bool {
-        self.purpose == Purpose::Reset && !self.app.config.otp.expose
+        self.purpose.is_hidden() && !self.app.config.otp.expose
     }
 
     /// Returns the code in the form that the table stores.
@@ -179,17 +204,22 @@ impl<'a> DrawnCode<'a> {
     }
 
     /// Stores the code. Returns whether it is to be sent: as `is_sent` says, unless a budget is used up that the response
-    /// must not reveal.
-    async fn issue(&self, mut target: CodeTarget, is_sent: bool) -> Result<bool, ApiError> {
+    /// must not reveal. Returns none if the item takes no other code.
+    async fn issue(&self, item: Item, mut target: CodeTarget, is_sent: bool) -> Result<Option<bool>, ApiError> {
         let Self { app, ctx, purpose, phone, .. } = self;
         let mut is_withheld = false;
         for _ in 0..TRIES {
             let is_sent = is_sent && !is_withheld;
             let budgets = self.budgets().into_iter().filter(|budget| !is_withheld || budget.bucket.is_shared());
-            let tries = self.tries.as_deref().map(store::tries_of_phone);
+            // A challenge is stored with the limit of its own.
+            let tries = self.tries.as_deref().filter(|_| item == Item::OfPhone).map(store::tries_of_phone);
             let limits: Vec<_> = budgets.chain(self.requests()).chain(tries).collect();
-            match app.store.issue_code(self.new_code(is_sent), &target, &limits).await? {
-                CodeIssue::Issued => return Ok(is_sent),
+            let issued = match self.store(item, &target, is_sent, &limits).await? {
+                ActivationIssue::Code(issued) => issued,
+                ActivationIssue::NotWaiting => return Ok(None),
+            };
+            match issued {
+                CodeIssue::Issued => return Ok(Some(is_sent)),
                 CodeIssue::LimitReached(reached)
                     if self.is_hidden() && reached.bucket.is_of_messages() && !is_withheld =>
                 {
@@ -204,6 +234,23 @@ impl<'a> DrawnCode<'a> {
             }
         }
         Err(ApiError::TemporarilyUnavailable("other codes of the phone were issued or used at the same moment".into()))
+    }
+
+    async fn store(
+        &self,
+        item: Item,
+        target: &CodeTarget,
+        is_sent: bool,
+        limits: &[Limit<'_>],
+    ) -> Result<ActivationIssue, ApiError> {
+        let (app, code) = (self.app, self.new_code(is_sent));
+        if item == Item::OfPhone {
+            return Ok(ActivationIssue::Code(app.store.issue_code(code, target, limits).await?));
+        }
+        let secret = app.keyring.secret(self.ctx.now).await?;
+        let pseudonym = audit::pseudonym(&secret.counting.audit, self.phone);
+        let is_first = item == Item::NewChallenge;
+        Ok(app.store.issue_sign_in(code, target, is_first, &pseudonym, limits).await?)
     }
 
     /// Sends the code, and waits for the provider until `answer_at` at the latest. `charged` is given back if the message
@@ -291,9 +338,10 @@ pub async fn compare(
     ctx.audit.phone(phone);
     let secret = app.keyring.secret(ctx.now).await?;
     let guess = RepeatMac::of_code(&secret.counting.otp.key, purpose, phone, typed);
-    let attempt = app.store.spend_code_attempt(phone, purpose, &guess, ctx.now);
-    let pending = match admission::admit(app, ctx, attempt).await?.ok_or(ApiError::InvalidOtp)? {
+    let pending = match admit(app, ctx, &secret, purpose, phone, &guess).await? {
         CodeTry::Open(pending) => pending,
+        // A sign-in is not repeated (docs/adr/0041-sign-in-by-code.md), so that nothing is waited for.
+        CodeTry::UnderWay(_) if matches!(purpose, Purpose::SignIn(_)) => return Err(ApiError::InvalidOtp),
         CodeTry::UnderWay(pending) => {
             let keys = keys_of(app, ctx, &pending).await?;
             entered(&keys, purpose, phone, pending, typed).ok_or(ApiError::InvalidOtp)?;
@@ -302,14 +350,6 @@ pub async fn compare(
         CodeTry::Used(used) => return Ok(Compared::Repeated(used)),
     };
     let keys = keys_of(app, ctx, &pending).await?;
-    // The fixed code of a test number is known, so a limit against guessing would protect nothing.
-    if purpose.is_counted_apart()
-        && app.test_code(phone).is_none()
-        && let Err(reached) =
-            app.store.charge_try(purpose, &audit::pseudonym(&secret.counting.audit, phone), ctx.now).await?
-    {
-        return Err(reached.into());
-    }
     let user = pending.account.map(|account| account.user);
     if let Some(user) = user {
         ctx.audit.user(user);
@@ -399,6 +439,64 @@ pub async fn effect(
 ) -> Result<RepeatMac, ApiError> {
     let secret = app.keyring.secret(ctx.now).await?;
     Ok(RepeatMac::of_effect(&secret.counting.otp.key, user, epoch, password))
+}
+
+/// Counts a try at the codes of this purpose and, where their item may end with something else than a right code, for the
+/// phone as well.
+async fn admit(
+    app: &App,
+    ctx: &Context,
+    secret: &Secret,
+    purpose: Purpose,
+    phone: &Phone,
+    guess: &RepeatMac,
+) -> Result<CodeTry, ApiError> {
+    let attempt = app.store.spend_code_attempt(phone, purpose, guess, ctx.now);
+    let admitted = admission::admit(app, ctx, attempt);
+    // The fixed code of a test number is known, so a limit against guessing would protect nothing.
+    if !purpose.is_counted_apart() || app.test_code(phone).is_some() {
+        return admitted.await?.ok_or(ApiError::InvalidOtp);
+    }
+    let pseudonym = audit::pseudonym(&secret.counting.audit, phone);
+    let charge = app.store.charge_try(purpose, &pseudonym, ctx.now);
+    if !matches!(purpose, Purpose::SignIn(_)) {
+        let found = admitted.await?.ok_or(ApiError::InvalidOtp)?;
+        if let CodeTry::Open(_) = found {
+            charge.await??;
+        }
+        return Ok(found);
+    }
+    // A sign-in waits for the table less often: both are counted at once.
+    let (admitted, charged) = tokio::join!(admitted, charge);
+    match (admitted, charged?) {
+        (Ok(Some(found @ CodeTry::Open(_))), Ok(())) => Ok(found),
+        (Ok(Some(CodeTry::Open(_))), Err(reached)) => Err(reached.into()),
+        (not_compared, charged) => {
+            if charged.is_ok() {
+                app.store.give_try_back(purpose, &pseudonym, ctx.now).await?;
+            }
+            not_compared?.ok_or(ApiError::InvalidOtp)
+        }
+    }
+}
+
+/// Takes the try of a right code back, which stays valid because something else is missing.
+pub(super) async fn take_back(
+    app: &App,
+    ctx: &Context,
+    purpose: Purpose,
+    phone: &Phone,
+    code: &PendingCode,
+) -> Result<(), ApiError> {
+    let pseudonym = audit::pseudonym(&app.keyring.secret(ctx.now).await?.counting.audit, phone);
+    let of_phone = async {
+        if !purpose.is_counted_apart() || app.test_code(phone).is_some() {
+            return Ok(());
+        }
+        app.store.give_try_back(purpose, &pseudonym, ctx.now).await
+    };
+    tokio::try_join!(app.store.take_back(code.receipt.clone()), of_phone)?;
+    Ok(())
 }
 
 /// Counts a right code that has served its purpose. The codes of test numbers are not counted, because they were not

@@ -10,6 +10,8 @@ pub mod registration;
 pub mod repeats;
 pub mod second_factor;
 mod sending;
+pub mod sign_in;
+pub mod step_up;
 pub mod token_pair;
 
 pub use budgets::{MessageSubjects, address_subject};

@@ -46,25 +46,46 @@ pub struct RegisterResponse {
     pub phone: String,
 }
 
-/// A registration that waits for its code: its identifier and its phone. Clients know it as `activation_id`.
+/// What waits for its code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// A registration, which clients know as `activation_id`.
+    Registration,
+    /// A sign-in by code, which clients know as `challenge`.
+    SignIn,
+}
+
+impl Waiting {
+    /// Returns the label that binds a sealed text to its kind, so that none of one kind opens as one of the other.
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Self::Registration => b"",
+            Self::SignIn => b"sign-in",
+        }
+    }
+}
+
+/// A registration or a sign-in that waits for its code: its identifier and its phone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PendingRegistration {
     id: RegistrationId,
-    /// The phone of the future account.
+    waiting: Waiting,
+    /// The phone that the code is sent to.
     pub phone: Phone,
 }
 
 impl PendingRegistration {
-    /// Creates a registration of this phone.
-    pub fn of(phone: Phone) -> Result<Self, RandomError> {
-        Ok(Self { id: RegistrationId::generate()?, phone })
+    /// Creates a registration of this phone, or a sign-in to it.
+    pub fn of(phone: Phone, waiting: Waiting) -> Result<Self, RandomError> {
+        Ok(Self { id: RegistrationId::generate()?, waiting, phone })
     }
 
-    /// Returns the registration of an `activation_id`, or none if we did not make it or its key may no longer be used.
-    pub async fn of_id(app: &App, ctx: &Context, text: &str) -> Result<Option<Self>, ApiError> {
+    /// Returns the registration of an `activation_id`, or the sign-in of a `challenge`; none if we did not make it or its
+    /// key may no longer be used.
+    pub async fn of_id(app: &App, ctx: &Context, waiting: Waiting, text: &str) -> Result<Option<Self>, ApiError> {
         let Ok(kid) = Self::kid_of(text) else { return Ok(None) };
         let keys = app.keyring.reading(kid, ctx.now).await?;
-        Ok(keys.and_then(|keys| Self::open(&keys.activation, text).ok()))
+        Ok(keys.and_then(|keys| Self::open(&keys.activation, waiting, text).ok()))
     }
 
     /// Returns the version of the key that a text names, if it has the form of an `activation_id`.
@@ -76,13 +97,13 @@ impl PendingRegistration {
         }
     }
 
-    /// Reads an `activation_id` that we sealed. Refuses everything else before the table is read. A registration has
-    /// exactly one spelling.
-    fn open(key: &Versioned<LessSafeKey>, text: &str) -> Result<Self, NotARegistration> {
+    /// Reads an `activation_id` or a `challenge` that we sealed. Refuses everything else before the table is read. Each
+    /// has exactly one spelling.
+    fn open(key: &Versioned<LessSafeKey>, waiting: Waiting, text: &str) -> Result<Self, NotARegistration> {
         let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NotARegistration)?;
         let (version, rest) = bytes.split_first_chunk_mut::<2>().ok_or(NotARegistration)?;
         let (nonce, sealed) = rest.split_first_chunk_mut::<NONCE_LEN>().ok_or(NotARegistration)?;
-        let (nonce, bound) = (Nonce::assume_unique_for_key(*nonce), Aad::from(*version));
+        let (nonce, bound) = (Nonce::assume_unique_for_key(*nonce), Aad::from(bound(*version, waiting)));
         let plain = key.key.open_in_place(nonce, bound, sealed).map_err(|_| NotARegistration)?;
 
         let (id, phone) = plain.split_first_chunk::<16>().ok_or(NotARegistration)?;
@@ -90,29 +111,32 @@ impl PendingRegistration {
         let phone = phone.and_then(|e164| Phone::from_stored(e164).ok());
         match phone {
             Some(phone) if *version == [VERSION, key.kid.as_byte()] => {
-                Ok(Self { id: RegistrationId::from_bytes(*id), phone })
+                Ok(Self { id: RegistrationId::from_bytes(*id), waiting, phone })
             }
             _ => Err(NotARegistration),
         }
     }
 
-    /// Returns the `activation_id`: identifier and phone, encrypted with AES-256-GCM, in base64url. Clients keep it in
-    /// logs and addresses, where nobody may read a phone.
+    /// Returns the `activation_id` or the `challenge`: identifier and phone, encrypted with AES-256-GCM, in base64url.
+    /// Clients keep it in logs and addresses, where nobody may read a phone.
     pub fn seal(&self, key: &Versioned<LessSafeKey>) -> Result<String, SealError> {
         let nonce = random::bytes::<NONCE_LEN>()?;
         let mut text = [&self.id.as_bytes()[..], self.phone.as_e164().as_bytes()].concat();
         text.resize(self.id.as_bytes().len() + PHONE_LENGTH, 0);
         let version = [VERSION, key.kid.as_byte()];
-        let bound = Aad::from(version);
+        let bound = Aad::from(bound(version, self.waiting));
         key.key
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound, &mut text)
             .map_err(|_| SealError::Cipher)?;
         Ok(BASE64_URL_SAFE_NO_PAD.encode([&version[..], &nonce, &text].concat()))
     }
 
-    /// Returns the purpose of the registration's codes.
+    /// Returns the purpose of its codes.
     pub fn purpose(&self) -> Purpose {
-        Purpose::Activation(self.id)
+        match self.waiting {
+            Waiting::Registration => Purpose::Activation(self.id),
+            Waiting::SignIn => Purpose::SignIn(self.id),
+        }
     }
 
     /// Counts a registration from the caller's address, and checks the budgets of its message. All that is asked of the
@@ -185,6 +209,11 @@ impl PendingRegistration {
     }
 }
 
+/// Returns what a sealed text is bound to.
+fn bound(version: [u8; 2], waiting: Waiting) -> Vec<u8> {
+    [&version[..], waiting.label()].concat()
+}
+
 impl fmt::Debug for PendingRegistration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PendingRegistration({})", self.id)
@@ -229,19 +258,25 @@ mod tests {
 
     fn registration() -> PendingRegistration {
         let phone = PhoneRules::new("EG".parse().unwrap(), None).parse("01012345678").unwrap();
-        PendingRegistration { id: RegistrationId::from_bytes([1; 16]), phone }
+        PendingRegistration { id: RegistrationId::from_bytes([1; 16]), waiting: Waiting::Registration, phone }
     }
 
     #[test]
     fn an_activation_id_reads_back_with_its_key_alone() {
         let text = registration().seal(&key(1)).unwrap();
-        assert_eq!(PendingRegistration::open(&key(1), &text), Ok(registration()));
-        assert_eq!(PendingRegistration::open(&key(2), &text), Err(NotARegistration));
-        assert_eq!(PendingRegistration::open(&key(3), &text), Err(NotARegistration), "the same key, another version");
+        let open = |key, text: &str| PendingRegistration::open(key, Waiting::Registration, text);
+        assert_eq!(open(&key(1), &text), Ok(registration()));
+        assert_eq!(open(&key(2), &text), Err(NotARegistration));
+        assert_eq!(open(&key(3), &text), Err(NotARegistration), "the same key, another version");
         assert_eq!(PendingRegistration::kid_of(&text), Ok(key(1).kid));
         for other in [format!("{text}="), format!("{text}A"), text.to_lowercase(), format!(" {text}"), String::new()] {
-            assert_eq!(PendingRegistration::open(&key(1), &other), Err(NotARegistration));
+            assert_eq!(PendingRegistration::open(&key(1), Waiting::Registration, &other), Err(NotARegistration));
         }
+        let challenge = PendingRegistration { waiting: Waiting::SignIn, ..registration() };
+        let sealed = challenge.seal(&key(1)).unwrap();
+        assert_eq!(PendingRegistration::open(&key(1), Waiting::SignIn, &sealed), Ok(challenge));
+        assert_eq!(PendingRegistration::open(&key(1), Waiting::Registration, &sealed), Err(NotARegistration));
+        assert_eq!(PendingRegistration::open(&key(1), Waiting::SignIn, &text), Err(NotARegistration));
     }
 
     #[test]
@@ -249,7 +284,7 @@ mod tests {
         let lengths = ["+201012345678", "+4512345678", "+123456789012345"].map(|e164| {
             let registration = PendingRegistration { phone: Phone::from_stored(e164).unwrap(), ..registration() };
             let text = registration.seal(&key(1)).unwrap();
-            assert!(PendingRegistration::open(&key(1), &text).unwrap() == registration);
+            assert!(PendingRegistration::open(&key(1), Waiting::Registration, &text).unwrap() == registration);
             let bytes = BASE64_URL_SAFE_NO_PAD.decode(&text).unwrap();
             assert!(!bytes.windows(4).any(|part| e164.as_bytes().windows(4).any(|digits| digits == part)));
             bytes.len()
@@ -269,12 +304,12 @@ mod tests {
             let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(registration().seal(&key(1)).unwrap()).unwrap();
             prop_assert_eq!(bytes.len(), LENGTH);
             bytes[at] ^= with;
-            prop_assert!(PendingRegistration::open(&key(1), &BASE64_URL_SAFE_NO_PAD.encode(bytes)).is_err());
+            prop_assert!(PendingRegistration::open(&key(1), Waiting::Registration, &BASE64_URL_SAFE_NO_PAD.encode(bytes)).is_err());
         }
 
         #[test]
         fn any_text_is_refused_and_never_panics(text in any::<String>()) {
-            prop_assert!(PendingRegistration::open(&key(1), &text).is_err());
+            prop_assert!(PendingRegistration::open(&key(1), Waiting::Registration, &text).is_err());
             prop_assert!(PendingRegistration::kid_of(&text).is_err());
         }
     }

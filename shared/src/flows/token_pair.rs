@@ -9,6 +9,7 @@ use crate::{
         id::{SessionId, UserId},
         time::Timestamp,
     },
+    domain::proof::{Authentication, SignInMethod},
     error::{ApiError, TokenProblem},
     flows::caller::Caller,
     http::context::Context,
@@ -55,6 +56,16 @@ impl TokenKeys {
     }
 }
 
+impl TokenKeys {
+    /// Returns the same of keys that are read only if the request asks for tokens.
+    pub async fn current_if(keys: Option<Self>, app: &App, ctx: &Context) -> Result<Option<Self>, ApiError> {
+        match keys {
+            Some(keys) => keys.current(app, ctx).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
 /// The tokens of a session.
 #[derive(Serialize, ToSchema)]
 pub struct TokenResponse {
@@ -81,11 +92,11 @@ pub fn new_session(
     keys: &TokenKeys,
     user: UserId,
     epoch: u64,
-    second_factor: bool,
+    (method, second_factor): (SignInMethod, bool),
 ) -> Result<(NewSession, TokenResponse), ApiError> {
     let ends_at = ctx.now.plus(app.config.tokens.session_ttl);
-    let login = Login { created_at: ctx.now, authenticated_at: ctx.now, second_factor, ends_at };
-    start(app, ctx, keys, user, epoch, login)
+    let authentication = Authentication::new(method, second_factor, ctx.now);
+    start(app, ctx, keys, (user, epoch), Login { created_at: ctx.now, authentication, ends_at })
 }
 
 /// Returns the session that takes the place of the caller's when a change of the account ends all of them, and its
@@ -100,24 +111,32 @@ pub fn renewed_session(
     caller: &Caller,
     proof: StepUp,
 ) -> Result<(Renewal, TokenResponse), ApiError> {
-    let Session { created_at, authenticated_at, second_factor, ends_at, .. } = caller.login;
-    let StepUp { password, second_factor: proved } = proof;
-    let login = Login {
-        created_at,
-        authenticated_at: if password { ctx.now } else { authenticated_at },
-        second_factor: second_factor || proved,
-        ends_at,
-    };
     let Profile { user, epoch, .. } = caller.profile;
-    let (new, answer) = start(app, ctx, keys, user, epoch + 1, login)?;
+    let (new, answer) = start(app, ctx, keys, (user, epoch + 1), Login::stepped_up(caller, proof, ctx.now))?;
     Ok((Renewal { old: caller.session, new: Some(new), repeat: None }, answer))
 }
 
+/// Returns the session that takes the place of the caller's after another proof, and its tokens: with another identifier,
+/// another salt and the same end, at the account's epoch, which stays. Without a first factor, the second one alone is the
+/// proof.
+pub fn stepped_up_session(
+    app: &App,
+    ctx: &Context,
+    keys: &TokenKeys,
+    caller: &Caller,
+    first: Option<SignInMethod>,
+    second_factor: bool,
+) -> Result<(NewSession, TokenResponse), ApiError> {
+    let mut login = Login::stepped_up(caller, StepUp { first, second_factor }, ctx.now);
+    login.authentication.at = ctx.now;
+    start(app, ctx, keys, (caller.profile.user, caller.profile.epoch), login)
+}
+
 /// The proofs that a caller has shown in a request that renews the session.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct StepUp {
-    /// Whether the password was among them.
-    pub password: bool,
+    /// The first factor, if one was among them.
+    pub first: Option<SignInMethod>,
     /// Whether a second factor was.
     pub second_factor: bool,
 }
@@ -125,18 +144,24 @@ pub struct StepUp {
 /// How and when the user of a session signed in, and until when that counts.
 struct Login {
     created_at: Timestamp,
-    authenticated_at: Timestamp,
-    second_factor: bool,
+    authentication: Authentication,
     ends_at: Timestamp,
+}
+
+impl Login {
+    /// Returns the login of the caller's session after these proofs. It does not live longer.
+    fn stepped_up(caller: &Caller, StepUp { first, second_factor }: StepUp, now: Timestamp) -> Self {
+        let Session { created_at, authentication, ends_at, .. } = caller.login;
+        Self { created_at, authentication: authentication.stepped_up(first, second_factor, now), ends_at }
+    }
 }
 
 fn start(
     app: &App,
     ctx: &Context,
     keys: &TokenKeys,
-    user: UserId,
-    epoch: u64,
-    Login { created_at, authenticated_at, second_factor, ends_at }: Login,
+    (user, epoch): (UserId, u64),
+    Login { created_at, authentication, ends_at }: Login,
 ) -> Result<(NewSession, TokenResponse), ApiError> {
     let writing = keys.newest_secret(app, ctx).writing;
     let session = NewSession {
@@ -147,15 +172,14 @@ fn start(
         epoch,
         device: ctx.user_agent.clone(),
         address: ctx.source.to_string(),
-        second_factor,
+        authentication,
         created_at,
-        authenticated_at,
         ends_at,
         now: ctx.now,
     };
     let (id, salt) = (session.id, session.salt);
     let kid = session.kid;
-    let tokens = TokenSession { user, id, kid, generation: 0, salt, epoch, authenticated_at, second_factor };
+    let tokens = TokenSession { user, id, kid, generation: 0, salt, epoch, authentication };
     let answer = TokenResponse::issue(app, ctx, &keys.signing, &writing, &tokens)?;
     Ok((session, answer))
 }
@@ -189,8 +213,7 @@ impl TokenResponse {
             user: session.user,
             session: session.id,
             epoch: session.epoch,
-            authenticated_at: session.authenticated_at,
-            second_factor: session.second_factor,
+            authentication: session.authentication,
             lifetime: settings.access_ttl,
         };
         let key = &keys.refresh_token;

@@ -17,6 +17,8 @@ pub trait FromFields: Sized {
 pub struct Fields<'a> {
     members: Map<String, Value>,
     config: &'a Config,
+    /// Whether the caller's own password is required.
+    requires_password: bool,
     errors: Vec<FieldError>,
     /// The names that were asked for.
     asked: Vec<&'static str>,
@@ -25,7 +27,13 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Wraps the members of one body.
     pub fn new(members: Map<String, Value>, config: &'a Config) -> Self {
-        Self { members, config, errors: Vec::new(), asked: Vec::new() }
+        Self { members, config, requires_password: false, errors: Vec::new(), asked: Vec::new() }
+    }
+
+    /// The same for a caller whose account has a password, or none: whether [`OwnPassword`](super::members::OwnPassword)
+    /// is required.
+    pub fn of_account(members: Map<String, Value>, config: &'a Config, requires_password: bool) -> Self {
+        Self { requires_password, ..Self::new(members, config) }
     }
 
     /// Reads the body, or returns every mistake in it.
@@ -53,6 +61,11 @@ impl<'a> Fields<'a> {
     /// Returns the settings, which hold the rules for phones and passwords.
     pub fn config(&self) -> &'a Config {
         self.config
+    }
+
+    /// Returns whether the caller's own password is required.
+    pub fn requires_password(&self) -> bool {
+        self.requires_password
     }
 
     /// Returns whether a member is present. `null` counts as absent.

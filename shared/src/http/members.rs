@@ -66,6 +66,24 @@ impl<T: Text> Member for Option<T> {
     }
 }
 
+/// The password of the caller's account, which is required if the account has one.
+pub struct OwnPassword(pub Option<Password>);
+
+impl Member for OwnPassword {
+    fn read(fields: &mut Fields<'_>, name: &'static str) -> Option<Self> {
+        let password = if fields.requires_password() {
+            Password::read(fields, name).map(Some)
+        } else {
+            Option::<Password>::read(fields, name)
+        };
+        password.map(Self)
+    }
+
+    fn describe(schema: &mut BodySchema, name: &'static str, comment: &[&str], example: Option<&str>) {
+        schema.optional(name, comment, text::<Password>(example));
+    }
+}
+
 impl Member for bool {
     fn read(fields: &mut Fields<'_>, name: &'static str) -> Option<Self> {
         fields.flag(name)
@@ -284,6 +302,8 @@ sealed_texts! {
     TokenTypeHint: "refresh_token";
     /// An `activation_id`, which is not opened yet.
     SealedActivationId: "Ad4JHlK0r2c7eXN0YW5kcyBmb3IgYSByZWdpc3RyYXRpb24gdGhhdCB3YWl0cyBmb3IgaXRzIGNvZGU_";
+    /// A `challenge`, which is not opened yet.
+    SealedChallenge: "Ad4JHlK0r2c7eXN0YW5kcyBmb3IgYSBzaWduLWluIHRoYXQgd2FpdHMgZm9yIGl0cyBjb2RlLi4uLi4_";
     /// An `mfa_token`, which is not verified yet.
     UnverifiedMfaToken: "eyJ0eXAiOiJtZmErand0IiwiYWxnIjoiRVMyNTYiLCJraWQiOiJleGFtcGxlIn0.\
         eyJleGFtcGxlIjp0cnVlfQ.bm90LWEtcmVhbC1zaWduYXR1cmU";

@@ -51,12 +51,20 @@ problems! {
     PasswordProblems: WrongPassword;
     /// The problem of endpoints that require the second factor of an account that has one.
     MfaProblems: MfaRequired;
+    /// The problem of endpoints that a setting may switch off.
+    MethodProblems: SignInMethodOff;
+    /// Problems of the endpoint that creates accounts with a password.
+    SignUpProblems: SignInMethodOff, SignUpClosed;
+    /// Problems of the endpoint that sets a first password.
+    SetPasswordProblems: MfaRequired, ReauthenticationRequired, SignInMethodOff, PasswordAlreadySet;
+    /// Problems of endpoints that complete a sign-in, whose second step may follow.
+    SignInProblems: MfaRequired, SignInMethodOff;
+    /// Problems of the endpoint by which signed-in callers prove again who they are.
+    StepUpProblems: WrongPassword, MfaRequired, SignInMethodOff;
     /// Problems of endpoints that require the current password again, and the second factor of an account that has one.
-    ReauthenticationProblems: WrongPassword, MfaRequired;
-    /// Problems of the endpoint that requires a recent login, or the same.
-    RecentLoginProblems: WrongPassword, MfaRequired, ReauthenticationRequired;
+    ReauthenticationProblems: WrongPassword, MfaRequired, ReauthenticationRequired;
     /// Problems of the endpoint that enrolls an authenticator: it requires the same, and a verified phone.
-    EnrollmentProblems: WrongPassword, MfaRequired, PhoneNotVerified;
+    EnrollmentProblems: WrongPassword, MfaRequired, ReauthenticationRequired, PhoneNotVerified;
     /// Problems of the endpoint that confirms an enrollment.
     ConfirmationProblems: EnrollmentOver;
     /// The problem of endpoints that give a phone to an account.

@@ -16,6 +16,7 @@ use crate::{
         fault,
         time::{in_words, whole_seconds},
     },
+    domain::proof::SignInMethod,
     error::{ApiError, FieldError, TokenProblem},
     log::audit::Outcome,
     store::Bucket,
@@ -59,11 +60,14 @@ problem_kinds! {
     InvalidToken: UNAUTHORIZED, "invalid-token", "The access token is not valid";
     MfaRequired: FORBIDDEN, "mfa-required", "The second factor is required";
     WrongPassword: FORBIDDEN, "wrong-password", "The current password is wrong";
-    ReauthenticationRequired: FORBIDDEN, "reauthentication-required", "The password is required again";
+    ReauthenticationRequired: FORBIDDEN, "reauthentication-required", "Another proof of who you are is required";
+    SignInMethodOff: FORBIDDEN, "sign-in-method-off", "This way of signing in is switched off";
+    SignUpClosed: FORBIDDEN, "sign-up-closed", "No accounts are created";
     PhoneNotVerified: FORBIDDEN, "phone-not-verified", "The phone is not verified";
     NotFound: NOT_FOUND, "not-found", "The path or the object does not exist";
     MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "The path does not allow this method";
     EnrollmentOver: CONFLICT, "enrollment-over", "No enrollment waits for a code";
+    PasswordAlreadySet: CONFLICT, "password-already-set", "The account has a password already";
     PhoneTaken: CONFLICT, "phone-taken", "The phone already has an account";
     BodyTooLarge: PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large";
     UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The media type is not JSON";
@@ -125,6 +129,14 @@ pub struct Problem {
     pub methods: &'static [&'static str],
 }
 
+/// Returns what to do where this way of signing in is switched off.
+const fn other_method(off: SignInMethod) -> &'static str {
+    match off {
+        SignInMethod::Password => "Passwords are switched off here. Sign in with POST /auth/code.",
+        SignInMethod::Code => "Signing in by a code is switched off here. Sign in with POST /auth/login.",
+    }
+}
+
 /// The accepted proofs of a second factor.
 const MFA_METHODS: [&str; 2] = ["totp", "recovery_code"];
 
@@ -167,6 +179,9 @@ impl ApiError {
             Self::MfaRequired(_) => ProblemKind::MfaRequired,
             Self::WrongPassword => ProblemKind::WrongPassword,
             Self::ReauthenticationRequired => ProblemKind::ReauthenticationRequired,
+            Self::SignInMethodOff(_) => ProblemKind::SignInMethodOff,
+            Self::SignUpClosed => ProblemKind::SignUpClosed,
+            Self::PasswordAlreadySet => ProblemKind::PasswordAlreadySet,
             Self::PhoneNotVerified => ProblemKind::PhoneNotVerified,
             Self::NotFound => ProblemKind::NotFound,
             Self::MethodNotAllowed(_) => ProblemKind::MethodNotAllowed,
@@ -234,8 +249,13 @@ impl ApiError {
             }
             Self::WrongPassword => "Check the current password. Wrong ones count like wrong logins.".to_owned(),
             Self::ReauthenticationRequired => {
-                "Your login is older than ten minutes. Repeat the request with `password`, or sign in again.".to_owned()
+                "Your last proof is older than ten minutes. Prove who you are with POST /auth/step-up, and repeat the \
+                 request with its tokens; an account with a password may repeat it with `password`."
+                    .to_owned()
             }
+            Self::SignInMethodOff(method) => other_method(*method).to_owned(),
+            Self::SignUpClosed => "This service creates no accounts by itself. Ask its operator for one.".to_owned(),
+            Self::PasswordAlreadySet => "Change it with POST /auth/change-password.".to_owned(),
             Self::PhoneNotVerified => {
                 "Request a code with POST /auth/verify-phone, and send it to POST /auth/verify-phone/confirm."
                     .to_owned()

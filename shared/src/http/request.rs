@@ -117,6 +117,13 @@ impl Request {
         Fields::new(members, config).read().map_err(ApiError::InvalidRequest)
     }
 
+    /// Reads the body of a request that asks signed-in callers to prove who they are again: the password is required if
+    /// the account has one. Without one, an absent body counts as `{}`.
+    pub fn read_again<T: FromFields>(&self, config: &Config, has_password: bool) -> Result<T, ApiError> {
+        let members = if has_password || self.has_body() { self.json_object()? } else { Map::new() };
+        Fields::of_account(members, config, has_password).read().map_err(ApiError::InvalidRequest)
+    }
+
     fn json_object(&self) -> Result<Map<String, Value>, ApiError> {
         let body = self.bounded_body()?;
         if !self.has_content_type("application/json") {

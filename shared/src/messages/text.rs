@@ -13,6 +13,8 @@ pub struct TextSettings {
     pub language: Language,
     /// `SMS_TEMPLATE_ACTIVATION`: the operator's own text for an activation.
     pub activation_template: Option<String>,
+    /// `SMS_TEMPLATE_SIGN_IN`: the operator's own text for a sign-in.
+    pub sign_in_template: Option<String>,
     /// `SMS_TEMPLATE_RESET`: the operator's own text for a password reset.
     pub reset_template: Option<String>,
     /// `SMS_TEMPLATE_VERIFY_PHONE`: the operator's own text for verifying a phone.
@@ -36,6 +38,7 @@ impl TextSettings {
             service_name: read.with("SERVICE_NAME", service_name).unwrap_or_else(|| "Latchkey".to_owned()),
             language,
             activation_template: read.with("SMS_TEMPLATE_ACTIVATION", template),
+            sign_in_template: read.with("SMS_TEMPLATE_SIGN_IN", template),
             reset_template: read.with("SMS_TEMPLATE_RESET", template),
             verify_phone_template: read.with("SMS_TEMPLATE_VERIFY_PHONE", template),
             change_phone_template: read.with("SMS_TEMPLATE_CHANGE_PHONE", template),
@@ -71,6 +74,7 @@ impl TextSettings {
     fn write_code(&self, purpose: Purpose, language: Language, code: &str) -> String {
         let own = match purpose {
             Purpose::Activation(_) => self.activation_template.as_deref(),
+            Purpose::SignIn(_) => self.sign_in_template.as_deref(),
             Purpose::Reset => self.reset_template.as_deref(),
             Purpose::VerifyPhone => self.verify_phone_template.as_deref(),
             Purpose::ChangePhone(_) => self.change_phone_template.as_deref(),

@@ -17,7 +17,7 @@ use super::{
         expression::{ItemUpdate, NewItem, Write},
         item::{Item, integer, moment, number, text, ttl},
         keys::{
-            CREATED_AT, DISABLED_AT, EPOCH, Key, LEGACY_ID, MFA_ENABLED, NEVER, PASSWORD_HASH, PHONE,
+            CREATED_AT, DISABLED_AT, EPOCH, Key, LEGACY_ID, MFA_ENABLED, NEVER, PASSWORD_HASH, PASSWORDLESS, PHONE,
             PHONE_VERIFIED_AT, SESSIONS_AT_MOST, USER_ID,
         },
         wire::{Outcome, Transacted},
@@ -40,8 +40,8 @@ const GHOST_LIFETIME: Duration = Duration::from_hours(30 * 24);
 pub struct Credential {
     /// The account's user.
     pub user: UserId,
-    /// The hash to compare the password with.
-    pub password_hash: PasswordHash,
+    /// The hash to compare the password with; none if the account has no password, so that no password is right.
+    pub password_hash: Option<PasswordHash>,
     /// The account's epoch, read together with the hash.
     pub epoch: u64,
     /// Whether a second factor is on. If so, the password alone does not sign in.
@@ -68,6 +68,27 @@ impl CodeAccount {
     pub(super) fn new(user: UserId) -> Self {
         Self { user, epoch: FIRST_EPOCH, mfa_enabled: false }
     }
+
+    /// Returns the binding of a sign-in's code to an account that is yet to be created. No account has its epoch.
+    pub fn to_be_created(user: UserId) -> Self {
+        Self { user, epoch: 0, mfa_enabled: false }
+    }
+
+    /// Returns the epoch of a session that is started now: that of the account, or the first of a new one.
+    pub const fn session_epoch(self) -> u64 {
+        if self.is_to_be_created() { FIRST_EPOCH } else { self.epoch }
+    }
+
+    /// Returns whether the account is yet to be created.
+    pub const fn is_to_be_created(self) -> bool {
+        self.epoch == 0
+    }
+}
+
+impl From<&Profile> for CodeAccount {
+    fn from(profile: &Profile) -> Self {
+        Self { user: profile.user, epoch: profile.epoch, mfa_enabled: profile.mfa_enabled }
+    }
 }
 
 impl From<&Credential> for CodeAccount {
@@ -82,14 +103,15 @@ impl Credential {
         self.user == before.user && self.password_hash == before.password_hash
     }
 
-    /// Reads a credential from its item. Returns `None` for a ghost, which has no password.
+    /// Reads a credential from its item. Returns `None` for a ghost, which has no user.
     fn read(item: &Item) -> Result<Option<Self>, StoreError> {
-        if !item.has(PASSWORD_HASH) {
+        if !item.has(USER_ID) {
             return Ok(None);
         }
+        let password_hash = item.has(PASSWORD_HASH).then(|| item.text(PASSWORD_HASH)).transpose()?;
         Ok(Some(Self {
             user: item.parsed(USER_ID)?,
-            password_hash: PasswordHash::from_stored(item.text(PASSWORD_HASH)?.to_owned()),
+            password_hash: password_hash.map(|hash| PasswordHash::from_stored(hash.to_owned())),
             epoch: item.number(EPOCH)?,
             mfa_enabled: item.flag(MFA_ENABLED),
             disabled_at: item.optional_moment(DISABLED_AT)?,
@@ -166,6 +188,7 @@ pub(super) fn reset_password(
     now: Timestamp,
 ) -> [Write; 2] {
     let profile = raise_epoch(user, phone, epoch)
+        .remove("#passwordless")
         .set("#phone_verified_at = if_not_exists(#phone_verified_at, :now)")
         .value(":now", moment(now));
     [Write::Update(replace_password(phone, user, epoch, new)), Write::Update(profile)]
@@ -187,7 +210,8 @@ pub(super) fn confirm_phone(phone: &Phone, CodeAccount { user, epoch, .. }: Code
 /// comes first.
 pub(super) fn change_phone(profile: &Profile, credential: &Credential, new: &Phone, now: Timestamp) -> [Write; 3] {
     let (user, epoch) = (profile.user, profile.epoch);
-    let taken_over = new_credential(user, new, &credential.password_hash, epoch + 1).remove("#sessions_at_most");
+    let taken_over =
+        new_credential(user, new, credential.password_hash.as_ref(), epoch + 1).remove("#sessions_at_most");
     let taken_over = if credential.mfa_enabled {
         taken_over.set("#mfa_enabled = :true").value(":true", AttributeValue::Bool(true))
     } else {
@@ -220,7 +244,8 @@ pub(super) fn change_phone(profile: &Profile, credential: &Credential, new: &Pho
 pub(super) struct NewAccount<'a> {
     pub(super) user: UserId,
     pub(super) phone: &'a Phone,
-    pub(super) password_hash: &'a PasswordHash,
+    /// The hash of the password; none for an account without one.
+    pub(super) password_hash: Option<&'a PasswordHash>,
     pub(super) phone_verified_at: Option<Timestamp>,
     pub(super) legacy_id: Option<i64>,
 }
@@ -234,6 +259,9 @@ pub(super) fn create(new: NewAccount<'_>, now: Timestamp) -> [Write; 2] {
         (EPOCH.to_owned(), number(FIRST_EPOCH)),
     ]);
     attributes.extend(phone_verified_at.map(|at| (PHONE_VERIFIED_AT.to_owned(), moment(at))));
+    if password_hash.is_none() {
+        attributes.insert(PASSWORDLESS.to_owned(), AttributeValue::Bool(true));
+    }
     attributes.extend(legacy_id.map(|id| (LEGACY_ID.to_owned(), integer(id))));
     let credential = new_credential(user, phone, password_hash, FIRST_EPOCH)
         .remove("#mfa_enabled")
@@ -244,20 +272,22 @@ pub(super) fn create(new: NewAccount<'_>, now: Timestamp) -> [Write; 2] {
 
 /// Builds the write of a phone's new credential, under the condition that the phone has no account. Clears the throttle
 /// of a ghost.
-fn new_credential(user: UserId, phone: &Phone, password_hash: &PasswordHash, epoch: u64) -> ItemUpdate {
-    ItemUpdate::new(Key::credential(phone))
+fn new_credential(user: UserId, phone: &Phone, password_hash: Option<&PasswordHash>, epoch: u64) -> ItemUpdate {
+    let credential = ItemUpdate::new(Key::credential(phone))
         .set("#user_id = :user")
-        .set("#password_hash = :hash")
         .set("#epoch = :epoch")
         .set("#expires_at = :never")
         .remove("#op")
         .remove("#login_failures")
         .remove("#login_attempted_at")
-        .when("attribute_not_exists(#password_hash)")
+        .when("attribute_not_exists(#user_id)")
         .value(":user", text(user.to_string()))
-        .value(":hash", password_hash.into())
         .value(":epoch", number(epoch))
-        .value(":never", text(NEVER))
+        .value(":never", text(NEVER));
+    match password_hash {
+        Some(hash) => credential.set("#password_hash = :hash").value(":hash", hash.into()),
+        None => credential,
+    }
 }
 
 /// Builds the update that resets the count of wrong passwords, if the account is still as it was read.
@@ -308,8 +338,8 @@ impl Store {
 
     /// Creates an account, unless the phone has one.
     ///
-    /// One transaction writes the profile and the credential, under the condition that no password exists yet (a ghost's
-    /// throttle is cleared).
+    /// One transaction writes the profile and the credential, under the condition that the phone has no user yet (a
+    /// ghost's throttle is cleared).
     pub async fn register(
         &self,
         user: UserId,
@@ -317,6 +347,7 @@ impl Store {
         password_hash: &PasswordHash,
         now: Timestamp,
     ) -> Result<Registration, StoreError> {
+        let password_hash = Some(password_hash);
         let new = NewAccount { user, phone, password_hash, phone_verified_at: None, legacy_id: None };
         Ok(match self.transact(create(new, now).into()).await? {
             Transacted::Committed => Registration::Created,
@@ -422,22 +453,21 @@ impl Store {
         self.update(noted).await.map(|_| ())
     }
 
-    /// Sets another password for an account and ends every session; the one that asked is renewed.
+    /// Sets a password for an account and ends every session; the one that asked is renewed.
     ///
-    /// One transaction, under the condition that the epoch is the one that was read with the compared hash, writes the
+    /// One transaction, under the condition that the epoch is the one at which the caller was proved, writes the
     /// credential, the profile, and the session that takes the place of the old one.
     pub async fn change_password(
         &self,
         phone: &Phone,
-        credential: &Credential,
+        CodeAccount { user, epoch, .. }: CodeAccount,
         new: &PasswordHash,
         renewal: Renewal,
         now: Timestamp,
     ) -> Result<Change, StoreError> {
-        let (user, epoch) = (credential.user, credential.epoch);
         let mut writes = vec![
             Write::Update(replace_password(phone, user, epoch, new)),
-            Write::Update(raise_epoch(user, phone, epoch)),
+            Write::Update(raise_epoch(user, phone, epoch).remove("#passwordless")),
         ];
         writes.extend(renewal.into_writes(user, epoch, now));
         Ok(self.transact(writes).await?.into())

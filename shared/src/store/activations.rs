@@ -7,10 +7,11 @@ use super::{
     accounts::{self, CodeAccount, NewAccount},
     codes::{self, COOLED_DOWN},
     limits::Limit,
+    sessions::NewSession,
     table::{
         error::StoreError,
         expression::{ItemUpdate, Write},
-        item::{moment, text, ttl},
+        item::{Item, moment, text, ttl},
         keys::{ENDS_AT, Key, PASSWORD_HASH},
         wire::{Part, Transacted},
     },
@@ -75,9 +76,24 @@ impl Store {
                 .value(":expires_at", ttl(now.plus(WAITS).plus(code.ttl))),
             None => update.and_when("attribute_exists(#password_hash) AND #ends_at > :now").value(":now", moment(now)),
         };
-        // The cooldown belongs to the phone, not to the registration, so that registering again does not send another
-        // message at once.
-        let cooldown = ItemUpdate::new(Key::activation_cooldown(code.phone))
+        let waits = |item: &Item| Ok(item.has(PASSWORD_HASH) && item.moment(ENDS_AT)? > now);
+        self.issue_pending(code, update, pseudonym, budgets, waits).await
+    }
+
+    /// Stores a code of something that waits for it under its own identifier: a registration, or a challenge. `update` is
+    /// the write of the item; `waits` tells whether an item that refused it still waits.
+    pub(super) async fn issue_pending(
+        &self,
+        code: NewCode<'_>,
+        update: ItemUpdate,
+        pseudonym: &str,
+        budgets: &[Limit<'_>],
+        waits: impl Fn(&Item) -> Result<bool, StoreError>,
+    ) -> Result<ActivationIssue, StoreError> {
+        let now = code.now;
+        // The cooldown belongs to the phone, not to what waits, so that beginning again does not send another message at
+        // once.
+        let cooldown = ItemUpdate::new(Key::cooldown(code.phone, code.purpose))
             .remove("#op")
             .set("#challenge_id = :challenge")
             .set("#resend_at = :resend_at")
@@ -92,7 +108,7 @@ impl Store {
         let tries = codes::tries_of_phone(&subject);
 
         let mut writes = vec![Write::Update(update), Write::Update(cooldown), Write::Check(tries.check(now))];
-        writes.extend(budgets.iter().map(|budget| Write::Update(budget.charge(now))));
+        writes.extend(budgets.iter().map(|budget| budget.of_code(code.is_sent, now)));
         Ok(match self.transact(writes).await? {
             Transacted::Committed => ActivationIssue::Code(CodeIssue::Issued),
             Transacted::Refused(parts) => match parts.as_slice() {
@@ -100,30 +116,33 @@ impl Store {
                     let limits: Vec<_> = std::iter::once(&tries).chain(budgets).copied().collect();
                     ActivationIssue::Code(codes::refused(rest, &limits, now)?)
                 }
-                [Part::Failed(Some(item)), ..] if item.has(PASSWORD_HASH) && item.moment(ENDS_AT)? > now => {
-                    ActivationIssue::Code(CodeIssue::Overtaken)
-                }
+                [Part::Failed(Some(item)), ..] if waits(item)? => ActivationIssue::Code(CodeIssue::Overtaken),
                 _ => ActivationIssue::NotWaiting,
             },
         })
     }
 
-    /// Uses up a right code and creates the account, with the password of this registration and a verified phone. One
-    /// transaction does both, under the condition that the phone has no account.
+    /// Uses up a right code and creates the account, with the password of this registration and a verified phone, and its
+    /// first session if one is asked for. One transaction does all of it, under the condition that the phone has no
+    /// account.
     pub async fn activate(
         &self,
         phone: &Phone,
         purpose: Purpose,
         (code, effect): (&PendingCode, &RepeatMac),
+        session: Option<NewSession>,
         now: Timestamp,
     ) -> Result<Activation, StoreError> {
         let (Some(CodeAccount { user, .. }), Some(password_hash)) = (code.account, &code.password_hash) else {
             return Ok(Activation::Outrun);
         };
         let spent = codes::spend(phone, purpose, code, effect, now).remove("#password_hash").remove("#user_id");
+        let password_hash = Some(password_hash);
         let new = NewAccount { user, phone, password_hash, phone_verified_at: Some(now), legacy_id: None };
         let [credential, profile] = accounts::create(new, now);
-        Ok(match self.transact(vec![Write::Update(spent), credential, profile]).await? {
+        let mut writes = vec![Write::Update(spent), credential, profile];
+        writes.extend(session.map(|session| Write::Create(session.into_item())));
+        Ok(match self.transact(writes).await? {
             Transacted::Committed => Activation::Created(user),
             Transacted::Refused(parts) => match parts.as_slice() {
                 [Part::Fine, Part::Failed(_), ..] => Activation::PhoneTaken,

@@ -13,14 +13,14 @@ use super::{
     open_codes::{NewCode, OpenCodes},
     outcome::Attempt,
     profile::Profile,
-    sessions::Renewal,
+    sessions::{NewSession, Renewal},
     table::{
         error::StoreError,
         expression::{ItemUpdate, Write},
         item::{Item, moment, number, text, texts, ttl},
         keys::{
             ATTEMPTS, ATTEMPTS_END, CODES, FAILURES, FAILURES_SINCE, Key, PASSWORD_HASH, RESEND_AT, TRIED, USED,
-            USED_EFFECT, USED_ENDS_AT,
+            USED_EFFECT, USED_ENDS_AT, USER_ID,
         },
         wire::{Outcome, Part, Receipt, Transacted},
     },
@@ -66,6 +66,11 @@ impl CodeTarget {
     #[must_use]
     pub fn for_account(self, account: Option<CodeAccount>) -> Self {
         Self { account, ..self }
+    }
+
+    /// Returns the account that the open codes are bound to.
+    pub fn bound_account(&self) -> Option<CodeAccount> {
+        self.open.account
     }
 
     /// Returns the user whom the open codes are bound to. For a registration, that is who will have the account.
@@ -233,7 +238,7 @@ impl Store {
         let code = code.unwrap_or_default();
         Ok(CodeTarget {
             account: accounts::account(credential.as_ref())?,
-            has_account: credential.is_some_and(|credential| credential.has(PASSWORD_HASH)),
+            has_account: credential.is_some_and(|credential| credential.has(USER_ID)),
             open: OpenCodes::read(&code)?,
             failures_since: code.optional_moment(FAILURES_SINCE)?,
         })
@@ -310,8 +315,8 @@ impl Store {
             update.set("#resend_at = :now").value(":now", moment(code.now)).when("#challenge_id = :challenge")
         };
         let mut ways = Vec::new();
-        if is_free && let Purpose::Activation(_) = code.purpose {
-            let cooldown = ItemUpdate::new(Key::activation_cooldown(code.phone));
+        if is_free && let Purpose::Activation(_) | Purpose::SignIn(_) = code.purpose {
+            let cooldown = ItemUpdate::new(Key::cooldown(code.phone, code.purpose));
             let cooldown = cooldown.value(":challenge", text(code.challenge.to_string()));
             ways.push(vec![marked().when("contains(#open_challenges, :challenge)"), free(cooldown)]);
         } else if is_free {
@@ -416,9 +421,9 @@ impl Store {
         })
     }
 
-    /// Counts a try against a limit of the phone that neither a new registration nor another account resets
+    /// Counts a try against a limit of the phone that neither a new registration or challenge nor another account resets
     /// ([`Purpose::is_counted_apart`]). Right codes are counted as well, because after a right one nothing is left to
-    /// guess.
+    /// guess; a right sign-in clears the count.
     ///
     /// The subject of the limit is the phone's pseudonym, because the count outlives a deleted account.
     pub async fn charge_try(
@@ -430,19 +435,28 @@ impl Store {
         self.charge(tries_of_phone(&tries_subject(purpose, pseudonym)), now).await
     }
 
+    /// Gives that count back, for a try that was not compared after all.
+    pub async fn give_try_back(&self, purpose: Purpose, pseudonym: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.give_back_all(&[tries_of_phone(&tries_subject(purpose, pseudonym))], now).await
+    }
+
     /// Uses up a right code and sets the new password, in one transaction, so that only one of two parallel requests
-    /// wins. Ends every session, verifies the phone, and clears the login throttle and the failures of the window.
+    /// wins. Ends every session, verifies the phone, and clears the login throttle and the failures of the window. Starts a
+    /// session if one is asked for.
     pub async fn reset_password(
         &self,
         phone: &Phone,
         account: CodeAccount,
         (code, effect): (&PendingCode, &RepeatMac),
         new: &PasswordHash,
+        session: Option<NewSession>,
         now: Timestamp,
     ) -> Result<CodeUse, StoreError> {
         let spent = Write::Update(spend(phone, Purpose::Reset, code, effect, now));
         let [credential, profile] = accounts::reset_password(phone, account, new, now);
-        CodeUse::of(self.transact(vec![spent, credential, profile]).await?, code, now)
+        let mut writes = vec![spent, credential, profile];
+        writes.extend(session.map(|session| Write::Create(session.into_item())));
+        CodeUse::of(self.transact(writes).await?, code, now)
     }
 
     /// Uses up a right code and moves the account to the phone that the code was sent to, which then counts as

@@ -166,6 +166,7 @@ impl Store {
             .remove("#mfa_enabled")
             .remove("#created_at")
             .remove("#legacy_id")
+            .remove("#passwordless")
             .set("#deleted_at = :now")
             .set("#expires_at = :expires_at")
             .value(":now", moment(now))

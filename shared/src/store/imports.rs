@@ -27,16 +27,41 @@ pub struct ImportedAccount {
     pub legacy_id: i64,
     /// The account's phone.
     pub phone: Phone,
-    /// The password hash, as the other system stored it.
-    pub password_hash: PasswordHash,
+    /// The password, as the other system stored it.
+    pub password: OldPassword,
+}
+
+/// The password of an account to be imported.
+#[derive(Clone, Debug)]
+pub enum OldPassword {
+    /// The hash of the other system.
+    Hash(PasswordHash),
+    /// There is none: the owner signs in by a code. The text is a keyed hash of the account's old identifier and phone, which
+    /// recognizes the account as the hash's salt does otherwise.
+    None(String),
+}
+
+impl OldPassword {
+    /// Returns the hash, if there is a password.
+    pub fn hash(&self) -> Option<&PasswordHash> {
+        match self {
+            Self::Hash(hash) => Some(hash),
+            Self::None(_) => None,
+        }
+    }
 }
 
 impl ImportedAccount {
     /// Returns the key that records the import of this account: a digest of its old identifier, phone and password hash.
     /// So an import of the same user is recognized, and the table keeps nothing readable of a user who is deleted here:
-    /// the hash has a salt of 128 random bits, so that nobody can try phones or identifiers without the old database.
+    /// the hash has a salt of 128 random bits, so that nobody can try phones or identifiers without the old database; and
+    /// in its place, the keyed hash of an account without a password takes our key to try.
     fn key(&self) -> Key {
-        let user = format!("{}#{}#{}", self.legacy_id, self.phone.as_e164(), self.password_hash.as_str());
+        let unguessable = match &self.password {
+            OldPassword::Hash(hash) => hash.as_str(),
+            OldPassword::None(keyed) => keyed,
+        };
+        let user = format!("{}#{}#{unguessable}", self.legacy_id, self.phone.as_e164());
         Key::import(&BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, user.as_bytes())))
     }
 }
@@ -62,7 +87,8 @@ impl Store {
         account: &ImportedAccount,
         now: Timestamp,
     ) -> Result<Import, StoreError> {
-        let ImportedAccount { legacy_id, phone, password_hash } = account;
+        let ImportedAccount { legacy_id, phone, password } = account;
+        let password_hash = password.hash();
         let new = NewAccount { user, phone, password_hash, phone_verified_at: None, legacy_id: Some(*legacy_id) };
         let mark = Write::Create(NewItem { key: account.key(), attributes: HashMap::new() });
         let [credential, profile] = accounts::create(new, now);

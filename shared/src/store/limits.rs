@@ -163,6 +163,16 @@ impl Limit<'_> {
             .value(":one", number(1))
     }
 
+    /// Builds the update that forgets the uses of the current window. It is part of a transaction.
+    pub(super) fn clear(&self, now: Timestamp) -> ItemUpdate {
+        let end = now.window_start(self.window).plus(self.window);
+        ItemUpdate::new(self.key(now))
+            .set("#uses = :zero")
+            .set("#expires_at = :expires_at")
+            .value(":zero", number(0))
+            .value(":expires_at", ttl(end.plus(KEPT)))
+    }
+
     /// Builds the check that one more use would be allowed, which counts nothing. It is for uses that cost nothing.
     pub(super) fn check(&self, now: Timestamp) -> ItemCheck {
         ItemCheck::new(self.key(now), ALLOWED).value(":allowed", number(self.allowed))

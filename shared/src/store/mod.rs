@@ -18,6 +18,7 @@ mod repeatable;
 mod repeats;
 mod second_factors;
 mod sessions;
+mod sign_ins;
 mod table;
 mod throttle;
 mod versions;
@@ -31,7 +32,7 @@ pub use codes::{
     tries_subject,
 };
 pub use deletion::{AccountDeletion, Guesses, StoredAccount, StoredCode, StoredFactor};
-pub use imports::{Import, ImportedAccount};
+pub use imports::{Import, ImportedAccount, OldPassword};
 pub use key_set::Publication;
 pub use limits::{Bucket, Limit, LimitReached, Limits};
 pub use open_codes::NewCode;
@@ -45,6 +46,7 @@ pub use sessions::{
     MAX_SESSIONS, NewSession, Renewal, Repetition, Reuse, Rotation, Session, SessionState, SessionSummary,
     StoredSession, TokenSession, TokenUser,
 };
+pub use sign_ins::{Opening, SpentCode};
 pub use table::keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use table::{error::StoreError, wire::Receipt};
 pub use versions::{UsesByVersion, VersionUses};

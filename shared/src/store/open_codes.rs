@@ -161,12 +161,13 @@ impl OpenCodes {
     /// they were read. Forgets those that nobody can enter any more.
     pub(super) fn issue(&self, code: &NewCode<'_>, account: Option<CodeAccount>) -> ItemUpdate {
         let ends_at = code.now.plus(code.ttl);
+        let attempts_from = if code.purpose.shares_tries() { 0 } else { self.attempts };
         let new = OpenCode {
             challenge: code.challenge,
             mac: *code.mac,
             ends_at,
             // A try that was counted since costs the new code one of its own.
-            attempts_from: self.attempts,
+            attempts_from,
             is_decoy: !code.is_sent,
         };
         let kept = self.kept(code, account);
@@ -192,7 +193,7 @@ impl OpenCodes {
             .value(":challenge", text(code.challenge.to_string()))
             .value(":open", texts(open.iter().map(|code| code.challenge)))
             .value(":zero", number(0))
-            .value(":attempts_end", number(self.attempts + code.max_attempts))
+            .value(":attempts_end", number(attempts_from + code.max_attempts))
             .value(":ends_at", moment(ends_at));
         if !not_sent.is_empty() {
             update = update.delete("#not_sent :forgotten").value(":forgotten", texts(not_sent));

@@ -14,7 +14,7 @@ use super::{
         item::{Item, moment, number, text, ttl},
         keys::{
             self, AUDIT_LINE, CREDENTIAL_SORT, DELETED_AT, DISABLED_AT, Key, LEGACY_ID, MFA_ENABLED, PARTITION_KEY,
-            PASSWORD_HASH, PHONE_VERIFIED_AT, PROFILE_SORT, SORT_KEY, TTL_ATTRIBUTE,
+            PASSWORD_HASH, PASSWORDLESS, PHONE_VERIFIED_AT, PROFILE_SORT, SORT_KEY, TTL_ATTRIBUTE,
         },
         wire::Outcome,
     },
@@ -39,6 +39,8 @@ pub struct Stats {
     pub verified: usize,
     /// The number of accounts with a second factor.
     pub with_second_factor: usize,
+    /// The number of accounts without a password.
+    pub without_password: usize,
     /// The number of accounts that an operator disabled.
     pub disabled: usize,
     /// The number of accounts that were imported from another system.
@@ -59,9 +61,11 @@ impl Stats {
     fn count(&mut self, item: &Item) -> Result<(), StoreError> {
         self.items += 1;
         let (partition, sort) = (item.text(PARTITION_KEY)?, item.text(SORT_KEY)?);
-        if partition.starts_with(keys::PHONE_PREFIX) && sort == CREDENTIAL_SORT && item.has(PASSWORD_HASH) {
+        if partition.starts_with(keys::PHONE_PREFIX) && sort == CREDENTIAL_SORT && item.has(keys::USER_ID) {
             self.disabled += usize::from(item.has(DISABLED_AT));
-            if let Some(cost) = PasswordHash::from_stored(item.text(PASSWORD_HASH)?.to_owned()).bcrypt_cost() {
+            let hash = item.has(PASSWORD_HASH).then(|| item.text(PASSWORD_HASH)).transpose()?;
+            let hash = hash.map(|hash| PasswordHash::from_stored(hash.to_owned()));
+            if let Some(cost) = hash.and_then(|hash| hash.bcrypt_cost()) {
                 self.with_legacy_hash += 1;
                 self.highest_legacy_cost = self.highest_legacy_cost.max(cost);
             }
@@ -73,6 +77,7 @@ impl Stats {
             self.accounts += 1;
             self.verified += usize::from(item.has(PHONE_VERIFIED_AT));
             self.with_second_factor += usize::from(item.flag(MFA_ENABLED));
+            self.without_password += usize::from(item.flag(PASSWORDLESS));
             self.imported += usize::from(item.has(LEGACY_ID));
         } else if sort.starts_with(keys::SESSION_PREFIX) {
             self.sessions += 1;

@@ -3,7 +3,7 @@
 use super::table::{
     error::StoreError,
     item::Item,
-    keys::{CREATED_AT, DELETED_AT, EPOCH, LEGACY_ID, MFA_ENABLED, PHONE, PHONE_VERIFIED_AT},
+    keys::{CREATED_AT, DELETED_AT, EPOCH, LEGACY_ID, MFA_ENABLED, PASSWORDLESS, PHONE, PHONE_VERIFIED_AT},
 };
 use crate::{
     base::{id::UserId, time::Timestamp},
@@ -19,6 +19,8 @@ pub struct Profile {
     pub phone: Phone,
     /// Whether a code has proved who owns the phone.
     pub phone_verified: bool,
+    /// Whether the account has a password.
+    pub has_password: bool,
     /// Whether a second factor is on.
     pub mfa_enabled: bool,
     /// The time at which the account was created.
@@ -39,6 +41,7 @@ impl Profile {
             user,
             phone: item.phone(PHONE)?,
             phone_verified: item.has(PHONE_VERIFIED_AT),
+            has_password: !item.flag(PASSWORDLESS),
             mfa_enabled: item.flag(MFA_ENABLED),
             created_at: item.moment(CREATED_AT)?,
             legacy_id: item.optional_integer(LEGACY_ID)?,

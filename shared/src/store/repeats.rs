@@ -109,7 +109,6 @@ fn token_session(user: UserId, id: SessionId, item: &Item) -> Result<TokenSessio
         generation: generation.map_err(|_| StoreError::Corrupt { attribute: GENERATION })?,
         salt: SessionSalt::from_stored(item.bytes(SALT)?),
         epoch: session.epoch,
-        authenticated_at: session.authenticated_at,
-        second_factor: session.second_factor,
+        authentication: session.authentication,
     })
 }

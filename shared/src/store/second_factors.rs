@@ -8,12 +8,12 @@ use tokio::{join, try_join};
 
 use super::{
     Store,
-    accounts::{self, Credential},
+    accounts::{self, CodeAccount, Credential},
     limits::{Bucket, LimitReached},
     outcome::{Attempt, Change},
     profile::Profile,
     repeatable,
-    sessions::{NewSession, Renewal},
+    sessions::{self, NewSession, Renewal},
     table::{
         error::StoreError,
         expression::{ItemDeletion, ItemUpdate, NewItem, Write},
@@ -33,6 +33,7 @@ use crate::{
     domain::{
         password::PasswordHash,
         phone::Phone,
+        proof::SignInMethod,
         recovery_code::{RecoveryCodeMac, SealedRecoveryKey, StoredRecoveryCodes},
         repeat::RepeatMac,
         totp::SealedTotpSecret,
@@ -219,18 +220,28 @@ pub enum SecondStep {
     Ended,
 }
 
+/// Builds the item of a login that waits for its second step.
+pub(super) fn waiting_login(account: CodeAccount, method: SignInMethod, token: TokenId, ends_at: Timestamp) -> NewItem {
+    let attributes = [(EPOCH, number(account.epoch)), (ENDS_AT, moment(ends_at)), (TTL_ATTRIBUTE, ttl(ends_at))];
+    let attributes = attributes.map(|(name, value)| (name.to_owned(), value)).into_iter();
+    NewItem {
+        key: Key::second_step(account.user, token),
+        attributes: attributes.chain(sessions::method_attribute(method)).collect(),
+    }
+}
+
 impl Store {
     /// Stores a second factor that waits to be confirmed with a code, in place of an earlier one that was not
-    /// confirmed. The enrollment is valid only while the account's epoch is that of this credential, whose password the
-    /// user has proved.
+    /// confirmed. The enrollment is valid only while the account's epoch is this one, at which the user has proved who they
+    /// are.
     pub async fn enroll(
         &self,
-        credential: &Credential,
+        account: CodeAccount,
         secret: &SealedTotpSecret,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let ends_at = now.plus(ENROLLMENT_WAITS);
-        let update = ItemUpdate::new(Key::enrollment(credential.user))
+        let update = ItemUpdate::new(Key::enrollment(account.user))
             .remove("#tried")
             .set("#totp_secret = :secret")
             .set("#epoch = :epoch")
@@ -238,7 +249,7 @@ impl Store {
             .set("#ends_at = :ends_at")
             .set("#expires_at = :expires_at")
             .value(":secret", secret.into())
-            .value(":epoch", number(credential.epoch))
+            .value(":epoch", number(account.epoch))
             .value(":zero", number(0))
             .value(":ends_at", moment(ends_at))
             .value(":expires_at", ttl(ends_at));
@@ -442,12 +453,7 @@ impl Store {
         ends_at: Timestamp,
         receipt: Receipt,
     ) -> Result<(), StoreError> {
-        let waiting = NewItem {
-            key: Key::second_step(credential.user, token),
-            attributes: [(EPOCH, number(credential.epoch)), (ENDS_AT, moment(ends_at)), (TTL_ATTRIBUTE, ttl(ends_at))]
-                .map(|(name, value)| (name.to_owned(), value))
-                .into(),
-        };
+        let waiting = waiting_login(credential.into(), SignInMethod::Password, token, ends_at);
         let counted = async {
             self.take_back(receipt).await?;
             if let Some(hash) = rehashed {
@@ -458,19 +464,21 @@ impl Store {
         try_join!(self.create(waiting), counted).map(|_| ())
     }
 
-    /// Returns the account of a login that waits for its second step, or `None` if the login no longer waits.
+    /// Returns the account of a login that waits for its second step, and the method of the first, or `None` if the login
+    /// no longer waits.
     pub async fn waiting_account(
         &self,
         user: UserId,
         token: TokenId,
         now: Timestamp,
-    ) -> Result<Option<Profile>, StoreError> {
+    ) -> Result<Option<(Profile, SignInMethod)>, StoreError> {
         let [profile, waiting] = self.read_all([Key::profile(user), Key::second_step(user, token)]).await?;
         let (Some(profile), Some(waiting)) = (profile, waiting) else { return Ok(None) };
         let Some(profile) = Profile::read(user, &profile)? else { return Ok(None) };
         let waits =
             waiting.moment(ENDS_AT)? > now && waiting.number(EPOCH)? == profile.epoch && !waiting.has(SUCCESSOR);
-        Ok(waits.then_some(profile))
+        let method = sessions::method_of(&waiting)?;
+        Ok(waits.then_some((profile, method)))
     }
 
     /// Starts the session of a login whose second step was right. The same transaction uses up the code and ends the

@@ -16,8 +16,8 @@ use super::{
         item::{Item, moment, number, text, ttl},
         keys::{
             ADDRESS, ATTEMPT, AUTHENTICATED_AT, CREATED_AT, DEVICE, ENDS_AT, EPOCH, GENERATION, IDLE_ENDS_AT, KID, Key,
-            LAST_USED_AT, OTHER_CLIENT, OTHER_GENERATION, PROFILE_SORT, RENEWED, ROTATED_AT, ROTATED_BY, SALT,
-            SECOND_FACTOR, SESSION_PREFIX, SORT_KEY, TTL_ATTRIBUTE,
+            LAST_USED_AT, METHOD, OTHER_CLIENT, OTHER_GENERATION, PROFILE_SORT, PROVED_AT, RENEWED, ROTATED_AT,
+            ROTATED_BY, SALT, SECOND_FACTOR, SESSION_PREFIX, SORT_KEY, TTL_ATTRIBUTE,
         },
         wire::Outcome,
     },
@@ -28,6 +28,7 @@ use crate::{
         kid::Kid,
         time::Timestamp,
     },
+    domain::proof::{Authentication, SignInMethod},
     tokens::refresh::{RefreshToken, SessionSalt, UseMac},
 };
 
@@ -65,12 +66,10 @@ pub struct NewSession {
     pub device: Option<String>,
     /// The address of the request that starts it.
     pub address: String,
-    /// Whether the user has proved a second factor.
-    pub second_factor: bool,
+    /// How and when the user proved who they are.
+    pub authentication: Authentication,
     /// The time of the login.
     pub created_at: Timestamp,
-    /// The time at which the user last proved the password.
-    pub authenticated_at: Timestamp,
     /// The absolute end of the session.
     pub ends_at: Timestamp,
     /// The time at which it starts: the login, or the change of the account that renews it.
@@ -79,7 +78,7 @@ pub struct NewSession {
 
 impl NewSession {
     pub(super) fn into_item(self) -> NewItem {
-        let ends_at = self.ends_at;
+        let (ends_at, authentication) = (self.ends_at, self.authentication);
         let mut attributes = [
             (GENERATION, number(0)),
             (KID, number(self.kid.as_byte().into())),
@@ -87,7 +86,7 @@ impl NewSession {
             (EPOCH, number(self.epoch)),
             (ADDRESS, text(self.address)),
             (CREATED_AT, moment(self.created_at)),
-            (AUTHENTICATED_AT, moment(self.authenticated_at)),
+            (AUTHENTICATED_AT, moment(authentication.at)),
             (ROTATED_AT, moment(self.now)),
             (LAST_USED_AT, moment(self.now)),
             (ENDS_AT, moment(ends_at)),
@@ -96,9 +95,13 @@ impl NewSession {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();
-        if self.second_factor {
+        if authentication.second_factor {
             attributes.push((SECOND_FACTOR.to_owned(), AttributeValue::Bool(true)));
         }
+        if authentication.first_factor_at != authentication.at {
+            attributes.push((PROVED_AT.to_owned(), moment(authentication.first_factor_at)));
+        }
+        attributes.extend(method_attribute(authentication.method));
         if let Some(device) = self.device {
             let device: String = device.chars().take(MAX_DEVICE_LENGTH).collect();
             attributes.push((DEVICE.to_owned(), text(device)));
@@ -146,16 +149,31 @@ impl Renewal {
     }
 }
 
+/// Builds the part of a transaction by which a session takes the place of another one of the same epoch, under the
+/// condition that the old one is live: it has not been ended or replaced meanwhile. The old one's item is kept for a while,
+/// so that a client which missed the response learns why its tokens are dead.
+pub(super) fn replace(old: SessionId, new: NewSession, now: Timestamp) -> [Write; 2] {
+    let ended = ItemUpdate::new(Key::session(new.user, old))
+        .remove("#op")
+        .set("#renewed = :true")
+        .set("#ends_at = :now")
+        .set("#expires_at = :expires_at")
+        .when("#epoch = :epoch AND #ends_at > :now AND #idle_ends_at > :now AND attribute_not_exists(#renewed)")
+        .value(":true", AttributeValue::Bool(true))
+        .value(":epoch", number(new.epoch))
+        .value(":now", moment(now))
+        .value(":expires_at", ttl(now.plus(KEPT)));
+    [Write::Update(ended), Write::Create(new.into_item())]
+}
+
 /// A stored session, as far as a request of its user needs it. A session keeps its epoch for life.
 #[derive(Clone, Copy, Debug)]
 pub struct Session {
     pub(super) epoch: u64,
     /// The time of the login.
     pub created_at: Timestamp,
-    /// The time at which the user last proved the password.
-    pub authenticated_at: Timestamp,
-    /// Whether the user has proved a second factor.
-    pub second_factor: bool,
+    /// How and when the user proved who they are.
+    pub authentication: Authentication,
     /// The absolute end of the session.
     pub ends_at: Timestamp,
     idle_ends_at: Timestamp,
@@ -205,10 +223,8 @@ pub struct TokenSession {
     pub salt: SessionSalt,
     /// The session's epoch.
     pub epoch: u64,
-    /// The time at which the user last proved the password.
-    pub authenticated_at: Timestamp,
-    /// Whether the user has proved a second factor.
-    pub second_factor: bool,
+    /// How and when the user proved who they are.
+    pub authentication: Authentication,
 }
 
 /// The client that exchanges a refresh token: keyed hashes, bound to the token.
@@ -346,15 +362,21 @@ impl SessionSummary {
 
 impl Session {
     pub(super) fn lives(&self, epoch: u64, now: Timestamp) -> bool {
-        self.epoch == epoch && now < self.ends_at && now < self.idle_ends_at
+        // A session that a step-up replaced has its account's epoch still.
+        self.epoch == epoch && !self.renewed && now < self.ends_at && now < self.idle_ends_at
     }
 
     pub(super) fn read(item: &Item) -> Result<Self, StoreError> {
+        let at = item.moment(AUTHENTICATED_AT)?;
         Ok(Self {
             epoch: item.number(EPOCH)?,
             created_at: item.moment(CREATED_AT)?,
-            authenticated_at: item.moment(AUTHENTICATED_AT)?,
-            second_factor: item.flag(SECOND_FACTOR),
+            authentication: Authentication {
+                method: method_of(item)?,
+                second_factor: item.flag(SECOND_FACTOR),
+                at,
+                first_factor_at: item.optional_moment(PROVED_AT)?.unwrap_or(at),
+            },
             ends_at: item.moment(ENDS_AT)?,
             idle_ends_at: item.moment(IDLE_ENDS_AT)?,
             renewed: item.flag(RENEWED),
@@ -440,8 +462,7 @@ impl Store {
             generation: u32::try_from(spent + 1).map_err(|_| StoreError::Corrupt { attribute: GENERATION })?,
             salt: SessionSalt::from_stored(item.bytes(SALT)?),
             epoch: session.epoch,
-            authenticated_at: session.authenticated_at,
-            second_factor: session.second_factor,
+            authentication: session.authentication,
         };
         if let Outcome::Applied(_) = raised {
             return Ok(Rotation::Next(next));
@@ -548,6 +569,22 @@ impl Store {
         try_join_all(sessions.iter().map(|session| self.end_session(starting.user, session.id))).await?;
         Ok(Some(kept.iter().filter(|session| lives(session)).count() + 1))
     }
+}
+
+/// Returns the attribute that says by which method a session began, or a login that waits for its second step. None for
+/// a password, as in items that are older than the attribute.
+pub(super) fn method_attribute(method: SignInMethod) -> Option<(String, AttributeValue)> {
+    (method != SignInMethod::Password).then(|| (METHOD.to_owned(), text(method.amr())))
+}
+
+/// Reads that attribute.
+pub(super) fn method_of(item: &Item) -> Result<SignInMethod, StoreError> {
+    if !item.has(METHOD) {
+        return Ok(SignInMethod::Password);
+    }
+    let stored = item.text(METHOD)?;
+    let method = SignInMethod::ALL.into_iter().find(|method| method.amr() == stored);
+    method.ok_or(StoreError::Corrupt { attribute: METHOD })
 }
 
 /// Returns whether an item of a user has a higher epoch than this.

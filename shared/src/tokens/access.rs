@@ -9,6 +9,7 @@ use crate::{
         id::{SessionId, TokenId, UserId},
         time::Timestamp,
     },
+    domain::proof::Authentication,
     tokens::{
         keys::SigningKey,
         signed::{self, Envelope, IssueError, SignedClaims},
@@ -71,10 +72,8 @@ pub struct Grant<'a> {
     pub session: SessionId,
     /// The account's epoch: `ver`.
     pub epoch: u64,
-    /// The time at which the user last proved who they are: `auth_time`.
-    pub authenticated_at: Timestamp,
-    /// Whether the user proved a second factor: `amr`.
-    pub second_factor: bool,
+    /// How and when the user proved who they are: `amr` and `auth_time`.
+    pub authentication: Authentication,
     /// The lifetime of the token.
     pub lifetime: Duration,
 }
@@ -85,8 +84,6 @@ pub struct AccessToken(String);
 impl AccessToken {
     /// Issues a token: sets its times and identifier, and signs it.
     pub fn issue(key: &SigningKey, grant: Grant<'_>, now: Timestamp) -> Result<Self, IssueError> {
-        // RFC 8176 section 2.
-        let amr: &[&str] = if grant.second_factor { &["pwd", "otp", "mfa"] } else { &["pwd"] };
         let claims = Claims {
             iss: grant.issuer.to_owned(),
             aud: grant.audience.to_owned(),
@@ -97,8 +94,8 @@ impl AccessToken {
             exp: now.plus(grant.lifetime).unix_seconds(),
             nbf: None,
             jti: TokenId::generate()?,
-            auth_time: grant.authenticated_at.unix_seconds(),
-            amr: amr.iter().map(|method| (*method).to_owned()).collect(),
+            auth_time: grant.authentication.at.unix_seconds(),
+            amr: grant.authentication.amr().map(str::to_owned).collect(),
             ver: grant.epoch,
         };
         signed::sign(key, &claims).map(Self)
@@ -123,9 +120,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::tokens::{
-        keys::SigningAlgorithm,
-        signed::{InvalidSignedToken, Unverified},
+    use crate::{
+        domain::proof::SignInMethod,
+        tokens::{
+            keys::SigningAlgorithm,
+            signed::{InvalidSignedToken, Unverified},
+        },
     };
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -141,8 +141,7 @@ mod tests {
             user: UserId::generate().unwrap(),
             session: SessionId::generate().unwrap(),
             epoch: 1,
-            authenticated_at: NOW,
-            second_factor: false,
+            authentication: Authentication::new(SignInMethod::Password, false, NOW),
             lifetime: Duration::from_mins(15),
         };
         AccessToken::issue(key, grant, NOW).unwrap().reveal().to_owned()

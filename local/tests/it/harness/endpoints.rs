@@ -32,6 +32,39 @@ impl Person {
         self.begin("/auth/login/mfa", shown.with_factor(json!({"mfa_token": self.mfa_token()}))).await
     }
 
+    /// `POST /auth/code`
+    pub(crate) async fn ask_code(&self) -> Reply {
+        self.begin("/auth/code", json!({"phone": self.phone()})).await
+    }
+
+    /// `POST /auth/code/verify`
+    pub(crate) async fn verify_code(&self, otp: &str) -> Reply {
+        self.begin("/auth/code/verify", json!({"challenge": self.challenge(), "otp": otp})).await
+    }
+
+    /// `POST /auth/code/resend`
+    pub(crate) async fn resend_code(&self) -> Reply {
+        self.begin("/auth/code/resend", json!({"challenge": self.challenge()})).await
+    }
+
+    /// `POST /auth/step-up`, by the password.
+    pub(crate) async fn step_up(&self) -> Reply {
+        self.post("/auth/step-up", self.reauthenticated(json!({}))).await
+    }
+
+    /// `POST /auth/step-up`, by a code of the challenge that was asked for last.
+    pub(crate) async fn step_up_by_code(&self, otp: &str) -> Reply {
+        let body = json!({"challenge": self.challenge(), "otp": otp});
+        self.post("/auth/step-up", self.with_factor(body)).await
+    }
+
+    /// `POST /auth/set-password`
+    pub(crate) async fn set_password(&self, new: &str) -> Reply {
+        let reply = self.post("/auth/set-password", self.with_factor(json!({"new_password": new}))).await;
+        self.learn_password(new, &reply);
+        reply
+    }
+
     /// `POST /auth/refresh`
     pub(crate) async fn refresh(&self) -> Reply {
         let mut body = json!({"refresh_token": self.refresh_token()});
@@ -178,7 +211,9 @@ impl Person {
 
     /// A body with the password and, where one is shown, the second factor.
     fn reauthenticated(&self, mut body: Value) -> Value {
-        body["password"] = self.password().into();
+        if !self.is_without_password {
+            body["password"] = self.password().into();
+        }
         self.with_factor(body)
     }
 

@@ -33,6 +33,7 @@
 //!    | `person.with_copied_tokens()` | a thief of the device's tokens, or a client that misses every answer from now on |
 //!    | `person.bearing("…")` | somebody who holds this access token |
 //!    | `person.typing("…")`, `person.mistyping()` | types this password, or a wrong one, in place of their own |
+//!    | `person.without_password()` | has no password to send where one is asked for again |
 //!    | `person.with_code()`, `.with_wrong_code()`, `.with_recovery_code(0)` | shows a second factor |
 //!    | `person.at("198.51.100.4")` | calls from this address |
 //!    | `person.with_header("…", "…")` | sends this header as well |

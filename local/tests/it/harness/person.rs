@@ -25,6 +25,8 @@ pub(crate) struct Person {
     headers: Vec<(&'static str, String)>,
     /// Typed in place of the password.
     typed: Option<String>,
+    /// Whether no password is sent where one is asked for again.
+    pub(super) is_without_password: bool,
     /// The second factor that is shown: member and value.
     pub(super) proof: Option<(&'static str, String)>,
     /// Sent as `attempt` with a refresh.
@@ -46,11 +48,11 @@ pub(super) struct Known {
     pub(super) recovery_codes: Vec<String>,
 }
 
-/// What a device keeps of the answers that it got, by member: tokens, and the identifier of a registration.
+/// What a device keeps of the answers that it got, by member: tokens, and what a registration or a sign-in is known by.
 type Device = HashMap<&'static str, String>;
 
 /// The members that a device keeps.
-const KEPT: [&str; 4] = ["access_token", "refresh_token", "mfa_token", "activation_id"];
+const KEPT: [&str; 5] = ["access_token", "refresh_token", "mfa_token", "activation_id", "challenge"];
 
 impl Person {
     /// Somebody without an account.
@@ -70,6 +72,7 @@ impl Person {
             address: HOME.to_owned(),
             headers: vec![("user-agent", ANDROID.to_owned())],
             typed: None,
+            is_without_password: false,
             proof: None,
             attempt: None,
             members: None,
@@ -118,6 +121,11 @@ impl Person {
     /// Somebody who types this in place of the password.
     pub(crate) fn typing(&self, password: &str) -> Self {
         Self { typed: Some(password.to_owned()), ..self.clone() }
+    }
+
+    /// Somebody who has no password to send where one is asked for again.
+    pub(crate) fn without_password(&self) -> Self {
+        Self { is_without_password: true, ..self.clone() }
     }
 
     /// Somebody who types a wrong password.
@@ -202,6 +210,12 @@ impl Person {
     #[track_caller]
     pub(crate) fn activation_id(&self) -> String {
         self.kept("activation_id")
+    }
+
+    /// The challenge of the last sign-in by code.
+    #[track_caller]
+    pub(crate) fn challenge(&self) -> String {
+        self.kept("challenge")
     }
 
     #[track_caller]

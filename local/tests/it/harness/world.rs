@@ -140,6 +140,13 @@ impl World {
         self.person().await.signed_in().await
     }
 
+    /// Somebody who has signed up by a code, and has no password.
+    pub(crate) async fn person_by_code(&self) -> Person {
+        let person = self.visitor(PHONE).without_password();
+        person.sign_in_by_code().await;
+        person
+    }
+
     /// Somebody with an account, a second factor, and the session that switched it on.
     pub(crate) async fn person_with_factor(&self) -> Person {
         let person = self.signed_in_person().await;

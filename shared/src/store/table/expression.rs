@@ -90,7 +90,7 @@ impl ItemUpdate {
             .table_name(table)
             .set_key(Some(self.key.into_attributes()))
             .update_expression(expression)
-            .condition_expression(self.condition)
+            .set_condition_expression(Some(self.condition).filter(|condition| !condition.is_empty()))
             .set_expression_attribute_names(Some(names))
             .set_expression_attribute_values(Some(self.values).filter(|values| !values.is_empty()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)

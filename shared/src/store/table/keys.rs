@@ -72,16 +72,16 @@ impl Key {
     pub(in crate::store) fn code(phone: &Phone, purpose: Purpose) -> Self {
         let name = purpose.as_str();
         let sort = match purpose {
-            Purpose::Activation(registration) => format!("OTP#{name}#{registration}"),
+            Purpose::Activation(id) | Purpose::SignIn(id) => format!("OTP#{name}#{id}"),
             Purpose::Reset | Purpose::VerifyPhone => format!("OTP#{name}"),
             Purpose::ChangePhone(user) => return Self::of_user(user, format!("{NEW_PHONE_PREFIX}{}", phone.as_e164())),
         };
         Self { partition: phone_partition(phone), sort }
     }
 
-    /// Returns the key of the cooldown that all registrations of a phone share.
-    pub(in crate::store) fn activation_cooldown(phone: &Phone) -> Self {
-        Self { partition: phone_partition(phone), sort: "OTP#activation".to_owned() }
+    /// Returns the key of the cooldown that all registrations of a phone share, or all challenges of sign-ins.
+    pub(in crate::store) fn cooldown(phone: &Phone, purpose: Purpose) -> Self {
+        Self { partition: phone_partition(phone), sort: format!("OTP#{}", purpose.as_str()) }
     }
 
     /// Returns the key of a user's profile.
@@ -174,8 +174,10 @@ attributes! {
     OPERATION = "op";
     /// A user's identifier.
     USER_ID = "user_id";
-    /// The password hash, as a PHC string.
+    /// The password hash, as a PHC string; missing if the account has no password.
     PASSWORD_HASH = "password_hash";
+    /// In a profile, whether the account has no password.
+    PASSWORDLESS = "passwordless";
     /// The epoch: the same number in credential and profile.
     EPOCH = "epoch";
     /// The number of attempts with passwords since the last success.
@@ -218,9 +220,14 @@ attributes! {
     RECOVERY_KEY = "recovery_key";
     /// The hashes of the unused recovery codes; missing if none is left.
     RECOVERY_CODES = "recovery_codes";
-    /// Whether the session began with a second factor.
+    /// The first factor of a session, or of a login that waits for its second step, by its name in `amr`; missing for a
+    /// password.
+    METHOD = "method";
+    /// Whether the user of a session has proved a second factor.
     SECOND_FACTOR = "second_factor";
-    /// The time at which the user of a session last proved the password, in Unix milliseconds.
+    /// The time at which the user of a session last proved the first factor, in Unix milliseconds.
+    PROVED_AT = "proved_at";
+    /// The time at which the user of a session last proved who they are, in Unix milliseconds.
     AUTHENTICATED_AT = "authenticated_at";
     /// The time of creation, in Unix milliseconds.
     CREATED_AT = "created_at";

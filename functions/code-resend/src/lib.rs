@@ -1,0 +1,52 @@
+//! `POST /auth/code/resend`: sends another code for a sign-in.
+
+use latchkey::{
+    ApiError, App, Context, Request, Response,
+    domain::proof::SignInMethod,
+    flows::{
+        codes::Item,
+        sign_in::{self, ChallengeResponse},
+    },
+    http::{
+        StatusCode,
+        members::SealedChallenge,
+        openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
+    },
+    request_body,
+};
+
+request_body! {
+    /// A sign-in that waits for its code.
+    pub struct CodeResendRequest {
+        /// The `challenge` from the response of `POST /auth/code`.
+        challenge: SealedChallenge,
+    }
+}
+
+/// Send another code to sign in
+///
+/// The last two codes of a challenge work. They share five tries, and another code adds none. A challenge waits for a
+/// quarter of an hour.
+#[utoipa::path(
+    post,
+    path = "/auth/code/resend",
+    operation_id = "code-resend",
+    tag = "Sign-in",
+    request_body = CodeResendRequest,
+    responses(
+        (status = 202, description = "A code is on its way to the phone", body = ChallengeResponse),
+        BodyProblems, MethodProblems, LimitProblems, ServerProblems,
+    )
+)]
+pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    app.require_method(SignInMethod::Code)?;
+    let CodeResendRequest { challenge: SealedChallenge(challenge) } = request.read(&app.config)?;
+    let over =
+        || ApiError::invalid_field("/challenge", &"is over or was never given; start again with POST /auth/code");
+    let challenge = sign_in::challenge(app, ctx, &challenge).await?.ok_or_else(over)?;
+
+    let not_served = |why| ApiError::invalid_field("/challenge", &format!("its phone {why}"));
+    app.check_recipient(&challenge.phone).map_err(not_served)?;
+    let sent = sign_in::send_code(app, ctx, &challenge, Item::Challenge).await?.ok_or_else(over)?;
+    Ok(Response::json(StatusCode::ACCEPTED, &sent))
+}

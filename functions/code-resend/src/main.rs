@@ -1,0 +1,3 @@
+//! The Lambda binary of `code-resend`.
+
+latchkey::lambda!(code_resend::handle);

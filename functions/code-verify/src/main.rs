@@ -1,0 +1,3 @@
+//! The Lambda binary of `code-verify`.
+
+latchkey::lambda!(code_verify::handle);

@@ -1,0 +1,3 @@
+//! The Lambda binary of `code`.
+
+latchkey::lambda!(code::handle);

@@ -1,0 +1,3 @@
+//! The Lambda binary of `set-password`.
+
+latchkey::lambda!(set_password::handle, hashing, verifying);

@@ -1,0 +1,3 @@
+//! The Lambda binary of `step-up`.
+
+latchkey::lambda!(step_up::handle, hashing, verifying);

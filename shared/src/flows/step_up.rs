@@ -1,0 +1,117 @@
+//! Another proof within a session, which renews it (docs/adr/0042-step-up.md).
+
+use super::{
+    caller::Caller,
+    codes::{self, Compared},
+    second_factor, sign_in,
+    token_pair::{self, TokenKeys, TokenResponse},
+};
+use crate::{
+    app::App,
+    domain::{
+        otp::{OtpCode, Purpose},
+        password::Password,
+        proof::{Proof, SignInMethod},
+    },
+    error::ApiError,
+    http::context::Context,
+    log::audit,
+    store::{AskedAt, Change, CodeAccount, PendingCode, SpentCode},
+};
+
+/// A first factor in a request, not verified yet.
+#[derive(Debug)]
+pub enum FirstFactor {
+    /// The account's password.
+    Password(Password),
+    /// A challenge, and the code that was sent for it.
+    Code(String, OtpCode),
+}
+
+/// Compares the caller's proofs and starts the session that takes the place of the caller's. Without a first factor, the
+/// second one is the proof.
+pub async fn renew(
+    app: &App,
+    ctx: &Context,
+    caller: &Caller,
+    first: Option<FirstFactor>,
+    proof: Option<&Proof>,
+) -> Result<TokenResponse, ApiError> {
+    let keys = TokenKeys::of(app, ctx).await?;
+    let proved = async {
+        match &first {
+            Some(FirstFactor::Password(password)) => {
+                let proved = caller.reauthenticate(app, ctx, Some(password), proof).await?;
+                Ok::<_, ApiError>((proved.account, None))
+            }
+            Some(FirstFactor::Code(challenge, otp)) => {
+                let (purpose, code) = own_code(app, ctx, caller, challenge, otp, proof).await?;
+                Ok((CodeAccount::from(&caller.profile), Some((purpose, code))))
+            }
+            None => {
+                let (user, phone) = (caller.profile.user, &caller.profile.phone);
+                second_factor::require(app, ctx, user, phone, proof, AskedAt::Session).await?;
+                Ok((CodeAccount::from(&caller.profile), None))
+            }
+        }
+    };
+    let (keys, proved) = tokio::join!(keys.current(app, ctx), Box::pin(proved));
+    let ((account, code), keys): ((_, Option<(Purpose, PendingCode)>), _) = (proved?, keys?);
+
+    let method = first.as_ref().map(|first| match first {
+        FirstFactor::Password(_) => SignInMethod::Password,
+        FirstFactor::Code(..) => SignInMethod::Code,
+    });
+    let second_factor = account.mfa_enabled || first.is_none();
+    let (session, tokens) = token_pair::stepped_up_session(app, ctx, &keys, caller, method, second_factor)?;
+    let id = session.id;
+    let pseudonym = audit::pseudonym(&keys.secret.counting.audit, &caller.profile.phone);
+    let effect = codes::effect(app, ctx, caller.profile.user, caller.profile.epoch, None).await?;
+    let used = code.as_ref().map(|(purpose, code)| SpentCode {
+        purpose: *purpose,
+        code,
+        effect: &effect,
+        pseudonym: &pseudonym,
+    });
+    match app.store.step_up(&caller.profile, used, caller.session, session, ctx.now).await? {
+        Change::Done => {
+            if code.is_some() {
+                codes::count_verified(app, ctx, &caller.profile.phone);
+            }
+            ctx.audit.session(caller.profile.user, id);
+            Ok(tokens)
+        }
+        // Another request used the code, or ended the session.
+        Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
+    }
+}
+
+/// Compares the code of a challenge for the caller's own phone, and requires the second factor if one is on. If that is
+/// missing or wrong, the code stays valid and its try is taken back.
+async fn own_code(
+    app: &App,
+    ctx: &Context,
+    caller: &Caller,
+    challenge: &str,
+    otp: &OtpCode,
+    proof: Option<&Proof>,
+) -> Result<(Purpose, PendingCode), ApiError> {
+    let (profile, account) = (&caller.profile, CodeAccount::from(&caller.profile));
+    let challenge = sign_in::challenge(app, ctx, challenge).await?;
+    let challenge = challenge.filter(|challenge| challenge.phone == profile.phone).ok_or(ApiError::InvalidOtp)?;
+    let purpose = challenge.purpose();
+    let code = match codes::compare(app, ctx, purpose, &profile.phone, otp).await? {
+        Compared::Right(code) => code,
+        // A step-up is not repeated: the code was used.
+        Compared::Repeated(_) => return Err(ApiError::InvalidOtp),
+    };
+    if code.account != Some(account) {
+        // The account has changed since the code was sent.
+        return Err(ApiError::InvalidOtp);
+    }
+    if let Err(error) = caller.require_factor(app, ctx, account, proof).await {
+        codes::take_back(app, ctx, purpose, &profile.phone, &code).await?;
+        return Err(error);
+    }
+    Ok((purpose, code))
+}

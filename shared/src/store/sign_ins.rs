@@ -1,0 +1,172 @@
+//! Sign-ins by a code. A challenge waits under the phone for its code, which opens one session: of the phone's account, or
+//! of one that is created in the same transaction (docs/adr/0041-sign-in-by-code.md).
+
+use std::time::Duration;
+
+use tokio::join;
+
+use super::{
+    ActivationIssue, CodeAccount, CodeTarget, NewCode, PendingCode, Store,
+    accounts::{self, NewAccount},
+    codes,
+    limits::Limit,
+    outcome::Change,
+    profile::Profile,
+    second_factors,
+    sessions::{self, NewSession},
+    table::{
+        error::StoreError,
+        expression::{ItemCheck, ItemUpdate, Write},
+        item::{Item, moment, number, ttl},
+        keys::{ATTEMPTS, CODES, ENDS_AT, Key},
+    },
+};
+use crate::{
+    base::{
+        id::{SessionId, TokenId},
+        time::Timestamp,
+    },
+    domain::{otp::Purpose, phone::Phone, proof::SignInMethod, repeat::RepeatMac},
+};
+
+/// The time for which a challenge waits. Until then, another code may be sent for it.
+const WAITS: Duration = Duration::from_mins(15);
+
+/// What a right code opens.
+#[derive(Clone, Debug)]
+pub enum Opening {
+    /// A session.
+    Session(NewSession),
+    /// The second step of the sign-in, until this time.
+    SecondStep(TokenId, Timestamp),
+}
+
+/// The right code of a challenge, which a step-up uses up.
+#[derive(Clone, Copy, Debug)]
+pub struct SpentCode<'a> {
+    /// The purpose of the code.
+    pub purpose: Purpose,
+    /// The code.
+    pub code: &'a PendingCode,
+    /// The hash of what the code makes of the account.
+    pub effect: &'a RepeatMac,
+    /// The pseudonym of its phone, whose count of tries it clears.
+    pub pseudonym: &'a str,
+}
+
+impl Store {
+    /// Replaces a session by another one of the same epoch, after another proof, and uses up the code if that was the
+    /// proof. One transaction, under the condition that the session is live and the account is as it was read, so that of
+    /// several step-ups in parallel one succeeds.
+    pub async fn step_up(
+        &self,
+        profile: &Profile,
+        used: Option<SpentCode<'_>>,
+        old: SessionId,
+        new: NewSession,
+        now: Timestamp,
+    ) -> Result<Change, StoreError> {
+        let unchanged = ItemCheck::new(Key::profile(profile.user), "#epoch = :epoch");
+        let mut writes = vec![Write::Check(unchanged.value(":epoch", number(profile.epoch)))];
+        writes.extend(sessions::replace(old, new, now));
+        if let Some(SpentCode { purpose, code, effect, pseudonym }) = used {
+            writes.push(Write::Update(spend(&profile.phone, purpose, (code, effect), now)));
+            let subject = codes::tries_subject(purpose, pseudonym);
+            writes.push(Write::Update(codes::tries_of_phone(&subject).clear(now)));
+        }
+        Ok(self.transact(writes).await?.into())
+    }
+
+    /// Stores a code of a challenge, under the cooldown of its phone, the phone's count of tries and the budgets. Either
+    /// every write happens or none. `is_first` creates the challenge; without it, the challenge must still wait and have
+    /// tries left, which no other code adds to.
+    ///
+    /// The code is bound to the target's account. Without one it opens nothing.
+    pub async fn issue_sign_in(
+        &self,
+        code: NewCode<'_>,
+        target: &CodeTarget,
+        is_first: bool,
+        pseudonym: &str,
+        budgets: &[Limit<'_>],
+    ) -> Result<ActivationIssue, StoreError> {
+        let now = code.now;
+        let update = target.open.issue(&code, target.account);
+        let update = match target.account {
+            Some(account) => codes::bind(update, account),
+            None => update.remove("#user_id").remove("#epoch").remove("#mfa_enabled"),
+        };
+        let update = if is_first {
+            update
+                .set("#failures_since = :now")
+                .set("#ends_at = :waits_until")
+                .set("#expires_at = :expires_at")
+                .and_when("attribute_not_exists(#pk)")
+                .value(":now", moment(now))
+                .value(":waits_until", moment(now.plus(WAITS)))
+                .value(":expires_at", ttl(now.plus(WAITS).plus(code.ttl)))
+        } else {
+            update
+                .and_when("attribute_exists(#codes) AND #ends_at > :now AND #attempts < :max_attempts")
+                .value(":now", moment(now))
+                .value(":max_attempts", number(code.max_attempts))
+        };
+        let waits = |item: &Item| {
+            Ok(item.has(CODES) && item.moment(ENDS_AT)? > now && item.count(ATTEMPTS)? < code.max_attempts)
+        };
+        self.issue_pending(code, update, pseudonym, budgets, waits).await
+    }
+
+    /// Uses up a right code and opens what it is for: a session, or the second step of a sign-in. One transaction, so that
+    /// only one of several parallel requests with the code opens anything.
+    ///
+    /// It creates the account that the code is bound to, under the condition that the phone still has none; or requires
+    /// the account to be as it was when the code was bound to it. The phone counts as verified.
+    pub async fn sign_in_by_code(
+        &self,
+        (phone, purpose): (&Phone, Purpose),
+        (account, code, effect): (CodeAccount, &PendingCode, &RepeatMac),
+        opening: Opening,
+        pseudonym: &str,
+        now: Timestamp,
+    ) -> Result<Change, StoreError> {
+        let spent = spend(phone, purpose, (code, effect), now);
+        let subject = codes::tries_subject(purpose, pseudonym);
+        let mut writes = vec![Write::Update(spent), Write::Update(codes::tries_of_phone(&subject).clear(now))];
+        if account.is_to_be_created() {
+            let user = account.user;
+            let new = NewAccount { user, phone, password_hash: None, phone_verified_at: Some(now), legacy_id: None };
+            writes.extend(accounts::create(new, now));
+        } else {
+            writes.push(accounts::confirm_phone(phone, account, now));
+        }
+        let session = match opening {
+            Opening::Session(session) => {
+                writes.push(Write::Create(session.clone().into_item()));
+                Some(session)
+            }
+            Opening::SecondStep(token, ends_at) => {
+                let waiting = second_factors::waiting_login(account, SignInMethod::Code, token, ends_at);
+                writes.push(Write::Create(waiting));
+                None
+            }
+        };
+        let room = async {
+            match &session {
+                Some(session) if !account.is_to_be_created() => self.make_room(session).await,
+                _ => Ok(()),
+            }
+        };
+        let (transacted, room) = join!(self.transact(writes), room);
+        if let Err(error) = room {
+            // This sign-in must not fail because of older sessions. The next one makes room again.
+            tracing::warn!(%error, "the oldest sessions were not deleted; the next login tries again");
+        }
+        Ok(transacted?.into())
+    }
+}
+
+/// Builds the part of a transaction that uses up a code and ends its challenge.
+fn spend(phone: &Phone, purpose: Purpose, (code, effect): (&PendingCode, &RepeatMac), now: Timestamp) -> ItemUpdate {
+    codes::spend(phone, purpose, code, effect, now).remove("#user_id").remove("#epoch").remove("#mfa_enabled")
+}
