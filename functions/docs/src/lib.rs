@@ -19,7 +19,7 @@ use ring::digest::{SHA256, digest};
 use utoipa::{
     OpenApi as _,
     openapi::{
-        OpenApi, PathItem, RefOr, Required, Schema,
+        PathItem, RefOr, Required, Schema,
         path::Operation,
         request_body::RequestBody,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},

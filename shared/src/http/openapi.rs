@@ -15,7 +15,7 @@ use utoipa::{
 
 use super::problem::ProblemKind;
 use crate::{
-    domain::phone::InvalidPhone,
+    domain::{phone::InvalidPhone, proof::SignInMethod},
     error::{ApiError, TokenProblem},
     store::Bucket,
     tokens::{mfa::MfaToken, signed::InvalidSignedToken},
@@ -178,6 +178,9 @@ fn examples(kind: ProblemKind) -> Vec<(&'static str, ApiError)> {
         }
         ProblemKind::WrongPassword => ApiError::WrongPassword,
         ProblemKind::ReauthenticationRequired => ApiError::ReauthenticationRequired,
+        ProblemKind::SignInMethodOff => ApiError::SignInMethodOff(SignInMethod::Code),
+        ProblemKind::SignUpClosed => ApiError::SignUpClosed,
+        ProblemKind::PasswordAlreadySet => ApiError::PasswordAlreadySet,
         ProblemKind::PhoneNotVerified => ApiError::PhoneNotVerified,
         ProblemKind::NotFound => ApiError::NotFound,
         ProblemKind::MethodNotAllowed => ApiError::MethodNotAllowed("GET, HEAD".to_owned()),

@@ -185,13 +185,28 @@ pub(super) fn reset_password(
     phone: &Phone,
     CodeAccount { user, epoch, .. }: CodeAccount,
     new: &PasswordHash,
+    starts_session: bool,
     now: Timestamp,
 ) -> [Write; 2] {
     let profile = raise_epoch(user, phone, epoch)
         .remove("#passwordless")
         .set("#phone_verified_at = if_not_exists(#phone_verified_at, :now)")
         .value(":now", moment(now));
-    [Write::Update(replace_password(phone, user, epoch, new)), Write::Update(profile)]
+    let credential = replace_password(phone, user, epoch, new);
+    // A session that is not counted yet makes the next login count them.
+    let credential = if starts_session { credential.remove("#sessions_at_most") } else { credential };
+    [Write::Update(credential), Write::Update(profile)]
+}
+
+/// Builds the write that makes the next login count the sessions of an account, because one is started that is not
+/// counted.
+pub(super) fn forget_sessions(phone: &Phone, user: UserId) -> Write {
+    let credential = ItemUpdate::new(Key::credential(phone))
+        .remove("#op")
+        .remove("#sessions_at_most")
+        .when("#user_id = :user")
+        .value(":user", text(user.to_string()));
+    Write::Update(credential)
 }
 
 /// Builds the write that marks the phone as verified, for one transaction with the end of the code.
@@ -248,11 +263,13 @@ pub(super) struct NewAccount<'a> {
     pub(super) password_hash: Option<&'a PasswordHash>,
     pub(super) phone_verified_at: Option<Timestamp>,
     pub(super) legacy_id: Option<i64>,
+    /// Whether the same transaction starts a session of the account, which is then not counted yet.
+    pub(super) starts_session: bool,
 }
 
 /// Builds the writes of a new account, under the condition that the phone has none. The credential comes first.
 pub(super) fn create(new: NewAccount<'_>, now: Timestamp) -> [Write; 2] {
-    let NewAccount { user, phone, password_hash, phone_verified_at, legacy_id } = new;
+    let NewAccount { user, phone, password_hash, phone_verified_at, legacy_id, starts_session } = new;
     let mut attributes = HashMap::from([
         (PHONE.to_owned(), text(phone.as_e164())),
         (CREATED_AT.to_owned(), moment(now)),
@@ -263,10 +280,9 @@ pub(super) fn create(new: NewAccount<'_>, now: Timestamp) -> [Write; 2] {
         attributes.insert(PASSWORDLESS.to_owned(), AttributeValue::Bool(true));
     }
     attributes.extend(legacy_id.map(|id| (LEGACY_ID.to_owned(), integer(id))));
-    let credential = new_credential(user, phone, password_hash, FIRST_EPOCH)
-        .remove("#mfa_enabled")
-        .set("#sessions_at_most = :none")
-        .value(":none", number(0));
+    let credential = new_credential(user, phone, password_hash, FIRST_EPOCH).remove("#mfa_enabled");
+    let credential =
+        if starts_session { credential } else { credential.set("#sessions_at_most = :none").value(":none", number(0)) };
     [Write::Update(credential), Write::Create(NewItem { key: Key::profile(user), attributes })]
 }
 
@@ -348,7 +364,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<Registration, StoreError> {
         let password_hash = Some(password_hash);
-        let new = NewAccount { user, phone, password_hash, phone_verified_at: None, legacy_id: None };
+        let new =
+            NewAccount { user, phone, password_hash, phone_verified_at: None, legacy_id: None, starts_session: false };
         Ok(match self.transact(create(new, now).into()).await? {
             Transacted::Committed => Registration::Created,
             Transacted::Refused(_) => Registration::PhoneTaken,

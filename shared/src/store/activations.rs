@@ -138,7 +138,9 @@ impl Store {
         };
         let spent = codes::spend(phone, purpose, code, effect, now).remove("#password_hash").remove("#user_id");
         let password_hash = Some(password_hash);
-        let new = NewAccount { user, phone, password_hash, phone_verified_at: Some(now), legacy_id: None };
+        let starts_session = session.is_some();
+        let phone_verified_at = Some(now);
+        let new = NewAccount { user, phone, password_hash, phone_verified_at, legacy_id: None, starts_session };
         let [credential, profile] = accounts::create(new, now);
         let mut writes = vec![Write::Update(spent), credential, profile];
         writes.extend(session.map(|session| Write::Create(session.into_item())));

@@ -453,7 +453,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<CodeUse, StoreError> {
         let spent = Write::Update(spend(phone, Purpose::Reset, code, effect, now));
-        let [credential, profile] = accounts::reset_password(phone, account, new, now);
+        let [credential, profile] = accounts::reset_password(phone, account, new, session.is_some(), now);
         let mut writes = vec![spent, credential, profile];
         writes.extend(session.map(|session| Write::Create(session.into_item())));
         CodeUse::of(self.transact(writes).await?, code, now)

@@ -89,7 +89,14 @@ impl Store {
     ) -> Result<Import, StoreError> {
         let ImportedAccount { legacy_id, phone, password } = account;
         let password_hash = password.hash();
-        let new = NewAccount { user, phone, password_hash, phone_verified_at: None, legacy_id: Some(*legacy_id) };
+        let new = NewAccount {
+            user,
+            phone,
+            password_hash,
+            phone_verified_at: None,
+            legacy_id: Some(*legacy_id),
+            starts_session: false,
+        };
         let mark = Write::Create(NewItem { key: account.key(), attributes: HashMap::new() });
         let [credential, profile] = accounts::create(new, now);
         match self.transact(vec![credential, profile, mark]).await? {

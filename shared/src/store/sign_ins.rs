@@ -135,10 +135,20 @@ impl Store {
         let mut writes = vec![Write::Update(spent), Write::Update(codes::tries_of_phone(&subject).clear(now))];
         if account.is_to_be_created() {
             let user = account.user;
-            let new = NewAccount { user, phone, password_hash: None, phone_verified_at: Some(now), legacy_id: None };
+            let new = NewAccount {
+                user,
+                phone,
+                password_hash: None,
+                phone_verified_at: Some(now),
+                legacy_id: None,
+                starts_session: true,
+            };
             writes.extend(accounts::create(new, now));
         } else {
             writes.push(accounts::confirm_phone(phone, account, now));
+            if let Opening::Session(_) = &opening {
+                writes.push(accounts::forget_sessions(phone, account.user));
+            }
         }
         let session = match opening {
             Opening::Session(session) => {
@@ -153,7 +163,7 @@ impl Store {
         };
         let room = async {
             match &session {
-                Some(session) if !account.is_to_be_created() => self.make_room(session).await,
+                Some(session) if !account.is_to_be_created() => self.make_room(session).await.map(|_| ()),
                 _ => Ok(()),
             }
         };
