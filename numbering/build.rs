@@ -80,7 +80,11 @@ fn read<'a>(line: &'a str, plans: &mut Vec<Plan<'a>>) -> Result<(), Failure> {
 }
 
 fn numbers(lengths: &str, pattern: &str) -> Result<String, Failure> {
-    Ok(format!("Numbers {{ lengths: {}, pattern: Some({pattern:?}) }}", mask(lengths)?))
+    let lengths = mask(lengths)?;
+    // In thousands, as literals are written.
+    let lengths =
+        if lengths < 1000 { lengths.to_string() } else { format!("{}_{:03}", lengths / 1000, lengths % 1000) };
+    Ok(format!("Numbers {{ lengths: {lengths}, pattern: Some({pattern:?}) }}"))
 }
 
 /// Returns lengths as bits; `*` stands for every length, which is no bit at all.

@@ -47,7 +47,7 @@ pub struct Plan {
     local: u32,
     pub(crate) fixed: Numbers,
     pub(crate) mobile: Numbers,
-    /// Premium, toll-free, shared-cost, personal, universal access and voicemail numbers, pagers and VoIP.
+    /// Premium, toll-free, shared-cost, personal, universal access and voicemail numbers, pagers and internet telephony.
     pub(crate) others: &'static [Numbers],
     /// Whether fixed and mobile numbers have one pattern.
     pub(crate) one_kind: bool,

@@ -44,6 +44,9 @@ fn bodies() -> Vec<Body> {
         body::<change_password::ChangePasswordRequest>(),
         body::<change_phone::ChangePhoneRequest>(),
         body::<change_phone_verify::ChangePhoneVerifyRequest>(),
+        body::<code::CodeRequest>(),
+        body::<code_resend::CodeResendRequest>(),
+        body::<code_verify::CodeVerifyRequest>(),
         body::<latchkey::flows::refresh_token::RefreshTokenRequest>(),
         body::<login::LoginRequest>(),
         body::<login_mfa::LoginMfaRequest>(),
@@ -58,6 +61,8 @@ fn bodies() -> Vec<Body> {
         body::<resend_activation::ResendActivationRequest>(),
         body::<revoke::RevokeRequest>(),
         body::<sessions_delete::SessionsDeleteRequest>(),
+        body::<set_password::SetPasswordRequest>(),
+        body::<step_up::StepUpRequest>(),
         body::<verify_phone_confirm::VerifyPhoneConfirmRequest>(),
         body::<verify_reset::VerifyResetRequest>(),
     ]
@@ -198,11 +203,17 @@ fn the_members_that_are_read_are_the_members_that_are_described() {
     }
 }
 
+/// The bodies whose members are judged one by one. The proofs of a step-up depend on each other, which the schema says in
+/// words alone; `local/tests/it/step_up.rs` shows them.
+fn judged_by_member() -> impl Iterator<Item = Body> {
+    bodies().into_iter().filter(|body| body.name != "StepUpRequest")
+}
+
 #[test]
 fn what_the_description_allows_is_read() {
     let mut runner = TestRunner::deterministic();
     let mut tried = 0;
-    for body in bodies() {
+    for body in judged_by_member() {
         for object in objects(&body.schema) {
             for (name, schema) in object["properties"].as_object().unwrap() {
                 for value in valid(schema, &mut runner) {
@@ -224,7 +235,7 @@ fn what_the_description_allows_is_read() {
 fn what_the_description_forbids_is_refused_at_its_member() {
     let mut runner = TestRunner::deterministic();
     let mut tried = 0;
-    for body in bodies() {
+    for body in judged_by_member() {
         let objects = objects(&body.schema);
         for object in &objects {
             for (name, schema) in object["properties"].as_object().unwrap() {
@@ -268,5 +279,5 @@ fn two_proofs_at_once_are_forbidden_and_refused() {
         assert_eq!((body.read)(&request), BTreeSet::from(["/recovery_code".to_owned()]), "{}", body.name);
         tried += 1;
     }
-    assert_eq!(tried, 9);
+    assert_eq!(tried, 10);
 }

@@ -27,7 +27,7 @@ impl Origins {
 
     /// Returns whether a page that is not loaded over HTTPS may call the API.
     pub fn have_http(&self) -> bool {
-        self.0.iter().any(|pattern| pattern.is_http())
+        self.0.iter().any(Pattern::is_http)
     }
 }
 
@@ -66,9 +66,8 @@ impl FromStr for Pattern {
 
     /// Reads an element, and refuses whatever no browser would send, because it would allow nothing.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (scheme, rest) = match text.split_once("://") {
-            Some((scheme @ ("https" | "http"), rest)) => (scheme, rest),
-            _ => return Err("must list origins, such as https://app.example.com, separated by commas"),
+        let Some((scheme @ ("https" | "http"), rest)) = text.split_once("://") else {
+            return Err("must list origins, such as https://app.example.com, separated by commas");
         };
         if !text.is_ascii() {
             return Err("must have host names in ASCII, as browsers send them (xn--…)");
