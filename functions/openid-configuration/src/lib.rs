@@ -42,7 +42,7 @@ pub struct OpenidConfigurationResponse {
 
 /// Show the metadata for verifying access tokens
 ///
-/// Latchkey is no OpenID provider: this is for libraries that find the public keys by the issuer. Cache the response for
+/// Latchkey is no `OpenID` provider: this is for libraries that find the public keys by the issuer. Cache the response for
 /// five minutes.
 #[utoipa::path(
     get,

@@ -94,7 +94,7 @@ async fn the_token_of_the_first_step_opens_nothing_else() {
     let description: Value = serde_json::from_str(docs::description()).unwrap();
     for (path, operations) in description["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
-            if operation["security"].is_array() {
+            if operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty()) {
                 let path = path.replace("{id}", "5c0c7a0e-6a55-4c40-9e44-0f7a7d3c8a3b");
                 let request = Request::new(method.to_uppercase().parse().unwrap(), &path);
                 world.bearer(&mfa_token).send(request).await.expect_problem(401, "invalid-token");

@@ -69,12 +69,13 @@ async fn no_attribute_is_forgotten() {
         // Collected an hour or a day after the end that is told.
         "expires_at",
     ];
-    const SECRETS: [&str; 13] = [
+    const SECRETS: [&str; 14] = [
         "attempt",
         "challenge_id",
         "codes",
         "other_client",
         "password_hash",
+        "recovery_key",
         "recovery_seed",
         "request",
         "rotated_by",
@@ -84,11 +85,12 @@ async fn no_attribute_is_forgotten() {
         "used",
         "used_effect",
     ];
-    const BOOKS: [&str; 14] = [
+    const BOOKS: [&str; 15] = [
         "attempts_end",
         "doubtful",
         "epoch",
         "generation",
+        "kid",
         "sessions_at_most",
         "not_sent",
         "op",
