@@ -162,15 +162,15 @@ pub async fn retire(
 
 /// Returns why a version is not retired, or none if nothing is lost that the operator has not named.
 fn objection(kid: Kid, has_leaked: bool, uses: &VersionUses, lose: Option<usize>) -> Option<String> {
-    let lost = uses.second_factors.len();
+    let factors = uses.second_factors.len();
     // What a leaked key made is refused already.
     let ends = if has_leaked { 0 } else { uses.sessions + uses.codes + uses.enrollments };
     match lose {
-        Some(named) if named == lost => return None,
-        None if lost == 0 && ends == 0 => return None,
+        Some(named) if named == factors => return None,
+        None if factors == 0 && ends == 0 => return None,
         _ => {}
     }
-    let mut text = format!("key {kid} is in use, and nothing was done. {lost} second factors would be lost");
+    let mut text = format!("key {kid} is in use, and nothing was done. {factors} second factors would be lost");
     let _ = match ends {
         0 => write!(text, "."),
         _ => write!(
@@ -179,7 +179,7 @@ fn objection(kid: Kid, has_leaked: bool, uses: &VersionUses, lose: Option<usize>
             uses.sessions, uses.codes, uses.enrollments
         ),
     };
-    let _ = write!(text, " To go on all the same, say --lose {lost}");
+    let _ = write!(text, " To go on all the same, say --lose {factors}");
     for user in &uses.second_factors {
         let _ = write!(text, "\n  {user}");
     }

@@ -1,6 +1,6 @@
 //! The terminal of the dev server: one line for each request, and what a developer wants to know about it.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, fmt::Write, time::Duration};
 
 use http::{Method, Response};
 use latchkey::{
@@ -73,7 +73,8 @@ fn line(exchange: &Exchange<'_>, body: &Value) -> String {
     if let Some(seconds) = wait {
         line.extend([", again in ", &in_words(Duration::from_secs(seconds))]);
     }
-    line.push_str(&format!(" {:.1} ms {}", duration.as_secs_f64() * 1000.0, function.unwrap_or("-")));
+    // Writing to a `String` cannot fail.
+    let _ = write!(line, " {:.1} ms {}", duration.as_secs_f64() * 1000.0, function.unwrap_or("-"));
     if let Some(instance) = body["instance"].as_str() {
         line.extend([" ", instance]);
     }

@@ -161,7 +161,7 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
     let example = settings.example_phone(&template);
     say(&banner(&url, &kept, &example, (!is_loopback).then(|| address_in_the_network(bound.ip(), port)).as_deref()));
     let server = Server {
-        start_page: start_page::render(&template, &settings.overrides, &example, &kept),
+        start_page: start_page::render(&template, &settings, &example, &kept),
         console: Console::new(&settings.overrides),
         rotations: template.rotations,
         shows_audit_events: arguments.audit,

@@ -1,18 +1,15 @@
 //! `/`: what the dev server offers, and the settings in force. Only the dev server has this page.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt::Write,
-};
+use std::{collections::BTreeMap, fmt::Write};
 
-use crate::{html::escape, template::Template};
+use crate::{html::escape, settings::Settings, template::Template};
 
 /// The variables whose values are not shown, because they are or may contain secrets.
 const HIDDEN: [&str; 2] = ["SMS_API_URL", "TEST_NUMBERS"];
 
-/// Returns the page of a server with this template and these overrides. `example` is a phone to try, and `kept` says
-/// where data is kept.
-pub fn render(template: &Template, overrides: &HashMap<String, String>, example: &str, kept: &str) -> String {
+/// Returns the page of a server with this template and these settings. `example` is a phone to try, and `kept` says where
+/// data is kept.
+pub fn render(template: &Template, Settings { overrides, .. }: &Settings, example: &str, kept: &str) -> String {
     let functions = template.functions.iter().flat_map(|function| &function.environment);
     let mut settings: BTreeMap<&str, &str> = functions.map(|(name, value)| (name.as_str(), value.as_str())).collect();
     settings.extend(overrides.iter().map(|(name, value)| (name.as_str(), value.as_str())));
