@@ -7,7 +7,7 @@ use local::emulator::{ANY, Fault};
 
 use crate::{
     faults::{ALWAYS, ENDPOINTS, Prepared},
-    harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, RESET_PASSWORD},
+    harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, Person, RESET_PASSWORD},
 };
 
 /// How many calls of AWS a request makes that nothing disturbs.
@@ -58,11 +58,24 @@ async fn is_done(prepared: &Prepared, endpoint: &str) -> bool {
         }
         "mfa-disable" => signs_in_with(PASSWORD).await,
         "change-phone-verify" => world.visitor(OTHER_PHONE).login().await.status == 200,
+        // The code is used up, and another one signs in.
+        "code-verify" => signs_in_by_code(newcomer).await,
+        "code-verify, of an account" | "code-verify, with a second factor" => {
+            signs_in_by_code(&person.on_another_device()).await
+        }
+        // The new tokens were in the response that was lost; the old ones are of a session that was replaced.
+        "step-up" | "step-up, by a code" => person.me().await.status == 401,
+        "set-password" => signs_in_with(NEW_PASSWORD).await,
         "change-password" => signs_in_with(NEW_PASSWORD).await && !signs_in_with(PASSWORD).await,
         "verify-phone-confirm" => person.me().await.expect(200).body["phone_verified"] == true,
         "verify-reset" => signs_in_with(RESET_PASSWORD).await && !signs_in_with(PASSWORD).await,
         _ => false,
     }
+}
+
+async fn signs_in_by_code(person: &Person) -> bool {
+    person.ask_code().await.expect(202);
+    matches!(person.verify_code(&person.code()).await.code(), "" | "mfa-required")
 }
 
 #[tokio::test(start_paused = true)]

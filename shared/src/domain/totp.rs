@@ -137,10 +137,6 @@ mod tests {
         TotpSecret(Zeroizing::new(*b"12345678901234567890"))
     }
 
-    fn keys() -> Keys {
-        Keys::from_base64(&Keys::generate_base64().unwrap()).unwrap()
-    }
-
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_unix_seconds(seconds)
     }

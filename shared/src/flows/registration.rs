@@ -264,7 +264,8 @@ mod tests {
     #[test]
     fn an_activation_id_reads_back_with_its_key_alone() {
         let text = registration().seal(&key(1)).unwrap();
-        let open = |key, text: &str| PendingRegistration::open(key, Waiting::Registration, text);
+        let open =
+            |key: &Versioned<LessSafeKey>, text: &str| PendingRegistration::open(key, Waiting::Registration, text);
         assert_eq!(open(&key(1), &text), Ok(registration()));
         assert_eq!(open(&key(2), &text), Err(NotARegistration));
         assert_eq!(open(&key(3), &text), Err(NotARegistration), "the same key, another version");

@@ -177,6 +177,7 @@ mod tests {
             reset_template: None,
             verify_phone_template: None,
             change_phone_template: None,
+            sign_in_template: None,
             webotp_domain: None,
             android_app_hash: None,
         }

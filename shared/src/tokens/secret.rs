@@ -377,8 +377,9 @@ mod tests {
         assert_eq!(writes(&next, switch), 2);
         let versions = next.derive().unwrap();
         assert_eq!(versions.at(switch).unwrap().counting.kid, kid(1));
-        assert!(next.is_in_time(NOW.plus(ANNOUNCED_BEFORE - LEFT_WHEN_READABLE)));
-        assert!(!next.is_in_time(NOW.plus(ANNOUNCED_BEFORE - LEFT_WHEN_READABLE + Duration::from_secs(1))));
+        let latest = ANNOUNCED_BEFORE.checked_sub(LEFT_WHEN_READABLE).unwrap();
+        assert!(next.is_in_time(NOW.plus(latest)));
+        assert!(!next.is_in_time(NOW.plus(latest + Duration::from_secs(1))));
         assert!(matches!(versions.find(kid(2)), Version::Known(_)));
         assert!(matches!(versions.find(kid(3)), Version::Unknown));
         let without = next.without(kid(1)).unwrap().derive().unwrap();
