@@ -27,7 +27,7 @@ const HEADER: &str = "\
 ";
 
 #[test]
-fn the_table_is_the_librarys() {
+fn the_table_is_that_of_the_library() {
     let table = table();
     if env::var_os("UPDATE").is_some() {
         fs::write(TABLE, &table).unwrap();
@@ -199,7 +199,7 @@ fn examples() -> BTreeMap<String, Vec<String>> {
 }
 
 #[test]
-fn the_regions_are_the_librarys() {
+fn the_regions_are_those_of_the_library() {
     let mut ours: Vec<_> = Plan::all().iter().filter(|plan| !plan.is_of_no_country()).map(|plan| plan.region).collect();
     ours.sort_unstable();
     assert_eq!(ours, regions().iter().map(|region| code_of(*region)).collect::<Vec<_>>());
