@@ -68,7 +68,7 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Messages {
-    /// Send a test message by the provider of SMS_PROVIDER, as the functions send theirs.
+    /// Send a test message, as the functions send theirs.
     Test {
         /// Phone that receives it, in any spelling.
         phone: String,

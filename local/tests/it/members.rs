@@ -40,7 +40,9 @@ fn shape(world: &World) -> BTreeMap<String, Vec<String>> {
         let attributes: Vec<_> = attributes.collect();
         shape.entry(format!("{} {}", kind("pk"), kind("sk"))).or_default().push(attributes.join(", "));
     }
-    shape.values_mut().for_each(|items| items.sort());
+    for items in shape.values_mut() {
+        items.sort();
+    }
     shape
 }
 

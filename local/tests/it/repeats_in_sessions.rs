@@ -101,7 +101,9 @@ async fn of_32_changes_to_one_phone_one_happens_and_all_are_told() {
     })
     .await;
     assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 32);
-    replies.iter().for_each(|reply| is_of_one_session(&replies[0], reply));
+    for reply in &replies {
+        is_of_one_session(&replies[0], reply);
+    }
     assert_eq!(world.items("USER#").iter().filter(|item| item["phone"]["S"] == OTHER_E164).count(), 1);
 }
 

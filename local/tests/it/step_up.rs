@@ -22,13 +22,12 @@ async fn another_proof_renews_the_session_and_leaves_the_others() {
         world.advance(700);
         person.refresh().await.expect(200);
         assert_eq!(claims(&person)["auth_time"], before["auth_time"]);
-        match by {
-            "password" => person.step_up().await.expect(200),
-            _ => {
-                person.ask_code().await.expect(202);
-                person.step_up_by_code(&person.code()).await.expect(200)
-            }
-        };
+        if by == "password" {
+            person.step_up().await.expect(200);
+        } else {
+            person.ask_code().await.expect(202);
+            person.step_up_by_code(&person.code()).await.expect(200);
+        }
         let after = claims(&person);
         assert_eq!(after["auth_time"], world.clock.now().unix_seconds());
         assert_eq!(after["amr"], if by == "password" { json!(["pwd"]) } else { json!(["sms"]) });

@@ -234,7 +234,7 @@ mod tests {
             ("https://a.example,,https://b.example", "must list origins"),
         ] {
             let error = read(wrong).unwrap_err();
-            assert!(error.starts_with("ALLOWED_ORIGINS: ") && error.contains(why), "{wrong}: {error}");
+            assert!(error.starts_with("ALLOWED_ORIGINS") && error.contains(why), "{wrong}: {error}");
         }
         assert!(
             read("http://192.168.0.7:5173").unwrap().have_http() && !read("https://a.example").unwrap().have_http()
