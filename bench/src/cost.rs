@@ -1,7 +1,7 @@
 //! `cost`: what a million requests and a month cost, from what `calls` and `warm` have measured.
 //!
-//! List prices of us-east-1 in US dollars, without free tiers, messages and data transfer, as AWS published them in
-//! November 2026: API Gateway's HTTP API, Lambda on x86_64, DynamoDB on demand, CloudWatch Logs, Secrets Manager.
+//! List prices of us-east-1 in US dollars, without free tiers, messages and data transfer, of 2025 and 2026, checked
+//! last before November 2026: API Gateway's HTTP API, Lambda on `x86_64`, DynamoDB on demand, CloudWatch Logs, Secrets Manager.
 
 use std::collections::BTreeMap;
 

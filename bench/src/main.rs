@@ -4,6 +4,7 @@
 //! over TLS (`services.rs`) whose answers the dev server gave (`lab.rs`).
 
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the clock, and its own process's environment")]
+#![expect(clippy::indexing_slicing, reason = "an index into JSON finds null, and never panics")]
 #![expect(clippy::print_stdout, reason = "its output is what a person asked for")]
 
 mod calls;
@@ -46,7 +47,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match arguments().map_or_else(|| Err(USAGE.into()), run) {
+    match arguments().map_or_else(|| Err(USAGE.into()), |arguments| run(&arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("{why}");
@@ -69,15 +70,15 @@ fn arguments() -> Option<Arguments> {
     Some(arguments)
 }
 
-fn run(arguments: Arguments) -> Result<(), Failure> {
+fn run(arguments: &Arguments) -> Result<(), Failure> {
     match arguments.command.as_str() {
-        "cold" => cold::run(&arguments),
-        "warm" => warm::run(&arguments),
-        "calls" => calls::run(&arguments),
-        "size" => size::run(&arguments),
+        "cold" => cold::run(arguments),
+        "warm" => warm::run(arguments),
+        "calls" => calls::run(arguments),
+        "size" => size::run(arguments),
         "cost" => cost::run(),
         "scale" => scale::run(),
-        "guard" => guard::run(&arguments),
+        "guard" => guard::run(arguments),
         _ => Err(USAGE.into()),
     }
 }

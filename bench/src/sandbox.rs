@@ -13,7 +13,7 @@ use std::{
 use crate::Failure;
 
 /// The longest time that a function may take until it asks or answers; under valgrind all is fifty times as slow.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// What a function said to the Runtime API.
 enum Said {
@@ -77,14 +77,12 @@ impl Sandbox {
 
     /// Waits until the function asks for its first event. Returns the time since its start.
     pub(crate) fn ready(&mut self) -> Result<Duration, Failure> {
-        loop {
-            match self.said.recv_timeout(PATIENCE)? {
-                Said::Next(at, sender) => {
-                    self.next = Some(sender);
-                    return Ok(at - self.started);
-                }
-                Said::Answer { body, .. } => return Err(format!("the function did not start: {body}").into()),
+        match self.said.recv_timeout(PATIENCE)? {
+            Said::Next(at, sender) => {
+                self.next = Some(sender);
+                Ok(at - self.started)
             }
+            Said::Answer { body, .. } => Err(format!("the function did not start: {body}").into()),
         }
     }
 
@@ -147,8 +145,11 @@ impl Drop for Sandbox {
     }
 }
 
-/// Reads one HTTP message: its first line, and its body.
-pub(crate) fn read_message(reader: &mut impl BufRead) -> Option<(String, Vec<(String, String)>, Vec<u8>)> {
+/// An HTTP message: its first line, its headers, and its body.
+pub(crate) type Message = (String, Vec<(String, String)>, Vec<u8>);
+
+/// Reads one HTTP message. None if there is no other, or it is broken.
+pub(crate) fn read_message(reader: &mut impl BufRead) -> Option<Message> {
     let mut first = String::new();
     if reader.read_line(&mut first).ok()? == 0 {
         return None;

@@ -34,7 +34,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     Table { name: "scale", title: "Codes of one country that are stored at once", columns, rows }.publish()
 }
 
-/// A generator that always gives the same numbers (SplitMix64), between 0 and 1.
+/// A generator that always gives the same numbers (`SplitMix64`), between 0 and 1.
 struct Random(u64);
 
 impl Random {

@@ -6,6 +6,7 @@
 )]
 #![expect(
     clippy::disallowed_methods,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test that cannot go on fails, and this one asks cargo where the library is"
@@ -246,7 +247,7 @@ fn every_example_is_read_as_the_library_reads_it() {
     assert!(read > 30_000 && valid > 7_000, "{valid} of {read}");
 }
 
-/// A generator of numbers that always gives the same ones (SplitMix64).
+/// A generator of numbers that always gives the same ones (`SplitMix64`).
 struct Numbers(u64);
 
 impl Numbers {
