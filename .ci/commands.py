@@ -137,9 +137,14 @@ def readme():
     """Runs the README's curl lines."""
     lines = [command for path, command in commands() if path == "README.md" and command.startswith("curl http://127.0.0.1:8000/")]
     with dev_server("--memory") as url:
+        answer = {}
         for command in lines:
+            # What a person puts in from the response before.
+            for written, member in [('"challenge": "…"', "challenge"), ('"otp": "123456"', "otp")]:
+                if written in command:
+                    command = command.replace(written, f'"{member}": "{answer[member]}"')
             answer = json.loads(bash(command, url, {}))
-            assert "code" not in answer, f"{command}: {answer.get('code')}"
+            assert "code" not in answer, f"a line of README.md: {answer.get('code')}"
     print(f"README.md: {len(lines)} requests, each a success")
 
 

@@ -445,7 +445,7 @@ mod tests {
         add(copy.path(), "GET /auth/zebra").unwrap();
         let after = files(copy.path());
         for (path, first, last) in [
-            (LIST_MANIFEST, "[dependencies]\naardvark = ", "\nzebra = { path = \"../zebra\" }\n\n[lints]"),
+            (LIST_MANIFEST, "[dependencies]\naardvark = ", "\nzebra = { path = \"../zebra\" }\n\n[dev-dependencies]"),
             (TEST_MODULES, "\n\nmod aardvark;\n", "\nmod zebra;\n"),
         ] {
             assert!(after[path].contains(first) && after[path].contains(last), "{path}");

@@ -77,7 +77,7 @@ pub async fn handle(app: &App, ctx: &Context, _request: Request) -> Result<Respo
     path = "/.well-known/oauth-authorization-server",
     operation_id = "openid-configuration-oauth",
     tag = "Service",
-    responses((status = 200, description = "The metadata", body = OpenidConfigurationResponse), ServerProblems)
+    responses((status = 200, description = "The metadata", body = OpenidConfigurationResponse), Throttled, ServerProblems)
 )]
 pub async fn handle_oauth(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     handle(app, ctx, request).await

@@ -78,7 +78,6 @@ mod set_password;
 mod sms;
 mod step_up;
 mod store;
-mod timing;
 mod toll_fraud;
 mod typed;
 mod verify_phone;

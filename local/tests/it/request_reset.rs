@@ -91,9 +91,10 @@ async fn a_phone_gets_ten_messages_a_day_and_the_answer_does_not_tell() {
     assert_eq!(world.outbox.messages().len(), 10);
     // The codes that arrived still work, and so does the next day's.
     person.verify_reset(&person.code(), RESET_PASSWORD).await.expect(204);
+    assert_eq!(world.outbox.messages().len(), 11, "the notice of the reset");
     world.advance(86_400);
     person.request_reset().await.expect(202);
-    assert_eq!(world.outbox.messages().len(), 11);
+    assert_eq!(world.outbox.messages().len(), 12);
 }
 
 /// Where codes are in answers nothing is hidden, and a code that nobody takes would be of no use.

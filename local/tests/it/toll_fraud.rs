@@ -118,7 +118,8 @@ async fn codes_are_counted_by_country_when_they_go_out_and_when_they_come_back()
     let person = world.person().await;
     let code = person.reset_code().await;
     person.verify_reset(&code, NEW_PASSWORD).await.expect(204);
-    let [sent, verified] = &world.metrics.take()[..] else { panic!("two counts") };
+    let [sent, verified, notice] = &world.metrics.take()[..] else { panic!("three counts") };
+    assert_eq!(notice["NoticesSent"], 1, "of the reset");
     assert_eq!((&sent["CodesSent"], &sent["Country"]), (&json!(1), &json!("EG")));
     assert_eq!((&verified["CodesVerified"], &verified["Country"]), (&json!(1), &json!("EG")));
     // As CloudWatch reads it: by country, and of all.
