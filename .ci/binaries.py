@@ -123,6 +123,9 @@ def main(folder):
             binary = folder / name
             if binary.is_dir():
                 binary = binary / "bootstrap"
+            if name == "code-resend":
+                # The cooldown of the code before, which these events asked for a moment ago.
+                time.sleep(1.1)
             answer, log = run(binary, event, environment)
             body = body_of(answer)
             expected = {"statusCode": step["status"]} if "status" in step else replaced(step["answer"], kept)
