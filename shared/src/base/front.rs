@@ -14,7 +14,7 @@ const SECRET: HeaderName = HeaderName::from_static("x-origin-verify");
 /// The header of the client's address, as `front.yaml` sets it.
 const VIEWER_ADDRESS: &str = "x-viewer-address";
 
-/// The header of CloudFront's own, in which a port follows the address, without brackets around an IPv6 address.
+/// The header that `CloudFront` has for it, in which a port follows the address, without brackets around an IPv6 address.
 const CLOUDFRONT_VIEWER_ADDRESS: HeaderName = HeaderName::from_static("cloudfront-viewer-address");
 
 /// What stands between clients and a function: the pages that may call it, and the front that is believed.
