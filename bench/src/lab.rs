@@ -192,7 +192,10 @@ impl Lab {
         let request = Request {
             method: text("/requestContext/http/method"),
             path: text("/rawPath"),
-            headers: &[("authorization", text("/headers/authorization"))],
+            headers: &[
+                ("authorization", text("/headers/authorization")),
+                ("content-type", text("/headers/content-type")),
+            ],
             body: text("/body"),
         };
         let (status, body) = request.send(&self.upstream)?;

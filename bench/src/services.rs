@@ -304,7 +304,11 @@ impl Request<'_> {
         for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
             write!(message, "{name}: {value}\r\n")?;
         }
-        message += "connection: close\r\ncontent-type: application/json\r\n\r\n";
+        message += "connection: close\r\n";
+        if !self.headers.iter().any(|(name, value)| *name == "content-type" && !value.is_empty()) {
+            message += "content-type: application/json\r\n";
+        }
+        message += "\r\n";
         connection.write_all((message + body).as_bytes())?;
         let mut reader = BufReader::new(connection);
         let (first, _, body) = read_message(&mut reader).ok_or("the dev server's answer is no HTTP")?;
