@@ -14,6 +14,10 @@ use crate::{
 /// The part by which instructions, sizes and memory may differ from build to build.
 const TOLERANCE: f64 = 0.02;
 
+/// Millions of instructions that may come on top: a handshake that could not resume another's TLS session, or a call that was
+/// tried again. On a busy machine, where valgrind is slower still, every count may have one.
+const HANDSHAKE: f64 = 2.0;
+
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let limits = fs::read_to_string(root().join("bench/limits.json"))?;
     let limits: BTreeMap<String, BTreeMap<String, f64>> = serde_json::from_str(&limits)?;
@@ -52,6 +56,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             // What is counted in ones has no tolerance.
             let most = if column.starts_with("TLS") || column.contains("calls") || column.contains("units") {
                 *limit
+            } else if column.ends_with("M instr.") {
+                limit * (1.0 + TOLERANCE) + HANDSHAKE
             } else {
                 limit * (1.0 + TOLERANCE)
             };
