@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use crate::{Arguments, Failure, cold::as_number, lab::Lab, results::Table, sandbox::Sandbox};
+use crate::{
+    Arguments, Failure,
+    cold::{SETTLING, as_number},
+    lab::Lab,
+    results::Table,
+    sandbox::Sandbox,
+};
 
 /// What one request asks of AWS.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,42 +21,45 @@ pub(crate) struct Calls {
     pub(crate) write: f64,
     /// Calls to Secrets Manager of a start.
     pub(crate) secrets: f64,
+    /// TLS connections of a start.
+    pub(crate) connections_init: f64,
+    /// TLS connections of the request.
+    pub(crate) connections_first: f64,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let measured = measure(&arguments.binaries)?;
-    let rows =
-        measured.into_iter().map(|(name, calls)| (name, vec![calls.write, calls.read, calls.dynamodb, calls.secrets]));
-    let columns = vec!["write units", "read units", "DynamoDB calls", "secrets read in init"];
-    Table { name: "calls", title: "One request of each event", columns, rows: rows.collect() }.publish()
+    let measured = measure(&arguments.every)?;
+    let rows = measured.into_iter().map(|(name, calls)| {
+        let Calls { dynamodb, read, write, secrets, connections_init, connections_first } = calls;
+        (name, vec![write, read, dynamodb, secrets, connections_init, connections_first])
+    });
+    let columns = vec!["write units", "read units", "DynamoDB calls", "secrets read", "TLS in init", "TLS in first"];
+    Table { name: "calls", title: "The first request of each function", columns, rows: rows.collect() }.publish()
 }
 
-/// Sends every event in their order: to its function if its binary exists, otherwise to the dev server. What a start asks is not counted to the request, but for the
-/// secrets.
+/// Sends every event to a new sandbox of its function, in their order. What a start asks is not counted to the request,
+/// but for the secrets.
 pub(crate) fn measure(binaries: &Path) -> Result<BTreeMap<String, Calls>, Failure> {
-    let (mut lab, mut measured) = (Lab::start(false)?, BTreeMap::new());
-    for step in Lab::steps()? {
-        let of = lab.step(&step)?;
-        if !binaries.join(&of.function).exists() {
-            // The authorizer has no address there.
-            if step["status"].is_u64() {
-                lab.send(&step)?;
-            }
-            continue;
-        }
-        let command = lab.copy_of(binaries, &of.function)?.display().to_string();
+    let (mut lab, mut measured) = (Lab::start()?, BTreeMap::new());
+    lab.services.record();
+    lab.walk(&Lab::functions()?, |lab, step| {
+        let command = lab.copy_of(binaries, &step.function)?.display().to_string();
         lab.services.forget();
-        let mut sandbox = Sandbox::start(&[command], &lab.variables_of(&of.function)?)?;
+        let mut sandbox = Sandbox::start(&[command], &lab.variables_of(&step.function)?)?;
         sandbox.ready()?;
+        std::thread::sleep(SETTLING);
         let secrets = as_number(lab.services.calls().iter().filter(|call| call.operation == "GetSecretValue").count());
+        let connections_init = as_number(lab.services.connections());
         lab.services.forget();
-        let (answer, _) = sandbox.invoke(&of.event)?;
-        lab.keep(&step, &answer)?;
+        let (answer, _) = sandbox.invoke(&step.event)?;
+        let connections_first = as_number(lab.services.connections());
         let calls = lab.services.calls();
-        let sum = |of: fn(&(f64, f64)) -> f64| calls.iter().map(|call| of(&call.units)).sum();
+        let sum = |of: fn(&(f64, f64)) -> f64| calls.iter().fold(0.0, |sum, call| sum + of(&call.units));
         let dynamodb = as_number(calls.iter().filter(|call| call.operation != "GetSecretValue").count());
-        let calls = Calls { dynamodb, read: sum(|units| units.0), write: sum(|units| units.1), secrets };
-        measured.insert(of.function, calls);
-    }
+        let (read, write) = (sum(|units| units.0), sum(|units| units.1));
+        let calls = Calls { dynamodb, read, write, secrets, connections_init, connections_first };
+        measured.insert(step.function.clone(), calls);
+        Ok(answer)
+    })?;
     Ok(measured)
 }

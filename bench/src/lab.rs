@@ -6,6 +6,7 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -46,14 +47,12 @@ pub(crate) struct Lab {
     functions: BTreeMap<String, Vec<String>>,
     /// What was kept of answers, by the placeholder that it takes the place of.
     kept: Vec<(String, String)>,
-    /// The functions whose events the dev server has been sent.
-    done: BTreeSet<String>,
     upstream: String,
 }
 
 impl Lab {
-    /// Starts the dev server and the mock. `replays` makes the mock answer from memory what it has heard before.
-    pub(crate) fn start(replays: bool) -> Result<Self, Failure> {
+    /// Starts the dev server and the mock.
+    pub(crate) fn start() -> Result<Self, Failure> {
         let folder = scratch();
         fs::create_dir_all(&folder)?;
         let binary = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
@@ -74,20 +73,11 @@ impl Lab {
         // What it prints later must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let upstream = upstream.ok_or("the dev server did not start")?;
-        let services = Services::start(&upstream, replays, &folder)?;
+        let services = Services::start(&upstream, &folder)?;
         let variables = fs::read_to_string(data.join("lambda.env"))?;
         let variables = variables.lines().filter_map(|line| line.split_once('='));
         let variables = variables.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect();
-        Ok(Self {
-            server,
-            folder,
-            services,
-            variables,
-            functions: functions()?,
-            kept: Vec::new(),
-            done: BTreeSet::new(),
-            upstream,
-        })
+        Ok(Self { server, folder, services, variables, functions: functions()?, kept: Vec::new(), upstream })
     }
 
     /// Returns a folder for copies of binaries.
@@ -128,6 +118,12 @@ impl Lab {
             .collect())
     }
 
+    /// Returns the names of the functions that have an event, each once.
+    pub(crate) fn functions() -> Result<Vec<String>, Failure> {
+        let names = Self::steps()?.into_iter().filter_map(|step| Some(step["event"].as_str()?.to_owned()));
+        Ok(names.collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
     /// Returns the event of a step, with what earlier answers gave.
     pub(crate) fn step(&self, step: &Value) -> Result<Step, Failure> {
         let function = step["event"].as_str().ok_or("a step has no event")?.to_owned();
@@ -155,19 +151,38 @@ impl Lab {
         Ok(())
     }
 
-    /// Registers and signs in by the dev server's own endpoints, so that the event of `function` can be sent. Returns that
-    /// event.
-    pub(crate) fn prepare(&mut self, function: &str) -> Result<Step, Failure> {
+    /// Takes every step in its order: by `measure` if its function is one of `names` and is there for the first time,
+    /// otherwise by the dev server. `measure` returns the function's answer.
+    pub(crate) fn walk(
+        &mut self,
+        names: &[String],
+        mut measure: impl FnMut(&mut Self, &Step) -> Result<String, Failure>,
+    ) -> Result<(), Failure> {
+        let mut left = names.to_vec();
         for step in Self::steps()? {
-            let of = self.step(&step)?;
-            if of.function == function {
-                return Ok(of);
+            if left.is_empty() {
+                break;
             }
-            if ["register", "login"].contains(&of.function.as_str()) && self.done.insert(of.function.clone()) {
+            let of = self.step(&step)?;
+            if of.function == "code-resend" {
+                self.wait_for_cooldown();
+            }
+            if let Some(place) = left.iter().position(|name| *name == of.function) {
+                left.remove(place);
+                let answer = measure(self, &of)?;
+                self.keep(&step, &answer)?;
+            } else if step["status"].is_u64() {
+                // The authorizer has no address there.
                 self.send(&step)?;
             }
         }
-        Err(format!("events/answers.json has no {function}").into())
+        if left.is_empty() { Ok(()) } else { Err(format!("no event in events/ measures {}", left.join(", ")).into()) }
+    }
+
+    /// Waits until the phone may be sent the next code, by the clock that functions read.
+    fn wait_for_cooldown(&self) {
+        let seconds = self.variables.get("OTP_RESEND_COOLDOWN").and_then(|seconds| seconds.parse().ok()).unwrap_or(1);
+        std::thread::sleep(Duration::from_secs(seconds) + Duration::from_millis(100));
     }
 
     /// Sends the event of a step to the dev server, and keeps what later events need of its answer.
@@ -177,7 +192,10 @@ impl Lab {
         let request = Request {
             method: text("/requestContext/http/method"),
             path: text("/rawPath"),
-            headers: &[("authorization", text("/headers/authorization"))],
+            headers: &[
+                ("authorization", text("/headers/authorization")),
+                ("content-type", text("/headers/content-type")),
+            ],
             body: text("/body"),
         };
         let (status, body) = request.send(&self.upstream)?;

@@ -12,11 +12,13 @@ mod cold;
 mod cost;
 mod guard;
 mod lab;
+mod profiles;
 mod results;
 mod sandbox;
 mod scale;
 mod services;
 mod size;
+mod targets;
 mod warm;
 
 use std::{error::Error, path::PathBuf, process::ExitCode};
@@ -24,26 +26,42 @@ use std::{error::Error, path::PathBuf, process::ExitCode};
 type Failure = Box<dyn Error + Send + Sync>;
 
 const USAGE: &str = "\
-Usage: cargo run --release -p bench -- COMMAND [--binaries FOLDER] [FUNCTION…]
+Usage: cargo run --release -p bench -- COMMAND [--binaries FOLDER] [--every FOLDER] [FUNCTION…]
 
 Commands:
   cold     Instructions (callgrind), CPU time, memory and connections, from a start to the first answer
   warm     CPU time of further requests
-  calls    Calls to AWS and consumed capacity of every event in events/
+  calls    Calls to AWS, consumed capacity and TLS connections of every event in events/
   size     Sizes of binaries and of their zips
   cost     What a million requests and a month cost, by the tables of `calls` and `warm`
+  profiles Size, instructions and build time of one build per folder in --binaries (bench/profiles.sh makes them)
+  targets  The latest results beside what is aimed at
   scale    How often transactions on a shared counter meet, by simulation
   guard    Compares with bench/limits.json, and fails if something costs more than it says
 
-Binaries are those of `cargo build --release -p FUNCTION` (target/release) unless --binaries names another folder.
-`cold`, `warm`, `calls` and `guard` need the dev server (`cargo build -p local`), openssl, and valgrind where
-instructions are counted. Each result is also written to bench/results/.";
+Binaries are those of `cargo build --release --bin FUNCTION` (target/release), as `sam build` makes them, unless
+--binaries names another folder. `calls` and `guard` take every function's calls from the binaries in target/debug or
+--every, because calls depend on no profile. All that run functions need the dev server (`cargo build --workspace`) and
+openssl; where instructions are counted, valgrind. FUNCTION is the name of a function, or `all`. Each result is also
+written to bench/results/.";
 
 /// What a person asked for.
 struct Arguments {
     command: String,
     binaries: PathBuf,
+    every: PathBuf,
     functions: Vec<String>,
+}
+
+impl Arguments {
+    /// Returns the functions that were named, or those with a budget.
+    fn functions(&self) -> Result<Vec<String>, Failure> {
+        match self.functions.as_slice() {
+            [] => Ok(cold::FUNCTIONS.map(str::to_owned).to_vec()),
+            [all] if all == "all" => lab::Lab::functions(),
+            named => Ok(named.to_vec()),
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -60,10 +78,12 @@ fn arguments() -> Option<Arguments> {
     let mut rest = std::env::args().skip(1);
     let command = rest.next()?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| lab::root().join("target"), PathBuf::from);
-    let mut arguments = Arguments { command, binaries: target.join("release"), functions: Vec::new() };
+    let mut arguments =
+        Arguments { command, binaries: target.join("release"), every: target.join("debug"), functions: Vec::new() };
     while let Some(argument) = rest.next() {
         match argument.as_str() {
             "--binaries" => arguments.binaries = PathBuf::from(rest.next()?),
+            "--every" => arguments.every = PathBuf::from(rest.next()?),
             name => arguments.functions.push(name.to_owned()),
         }
     }
@@ -77,6 +97,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         "calls" => calls::run(arguments),
         "size" => size::run(arguments),
         "cost" => cost::run(),
+        "profiles" => profiles::run(arguments),
+        "targets" => targets::run(),
         "scale" => scale::run(),
         "guard" => guard::run(arguments),
         _ => Err(USAGE.into()),

@@ -92,6 +92,56 @@ impl Table {
     }
 }
 
+/// Draws lines on logarithmic axes: by name, points with a place and a value. A value of 0 is left out.
+pub(crate) fn draw_lines(name: &str, title: &str, lines: &[(&str, Vec<(f64, f64)>)]) -> Result<(), Failure> {
+    const COLORS: [&str; 7] = ["#cc3311", "#4477aa", "#228833", "#aa7700", "#aa3377", "#66aabb", "#777777"];
+    let points = || lines.iter().flat_map(|(_, line)| line).filter(|(_, value)| *value > 0.0);
+    let ends = |of: fn(&(f64, f64)) -> f64| {
+        let logs = points().map(|point| of(point).log10());
+        let (least, most) = logs.fold((f64::MAX, f64::MIN), |(least, most), log| (least.min(log), most.max(log)));
+        (least.floor(), most.ceil())
+    };
+    let ((left, right), (low, high)) = (ends(|point| point.0), ends(|point| point.1));
+    let across = |place: f64| 60.0 + (place.log10() - left) / (right - left) * 440.0;
+    let down = |value: f64| 330.0 - (value.log10() - low) / (high - low) * 290.0;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"360\" font-family=\"sans-serif\" \
+         font-size=\"12\">\n<rect width=\"720\" height=\"360\" fill=\"#fff\"/>\
+         <text x=\"8\" y=\"18\" font-weight=\"bold\">{title}</text>\n"
+    );
+    let mut log = low;
+    while log <= high {
+        let y = down(10f64.powf(log));
+        writeln!(
+            svg,
+            "<line x1=\"60\" x2=\"500\" y1=\"{y:.0}\" y2=\"{y:.0}\" stroke=\"#ddd\"/>\
+             <text x=\"54\" y=\"{y:.0}\" text-anchor=\"end\">{}</text>",
+            10f64.powf(log)
+        )?;
+        log += 1.0;
+    }
+    log = left;
+    while log <= right {
+        let x = across(10f64.powf(log));
+        writeln!(svg, "<text x=\"{x:.0}\" y=\"350\" text-anchor=\"middle\">{}</text>", 10f64.powf(log))?;
+        log += 1.0;
+    }
+    for (row, ((name, line), color)) in lines.iter().zip(COLORS.iter().cycle()).enumerate() {
+        let line: Vec<_> = line.iter().filter(|(_, value)| *value > 0.0).collect();
+        let path: Vec<_> =
+            line.iter().map(|(place, value)| format!("{:.1},{:.1}", across(*place), down(*value))).collect();
+        writeln!(
+            svg,
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>\
+             <text x=\"512\" y=\"{}\" fill=\"{color}\">{name}</text>",
+            path.join(" "),
+            48 + 18 * row
+        )?;
+    }
+    fs::write(root().join(format!("bench/results/{name}.svg")), svg + "</svg>\n")?;
+    Ok(())
+}
+
 fn shown(value: f64) -> String {
     if value.fract() == 0.0 { format!("{value}") } else { format!("{value:.2}") }
 }

@@ -3,10 +3,14 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc::{Receiver, Sender, channel},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -30,6 +34,7 @@ pub(crate) struct Sandbox {
     next: Option<Sender<Vec<u8>>>,
     started: Instant,
     invocations: u32,
+    logged: Arc<AtomicU64>,
 }
 
 /// What a process has used since it started.
@@ -55,7 +60,7 @@ impl Sandbox {
         });
         let (program, arguments) = command.split_first().ok_or("there is no command")?;
         let started = Instant::now();
-        let process = Command::new(program)
+        let mut process = Command::new(program)
             .args(arguments)
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
@@ -69,10 +74,20 @@ impl Sandbox {
             ])
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
-        Ok(Self { process, said, next: None, started, invocations: 0 })
+        let logged = Arc::new(AtomicU64::new(0));
+        if let Some(mut output) = process.stdout.take() {
+            let logged = logged.clone();
+            std::thread::spawn(move || {
+                let mut bytes = [0; 4096];
+                while let Ok(count @ 1..) = output.read(&mut bytes) {
+                    logged.fetch_add(count as u64, Relaxed);
+                }
+            });
+        }
+        Ok(Self { process, said, next: None, started, invocations: 0, logged })
     }
 
     /// Waits until the function asks for its first event. Returns the time since its start.
@@ -128,6 +143,11 @@ impl Sandbox {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("there is no VmHWM")?;
         let kib: f64 = peak.split_whitespace().next().unwrap_or_default().parse()?;
         Ok(Usage { cpu_ms: nanoseconds / 1e6, peak_mib: kib / 1024.0 })
+    }
+
+    /// Returns how many bytes the function has logged. What it wrote a moment ago may be missing.
+    pub(crate) fn logged(&self) -> u64 {
+        self.logged.load(Relaxed)
     }
 
     /// Asks the process to end, so that valgrind writes what it has counted, and waits for that.

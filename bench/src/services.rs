@@ -1,5 +1,5 @@
 //! A mock of DynamoDB and Secrets Manager over TLS, on two host names as on AWS. It passes each call on to the dev
-//! server, and answers from memory, without latency, what it has heard before.
+//! server, or answers from memory, without latency, what it has heard before.
 
 use std::{
     collections::HashMap,
@@ -33,6 +33,7 @@ pub(crate) struct Call {
 #[derive(Default)]
 struct Heard {
     answers: HashMap<String, (u16, Vec<u8>)>,
+    replays: bool,
     calls: Vec<Call>,
     connections: usize,
 }
@@ -51,13 +52,12 @@ pub(crate) struct Services {
 #[derive(Clone)]
 struct Mock {
     upstream: String,
-    replays: bool,
     heard: Arc<Mutex<Heard>>,
 }
 
 impl Services {
-    /// Starts the mock in front of a dev server. `replays` makes it answer from memory what it has heard before.
-    pub(crate) fn start(upstream: &str, replays: bool, scratch: &Path) -> Result<Self, Failure> {
+    /// Starts the mock in front of a dev server.
+    pub(crate) fn start(upstream: &str, scratch: &Path) -> Result<Self, Failure> {
         let folder = scratch.join("certificates");
         make_certificates(&folder)?;
         let chain = CertificateDer::pem_file_iter(folder.join("chain.pem"))?.collect::<Result<Vec<_>, _>>()?;
@@ -68,7 +68,7 @@ impl Services {
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
         let (config, heard) = (Arc::new(config), Arc::new(Mutex::new(Heard::default())));
-        let mock = Mock { upstream: upstream.to_owned(), replays, heard: heard.clone() };
+        let mock = Mock { upstream: upstream.to_owned(), heard: heard.clone() };
         let listen = |host: &str| {
             let listener = TcpListener::bind("127.0.0.1:0")?;
             let url = format!("https://{host}:{}", listener.local_addr()?.port());
@@ -78,6 +78,18 @@ impl Services {
         };
         let (dynamodb, secrets) = (listen("localhost")?, listen("127.0.0.1")?);
         Ok(Self { dynamodb, secrets, root: fs::read_to_string(folder.join("root.pem"))?, heard })
+    }
+
+    /// Forgets every answer, and lets the dev server answer from now on.
+    pub(crate) fn record(&self) {
+        let mut heard = lock(&self.heard);
+        heard.answers.clear();
+        heard.replays = false;
+    }
+
+    /// Answers from memory, without latency, what has been heard since [`Self::record`].
+    pub(crate) fn replay(&self) {
+        lock(&self.heard).replays = true;
     }
 
     /// Forgets the calls and connections so far, but no answer.
@@ -229,10 +241,13 @@ impl Mock {
         let (service, operation) = target.split_once('.').unwrap_or_default();
         let is_secret = service == "secretsmanager";
         let key = if is_secret { format!("{target} {request}") } else { format!("{target} {}", kinds_of(&request)) };
-        let known = if self.replays { lock(&self.heard).answers.get(&key).cloned() } else { None };
-        if let Some(known) = known {
-            lock(&self.heard).calls.push(Call { operation: operation.to_owned(), units: (0.0, 0.0) });
-            return Ok(known);
+        {
+            let mut heard = lock(&self.heard);
+            let known = if heard.replays { heard.answers.get(&key).cloned() } else { None };
+            if let Some(known) = known {
+                heard.calls.push(Call { operation: operation.to_owned(), units: (0.0, 0.0) });
+                return Ok(known);
+            }
         }
         let path = if is_secret { "/dev/secretsmanager" } else { "/dev/dynamodb" };
         if !is_secret {
@@ -289,7 +304,11 @@ impl Request<'_> {
         for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
             write!(message, "{name}: {value}\r\n")?;
         }
-        message += "connection: close\r\ncontent-type: application/json\r\n\r\n";
+        message += "connection: close\r\n";
+        if !self.headers.iter().any(|(name, value)| *name == "content-type" && !value.is_empty()) {
+            message += "content-type: application/json\r\n";
+        }
+        message += "\r\n";
         connection.write_all((message + body).as_bytes())?;
         let mut reader = BufReader::new(connection);
         let (first, _, body) = read_message(&mut reader).ok_or("the dev server's answer is no HTTP")?;

@@ -213,7 +213,7 @@ impl Gateway {
     pub async fn warm(&self) {
         for function in self.functions.values() {
             if let Run::Stateful(_, app) | Run::Event(_, app) = &function.run {
-                app.keyring.warm(true, self.clock.now(), async {}).await;
+                app.keyring.warm(true, self.clock.now(), async {}, async {}).await;
             }
         }
     }

@@ -304,10 +304,17 @@ impl Keyring {
     }
 
     /// Reads the keys that the function needs, while the sandbox starts; meanwhile, `otherwise` opens a connection to the
-    /// table if no key is read from there. The first request repeats a read that fails here.
+    /// table if no key is read from there, and then `others` opens what more the function needs. The first request
+    /// repeats a read that fails here.
     ///
     /// The secrets are read one after the other, by one connection: a second handshake costs more than it saves.
-    pub async fn warm(&self, verifies: bool, now: Timestamp, otherwise: impl Future<Output = ()>) {
+    pub async fn warm(
+        &self,
+        verifies: bool,
+        now: Timestamp,
+        otherwise: impl Future<Output = ()>,
+        others: impl Future<Output = ()>,
+    ) {
         let secrets = async {
             if self.secret_key_arn.is_some() {
                 let _ = self.secret(now).await;
@@ -322,6 +329,7 @@ impl Keyring {
             } else {
                 otherwise.await;
             }
+            others.await;
         };
         tokio::join!(secrets, table);
     }

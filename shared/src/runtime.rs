@@ -82,8 +82,8 @@ macro_rules! code {
 
 /// Writes the `main` of a function's binary, which serves the handler on Lambda: `lambda!(logout::handle)`. Names after
 /// the handler are methods of [`Function`] that prepare something while the sandbox starts:
-/// `lambda!(change_password::handle, hashing, verifying)`. `lambda!(after docs::prepare, docs::handle)` calls a function
-/// of the handler's own first. Handlers of other kinds are named as in [`code!`].
+/// `lambda!(login::handle, hashing, at_once(3))`. `lambda!(after docs::prepare, docs::handle)` calls a function of the
+/// handler's own first. Handlers of other kinds are named as in [`code!`].
 ///
 /// [`Function`]: crate::runtime::Function
 #[macro_export]
@@ -93,30 +93,31 @@ macro_rules! lambda {
             $crate::runtime::run_stateless($handler)
         }
     };
-    (after $ready:path, $handler:path) => {
+    (after $first:path, $handler:path $(, $ready:ident $(($argument:expr))?)*) => {
         fn main() -> ::std::result::Result<(), $crate::runtime::Error> {
-            $ready();
+            $first();
             $crate::runtime::Function::of_requests(env!("CARGO_PKG_NAME"), |app, ctx, request| {
                 ::std::boxed::Box::pin($handler(app, ctx, request))
             })
+            $(.$ready($($argument)?))*
             .run()
         }
     };
-    (events $handler:path $(, $ready:ident)*) => {
+    (events $handler:path $(, $ready:ident $(($argument:expr))?)*) => {
         fn main() -> ::std::result::Result<(), $crate::runtime::Error> {
             $crate::runtime::Function::of_events(|app, invocation, event| {
                 ::std::boxed::Box::pin($handler(app, invocation, event))
             })
-            $(.$ready())*
+            $(.$ready($($argument)?))*
             .run()
         }
     };
-    ($handler:path $(, $ready:ident)*) => {
+    ($handler:path $(, $ready:ident $(($argument:expr))?)*) => {
         fn main() -> ::std::result::Result<(), $crate::runtime::Error> {
             $crate::runtime::Function::of_requests(env!("CARGO_PKG_NAME"), |app, ctx, request| {
                 ::std::boxed::Box::pin($handler(app, ctx, request))
             })
-            $(.$ready())*
+            $(.$ready($($argument)?))*
             .run()
         }
     };
@@ -137,11 +138,12 @@ pub struct Function<H> {
     handler: H,
     hashes: bool,
     verifies: bool,
+    at_once: usize,
 }
 
 impl<H> Function<H> {
     fn new(handler: H) -> Self {
-        Self { handler, hashes: false, verifies: false }
+        Self { handler, hashes: false, verifies: false, at_once: 1 }
     }
 
     /// Prepares the memory for hashing, for a function that hashes passwords.
@@ -156,6 +158,13 @@ impl<H> Function<H> {
         Self { verifies: true, ..self }
     }
 
+    /// Opens so many connections to DynamoDB and not one: as many as a request makes calls at once, because each needs one
+    /// of its own (HTTP/1.1). 0 is for a function that reads nothing.
+    #[must_use]
+    pub fn at_once(self, at_once: usize) -> Self {
+        Self { at_once, ..self }
+    }
+
     fn start(&self) -> Result<(App, tokio::runtime::Runtime), Error> {
         start_logging();
         let hasher = if self.hashes { Hasher::new()?.warmed() } else { Hasher::new()? };
@@ -168,7 +177,13 @@ impl<H> Function<H> {
         let app = App::new(config, Clients::new(&environment, http.clone()), Arc::new(hasher), None)?;
         // One thread: a sandbox serves one request at a time.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(app.keyring.warm(self.verifies, wall_clock(), http.open_dynamodb(&environment)));
+        let first = http.open_dynamodb(&environment, self.at_once.min(1));
+        let others = async {
+            if self.at_once > 1 {
+                http.open_dynamodb(&environment, self.at_once).await;
+            }
+        };
+        runtime.block_on(app.keyring.warm(self.verifies, wall_clock(), first, others));
         Ok((app, runtime))
     }
 }

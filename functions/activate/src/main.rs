@@ -1,3 +1,3 @@
 //! The Lambda binary of `activate`.
 
-latchkey::lambda!(activate::handle);
+latchkey::lambda!(activate::handle, at_once(2));

@@ -1,3 +1,3 @@
 //! The Lambda binary of `code-verify`.
 
-latchkey::lambda!(code_verify::handle);
+latchkey::lambda!(code_verify::handle, at_once(4));

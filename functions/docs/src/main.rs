@@ -1,3 +1,3 @@
 //! The Lambda binary of `docs`.
 
-latchkey::lambda!(after docs::prepare, docs::handle);
+latchkey::lambda!(after docs::prepare, docs::handle, at_once(0));

@@ -1,3 +1,3 @@
 //! The Lambda binary of `openid-configuration`.
 
-latchkey::lambda!(openid_configuration::handle);
+latchkey::lambda!(openid_configuration::handle, at_once(0));

@@ -1,3 +1,3 @@
 //! The Lambda binary of `register`.
 
-latchkey::lambda!(register::handle, hashing);
+latchkey::lambda!(register::handle, hashing, at_once(3));

@@ -1,11 +1,15 @@
 //! How many steps a request waits for the table: no more than is budgeted here. Calls made at once are one step.
 
+use std::{collections::BTreeMap, fs};
+
 use local::emulator::Call;
 
-use crate::harness::{NEW_PASSWORD, PHONE, RESET_PASSWORD, THIRD_PHONE, World};
+use crate::harness::{NEW_PASSWORD, PHONE, RESET_PASSWORD, THIRD_PHONE, World, root};
 
-/// The steps in a set of calls: how often all that ran had ended before the next began.
+/// The steps in a set of calls: how often all that ran had ended before the next began. Checks, too, that each function
+/// opens the connections that they take while its sandbox starts.
 fn steps(mut calls: Vec<Call>) -> usize {
+    check_connections(&calls);
     calls.sort_by_key(|call| call.started);
     let mut steps = 0;
     let mut step_ends = 0;
@@ -18,6 +22,31 @@ fn steps(mut calls: Vec<Call>) -> usize {
         }
     }
     steps
+}
+
+/// No function makes more calls at once than its `main.rs` opens connections for, so that no first request waits for a
+/// handshake.
+fn check_connections(calls: &[Call]) {
+    for (function, most) in at_once(calls).into_iter().filter(|(function, _)| !function.is_empty()) {
+        let main = root().join(format!("functions/{function}/src/main.rs"));
+        let main = fs::read_to_string(main).expect("a function has a main.rs");
+        let declared = main.split_once("at_once(").and_then(|(_, rest)| rest.split_once(')'));
+        let declared = declared.map_or(1, |(number, _)| number.parse().expect("a number"));
+        assert!(most <= declared, "{function} makes {most} calls at once, and opens {declared} connections");
+    }
+}
+
+/// The most calls to DynamoDB that each function had open at once.
+fn at_once(calls: &[Call]) -> BTreeMap<&str, usize> {
+    let asks_the_table = |call: &&Call| call.permissions.iter().any(|one| one.action.starts_with("dynamodb:"));
+    let mut most = BTreeMap::new();
+    for call in calls.iter().filter(asks_the_table) {
+        let is_open = |other: &&Call| (other.started..other.ended).contains(&call.started);
+        let of_this = calls.iter().filter(|other| other.function == call.function).filter(asks_the_table);
+        let known = most.entry(call.function.as_str()).or_default();
+        *known = of_this.filter(is_open).count().max(*known);
+    }
+    most
 }
 
 #[tokio::test]
