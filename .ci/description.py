@@ -95,9 +95,7 @@ def main():
         lint(work, description)
         typescript(work, description, url)
         python(work, description, url)
-        # By hand alone: with sign-in by code it takes longer than CI should.
-        if "--fuzz" in sys.argv:
-            fuzz(work, url)
+        fuzz(work, url)
 
 
 main()

@@ -41,7 +41,7 @@ use endpoints::Paths;
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(latchkey::http::problem::Problem)),
-    servers((url = "/", description = "The host that served this description")),
+    servers((url = "/", description = "This host")),
     tags(
         (name = "Registration", description = "Creating an account, and activating it by a code"),
         (name = "Sign-in", description = "Signing in with a code by SMS or a password, tokens and sessions"),

@@ -3,11 +3,12 @@
 
 #![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use latchkey::{
     config::Config,
     http::{Fields, FromFields},
+    tokens::refresh::RefreshToken,
 };
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -205,17 +206,11 @@ fn the_members_that_are_read_are_the_members_that_are_described() {
     }
 }
 
-/// The bodies whose members are judged one by one. The proofs of a step-up depend on each other, which the schema says in
-/// words alone; `local/tests/it/step_up.rs` shows them.
-fn judged_by_member() -> impl Iterator<Item = Body> {
-    bodies().into_iter().filter(|body| body.name != "StepUpRequest")
-}
-
 #[test]
 fn what_the_description_allows_is_read() {
     let mut runner = TestRunner::deterministic();
     let mut tried = 0;
-    for body in judged_by_member() {
+    for body in bodies() {
         for object in objects(&body.schema) {
             for (name, schema) in object["properties"].as_object().unwrap() {
                 for value in valid(schema, &mut runner) {
@@ -226,7 +221,9 @@ fn what_the_description_allows_is_read() {
                 }
             }
         }
-        for example in body.schema["examples"].as_array().unwrap() {
+        let examples = body.schema["examples"].as_array().unwrap();
+        assert_eq!(examples.len(), objects(&body.schema).len(), "{}", body.name);
+        for example in examples {
             assert_eq!((body.read)(example), BTreeSet::new(), "{}: {example}", body.name);
         }
     }
@@ -237,7 +234,7 @@ fn what_the_description_allows_is_read() {
 fn what_the_description_forbids_is_refused_at_its_member() {
     let mut runner = TestRunner::deterministic();
     let mut tried = 0;
-    for body in judged_by_member() {
+    for body in bodies() {
         let objects = objects(&body.schema);
         for object in &objects {
             for (name, schema) in object["properties"].as_object().unwrap() {
@@ -282,4 +279,52 @@ fn two_proofs_at_once_are_forbidden_and_refused() {
         tried += 1;
     }
     assert_eq!(tried, 11);
+}
+
+/// Clients, and people, copy examples: each is whole, and tokens have the form of today's.
+#[test]
+fn examples_are_whole_and_have_the_form_of_what_is_issued() {
+    fn visit(value: &Value, name: &str, seen: &mut BTreeMap<String, BTreeSet<String>>) {
+        match value {
+            Value::Object(members) => {
+                // Of a property, and of an object.
+                for example in members.get("examples").and_then(Value::as_array).into_iter().flatten() {
+                    collect(example, name, seen);
+                }
+                if let Some(example) = members.get("example") {
+                    collect(example, name, seen);
+                }
+                for (name, value) in members {
+                    visit(value, name, seen);
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| visit(value, name, seen)),
+            _ => {}
+        }
+    }
+    fn collect(example: &Value, name: &str, seen: &mut BTreeMap<String, BTreeSet<String>>) {
+        match example {
+            Value::String(text) => {
+                seen.entry(name.to_owned()).or_default().insert(text.clone());
+            }
+            Value::Object(members) => members.iter().for_each(|(name, value)| collect(value, name, seen)),
+            Value::Array(values) => values.iter().for_each(|value| collect(value, name, seen)),
+            _ => {}
+        }
+    }
+    let mut seen = BTreeMap::new();
+    visit(&serde_json::from_str(docs::description()).unwrap(), "", &mut seen);
+    for (name, examples) in &seen {
+        assert!(examples.iter().all(|example| !example.contains('…')), "{name}: {examples:?}");
+    }
+    for token in &seen["refresh_token"] {
+        assert!(RefreshToken::kid_of(token).is_ok());
+    }
+    for token in &seen["access_token"] {
+        assert_eq!(token.split('.').map(str::len).collect::<Vec<_>>()[2], 86);
+    }
+    // Sealed by the first key, in version 2.
+    for name in ["activation_id", "challenge"] {
+        assert!(seen[name].iter().all(|text| text.starts_with("AgE") && text.len() > 80), "{name}");
+    }
 }

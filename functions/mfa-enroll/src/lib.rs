@@ -38,11 +38,14 @@ pub struct MfaEnrollResponse {
     secret: String,
     /// The secret as a URI, to open on the phone that has the app.
     #[schema(
-        example = "otpauth://totp/Latchkey:%2B201012345678?secret=…&issuer=Latchkey&algorithm=SHA1&digits=6&period=30"
+        example = "otpauth://totp/Latchkey:%2B201012345678?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Latchkey\
+                   &algorithm=SHA1&digits=6&period=30"
     )]
     otpauth_uri: String,
     /// The URI as a QR code, to scan: an SVG image.
-    #[schema(example = "<svg …>")]
+    #[schema(
+        example = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 1 1\"><path d=\"M0 0h1v1H0z\"/></svg>"
+    )]
     qr_svg: String,
 }
 

@@ -44,7 +44,7 @@ fn password_is_not_the_phone(request: RegisterRequest, fields: &mut Fields<'_>) 
 pub struct PendingRegistrationResponse {
     /// The identifier of this registration for `POST /auth/activate` and `POST /auth/resend-activation`, valid for an
     /// hour.
-    #[schema(example = "9lWmzN0bX…")]
+    #[schema(example = "AgEzsdeoQaw0DxD6EjhlwFmKjTCmFY1rTt3ZA8lAp1xxFZCyiOQGDAcGm5zGS09qu01k92EfCHLWoBQ2LiYPl88y")]
     activation_id: String,
     /// The number of seconds until the code expires.
     #[schema(example = 300)]

@@ -11,6 +11,13 @@ use latchkey::{
     },
     request_body,
 };
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        schema::{AdditionalProperties, Object, Type},
+    },
+};
 
 request_body! {
     /// The token whose session is to end, by RFC 7009 section 2.1. Other members, such as `client_id`, are ignored: the
@@ -22,6 +29,23 @@ request_body! {
         token_type_hint: Option<TokenTypeHint>,
     }
 }
+
+/// The same as a form.
+struct RevokeForm;
+
+impl PartialSchema for RevokeForm {
+    /// Returns the schema of the members, of which none may occur twice, read or not (RFC 6749 section 3.1).
+    fn schema() -> RefOr<Schema> {
+        let mut schema = RevokeRequest::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            let text = Object::with_type(Type::String);
+            object.additional_properties = Some(Box::new(AdditionalProperties::RefOr(text.into())));
+        }
+        schema
+    }
+}
+
+impl ToSchema for RevokeForm {}
 
 /// Revoke a token
 ///
@@ -35,7 +59,7 @@ request_body! {
     tag = "Sign-in",
     request_body(content(
         (RevokeRequest = "application/json"),
-        (RevokeRequest = "application/x-www-form-urlencoded"),
+        (RevokeForm = "application/x-www-form-urlencoded"),
     )),
     responses((status = 200, description = "No session of this token is alive"), BodyProblems, ServerProblems)
 )]

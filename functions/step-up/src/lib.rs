@@ -2,19 +2,15 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    domain::{
-        otp::OtpCode,
-        password::Password,
-        proof::{Proof, SignInMethod},
-    },
+    domain::proof::SignInMethod,
     flows::{
         caller::Caller,
         step_up::{self, FirstFactor},
         token_pair::TokenResponse,
     },
     http::{
-        Fields, StatusCode,
-        members::SealedChallenge,
+        StatusCode,
+        members::StepUpProofs,
         openapi::{CodeProblems, LimitProblems, ServerProblems, StepUpProblems, TokenProblems},
     },
     request_body,
@@ -24,37 +20,8 @@ request_body! {
     /// A proof of who the caller is: the password; or a code by SMS; or a second factor alone. Where a second factor is on,
     /// the first two take it as well.
     pub struct StepUpRequest {
-        /// The account's password.
-        password: Option<Password>,
-        /// The `challenge` from the response of `POST /auth/code` for the account's own phone.
-        challenge: Option<SealedChallenge>,
-        /// The six digits of its code.
-        otp: Option<OtpCode>,
         /// The TOTP code, if a second factor is on. `recovery_code` may be sent instead.
-        code: Option<Proof>,
-    }
-    check one_first_factor;
-}
-
-/// Refuses a body with more than one first factor, with half a one, or without any proof.
-fn one_first_factor(request: StepUpRequest, fields: &mut Fields<'_>) -> Option<StepUpRequest> {
-    let wrong = match (&request.password, &request.challenge, &request.otp) {
-        (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
-            Some(("challenge", "must not be sent together with `password`"))
-        }
-        (None, Some(_), None) => Some(("otp", "is required with `challenge`")),
-        (None, None, Some(_)) => Some(("challenge", "is required with `otp`")),
-        (None, None, None) if request.code.is_none() => {
-            Some(("password", "is required, or `challenge` with `otp`, or `code`, or `recovery_code` instead"))
-        }
-        _ => None,
-    };
-    match wrong {
-        Some((name, why)) => {
-            fields.refuse(name, &why);
-            None
-        }
-        None => Some(request),
+        proofs: StepUpProofs,
     }
 }
 
@@ -77,18 +44,18 @@ fn one_first_factor(request: StepUpRequest, fields: &mut Fields<'_>) -> Option<S
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let caller = Caller::authenticate(app, ctx, &request).await?;
-    let StepUpRequest { password, challenge, otp, code } = request.read(&app.config)?;
-    let first = match (password, challenge.zip(otp)) {
-        (Some(password), _) => {
+    let StepUpRequest { proofs } = request.read(&app.config)?;
+    let (first, second) = match proofs {
+        StepUpProofs::Password(password, second) => {
             app.require_method(SignInMethod::Password)?;
-            Some(FirstFactor::Password(password))
+            (Some(FirstFactor::Password(password)), second)
         }
-        (None, Some((challenge, otp))) => {
+        StepUpProofs::Code(challenge, otp, second) => {
             app.require_method(SignInMethod::Code)?;
-            Some(FirstFactor::Code(challenge.0, otp))
+            (Some(FirstFactor::Code(challenge.0, otp)), second)
         }
-        (None, None) => None,
+        StepUpProofs::SecondFactor(second) => (None, Some(second)),
     };
-    let tokens = Box::pin(step_up::renew(app, ctx, &caller, first, code.as_ref())).await?;
+    let tokens = Box::pin(step_up::renew(app, ctx, &caller, first, second.as_ref())).await?;
     Ok(Response::json(StatusCode::OK, &tokens))
 }

@@ -25,7 +25,7 @@ use crate::{
 pub struct ChallengeResponse {
     /// The challenge, for `POST /auth/code/verify` and `POST /auth/code/resend`, valid for a quarter of an hour. The code
     /// works with it alone, so keep it as safe as a token.
-    #[schema(example = "9lWmzN0bX…")]
+    #[schema(example = "AgEeCcwHcfsWzCKOjAFM1ycqbUal95XJWhGfmI8KTi2oAQ9uQ6coaYr3BHaMwLxAy7nnEukmfkfNGcFel84bANFA")]
     challenge: String,
     /// The number of seconds until the code expires.
     #[schema(example = 300)]

@@ -70,7 +70,15 @@ impl TokenKeys {
 #[derive(Serialize, ToSchema)]
 pub struct TokenResponse {
     /// The access token. Send it as `Authorization: Bearer …`.
-    #[schema(example = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiIsImtpZCI6I…")]
+    #[schema(
+        example = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiIsImtpZCI6IjhlNE9fM04xNVpUSWhHY3RuMjM3NENtRjlESXlIb2JLNC1G\
+        R0tDZWk3dUUifQ.eyJpc3MiOiJodHRwczovL2FiYzEyMy5leGVjdXRlLWFwaS5ldS13ZXN0LTEuYW1hem9uYXdzLmNvbSIsI\
+        mF1ZCI6ImxhdGNoa2V5Iiwic3ViIjoiNWMwYzdhMGUtNmE1NS00YzQwLTllNDQtMGY3YTdkM2M4YTNiIiwiY2xpZW50X2lkI\
+        joibGF0Y2hrZXkiLCJzaWQiOiIwYjZmMWM1ZS0zYzFmLTRkMGEtOWQ1NS0zYTFjOGY3ZjJmMTAiLCJpYXQiOjE3OTUzODIyM\
+        DYsImV4cCI6MTc5NTM4MzEwNiwianRpIjoiYWRmOGI1YzctYjdiNi00NDBhLTliNDMtZDc2YmI3NTgxMmU3IiwiYXV0aF90a\
+        W1lIjoxNzk1MzgyMjA2LCJhbXIiOlsicHdkIl0sInZlciI6MX0.9LbV-k8_Tz2s0BCdfXZVY7cW-j5WWNqJ4kEj8LFhGeM6q\
+        zFANBLhdf9u_jR4StcPT8oEWkRxiWRESfubm3QXdA"
+    )]
     access_token: String,
     /// The type of the access token: always `bearer`.
     #[schema(example = "bearer")]
@@ -80,7 +88,10 @@ pub struct TokenResponse {
     expires_in: u64,
     /// The refresh token. Send it to `POST /auth/refresh`, once, when the access token has expired. Keep it as safe as
     /// a password.
-    #[schema(example = "AVwMeg5qVUxAnkQPen08ijs…")]
+    #[schema(
+        example = "AgFcDHoOalVMQJ5ED3p9PIo7C28cXjwfTQqdVTocj38vEAAAAAD8LAP06oiFrsrjx5CboGIiZdj1fwz0wbhzLyragoy4e_LY\
+        pMux43x1JjaZ776kelDxNvfJ1nIhMLwx1bjIhU1O"
+    )]
     refresh_token: String,
 }
 

@@ -88,96 +88,123 @@ pub struct BodySchema {
     name: &'static str,
     description: String,
     properties: Vec<Property>,
+    /// The choice of members that depend on each other; empty if there is none.
+    forms: &'static [Form],
 }
 
 struct Property {
     name: &'static str,
     schema: Object,
-    required: bool,
-    /// The number of the alternative that the property belongs to; none if it belongs to all.
-    alternative: Option<usize>,
+    presence: Presence,
+}
+
+/// Whether a member must be present.
+#[derive(Clone, Copy)]
+enum Presence {
+    Required,
+    Optional,
+    /// The forms tell.
+    Chosen,
+}
+
+/// One form of a body whose members depend on each other: those that must be present, and those that may be. The other
+/// chosen members are absent, or `null`.
+pub struct Form {
+    /// The members that must be present.
+    pub with: &'static [&'static str],
+    /// The members that may be present.
+    pub perhaps_with: &'static [&'static str],
 }
 
 impl BodySchema {
     /// Returns a schema without members. `comment` holds the lines of the type's doc comment.
     pub fn new(name: &'static str, comment: &[&str]) -> Self {
-        Self { name, description: text_of(comment), properties: Vec::new() }
+        Self { name, description: text_of(comment), properties: Vec::new(), forms: &[] }
     }
 
     /// Adds a member that must be present.
     pub fn required(&mut self, name: &'static str, comment: &[&str], schema: ObjectBuilder) {
-        self.add(name, comment, schema, true, None);
+        self.add(name, comment, schema, Presence::Required);
     }
 
     /// Adds a member that may be absent, or `null`.
     pub fn optional(&mut self, name: &'static str, comment: &[&str], schema: ObjectBuilder) {
-        self.add(name, comment, schema, false, None);
+        self.add(name, comment, schema, Presence::Optional);
     }
 
-    /// Adds two members of which at most one may be present; with `required`, exactly one.
-    pub fn alternatives(&mut self, required: bool, alternatives: [(&'static str, &[&str], ObjectBuilder); 2]) {
-        for (number, (name, comment, schema)) in alternatives.into_iter().enumerate() {
-            // The first alternative includes the case that both members are absent, so that exactly one matches.
-            self.add(name, comment, schema, required || number > 0, Some(number));
-        }
-    }
-
-    fn add(
+    /// Adds members that depend on each other. A body has one of the forms, and never two of them.
+    pub fn choice<'a>(
         &mut self,
-        name: &'static str,
-        comment: &[&str],
-        schema: ObjectBuilder,
-        required: bool,
-        alternative: Option<usize>,
+        members: impl IntoIterator<Item = (&'static str, &'a [&'a str], ObjectBuilder)>,
+        forms: &'static [Form],
     ) {
-        let mut schema = schema.description(Some(text_of(comment))).build();
-        if let (false, SchemaType::Type(kind)) = (required, &schema.schema_type) {
-            schema.schema_type = SchemaType::from_iter([kind.clone(), Type::Null]);
+        for (name, comment, schema) in members {
+            self.add(name, comment, schema, Presence::Chosen);
         }
-        self.properties.push(Property { name, schema, required, alternative });
+        self.forms = forms;
     }
 
-    /// Returns the schema: an object or, if there are alternatives, a choice of two.
+    fn add(&mut self, name: &'static str, comment: &[&str], schema: ObjectBuilder, presence: Presence) {
+        let schema = schema.description(Some(text_of(comment))).build();
+        self.properties.push(Property { name, schema, presence });
+    }
+
+    /// Returns the schema: an object or, if members depend on each other, a choice of objects.
     pub fn build(self) -> RefOr<Schema> {
-        let examples = self.examples();
-        if self.properties.iter().all(|property| property.alternative.is_none()) {
-            return self.object(None).description(Some(self.description)).examples(examples).into();
+        const ALONE: Form = Form { with: &[], perhaps_with: &[] };
+        if self.forms.is_empty() {
+            let examples = [self.example(&ALONE)];
+            return self.object(&ALONE).description(Some(self.description)).examples(examples).into();
         }
-        // Never both: each object forbids the other one's member. Linters and generators take `anyOf` better than `oneOf`.
+        // Never two at once: each object forbids the members of the others. Linters and generators take `anyOf` better
+        // than `oneOf`.
+        let examples = self.forms.iter().map(|form| self.example(form));
         let choice = AnyOfBuilder::new().description(Some(&self.description)).examples(examples);
-        choice.item(self.object(Some(0))).item(self.object(Some(1))).into()
+        self.forms.iter().fold(choice, |choice, form| choice.item(self.object(form))).into()
     }
 
-    /// Returns the object of one alternative, in which the member of the other one is `null` or absent.
-    fn object(&self, alternative: Option<usize>) -> ObjectBuilder {
-        let own =
-            self.properties.iter().find(|property| property.alternative.is_some_and(|of| Some(of) == alternative));
+    /// Returns the object of one form.
+    fn object(&self, form: &Form) -> ObjectBuilder {
         // Generators name types by it.
-        let title =
-            own.map(|own| format!("{} {} {}", self.name, if own.required { "with" } else { "perhaps with" }, own.name));
+        let title = match (form.with, form.perhaps_with) {
+            ([], []) => None,
+            ([], names) => Some(format!("{} perhaps with {}", self.name, names.join(" and "))),
+            (names, _) => Some(format!("{} with {}", self.name, names.join(" and "))),
+        };
         self.properties.iter().fold(ObjectBuilder::new().title(title), |object, property| {
-            if property.alternative.is_some() && property.alternative != alternative {
-                return object.property(property.name, ObjectBuilder::new().schema_type(Type::Null));
+            let Property { name, schema, presence } = property;
+            let is_in = |names: &[&str]| names.contains(name);
+            match presence {
+                Presence::Chosen if is_in(form.with) => object.property(*name, schema.clone()).required(*name),
+                Presence::Chosen if is_in(form.perhaps_with) => object.property(*name, or_null(schema)),
+                Presence::Chosen => object.property(*name, ObjectBuilder::new().schema_type(Type::Null)),
+                Presence::Required => object.property(*name, schema.clone()).required(*name),
+                Presence::Optional => object.property(*name, or_null(schema)),
             }
-            let object = object.property(property.name, property.schema.clone());
-            if property.required { object.required(property.name) } else { object }
         })
     }
 
-    /// Returns examples of the whole body: one per alternative. They leave out what may be absent.
-    fn examples(&self) -> Vec<Value> {
-        let alternatives = self.properties.iter().filter_map(|property| property.alternative).max();
-        let example = |alternative| {
-            let is_in = |property: &&Property| {
-                property.required && property.alternative.is_none_or(|number| number == alternative)
-            };
-            let members = self.properties.iter().filter(is_in).filter_map(|property| {
-                property.schema.examples.first().map(|example| (property.name.to_owned(), example.clone()))
-            });
-            Value::Object(members.collect::<Map<_, _>>())
+    /// Returns an example of the whole body in one form. It leaves out what may be absent.
+    fn example(&self, form: &Form) -> Value {
+        let is_in = |property: &&Property| match property.presence {
+            Presence::Required => true,
+            Presence::Optional => false,
+            Presence::Chosen => form.with.contains(&property.name),
         };
-        (0..=alternatives.unwrap_or(0)).map(example).collect()
+        let members = self.properties.iter().filter(is_in).filter_map(|property| {
+            property.schema.examples.first().map(|example| (property.name.to_owned(), example.clone()))
+        });
+        Value::Object(members.collect::<Map<_, _>>())
     }
+}
+
+/// Returns the schema of a member that may also be `null`.
+fn or_null(schema: &Object) -> Object {
+    let mut schema = schema.clone();
+    if let SchemaType::Type(kind) = &schema.schema_type {
+        schema.schema_type = SchemaType::from_iter([kind.clone(), Type::Null]);
+    }
+    schema
 }
 
 /// Returns the text of a doc comment.

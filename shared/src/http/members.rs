@@ -11,7 +11,7 @@ use utoipa::openapi::{
 };
 
 use super::{
-    body::{BodySchema, Member},
+    body::{BodySchema, Form, Member},
     fields::Fields,
 };
 use crate::{
@@ -216,7 +216,8 @@ impl Member for Proof {
     }
 
     fn describe(schema: &mut BodySchema, _name: &'static str, comment: &[&str], example: Option<&str>) {
-        describe_proof(schema, true, comment, example);
+        const FORMS: &[Form] = &[with(&[CODE]), with(&[RECOVERY_CODE])];
+        schema.choice(proof_members(comment, example), FORMS);
     }
 }
 
@@ -235,22 +236,89 @@ impl Member for Option<Proof> {
     }
 
     fn describe(schema: &mut BodySchema, _name: &'static str, comment: &[&str], example: Option<&str>) {
-        describe_proof(schema, false, comment, example);
+        // The first form includes the absence of both.
+        const FORMS: &[Form] = &[Form { with: &[], perhaps_with: &[CODE] }, with(&[RECOVERY_CODE])];
+        schema.choice(proof_members(comment, example), FORMS);
     }
 }
 
 const CODE: &str = "code";
 const RECOVERY_CODE: &str = "recovery_code";
 
-fn describe_proof(schema: &mut BodySchema, required: bool, comment: &[&str], example: Option<&str>) {
+/// Returns the form that has these of the chosen members and no others.
+const fn with(names: &'static [&'static str]) -> Form {
+    Form { with: names, perhaps_with: &[] }
+}
+
+/// Returns the two members of a second factor. `comment` and `example` are those of the TOTP code.
+fn proof_members<'a>(
+    comment: &'a [&'a str],
+    example: Option<&str>,
+) -> [(&'static str, &'a [&'a str], ObjectBuilder); 2] {
     let totp = text::<OtpCode>(Some(example.unwrap_or("654321")));
     let recovery_code = ObjectBuilder::new()
         .schema_type(Type::String)
         .pattern(Some(RecoveryCode::PATTERN))
         .examples(["9QK2-7H3M-5TZA-0C8W-RJ4E-VX6P"]);
-    let instead = [" A recovery code, in place of `code`."];
-    schema.alternatives(required, [(CODE, comment, totp), (RECOVERY_CODE, &instead, recovery_code)]);
+    [(CODE, comment, totp), (RECOVERY_CODE, &[" A recovery code, in place of `code`."], recovery_code)]
 }
+
+/// What a step-up takes: one first factor with or without a second one, or a second factor alone.
+pub enum StepUpProofs {
+    /// The password, and a second factor if one was sent.
+    Password(Password, Option<Proof>),
+    /// The challenge and the code by SMS, and a second factor if one was sent.
+    Code(SealedChallenge, OtpCode, Option<Proof>),
+    /// The second factor alone.
+    SecondFactor(Proof),
+}
+
+impl Member for StepUpProofs {
+    fn read(fields: &mut Fields<'_>, _name: &'static str) -> Option<Self> {
+        let password = Option::<Password>::read(fields, PASSWORD);
+        let challenge = Option::<SealedChallenge>::read(fields, CHALLENGE);
+        let otp = Option::<OtpCode>::read(fields, OTP);
+        let second = Option::<Proof>::read(fields, CODE);
+        let (name, why) = match (password?, challenge?, otp?, second?) {
+            (Some(password), None, None, second) => return Some(Self::Password(password, second)),
+            (None, Some(challenge), Some(otp), second) => return Some(Self::Code(challenge, otp, second)),
+            (None, None, None, Some(second)) => return Some(Self::SecondFactor(second)),
+            (Some(_), ..) => (CHALLENGE, "must not be sent together with `password`"),
+            (None, Some(_), None, _) => (OTP, "is required with `challenge`"),
+            (None, None, Some(_), _) => (CHALLENGE, "is required with `otp`"),
+            (None, None, None, None) => {
+                (PASSWORD, "is required, or `challenge` with `otp`, or `code`, or `recovery_code` instead")
+            }
+        };
+        fields.refuse(name, &why);
+        None
+    }
+
+    fn describe(schema: &mut BodySchema, _name: &'static str, comment: &[&str], example: Option<&str>) {
+        const FORMS: &[Form] = &[
+            Form { with: &[PASSWORD], perhaps_with: &[CODE] },
+            with(&[PASSWORD, RECOVERY_CODE]),
+            Form { with: &[CHALLENGE, OTP], perhaps_with: &[CODE] },
+            with(&[CHALLENGE, OTP, RECOVERY_CODE]),
+            with(&[CODE]),
+            with(&[RECOVERY_CODE]),
+        ];
+        let first: [(_, &[&str], _); 3] = [
+            (PASSWORD, &[" The account's password."], text::<Password>(None)),
+            (
+                CHALLENGE,
+                &[" The `challenge` from the response of `POST /auth/code` for the account's own phone."],
+                text::<SealedChallenge>(None),
+            ),
+            (OTP, &[" The six digits of its code."], text::<OtpCode>(None)),
+        ];
+        schema.choice(first.into_iter().chain(proof_members(comment, example)), FORMS);
+    }
+}
+
+const PASSWORD: &str = "password";
+const CHALLENGE: &str = "challenge";
+const OTP: &str = "otp";
 
 /// Reads a TOTP code. A recovery code in its place is told from a typing mistake.
 fn totp(typed: &str) -> Result<OtpCode, String> {
@@ -293,17 +361,17 @@ macro_rules! sealed_texts {
 // a key.
 sealed_texts! {
     /// A refresh token, which is not opened yet.
-    SealedRefreshToken: "AVwMeg5qVUxAnkQPen08ijsLbxxePB9NCp1VOhyPfy8QAAAAAUhhcHB5IGV4YW1w\
-        bGUgdG9rZW4sIG5vdCBhIHJlYWwgb25lLiBJdCBvcGVucyBub3RoaW5nIGF0IGFsbC4u";
+    SealedRefreshToken: "AgFcDHoOalVMQJ5ED3p9PIo7C28cXjwfTQqdVTocj38vEAAAAAD8LAP06oiFrsrjx5CboGIiZdj1fwz0wbhzLyragoy4e_LY\
+        pMux43x1JjaZ776kelDxNvfJ1nIhMLwx1bjIhU1O";
     /// A refresh token or an access token, which is not opened yet.
-    RevocableToken: "AVwMeg5qVUxAnkQPen08ijsLbxxePB9NCp1VOhyPfy8QAAAAAUhhcHB5IGV4YW1w\
-        bGUgdG9rZW4sIG5vdCBhIHJlYWwgb25lLiBJdCBvcGVucyBub3RoaW5nIGF0IGFsbC4u";
+    RevocableToken: "AgFcDHoOalVMQJ5ED3p9PIo7C28cXjwfTQqdVTocj38vEAAAAAD8LAP06oiFrsrjx5CboGIiZdj1fwz0wbhzLyragoy4e_LY\
+        pMux43x1JjaZ776kelDxNvfJ1nIhMLwx1bjIhU1O";
     /// The kind of such a token, by RFC 7009. Every text is one, since a wrong hint must not keep a token alive.
     TokenTypeHint: "refresh_token";
     /// An `activation_id`, which is not opened yet.
-    SealedActivationId: "Ad4JHlK0r2c7eXN0YW5kcyBmb3IgYSByZWdpc3RyYXRpb24gdGhhdCB3YWl0cyBmb3IgaXRzIGNvZGU_";
+    SealedActivationId: "AgEzsdeoQaw0DxD6EjhlwFmKjTCmFY1rTt3ZA8lAp1xxFZCyiOQGDAcGm5zGS09qu01k92EfCHLWoBQ2LiYPl88y";
     /// A `challenge`, which is not opened yet.
-    SealedChallenge: "Ad4JHlK0r2c7eXN0YW5kcyBmb3IgYSBzaWduLWluIHRoYXQgd2FpdHMgZm9yIGl0cyBjb2RlLi4uLi4_";
+    SealedChallenge: "AgEeCcwHcfsWzCKOjAFM1ycqbUal95XJWhGfmI8KTi2oAQ9uQ6coaYr3BHaMwLxAy7nnEukmfkfNGcFel84bANFA";
     /// An `mfa_token`, which is not verified yet.
     UnverifiedMfaToken: "eyJ0eXAiOiJtZmErand0IiwiYWxnIjoiRVMyNTYiLCJraWQiOiJleGFtcGxlIn0.\
         eyJleGFtcGxlIjp0cnVlfQ.bm90LWEtcmVhbC1zaWduYXR1cmU";
