@@ -45,6 +45,8 @@ KNOWN = {
     "pip install aws-sam-cli ": "not run: .ci/run installs the SAM CLI; cargo-lambda takes a minute and 0.8 GB with zig",
     "export AWS_DEFAULT_REGION=": ".ci/run, in its first lines",
     "sam build": "not run: builds every function for release; .ci/run validates the template instead",
+    "FRONT_SECRET=$(openssl ": "not run: belongs to the line after it",
+    "printf %s \"$FRONT_SECRET\" | sha256sum": "front.rs, with other secrets",
     "sam deploy ": "not run: needs an AWS account; .ci/run validates and translates the templates",
     "sam deploy": "not run: needs an AWS account; .ci/run validates and translates the templates",
     "cargo lambda --global ": "not run: needs cargo-lambda; contract::cargo_lambda_watch_routes_as_the_template_does holds its routes",

@@ -12,7 +12,7 @@ use lambda_http::Body;
 use latchkey::{
     ApiError, App, Context, Request,
     app::Witness,
-    base::{fault::Source, origins::Origins, variables::Variables},
+    base::{fault::Source, front::Edge, variables::Variables},
     config::{Config, ConfigErrors},
     domain::password::{HashError, Hasher},
     http::cors::Page,
@@ -108,7 +108,7 @@ struct Endpoint {
 struct RunningFunction {
     name: String,
     /// The pages that may call it.
-    origins: Origins,
+    edge: Edge,
     run: Run,
 }
 
@@ -253,7 +253,7 @@ impl Gateway {
         let event = event::of(&parts, &body, &arrival).to_string();
         let response = match lambda_http::request::from_str(&event) {
             Ok(request) => {
-                let (request, context) = Request::from_lambda(request, now, &function.origins);
+                let (request, context) = Request::from_lambda(request, now, &function.edge);
                 function.respond(&context, request).await
             }
             Err(error) => {
@@ -267,7 +267,7 @@ impl Gateway {
 
     /// Lets the page that sent a request read a response of the server itself.
     pub fn expose(&self, request: &HeaderMap, response: &mut HeaderMap) {
-        Page::judge(request, &self.unmatched.origins).expose(response);
+        Page::judge(request, &self.unmatched.edge.origins).expose(response);
     }
 }
 
@@ -292,8 +292,8 @@ impl RunningFunction {
         let name = function.name.clone();
         let variables = environment(function, setup);
         let mut read = Variables::new(&variables);
-        let origins = Origins::read(&mut read);
-        let origins = read.finish(Some(origins)).map_err(SetupError::Config)?;
+        let edge = Edge::read(&mut read);
+        let edge = read.finish(Some(edge)).map_err(SetupError::Config)?;
         let run = match registry::code(&name) {
             None => return Err(SetupError::NoHandler(name)),
             Some(Code::Stateless(handler)) => Run::Stateless(handler),
@@ -309,7 +309,7 @@ impl RunningFunction {
                 }
             }
         };
-        Ok(Self { name, origins, run })
+        Ok(Self { name, edge, run })
     }
 
     async fn respond(&self, context: &Context, request: Request) -> http::Response<Body> {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 pub use crate::base::variables::ConfigErrors;
 use crate::{
-    base::{origins::Origins, variables::Variables},
+    base::{front::Edge, variables::Variables},
     domain::{
         otp::{OtpCode, OtpSettings},
         password::{LegacyCost, PasswordRules},
@@ -46,8 +46,8 @@ pub struct Config {
     pub test_numbers: Vec<(Phone, OtpCode)>,
     /// `METRICS_NAMESPACE`: the namespace of our counts in CloudWatch.
     pub metrics_namespace: String,
-    /// `ALLOWED_ORIGINS`: the pages that may call the API from another origin.
-    pub allowed_origins: Origins,
+    /// `ALLOWED_ORIGINS` and `TRUSTED_FRONT_*`: the pages that may call the API, and the front that is believed.
+    pub edge: Edge,
     /// The lifetimes, issuer and audience of tokens.
     pub tokens: TokenSettings,
     /// `LIMIT_*`: limits and budgets.
@@ -99,7 +99,7 @@ impl Config {
         let sign_up_is_open = read.one_of("SIGN_UP", &[("open", true), ("closed", false)]);
         let test_numbers = test_numbers(read, phones.as_ref());
         let metrics_namespace = read.optional("METRICS_NAMESPACE").unwrap_or("latchkey").to_owned();
-        let allowed_origins = Origins::read(read);
+        let edge = Edge::read(read);
         let tokens = TokenSettings::read(read);
         let limits = Limits::read(read);
         let keys = KeySettings::read(read);
@@ -115,7 +115,7 @@ impl Config {
             sms,
             test_numbers,
             metrics_namespace,
-            allowed_origins,
+            edge,
             tokens,
             limits,
             keys,
@@ -149,7 +149,7 @@ impl Config {
         if read.optional("SMS_PROVIDER") == Some("log") {
             read.wrong("SMS_PROVIDER", "must not be log with ENVIRONMENT=prod: it writes every code to the log");
         }
-        if self.allowed_origins.have_http() {
+        if self.edge.origins.have_http() {
             read.wrong(
                 "ALLOWED_ORIGINS",
                 "must not name http with ENVIRONMENT=prod: anybody on the way changes such a page",

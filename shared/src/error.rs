@@ -64,6 +64,9 @@ pub enum ApiError {
     /// A second factor requires a verified phone.
     #[error("the phone is not verified")]
     PhoneNotVerified,
+    /// The request came in past the front, although the front is the only way (`TRUSTED_FRONT_ONLY`).
+    #[error("the request came in past the front")]
+    PastFront,
     /// No endpoint has this path, or the object is not the caller's.
     #[error("the path or the object does not exist")]
     NotFound,

@@ -23,7 +23,7 @@ use tracing_subscriber::{
 use crate::{
     app::{App, Clients},
     aws::{AwsEnvironment, HttpsClients},
-    base::{origins::Origins, time::Timestamp, variables::Variables},
+    base::{front::Edge, time::Timestamp, variables::Variables},
     config::Config,
     domain::password::Hasher,
     error::ApiError,
@@ -186,7 +186,7 @@ impl Function<Endpoint> {
     pub fn run(self) -> Result<(), Error> {
         let (app, runtime) = self.start()?;
         let serve = |event: lambda_http::Request| {
-            let (request, context) = Request::from_lambda(event, wall_clock(), &app.config.allowed_origins);
+            let (request, context) = Request::from_lambda(event, wall_clock(), &app.config.edge);
             let (app, (name, handler)) = (&app, self.handler);
             async move { Ok::<_, Error>(respond(app, name, &context, handler(app, &context, request)).await) }
         };
@@ -212,15 +212,15 @@ impl Function<EventHandler> {
     }
 }
 
-/// Runs a function on Lambda that has no state: no table, no keys, and no configuration but the pages that may call it.
+/// Runs a function on Lambda that has no state: no table, no keys, and no configuration but its edge.
 pub fn run_stateless(handler: StatelessHandler) -> Result<(), Error> {
     start_logging();
     let variables = environment();
     let mut read = Variables::new(&variables);
-    let origins = Origins::read(&mut read);
-    let origins = read.finish(Some(origins))?;
+    let edge = Edge::read(&mut read);
+    let edge = read.finish(Some(edge))?;
     let serve = |event: lambda_http::Request| {
-        let (request, context) = Request::from_lambda(event, wall_clock(), &origins);
+        let (request, context) = Request::from_lambda(event, wall_clock(), &edge);
         async move { Ok::<_, Error>(respond_stateless(&context, handler, &request).await) }
     };
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve_requests(serve))
@@ -240,8 +240,12 @@ where
 const UNAUDITED: [&str; 3] = ["docs", "jwks", "openid-configuration"];
 
 /// Responds to a request, whatever its handler does: an error, a panic or a missed deadline becomes a problem. Writes
-/// the outcome into the audit log.
+/// the outcome into the audit log. A request past the front is refused before anything of it is read.
 pub async fn respond(app: &App, function: &str, ctx: &Context, handling: HandlerFuture<'_>) -> http::Response<Body> {
+    if ctx.is_past_front {
+        // Nothing of ours happened; API Gateway's access log has the request.
+        return into_lambda(ctx, Err(ApiError::PastFront));
+    }
     let result = guard(&ctx.request_id, handling).await;
     if let Err(error) = &result {
         count_for_alarms(app, error, ctx.now);
@@ -291,6 +295,9 @@ async fn guard<T>(request_id: &str, handling: BoxFuture<'_, Result<T, ApiError>>
 
 /// Responds to a request like [`respond`], by a handler without state. Writes no audit event.
 pub async fn respond_stateless(ctx: &Context, handler: StatelessHandler, request: &Request) -> http::Response<Body> {
+    if ctx.is_past_front {
+        return into_lambda(ctx, Err(ApiError::PastFront));
+    }
     into_lambda(ctx, guard(&ctx.request_id, Box::pin(async move { handler(ctx, request) })).await)
 }
 

@@ -32,6 +32,7 @@ mod events;
 mod faults;
 mod floors;
 mod flows;
+mod front;
 mod harness;
 mod health;
 mod import;

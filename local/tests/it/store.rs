@@ -227,6 +227,7 @@ async fn a_panic_is_500_and_a_handler_that_never_ends_is_503() {
         user_agent: None,
         language: None,
         url: Some("https://latchkey.test".to_owned()),
+        is_past_front: false,
         page: Page::default(),
         audit: Audit::default(),
     };

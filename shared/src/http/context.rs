@@ -12,8 +12,11 @@ pub struct Context {
     pub now: Timestamp,
     /// API Gateway's identifier of the request.
     pub request_id: String,
-    /// The address that the request came from, as API Gateway saw it; no header changes it.
+    /// The address that the request came from: as API Gateway saw it, or as the trusted front tells it. No other header
+    /// changes it.
     pub source: SourceAddress,
+    /// Whether the request came in past the front, although the front is the only way. It is refused.
+    pub is_past_front: bool,
     /// The client's `User-Agent`, for the list of sessions.
     pub user_agent: Option<String>,
     /// The language that the client prefers among those of the messages; none if it names none of them.
@@ -32,7 +35,7 @@ pub struct Context {
 pub struct SourceAddress(Option<IpAddr>);
 
 impl SourceAddress {
-    /// Reads API Gateway's `sourceIp`. All texts that are not addresses become one unknown address, so that they share
+    /// Reads an address: API Gateway's `sourceIp`, or what the front tells. All texts that are not addresses become one unknown address, so that they share
     /// its limits instead of having none.
     pub fn parse(text: &str) -> Self {
         Self(text.parse().ok().map(|address: IpAddr| address.to_canonical()))

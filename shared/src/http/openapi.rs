@@ -182,6 +182,7 @@ fn examples(kind: ProblemKind) -> Vec<(&'static str, ApiError)> {
         ProblemKind::SignUpClosed => ApiError::SignUpClosed,
         ProblemKind::PasswordAlreadySet => ApiError::PasswordAlreadySet,
         ProblemKind::PhoneNotVerified => ApiError::PhoneNotVerified,
+        ProblemKind::PastFront => ApiError::PastFront,
         ProblemKind::NotFound => ApiError::NotFound,
         ProblemKind::MethodNotAllowed => ApiError::MethodNotAllowed("GET, HEAD".to_owned()),
         ProblemKind::EnrollmentOver => ApiError::EnrollmentOver,

@@ -64,6 +64,7 @@ problem_kinds! {
     SignInMethodOff: FORBIDDEN, "sign-in-method-off", "This way of signing in is switched off";
     SignUpClosed: FORBIDDEN, "sign-up-closed", "No accounts are created";
     PhoneNotVerified: FORBIDDEN, "phone-not-verified", "The phone is not verified";
+    PastFront: FORBIDDEN, "past-front", "The request came in past the front";
     NotFound: NOT_FOUND, "not-found", "The path or the object does not exist";
     MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "The path does not allow this method";
     EnrollmentOver: CONFLICT, "enrollment-over", "No enrollment waits for a code";
@@ -181,6 +182,7 @@ impl ApiError {
             Self::ReauthenticationRequired => ProblemKind::ReauthenticationRequired,
             Self::SignInMethodOff(_) => ProblemKind::SignInMethodOff,
             Self::SignUpClosed => ProblemKind::SignUpClosed,
+            Self::PastFront => ProblemKind::PastFront,
             Self::PasswordAlreadySet => ProblemKind::PasswordAlreadySet,
             Self::PhoneNotVerified => ProblemKind::PhoneNotVerified,
             Self::NotFound => ProblemKind::NotFound,
@@ -260,6 +262,7 @@ impl ApiError {
                 "Request a code with POST /auth/verify-phone, and send it to POST /auth/verify-phone/confirm."
                     .to_owned()
             }
+            Self::PastFront => "Send requests to the public address of this service.".to_owned(),
             Self::NotFound => {
                 "No endpoint has this path, or the object is not yours. No path ends with a slash; GET /docs lists them."
                     .to_owned()

@@ -16,7 +16,7 @@ use super::{
     fields::{Fields, FromFields},
 };
 use crate::{
-    base::{origins::Origins, time::Timestamp},
+    base::{front::Edge, time::Timestamp},
     config::Config,
     error::{ApiError, TokenProblem},
     log::audit::Audit,
@@ -37,8 +37,8 @@ pub struct Request {
 
 impl Request {
     /// Converts a request that `lambda_http` read from API Gateway's event, and returns its circumstances with it.
-    /// Pages of these origins may read the response.
-    pub fn from_lambda(request: lambda_http::Request, now: Timestamp, origins: &Origins) -> (Self, Context) {
+    /// The edge tells the client's address, and which pages may read the response.
+    pub fn from_lambda(request: lambda_http::Request, now: Timestamp, edge: &Edge) -> (Self, Context) {
         let path_parameters =
             request.path_parameters().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let path = request.raw_http_path().to_owned();
@@ -53,14 +53,16 @@ impl Request {
         let (parts, body) = request.into_parts();
         let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let language = parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let told = edge.front.client_address(&parts.headers);
         let context = Context {
             now,
             request_id,
-            source: SourceAddress::parse(&source),
+            source: SourceAddress::parse(told.ok().flatten().unwrap_or(&source)),
+            is_past_front: told.is_err(),
             user_agent,
             language: language.and_then(Language::preferred),
             url: url(&domain, parts.headers.get(header::HOST).and_then(|host| host.to_str().ok())),
-            page: Page::judge(&parts.headers, origins),
+            page: Page::judge(&parts.headers, &edge.origins),
             audit: Audit::default(),
         };
         let body = match body {
