@@ -132,7 +132,7 @@ async fn a_right_code_that_a_change_of_password_outran_changes_nothing() {
     person.change_password(NEW_PASSWORD).await.expect(200);
     let other = PasswordHash::from_stored("$argon2id$another".to_owned());
     let (challenge, _) = code.codes[0];
-    let code = code.entered(challenge).unwrap();
+    let code = code.entered(challenge, None).unwrap();
     let effect = RepeatMac::from_stored("effect".to_owned());
     let account = code.account.unwrap();
     let reset = verifier.reset_password(&phone(), account, (&code, &effect), &other, None, NOW).await.unwrap();
@@ -165,7 +165,7 @@ async fn a_code_is_right_only_under_the_systems_own_key() {
     let world = World::new();
     let person = world.person().await;
     let requester = store(&world, "request-reset");
-    let target = requester.code_target(&phone(), Purpose::Reset).await.unwrap();
+    let target = requester.code_target(&phone(), Purpose::Reset, NOW).await.unwrap();
     let (code, challenge) = (OtpCode::generate().unwrap(), ChallengeId::generate().unwrap());
     let user = target.account.map(|account| account.user);
     let binding = Binding { purpose: Purpose::Reset, phone: &phone(), user, challenge };
