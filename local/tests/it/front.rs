@@ -152,10 +152,10 @@ async fn past_the_front_nothing_happens_where_it_is_the_only_way() {
         for request in [request.clone(), request.header("x-origin-verify", "a guess")] {
             let reply = world.send(request.bearer(&person.access_token())).await;
             if method == "HEAD" {
-                assert_eq!(reply.status, 403)
+                assert_eq!(reply.status, 403);
             } else {
-                check_refused(&reply, &path)
-            };
+                check_refused(&reply, &path);
+            }
         }
     }
     // A page may read why, and a preflight is no way in either.
