@@ -200,8 +200,13 @@ async fn act_on(
         },
         Action::Unlock => {
             let subjects = desk.secret.map(|secret| flows::phone_subjects(secret, &profile.phone));
-            let of_phone = |subject| [desk.config.limits.messages_to(subject), store::tries_of_phone(subject)];
-            let limits: Vec<_> = subjects.iter().flatten().flat_map(|subject| of_phone(subject)).collect();
+            let account = desk.secret.map(|secret| flows::account_subject(secret, profile.user));
+            let limits = desk.config.limits;
+            let of_phone =
+                |subject| [limits.messages_to(subject), limits.requests_to(subject), store::tries_of_phone(subject)];
+            let of_account = |subject| [limits.messages_of(subject), limits.requests_of(subject)];
+            let of_phone = subjects.iter().flatten().flat_map(|subject| of_phone(subject));
+            let limits: Vec<_> = of_phone.chain(account.iter().flat_map(|subject| of_account(subject))).collect();
             raised(store.unlock(profile, &limits, now).await?)?;
             Ok("Unlocked: nothing keeps the owner waiting. Open codes have ended; request a new one.".to_owned())
         }

@@ -230,7 +230,7 @@ impl Serving {
         }
     }
 
-    /// Sends the notices that are owed, as EventBridge has it done.
+    /// Sends the notices that are owed, as `EventBridge` has it done.
     async fn send_notices(&self) {
         loop {
             #[expect(clippy::disallowed_methods, reason = "the dev server's edge: it has the machine's clock")]

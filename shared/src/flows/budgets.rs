@@ -9,13 +9,9 @@ use crate::{
     error::ApiError,
     http::context::Context,
     log::{audit, metrics::Metric},
-    store::{Bucket, CodeTarget, Limit, LimitReached},
+    store::{Bucket, CodeTarget, Limit, LimitReached, REQUESTS_PER_MESSAGE},
     tokens::secret::Secret,
 };
-
-/// The number of requests for messages for each message that may be sent: a request whose message fails gives its message
-/// back, and no more than that.
-const REQUESTS_PER_MESSAGE: u64 = 5;
 
 /// The least number of those requests from one address in an hour: phones share addresses behind carriers' NAT.
 const LEAST_REQUESTS: u64 = 300;
@@ -85,7 +81,7 @@ impl MessageSubjects {
         Self {
             phone: format!("{}:{member}", purpose.as_str()),
             member,
-            account: account.map(|user| audit::pseudonym_of(&secret.counting.audit, &user.to_string())),
+            account: account.map(|user| account_subject(secret, user)),
             address: format!("{scope}{}", address_subject(secret, ctx)),
             of_country: windows(country),
             of_all: windows("all"),
@@ -98,6 +94,11 @@ impl MessageSubjects {
 /// person.
 pub fn address_subject(secret: &Secret, ctx: &Context) -> String {
     audit::pseudonym_of(&secret.counting.audit, &ctx.source.subject())
+}
+
+/// Returns the subject of limits of what an account asks for in its sessions: a pseudonym, as that of its phone.
+pub fn account_subject(secret: &Secret, user: UserId) -> String {
+    audit::pseudonym_of(&secret.counting.audit, &user.to_string())
 }
 
 /// Returns the subject of the limit of notices to a phone. Only changes of its own account charge it.
@@ -130,7 +131,7 @@ impl App {
         let Pot::New { verified_in_country } = pot else { return budgets };
 
         budgets.push(match &subjects.account {
-            Some(account) => limit(Bucket::MessagesAccount, account, limits.messages_per_account(), DAY),
+            Some(account) => limits.messages_of(account),
             None => limit(Bucket::MessagesAddress, &subjects.address, limits.messages_per_address, HOUR),
         });
         let different = |bucket, member: &'a str, allowed, window| Limit {
@@ -155,14 +156,14 @@ impl App {
     /// for a phone that was verified, and otherwise for the address.
     pub fn message_requests<'a>(&self, subjects: &'a MessageSubjects, pot: Pot) -> Limit<'a> {
         let limits = self.config.limits;
-        let (subject, messages, window) = match (pot, &subjects.account) {
-            (Pot::Verified, _) => (&subjects.phone, limits.messages_per_phone, DAY),
-            (Pot::New { .. }, Some(account)) => (account, limits.messages_per_account(), DAY),
-            (Pot::New { .. }, None) => (&subjects.address, limits.messages_per_address, HOUR),
-        };
-        let least = if window == HOUR { LEAST_REQUESTS } else { 0 };
-        let allowed = messages.saturating_mul(REQUESTS_PER_MESSAGE).max(least);
-        limit(Bucket::MessageRequests, subject, allowed, window)
+        match (pot, &subjects.account) {
+            (Pot::Verified, _) => limits.requests_to(&subjects.phone),
+            (Pot::New { .. }, Some(account)) => limits.requests_of(account),
+            (Pot::New { .. }, None) => {
+                let allowed = limits.messages_per_address.saturating_mul(REQUESTS_PER_MESSAGE).max(LEAST_REQUESTS);
+                limit(Bucket::MessageRequests, &subjects.address, allowed, HOUR)
+            }
+        }
     }
 
     /// Returns the error for a budget that is used up. Counts it for the alarm if many people share the budget.

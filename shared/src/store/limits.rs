@@ -18,6 +18,10 @@ use crate::base::{time::Timestamp, variables::Variables};
 /// The time for which a counter outlives its window before DynamoDB may delete it.
 const KEPT: Duration = Duration::from_hours(1);
 
+/// The number of requests for messages for each message that may be sent: a request whose message fails gives its message
+/// back, and no more than that.
+pub const REQUESTS_PER_MESSAGE: u64 = 5;
+
 /// The condition that allows one more use.
 const ALLOWED: &str = "attribute_not_exists(#uses) OR #uses < :allowed";
 
@@ -144,10 +148,30 @@ impl Limits {
         Limit { bucket, subject: phone, allowed, window: Duration::from_hours(24), member: None }
     }
 
-    /// Returns the number of messages that one account may ask for in its sessions, per day. Changes of the phone may
-    /// need several, to its own and to new phones.
-    pub const fn messages_per_account(&self) -> u64 {
+    /// Returns the limit of requests for messages to a phone that was verified, by one of its subjects.
+    pub const fn requests_to<'a>(&self, phone: &'a str) -> Limit<'a> {
+        Self::requests(phone, self.messages_per_phone)
+    }
+
+    /// Returns the limit of messages that one account may ask for in its sessions, by its subject. Changes of the phone
+    /// may need several, to its own and to new phones.
+    pub const fn messages_of<'a>(&self, account: &'a str) -> Limit<'a> {
+        let (bucket, allowed) = (Bucket::MessagesAccount, self.messages_per_account());
+        Limit { bucket, subject: account, allowed, window: Duration::from_hours(24), member: None }
+    }
+
+    /// Returns the limit of requests for messages in the sessions of one account, by its subject.
+    pub const fn requests_of<'a>(&self, account: &'a str) -> Limit<'a> {
+        Self::requests(account, self.messages_per_account())
+    }
+
+    const fn messages_per_account(&self) -> u64 {
         self.messages_per_phone.saturating_mul(2)
+    }
+
+    const fn requests(subject: &str, messages: u64) -> Limit<'_> {
+        let allowed = messages.saturating_mul(REQUESTS_PER_MESSAGE);
+        Limit { bucket: Bucket::MessageRequests, subject, allowed, window: Duration::from_hours(24), member: None }
     }
 
     /// Reads the limits from the `LIMIT_*` variables.
@@ -215,14 +239,17 @@ impl Limit<'_> {
 
     /// Builds the update that gives one use back. It is for a use that was charged and certainly had no effect, and is
     /// part of a transaction, so that a lost reply cannot give back twice. A member leaves the set even if an earlier use
-    /// had brought it there: uses have a limit of their own.
+    /// had brought it there: uses have a limit of their own. One that has left already is no reason to refuse the
+    /// transaction, which would keep what other limits were charged.
     pub(super) fn give_back(&self, now: Timestamp) -> ItemUpdate {
         let update = ItemUpdate::new(self.key(now));
         if let Some(member) = self.member {
+            let end = now.window_start(self.window).plus(self.window);
             return update
                 .delete("#members :members")
-                .when("attribute_exists(#members)")
-                .value(":members", texts([member]));
+                .set("#expires_at = :expires_at")
+                .value(":members", texts([member]))
+                .value(":expires_at", ttl(end.plus(KEPT)));
         }
         update.add("#uses :minus_one").when("#uses >= :one").value(":minus_one", integer(-1)).value(":one", number(1))
     }

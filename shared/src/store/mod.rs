@@ -36,7 +36,7 @@ pub use codes::{
 pub use deletion::{AccountDeletion, Guesses, StoredAccount, StoredCode, StoredFactor};
 pub use imports::{Import, ImportedAccount, OldPassword};
 pub use key_set::Publication;
-pub use limits::{Bucket, Counters, Limit, LimitReached, Limits};
+pub use limits::{Bucket, Counters, Limit, LimitReached, Limits, REQUESTS_PER_MESSAGE};
 pub use open_codes::NewCode;
 pub use operators::Stats;
 pub use outcome::{Attempt, Change};

@@ -74,14 +74,18 @@ impl Store {
         self.update(update).await.map(|_| ())
     }
 
-    /// Returns the keys of at most `limit` notices that are due.
+    /// Returns the keys of at most `limit` notices that are due. Those that have waited longest come first, so that none is
+    /// passed over for as long as others, which no provider takes, are due again at every run.
     pub async fn due_notices(&self, limit: usize, now: Timestamp) -> Result<Vec<DueNotice>, StoreError> {
         let items = self.read_partition(keys::OWED_NOTICES).await?;
         let due = items.iter().filter_map(|item| match item.moment(DUE_AT) {
             Ok(due_at) => (due_at <= now).then(|| Ok(DueNotice { sort: item.text(SORT_KEY)?.to_owned(), due_at })),
             Err(error) => Some(Err(error)),
         });
-        due.take(limit).collect()
+        let mut due = due.collect::<Result<Vec<DueNotice>, StoreError>>()?;
+        due.sort_by_key(|notice| notice.due_at);
+        due.truncate(limit);
+        Ok(due)
     }
 
     /// Claims a due notice for one try. Returns none if another run was faster. A run that dies leaves it to a later one.
