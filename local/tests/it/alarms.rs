@@ -88,7 +88,10 @@ async fn messages_that_do_not_go_out() -> Names {
 async fn notices_that_wait() -> Names {
     let world = World::with(&[("SMS_PROVIDER", "sns")]);
     let person = world.signed_in_person().await;
-    world.emulator.sns().fail_with(Some((500, "InternalError", "down")));
+    let mut profile = world.item("USER#", "PROFILE");
+    profile["phone_verified_at"] = json!({"N": "1800000000000"});
+    world.put_item(&profile);
+    world.emulator.sns().fail_with(Some((400, "Throttling", "too many")));
     person.change_password(RESET_PASSWORD).await.expect(200);
     counted(&world)
 }

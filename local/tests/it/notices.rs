@@ -180,7 +180,7 @@ async fn a_notice_that_waits_is_sent_once_whatever_fails() {
         let mut profile = world.item("USER#", "PROFILE");
         profile["phone_verified_at"] = json!({"N": "1800000000000"});
         world.put_item(&profile);
-        world.emulator.sns().fail_with(Some((500, "InternalError", "down")));
+        world.emulator.sns().fail_with(Some((400, "Throttling", "too many")));
         person.change_password(NEW_PASSWORD).await.expect(200);
         world.emulator.sns().fail_with(None);
         world.advance(3600);

@@ -134,12 +134,7 @@ impl App {
             Some(account) => limits.messages_of(account),
             None => limit(Bucket::MessagesAddress, &subjects.address, limits.messages_per_address, HOUR),
         });
-        let different = |bucket, member: &'a str, allowed, window| Limit {
-            member: Some(member),
-            ..limit(bucket, &subjects.address, allowed, window)
-        };
-        budgets.push(different(Bucket::AddressPhones, &subjects.member, limits.phones_per_address, HOUR));
-        budgets.push(different(Bucket::AddressCountries, subjects.country, limits.countries_per_address, DAY));
+        budgets.extend(self.different_of_address(subjects));
         let share = verified_in_country.saturating_mul(limits.verified_share) / 100;
         for (bucket, [of_day, of_hour], allowed) in [
             (Bucket::MessagesCountry, &subjects.of_country, limits.messages_per_country.max(share)),
@@ -149,6 +144,31 @@ impl App {
             budgets.push(limit(bucket, of_hour, allowed.div_ceil(HOURS_IN_A_BUDGET), HOUR));
         }
         budgets
+    }
+
+    /// Returns the limits of the different phones and countries that an address names.
+    fn different_of_address<'a>(&self, subjects: &'a MessageSubjects) -> [Limit<'a>; 2] {
+        let limits = self.config.limits;
+        let different = |bucket, member: &'a str, allowed, window| Limit {
+            member: Some(member),
+            ..limit(bucket, &subjects.address, allowed, window)
+        };
+        [
+            different(Bucket::AddressPhones, &subjects.member, limits.phones_per_address, HOUR),
+            different(Bucket::AddressCountries, subjects.country, limits.countries_per_address, DAY),
+        ]
+    }
+
+    /// Returns what a request counts for its address, although it is not refused by it: a request for a code that the
+    /// reserve pays for, or that is withheld. Without this, the room that is left to an address would tell its user
+    /// whether the phone was verified, or has an account.
+    ///
+    /// The different phones and countries (`Limit::member`) are a list that does not grow beyond its limit, so the caller
+    /// leaves them out when it is full.
+    pub(super) fn counted_for_address<'a>(&self, subjects: &'a MessageSubjects) -> Vec<Limit<'a>> {
+        let [requests, messages] = [Bucket::MessageRequests, Bucket::MessagesAddress]
+            .map(|bucket| limit(bucket, &subjects.address, u64::MAX, HOUR));
+        [requests, messages].into_iter().chain(self.different_of_address(subjects)).collect()
     }
 
     /// Returns the limit of requests for messages, which counts them whatever becomes of the message. It is generous, and

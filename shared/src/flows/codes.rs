@@ -29,8 +29,8 @@ use crate::{
     log::{audit, metrics::Metric},
     messages::{self, Content, Delivery, Notice},
     store::{
-        self, ActivationIssue, Attempt, CodeIssue, CodeTarget, CodeTry, Failure, Limit, NewCode, PendingCode,
-        PendingCodes, UsedCode,
+        self, ActivationIssue, Attempt, Bucket, CodeIssue, CodeTarget, CodeTry, Failure, Limit, LimitReached, NewCode,
+        PendingCode, PendingCodes, UsedCode,
     },
     tokens::secret::{Keys, Secret},
 };
@@ -204,6 +204,13 @@ impl<'a> DrawnCode<'a> {
         if self.is_test { Vec::new() } else { self.app.message_budgets(&self.subjects, self.pot) }
     }
 
+    /// Returns what the request counts for its address without being refused by it, where the response hides what became
+    /// of the message.
+    fn counted(&self, is_withheld: bool) -> Vec<Limit<'_>> {
+        let is_counted = self.purpose.is_hidden() && !self.is_test && (is_withheld || self.pot == Pot::Verified);
+        if is_counted { self.app.counted_for_address(&self.subjects) } else { Vec::new() }
+    }
+
     /// Returns the limit of requests for messages, which counts this one whatever becomes of its message.
     pub(crate) fn requests(&self) -> Option<Limit<'_>> {
         (!self.is_test).then(|| self.app.message_requests(&self.subjects, self.pot))
@@ -214,19 +221,29 @@ impl<'a> DrawnCode<'a> {
     async fn issue(&self, item: Item, mut target: CodeTarget, is_sent: bool) -> Result<Option<bool>, ApiError> {
         let Self { app, ctx, purpose, phone, .. } = self;
         let mut is_withheld = false;
+        let mut is_address_full = false;
         for _ in 0..TRIES {
             let is_sent = is_sent && !is_withheld;
             // A challenge is stored with the limit of its own.
             let tries = self.tries.as_deref().filter(|_| item == Item::OfPhone).map(store::tries_of_phone);
             let budgets = if is_withheld { Vec::new() } else { self.budgets() };
             let requests = self.requests().filter(|_| !is_withheld);
-            let limits: Vec<_> = budgets.into_iter().chain(requests).chain(tries).collect();
+            let counted = self.counted(is_withheld).into_iter();
+            let counted = counted.filter(|limit| limit.member.is_none() || !is_address_full);
+            let limits: Vec<_> = budgets.into_iter().chain(requests).chain(counted).chain(tries).collect();
             let issued = match self.store(item, &target, is_sent, &limits).await? {
                 ActivationIssue::Code(issued) => issued,
                 ActivationIssue::NotWaiting => return Ok(None),
             };
             match issued {
                 CodeIssue::Issued => return Ok(Some(is_sent)),
+                CodeIssue::LimitReached(LimitReached { bucket, .. })
+                    if matches!(bucket, Bucket::AddressPhones | Bucket::AddressCountries)
+                        && !is_address_full
+                        && !self.counted(is_withheld).is_empty() =>
+                {
+                    is_address_full = true;
+                }
                 CodeIssue::LimitReached(reached)
                     if self.is_hidden() && reached.bucket.is_of_messages() && !is_withheld =>
                 {
@@ -237,6 +254,7 @@ impl<'a> DrawnCode<'a> {
                         app.metrics.count(Metric::MessagesWithheld, bucket, ctx.now);
                     }
                     is_withheld = true;
+                    is_address_full |= matches!(reached.bucket, Bucket::AddressPhones | Bucket::AddressCountries);
                 }
                 CodeIssue::LimitReached(reached) => return Err(app.message_limit_reached(reached, ctx.now)),
                 CodeIssue::Overtaken => {
