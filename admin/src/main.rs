@@ -177,7 +177,7 @@ async fn secret(connection: &Connection, action: SecretAction) -> Result<ExitCod
 }
 
 async fn stats(connection: &Connection) -> Result<ExitCode, Sentence> {
-    let stats = connection.store.stats().await.map_err(sentence)?;
+    let stats = connection.store.stats(now()).await.map_err(sentence)?;
     for (name, count) in [
         ("accounts", stats.accounts),
         ("  verified", stats.verified),
@@ -189,9 +189,14 @@ async fn stats(connection: &Connection) -> Result<ExitCode, Sentence> {
         ("    of a cost up to", usize::try_from(stats.highest_legacy_cost).unwrap_or(usize::MAX)),
         ("sessions", stats.sessions),
         ("tombstones", stats.tombstones),
+        ("notices owed", stats.owed_notices),
         ("items", stats.items),
     ] {
         say(&format!("{name:24}{count:>10}"));
+    }
+    say(&format!("{:24}{:>10}", "messages today", stats.messages));
+    for (country, count) in stats.messages_to_new_phones {
+        say(&format!("  to new phones {country:10}{count:>10}"));
     }
     Ok(ExitCode::SUCCESS)
 }

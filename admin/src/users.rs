@@ -9,8 +9,9 @@ use latchkey::{
     },
     config::Config,
     domain::phone::{InvalidPhone, Phone},
+    flows,
     log::audit::{Audit, Circumstances, Outcome},
-    store::{AccountDeletion, Change, Credential, Profile, Store, StoreError},
+    store::{self, AccountDeletion, Change, Credential, Profile, Store, StoreError},
     tokens::secret::Secret,
 };
 
@@ -27,6 +28,8 @@ pub enum Action {
     EndSessions,
     /// Switch the second factor off, and end every session.
     ResetMfa,
+    /// Clear every count that keeps the owner waiting.
+    Unlock,
     /// Delete the account.
     Delete,
 }
@@ -40,6 +43,7 @@ impl Action {
             Self::Enable => "operator-enable",
             Self::EndSessions => "operator-end-sessions",
             Self::ResetMfa => "operator-reset-mfa",
+            Self::Unlock => "operator-unlock",
             Self::Delete => "operator-delete",
         }
     }
@@ -47,7 +51,7 @@ impl Action {
     /// Returns what the owner loses by the action, or `None` if nothing.
     pub const fn warning(self) -> Option<&'static str> {
         match self {
-            Self::Show | Self::Enable => None,
+            Self::Show | Self::Enable | Self::Unlock => None,
             Self::Disable => Some("Every sign-in will fail, and every session ends."),
             Self::EndSessions => Some("Every session ends."),
             Self::ResetMfa => Some("The password alone, or a code by SMS, will give access. Every session ends."),
@@ -194,6 +198,18 @@ async fn act_on(
             Change::Done => Ok("The second factor is off, and every session has ended.".to_owned()),
             Change::Overtaken => Err(UserError::Outrun),
         },
+        Action::Unlock => {
+            let subjects = desk.secret.map(|secret| flows::phone_subjects(secret, &profile.phone));
+            let account = desk.secret.map(|secret| flows::account_subject(secret, profile.user));
+            let limits = desk.config.limits;
+            let of_phone =
+                |subject| [limits.messages_to(subject), limits.requests_to(subject), store::tries_of_phone(subject)];
+            let of_account = |subject| [limits.messages_of(subject), limits.requests_of(subject)];
+            let of_phone = subjects.iter().flatten().flat_map(|subject| of_phone(subject));
+            let limits: Vec<_> = of_phone.chain(account.iter().flat_map(|subject| of_account(subject))).collect();
+            raised(store.unlock(profile, &limits, now).await?)?;
+            Ok("Unlocked: nothing keeps the owner waiting. Open codes have ended; request a new one.".to_owned())
+        }
         Action::Delete => match store.delete_account(profile, desk.config.tokens.session_ttl, now).await? {
             AccountDeletion::Done => Ok("Deleted; the phone is free.".to_owned()),
             AccountDeletion::Outrun => Err(UserError::Outrun),

@@ -21,7 +21,7 @@ use crate::{
 const ISSUER: &str = "https://latchkey.execute-api.eu-west-1.amazonaws.com";
 
 /// Events that no client sends.
-const EVENTS_OF_OPERATORS: [&str; 3] = ["rotate-keys", "rotate-secret", "unmatched"];
+const EVENTS_OF_OPERATORS: [&str; 4] = ["rotate-keys", "rotate-secret", "send-notices", "unmatched"];
 
 /// Returns the repository's folder.
 pub(crate) fn root() -> PathBuf {

@@ -4,11 +4,12 @@ use latchkey::{code, runtime::Code};
 
 /// The functions that the API's description does not name: those without a route of their own, and the one that serves
 /// the description.
-const OTHERS: [(&str, Code); 5] = [
+const OTHERS: [(&str, Code); 6] = [
     ("authorizer", code!(events authorizer::handle)),
     ("docs", code!(docs::handle)),
     ("rotate_keys", code!(events rotate_keys::handle)),
     ("rotate_secret", code!(events rotate_secret::handle)),
+    ("send_notices", code!(events send_notices::handle)),
     ("unmatched", code!(stateless unmatched::handle)),
 ];
 

@@ -45,6 +45,9 @@ pub const SECRETS_MANAGER_PATH: &str = "/dev/secretsmanager";
 /// The interval at which the server checks whether a rotation is due.
 const ROTATION_INTERVAL: Duration = Duration::from_hours(1);
 
+/// The interval at which the server sends the notices that are owed, as in `template.yaml`.
+const NOTICES_INTERVAL: Duration = Duration::from_mins(5);
+
 /// The time that running requests have to finish when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);
 
@@ -112,6 +115,7 @@ pub async fn serve(
         result = serving => result,
         () = given_up => Ok(()),
         () = shared.rotate() => Ok(()),
+        () = shared.send_notices() => Ok(()),
     }
 }
 
@@ -222,6 +226,17 @@ impl Serving {
             let rotated = rotation::rotate_those_due(gateway, emulator.secrets(), rotations, clock).await;
             if let Err(error) = rotated {
                 tracing::error!(error, "the signing keys could not be rotated");
+            }
+        }
+    }
+
+    /// Sends the notices that are owed, as `EventBridge` has it done.
+    async fn send_notices(&self) {
+        loop {
+            #[expect(clippy::disallowed_methods, reason = "the dev server's edge: it has the machine's clock")]
+            tokio::time::sleep(NOTICES_INTERVAL).await;
+            if let Err(error) = self.server.gateway.invoke("send-notices", json!({})).await {
+                tracing::error!(error, "the notices that are owed could not be sent");
             }
         }
     }

@@ -5,6 +5,7 @@ use latchkey::{
     base::id::UserId,
     domain::{otp::OtpCode, phone::Phone, proof::SignInMethod},
     flows::{
+        admission,
         codes::{self, Compared},
         registration::{PendingRegistration, RegisterResponse, Waiting},
         token_pair::{self, TokenKeys, TokenResponse},
@@ -85,7 +86,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let (session, tokens) = started.transpose()?.unzip();
     let session_id = session.as_ref().map(|session| session.id);
     let effect = codes::effect(app, ctx, account.user, account.epoch, None).await?;
-    match app.store.activate(phone, registration.purpose(), (&code, &effect), session, ctx.now).await? {
+    let activated = app.store.activate(phone, registration.purpose(), (&code, &effect), session, ctx.now);
+    match admission::with_right_try(app, ctx, activated).await? {
         Activation::Created(id) => {
             codes::count_verified(app, ctx, phone);
             let answer = created(ctx, phone, id, tokens);

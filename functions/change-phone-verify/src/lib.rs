@@ -8,6 +8,7 @@ use latchkey::{
     },
     error::TokenProblem,
     flows::{
+        admission,
         caller::Caller,
         codes::{self, Compared},
         repeats,
@@ -93,7 +94,7 @@ async fn change(app: &App, ctx: &Context, request: &Request) -> Result<Response,
     let effect = codes::effect(app, ctx, profile.user, profile.epoch + 1, None).await?;
     let change = Box::pin(app.store.change_phone(profile, &phone, (&code, &effect), renewal, ctx.now));
     let notice = (ctx, profile, Notice::PhoneChanged);
-    match app.notify_when(PhoneChange::Done, change, notice).await? {
+    match admission::with_right_try(app, ctx, app.notify_when(PhoneChange::Done, change, notice)).await? {
         PhoneChange::Done => {}
         // The caller has proved that they own the phone, so this reveals nothing to a stranger.
         PhoneChange::PhoneTaken => return Err(ApiError::PhoneTaken),

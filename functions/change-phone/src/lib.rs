@@ -56,7 +56,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let purpose = Purpose::ChangePhone(caller.profile.user);
     let (proved, target) =
         tokio::try_join!(caller.reauthenticate(app, ctx, password.as_ref(), proof.as_ref()), async {
-            Ok(app.store.code_target(&phone, purpose).await?)
+            Ok(app.store.code_target(&phone, purpose, ctx.now).await?)
         })?;
     let target = target.for_account(Some(proved.account));
     let code = codes::issue(app, ctx, purpose, &phone, target, None).await?;

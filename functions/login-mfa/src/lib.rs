@@ -6,7 +6,7 @@ use latchkey::{
     domain::{proof::Proof, repeat::RepeatMac},
     error::TokenProblem,
     flows::{
-        repeats, second_factor,
+        admission, repeats, second_factor,
         token_pair::{self, TokenKeys, TokenResponse},
     },
     http::{
@@ -77,7 +77,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let (session, answer) = token_pair::new_session(app, ctx, &keys, profile.user, profile.epoch, (method, true))?;
     let id = session.id;
     let step = (claims.jti, &same_request, Timestamp::from_unix_seconds(claims.exp));
-    match app.store.complete_second_step(&profile, step, &code, session, ctx.now).await? {
+    let completed = app.store.complete_second_step(&profile, step, &code, session, ctx.now);
+    match admission::with_right_try(app, ctx, completed).await? {
         SecondStep::Done => {
             ctx.audit.session(profile.user, id);
             if let Proof::Recovery(_) = proof {

@@ -82,7 +82,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let (session, answer) =
         token_pair::new_session(app, ctx, &keys, credential.user, credential.epoch, (SignInMethod::Password, false))?;
     let id = session.id;
-    match app.store.complete_login(&phone, &credential, rehashed.as_ref(), session).await? {
+    let completed = app.store.complete_login(&phone, &credential, rehashed.as_ref(), session);
+    match admission::with_right_try(app, ctx, Box::pin(completed)).await? {
         LoginCompletion::Done => {
             ctx.audit.session(credential.user, id);
             Ok(Response::json(StatusCode::OK, &answer))
@@ -109,7 +110,8 @@ async fn begin_second_step(
     let (issuer, audience) = (app.issuer(ctx.url.as_deref())?, &app.config.tokens.audience);
     let token = MfaToken::issue(&keys.signing, issuer, audience, user, id, ctx.now)?;
     let ends_at = ctx.now.plus(mfa::LIFETIME);
-    app.store.begin_second_step(phone, credential, rehashed, id, ends_at, receipt).await?;
+    let begun = app.store.begin_second_step(phone, credential, rehashed, id, ends_at, receipt);
+    admission::with_right_try(app, ctx, begun).await?;
     Ok(token)
 }
 

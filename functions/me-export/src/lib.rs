@@ -6,7 +6,7 @@ use latchkey::{
         id::{SessionId, UserId},
         time::Timestamp,
     },
-    flows::{MessageSubjects, caller::Caller},
+    flows::{self, caller::Caller},
     http::{
         StatusCode,
         openapi::{ServerProblems, TokenProblems},
@@ -36,7 +36,7 @@ pub struct MeExportResponse {
     sessions: Vec<SessionRecord>,
     /// The codes that were sent to the phone, or to a new phone to change to.
     codes: Vec<CodeRecord>,
-    /// The number of messages that were requested for the phone today (UTC).
+    /// The number of messages that were sent to the phone today (UTC), notices included.
     #[schema(example = 1)]
     messages_today: u64,
 }
@@ -167,17 +167,10 @@ struct CodeRecord {
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let Caller { profile, .. } = Caller::authenticate(app, ctx, &request).await?;
     let secret = app.keyring.secret(ctx.now).await?;
-    let subjects = MessageSubjects::new(&secret, &profile.phone, ctx);
-    let (of_resets, of_sign_ins) = (subjects.clone().of_resets(), subjects.clone().of_sign_ins());
-    let [[messages, ..], [resets, ..], [sign_ins, ..]] =
-        [&subjects, &of_resets, &of_sign_ins].map(|subjects| app.message_budgets(subjects));
-    let (stored, messages, resets, sign_ins) = tokio::try_join!(
-        app.store.stored_account(&profile),
-        app.store.uses(messages, ctx.now),
-        app.store.uses(resets, ctx.now),
-        app.store.uses(sign_ins, ctx.now)
-    )?;
-    let messages_today = messages + resets + sign_ins;
+    let subjects = flows::phone_subjects(&secret, &profile.phone);
+    let budgets = subjects.each_ref().map(|subject| app.messages_to(subject));
+    let (stored, messages_today) =
+        tokio::try_join!(app.store.stored_account(&profile), app.store.uses(&budgets, ctx.now))?;
     let StoredAccount {
         phone_verified_at,
         password,

@@ -126,7 +126,7 @@ async fn confirm(app: &App, ctx: &Context, request: &Request) -> Result<Response
     renewal.repeat = Some(Repeatable { request: same_request, until, recovery_seed: Some(seed) });
     let change = app.store.switch_factor_on(&caller.profile, factor, renewal, ctx.now);
     let notice = (ctx, &caller.profile, Notice::SecondFactorOn);
-    match app.notify_when(Change::Done, change, notice).await? {
+    match Box::pin(admission::with_right_try(app, ctx, app.notify_when(Change::Done, change, notice))).await? {
         Change::Done => {
             Ok(Response::json(StatusCode::OK, &MfaConfirmResponse { recovery_codes: codes.reveal(), tokens }))
         }

@@ -86,6 +86,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         subject: &address_subject(&secret, ctx),
         allowed: app.config.limits.register_per_address,
         window: Duration::from_hours(1),
+        member: None,
     };
     if app.config.require_activation {
         ask_for_code(app, ctx, phone, &password, limit).await

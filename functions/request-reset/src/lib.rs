@@ -42,7 +42,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let RequestResetRequest { phone: KnownPhone(phone) } = request.read(&app.config)?;
 
     // A phone without an account gets a code too, bound to no user: it costs the same calls and opens nothing.
-    let target = app.store.code_target(&phone, Purpose::Reset).await?;
+    let target = app.store.code_target(&phone, Purpose::Reset, ctx.now).await?;
     // Neither the outcome of the message nor its duration is revealed, because it would show whether there is an
     // account.
     let code = codes::issue(app, ctx, Purpose::Reset, &phone, target, flows::floor(app)).await?;

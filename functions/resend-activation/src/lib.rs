@@ -47,7 +47,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
     let not_served = |why| ApiError::invalid_field("/activation_id", &format!("its phone {why}"));
     app.check_recipient(&registration.phone).map_err(not_served)?;
-    let target = app.store.code_target(&registration.phone, registration.purpose()).await?;
+    let target = app.store.code_target(&registration.phone, registration.purpose(), ctx.now).await?;
     let code = registration.send_code(app, ctx, target, None, &[]).await?.ok_or_else(over)?;
     Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way()?))
 }

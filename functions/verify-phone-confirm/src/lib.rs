@@ -4,6 +4,7 @@ use latchkey::{
     ApiError, App, Context, Request, Response,
     domain::otp::{OtpCode, Purpose},
     flows::{
+        admission,
         caller::Caller,
         codes::{self, Compared},
     },
@@ -44,7 +45,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let used = match codes::compare(app, ctx, Purpose::VerifyPhone, &profile.phone, &otp).await? {
         Compared::Right(code) => {
             let account = code.account.filter(|account| account.user == profile.user).ok_or(ApiError::InvalidOtp)?;
-            match app.store.confirm_phone(&profile.phone, account, (&code, &effect), ctx.now).await? {
+            let confirmed = app.store.confirm_phone(&profile.phone, account, (&code, &effect), ctx.now);
+            match admission::with_right_try(app, ctx, confirmed).await? {
                 CodeUse::Done => {
                     codes::count_verified(app, ctx, &profile.phone);
                     return Ok(Response::no_content());

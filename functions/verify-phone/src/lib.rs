@@ -37,7 +37,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     }
 
     app.check_recipient(&profile.phone).map_err(|why| ApiError::invalid_field("", &format!("the phone {why}")))?;
-    let target = app.store.code_target(&profile.phone, Purpose::VerifyPhone).await?;
+    let target = app.store.code_target(&profile.phone, Purpose::VerifyPhone, ctx.now).await?;
     if target.account.is_none_or(|account| account.user != profile.user) {
         // The account lost this phone after the token was verified.
         return Err(ApiError::InvalidToken(TokenProblem::SessionEnded));

@@ -9,6 +9,7 @@ use latchkey::{
         proof::{Proof, SignInMethod},
     },
     flows::{
+        admission,
         codes::{self, Compared},
         second_factor,
         token_pair::{self, TokenKeys, TokenResponse},
@@ -89,7 +90,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         if let Err(error) = shown {
             // The code itself is right and stays valid, so that its try is taken back: wrong TOTP codes have a count of
             // their own, and must not use up the code before the right one, or a recovery code, is shown.
-            app.store.take_back(code.receipt).await?;
+            admission::with_right_try(app, ctx, app.store.take_back(code.receipt)).await?;
             return Err(error);
         }
     }
@@ -102,7 +103,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let (session, tokens) = started.transpose()?.unzip();
     let session_id = session.as_ref().map(|session| session.id);
     let effect = codes::effect(app, ctx, account.user, account.epoch + 1, Some(&new_hash)).await?;
-    match app.store.reset_password(&phone, account, (&code, &effect), &new_hash, session, ctx.now).await? {
+    let reset = app.store.reset_password(&phone, account, (&code, &effect), &new_hash, session, ctx.now);
+    match admission::with_right_try(app, ctx, reset).await? {
         CodeUse::Done => {
             codes::count_verified(app, ctx, &phone);
             // The code has proved whose the phone is. Should someone else have read it there, its owner learns of it.

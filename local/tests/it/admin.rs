@@ -7,7 +7,7 @@ use admin::{
     messages,
     users::{self, Action, Desk},
 };
-use latchkey::{config::Config, keyring::Keyring, store::Store};
+use latchkey::{config::Config, flows, keyring::Keyring, store::Store};
 use local::emulator::Fault;
 use operator::Connection;
 use serde_json::{Value, json};
@@ -291,7 +291,7 @@ async fn the_table_is_counted() {
     act(&world, Action::Delete, THIRD_PHONE).await.0.unwrap();
     // A ghost.
     world.visitor("01012345679").login().await.expect(401);
-    let stats = connection(&world, &[]).store.stats().await.unwrap();
+    let stats = connection(&world, &[]).store.stats(world.clock.now()).await.unwrap();
     assert_eq!((stats.accounts, stats.disabled, stats.tombstones), (3, 1, 1));
     assert_eq!((stats.with_second_factor, stats.imported, stats.with_legacy_hash), (1, 0, 0));
     assert_eq!(
@@ -419,4 +419,35 @@ async fn a_test_message_goes_out_by_the_configured_provider_and_its_outcome_is_t
     let phone = connection.config.phones.parse(PHONE).unwrap();
     let (was_sent, said) = messages::test(&connection, phone, world.clock.now()).await.unwrap();
     assert!(!was_sent && said.contains("Acme: this is a test message"), "{said}");
+}
+
+/// Whoever makes messages fail uses up the requests for a phone, or for an account, as well as the messages.
+#[tokio::test]
+async fn an_unlocked_account_may_ask_for_messages_again() {
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    // The reset verifies the phone.
+    person.reset_password(RESET_PASSWORD).await;
+    person.sign_in().await;
+    world.advance(120);
+    let Connection { store, clients, config, .. } = connection(&world, &[]);
+    let secret = Keyring::new(store.clone(), clients.secrets, &config.keys).secret(world.clock.now()).await.unwrap();
+    let phone = config.phones.parse(PHONE).unwrap();
+    let user = store.account_by_phone(&phone).await.unwrap().unwrap().0.user;
+    let (of_phone, of_account) = (flows::phone_subjects(&secret, &phone), flows::account_subject(&secret, user));
+    let mut limits: Vec<_> = of_phone.iter().map(|subject| config.limits.requests_to(subject)).collect();
+    limits.extend([config.limits.messages_of(&of_account), config.limits.requests_of(&of_account)]);
+    for limit in &limits {
+        while store.charge(*limit, world.clock.now()).await.unwrap().is_ok() {}
+    }
+    let sent = world.outbox.messages().len();
+    person.request_reset().await.expect(202);
+    assert_eq!(world.outbox.messages().len(), sent, "the requests are used up");
+    person.change_phone(OTHER_PHONE).await.expect(429);
+
+    done(&world, Action::Unlock).await;
+    world.advance(120);
+    person.request_reset().await.expect(202);
+    person.change_phone(OTHER_PHONE).await.expect(202);
+    assert_eq!(world.outbox.messages().len(), sent + 2);
 }

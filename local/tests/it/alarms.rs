@@ -84,6 +84,18 @@ async fn messages_that_do_not_go_out() -> Names {
     counted(&world)
 }
 
+/// A notice that the provider does not take.
+async fn notices_that_wait() -> Names {
+    let world = World::with(&[("SMS_PROVIDER", "sns")]);
+    let person = world.signed_in_person().await;
+    let mut profile = world.item("USER#", "PROFILE");
+    profile["phone_verified_at"] = json!({"N": "1800000000000"});
+    world.put_item(&profile);
+    world.emulator.sns().fail_with(Some((400, "Throttling", "too many")));
+    person.change_password(RESET_PASSWORD).await.expect(200);
+    counted(&world)
+}
+
 /// A table that is down, and one that refuses.
 async fn faults() -> Names {
     let world = World::new();
@@ -160,6 +172,7 @@ async fn what_every_alarm_watches_is_counted_when_it_happens() {
     for names in [
         messages().await,
         messages_that_do_not_go_out().await,
+        notices_that_wait().await,
         faults().await,
         guesses().await,
         stolen_tokens().await,

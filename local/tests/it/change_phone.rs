@@ -23,7 +23,7 @@ async fn the_password_is_asked_for_again_and_wrong_ones_count() {
     for _ in 0..6 {
         person.mistyping().change_phone(OTHER_PHONE).await.expect_problem(403, "wrong-password");
     }
-    person.change_phone(OTHER_PHONE).await.expect_limit("login-phone");
+    person.change_phone(OTHER_PHONE).await.expect_limit("login-session");
     assert!(world.outbox.messages().is_empty());
 }
 

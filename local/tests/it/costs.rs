@@ -46,7 +46,7 @@ async fn a_registration_whose_message_cannot_be_sent_hashes_nothing() {
 #[tokio::test]
 async fn a_refused_registration_is_the_same_for_a_phone_with_and_without_an_account() {
     let limits = [("LIMIT_REGISTER_PER_ADDRESS", "2"), ("REQUIRE_ACTIVATION", "true")];
-    for extra in [None, Some(("LIMIT_MESSAGES_TOTAL", "2"))] {
+    for extra in [None, Some(("LIMIT_MESSAGES_TOTAL", "12"))] {
         let variables: Vec<_> = limits.into_iter().skip(usize::from(extra.is_some())).chain(extra).collect();
         let world = World::with(&variables).warm().await;
         let owner = world.person().await;

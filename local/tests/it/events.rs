@@ -129,9 +129,12 @@ async fn events_of_functions_without_a_route_are_taken() {
     step["ClientRequestToken"] = world.emulator.secrets().begin_rotation("SecretKey").unwrap().into();
     world.invoke("rotate-secret", step).await.unwrap();
 
+    let sent = world.invoke("send-notices", event("send-notices")).await.unwrap();
+    assert_eq!(sent, serde_json::json!({"settled": 0}));
+
     let routeless: Vec<_> =
         TEMPLATE.functions.iter().filter(|f| f.routes.is_empty() && !f.is_default).map(|f| f.name.as_str()).collect();
-    assert_eq!(routeless, ["authorizer", "rotate-keys", "rotate-secret"]);
+    assert_eq!(routeless, ["authorizer", "rotate-keys", "rotate-secret", "send-notices"]);
 }
 
 #[test]

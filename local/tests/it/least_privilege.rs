@@ -370,7 +370,7 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
         "step-up",
         "verify-reset",
     ];
-    const SENDERS: [&str; 19] = [
+    const SENDERS: [&str; 20] = [
         "change-password",
         "change-phone",
         "change-phone-verify",
@@ -385,6 +385,7 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
         "register",
         "request-reset",
         "resend-activation",
+        "send-notices",
         "sessions-delete",
         "set-password",
         "step-up",

@@ -297,7 +297,7 @@ async fn wrong_passwords_are_forgiven_by_the_second_step_and_not_by_the_first() 
 
 #[tokio::test]
 async fn an_address_over_its_limit_does_not_use_up_the_guesses() {
-    let world = World::with(&[("LIMIT_LOGIN_PER_ADDRESS", "5")]);
+    let world = World::with(&[("LIMIT_LOGIN_PER_ADDRESS", "1")]);
     let person = world.person_with_factor().await;
     person.first_step().await;
     let wrong = person.with_wrong_code();

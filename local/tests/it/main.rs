@@ -62,6 +62,7 @@ mod openid_configuration;
 mod origin;
 mod outage;
 mod passwords;
+mod pots;
 mod races;
 mod refresh;
 mod register;

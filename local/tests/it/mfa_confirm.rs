@@ -86,7 +86,7 @@ async fn five_codes_are_judged_and_the_next_enrollment_takes_the_password_again(
 
 #[tokio::test]
 async fn an_address_over_its_limit_does_not_use_up_the_tries() {
-    let world = World::with(&[("LIMIT_LOGIN_PER_ADDRESS", "3")]);
+    let world = World::with(&[("LIMIT_LOGIN_PER_ADDRESS", "1")]);
     let person = world.signed_in_person().await;
     person.enroll().await;
     let wrong = another_code(&person.new_authenticator().code());

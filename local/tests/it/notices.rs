@@ -130,15 +130,84 @@ async fn notices_have_budgets_and_whoever_uses_up_the_codes_does_not_silence_the
     person.me().await.expect(200);
 }
 
+/// The budgets that strangers' requests use up are none of a notice's.
 #[tokio::test]
-async fn a_budget_that_is_used_up_is_no_reason_to_fail() {
-    let world = World::with(&[("LIMIT_MESSAGES_TOTAL", "1")]);
+async fn no_flood_and_no_address_uses_up_notices() {
+    let world = World::with(&[
+        ("LIMIT_MESSAGES_TOTAL", "1"),
+        ("LIMIT_MESSAGES_PER_COUNTRY", "1"),
+        ("LIMIT_MESSAGES_PER_ADDRESS", "1"),
+    ]);
     let person = world.signed_in_person().await;
     person.verify_own_phone().await;
-    person.change_password(NEW_PASSWORD).await.expect(200);
-    assert_eq!(world.outbox.messages().len(), 1);
-    let counted = world.metrics.take();
-    assert!(counted.iter().any(|line| line["MessagesBudgetReached"] == 1 && line["Bucket"] == "messages-total"));
+    let other = world.person_with_phone(OTHER_PHONE).await.signed_in().await;
+    other.verify_phone().await.expect(429);
+    let mut seen = 1;
+    for new in [NEW_PASSWORD, PASSWORD, NEW_PASSWORD] {
+        person.change_password(new).await.expect(200);
+        assert_eq!(world.told(&mut seen), ["password-changed"]);
+    }
+}
+
+/// What a phone's own budget leaves out is told the next day, and once.
+#[tokio::test]
+async fn a_notice_over_the_phones_own_budget_is_sent_later() {
+    let world = World::with(&[("LIMIT_MESSAGES_PER_PHONE", "1")]);
+    let person = world.signed_in_person().await;
+    person.verify_own_phone().await;
+    for new in [NEW_PASSWORD, PASSWORD, NEW_PASSWORD, PASSWORD] {
+        person.change_password(new).await.expect(200);
+    }
+    let mut seen = 1;
+    assert_eq!(world.told(&mut seen), ["password-changed"]);
+    // Not before its time, however often the schedule asks.
+    let settled = async || world.invoke("send-notices", json!({})).await.unwrap()["settled"].clone();
+    assert_eq!(settled().await, 0);
+    assert!(world.told(&mut seen).is_empty());
+    world.advance(86_400);
+    assert_eq!(settled().await, 1);
+    assert_eq!(world.told(&mut seen), ["password-changed"]);
+    assert_eq!(settled().await, 0);
+    assert!(world.items("NOTICES").is_empty());
+}
+
+/// Two runs at once, and runs of which any call fails, send a notice once; a run that dies leaves it to a later one.
+#[tokio::test]
+async fn a_notice_that_waits_is_sent_once_whatever_fails() {
+    let owed = async || {
+        let world = World::with(&[("SMS_PROVIDER", "sns")]);
+        let person = world.signed_in_person().await;
+        let mut profile = world.item("USER#", "PROFILE");
+        profile["phone_verified_at"] = json!({"N": "1800000000000"});
+        world.put_item(&profile);
+        world.emulator.sns().fail_with(Some((400, "Throttling", "too many")));
+        person.change_password(NEW_PASSWORD).await.expect(200);
+        world.emulator.sns().fail_with(None);
+        world.advance(3600);
+        world
+    };
+    let world = owed().await;
+    let before = world.emulator.sns().requests().len();
+    let runs = futures_util::future::join_all((0..8).map(|_| world.invoke("send-notices", json!({})))).await;
+    let settled: u64 = runs.into_iter().map(|run| run.unwrap()["settled"].as_u64().unwrap()).sum();
+    assert_eq!((settled, world.emulator.sns().requests().len() - before), (1, 1));
+
+    for operation in ["Query", "UpdateItem", "DeleteItem"] {
+        for fault in [Fault::Error("InternalServerError"), Fault::LostReply] {
+            let world = owed().await;
+            let before = world.emulator.sns().requests().len();
+            world.emulator.faults().inject(operation, fault, 1);
+            let _ = world.invoke("send-notices", json!({})).await;
+            for _ in 0..3 {
+                world.advance(3600);
+                world.invoke("send-notices", json!({})).await.unwrap();
+            }
+            let sent = world.emulator.sns().requests().len() - before;
+            // After it was sent, only a lost deletion can leave it to be sent again.
+            assert!(sent == 1 || (operation == "DeleteItem" && sent == 2), "{operation}: {sent}");
+            assert!(world.items("NOTICES").is_empty(), "{operation}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -188,15 +257,4 @@ async fn a_change_that_did_not_happen_uses_no_notice_up() {
     assert!(world.items("LIMIT#messages-phone#notice").is_empty());
     person.change_password(NEW_PASSWORD).await.expect(200);
     assert_eq!(world.outbox.messages()[0].about, "password-changed");
-}
-
-#[tokio::test]
-async fn one_address_has_so_many_notices() {
-    let world = World::with(&[("LIMIT_MESSAGES_PER_ADDRESS", "2")]);
-    let person = world.signed_in_person().await;
-    person.verify_own_phone().await;
-    for new in [NEW_PASSWORD, PASSWORD, NEW_PASSWORD] {
-        person.change_password(new).await.expect(200);
-    }
-    assert_eq!(world.outbox.messages().len(), 3, "the code, and two notices");
 }

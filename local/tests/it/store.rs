@@ -22,7 +22,8 @@ use latchkey::{
     log::audit::Audit,
     runtime::respond,
     store::{
-        Attempt, Change, CodeTry, CodeUse, Credential, Failure, LoginCompletion, NewCode, NewSession, Renewal, Store,
+        Attempt, Bucket, Change, CodeTry, CodeUse, Credential, Failure, Limit, LoginCompletion, NewCode, NewOwedNotice,
+        NewSession, Renewal, Store,
     },
     tokens::{refresh::SessionSalt, secret::Versions},
 };
@@ -132,7 +133,7 @@ async fn a_right_code_that_a_change_of_password_outran_changes_nothing() {
     person.change_password(NEW_PASSWORD).await.expect(200);
     let other = PasswordHash::from_stored("$argon2id$another".to_owned());
     let (challenge, _) = code.codes[0];
-    let code = code.entered(challenge).unwrap();
+    let code = code.entered(challenge, None).unwrap();
     let effect = RepeatMac::from_stored("effect".to_owned());
     let account = code.account.unwrap();
     let reset = verifier.reset_password(&phone(), account, (&code, &effect), &other, None, NOW).await.unwrap();
@@ -165,7 +166,7 @@ async fn a_code_is_right_only_under_the_systems_own_key() {
     let world = World::new();
     let person = world.person().await;
     let requester = store(&world, "request-reset");
-    let target = requester.code_target(&phone(), Purpose::Reset).await.unwrap();
+    let target = requester.code_target(&phone(), Purpose::Reset, NOW).await.unwrap();
     let (code, challenge) = (OtpCode::generate().unwrap(), ChallengeId::generate().unwrap());
     let user = target.account.map(|account| account.user);
     let binding = Binding { purpose: Purpose::Reset, phone: &phone(), user, challenge };
@@ -296,4 +297,47 @@ async fn a_login_that_the_end_of_every_session_outran_may_be_tried_again() {
     let completed = store(&world, "login").complete_login(&phone(), &old, None, session(&old)).await.unwrap();
     assert_eq!(completed, LoginCompletion::EpochRaised);
     person.login().await.expect(200);
+}
+
+/// Two messages to the same phone that fail at once both give back the phone among those of their address. The second one
+/// must not keep what it was charged elsewhere.
+#[tokio::test]
+async fn what_shares_a_member_gives_all_its_charges_back() {
+    let world = World::new();
+    let store = store(&world, "register");
+    let day = Duration::from_hours(24);
+    let country = Limit { bucket: Bucket::MessagesCountry, subject: "EG/day", allowed: 10, window: day, member: None };
+    let phones =
+        Limit { bucket: Bucket::AddressPhones, subject: "address", allowed: 1, window: day, member: Some("a") };
+    let charged = [phones, country];
+    for _ in 0..2 {
+        store.charge_all(&charged, NOW).await.unwrap().unwrap();
+    }
+    assert!(store.charge_all(&[Limit { member: Some("b"), ..phones }, country], NOW).await.unwrap().is_err());
+    let give_back = || async { store.give_back_all(&charged, NOW).await.unwrap() };
+    tokio::join!(give_back(), give_back());
+    assert_eq!(store.uses(&[country], NOW).await.unwrap(), 0);
+    store.charge_all(&[Limit { member: Some("b"), ..phones }, country], NOW).await.unwrap().unwrap();
+}
+
+/// A run tries a hundred notices. If no provider takes those, the next run must not try the same hundred again.
+#[tokio::test]
+async fn no_notice_is_passed_over_for_others_that_nobody_takes() {
+    let world = World::new();
+    let store = store(&world, "send-notices");
+    for (recipient, name) in [("a", "first"), ("b", "second"), ("c", "third")] {
+        let notice = NewOwedNotice { recipient, name, sealed_phone: "sealed", language: None };
+        store.owe_notice(notice, NOW, NOW).await.unwrap();
+    }
+    let mut tried = Vec::new();
+    for run in 1..=3 {
+        let now = NOW.plus(Duration::from_mins(5) * run);
+        for due in store.due_notices(2, now).await.unwrap() {
+            let owed = store.claim_notice(&due, now).await.unwrap().unwrap();
+            store.defer_notice(&owed, now).await.unwrap();
+            tried.push(owed.name);
+        }
+    }
+    // In the third run, the second notice has waited longest, and the other two equally long.
+    assert_eq!(tried[..5], ["first", "second", "third", "first", "second"]);
 }

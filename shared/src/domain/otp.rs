@@ -86,6 +86,9 @@ impl Purpose {
         matches!(self, Self::Reset | Self::SignIn(_))
     }
 
+    /// The names of all purposes.
+    pub const NAMES: [&'static str; 5] = ["activation", "sign-in", "reset", "verify-phone", "change-phone"];
+
     /// Returns the purpose's name in keys of the table and in the hashed message.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -225,6 +228,19 @@ mod tests {
 
     fn phone(typed: &str) -> Phone {
         PhoneRules::new("EG".parse().unwrap(), None).parse(typed).unwrap()
+    }
+
+    #[test]
+    fn every_purpose_is_among_the_names() {
+        let (id, user) = (RegistrationId::from_bytes([1; 16]), UserId::generate().unwrap());
+        let all = [
+            Purpose::Activation(id),
+            Purpose::SignIn(id),
+            Purpose::Reset,
+            Purpose::VerifyPhone,
+            Purpose::ChangePhone(user),
+        ];
+        assert_eq!(all.map(Purpose::as_str), Purpose::NAMES);
     }
 
     #[test]

@@ -17,7 +17,8 @@ use crate::{
 /// with, or none if there is nothing to try.
 ///
 /// A try from an address over its limit is not compared, so its count is taken back: it uses up none of the account's
-/// tries.
+/// tries. An address is counted for tries that are compared, so that nobody uses up its limit, which neighbors may share,
+/// by what compares nothing.
 pub fn admit<'a, T: Send + 'a>(
     app: &'a App,
     ctx: &'a Context,
@@ -36,14 +37,19 @@ pub fn admit_with_receipt<'a, T: Send + 'a>(
         let attempt = async { attempt.await.map_err(ApiError::from) };
         match tokio::try_join!(charge_address(app, ctx), attempt)? {
             (Ok(()), Attempt::Admitted { with, receipt }) => Ok(Some((with, receipt))),
-            (Ok(()), Attempt::Nothing) => Ok(None),
+            (Ok(()), Attempt::Nothing) => {
+                take_back_from_address(app, ctx).await;
+                Ok(None)
+            }
+            (Ok(()), Attempt::LimitReached(reached)) => {
+                take_back_from_address(app, ctx).await;
+                Err(reached.into())
+            }
             (Err(reached), Attempt::Admitted { receipt, .. }) => {
                 app.store.take_back(receipt).await?;
                 Err(reached.into())
             }
-            (Ok(()), Attempt::LimitReached(reached)) | (Err(reached), Attempt::Nothing | Attempt::LimitReached(_)) => {
-                Err(reached.into())
-            }
+            (Err(reached), Attempt::Nothing | Attempt::LimitReached(_)) => Err(reached.into()),
         }
     })
 }
@@ -75,18 +81,44 @@ pub fn admit_unguessable<'a, T: Send + 'a>(
         let read = async { read.await.map_err(ApiError::from) };
         let (charged, found) = tokio::try_join!(charge_address(app, ctx), read)?;
         charged?;
+        if found.is_none() {
+            take_back_from_address(app, ctx).await;
+        }
         Ok(found)
     })
+}
+
+/// Does what a right try leads to, and meanwhile takes the count of that try back from the caller's address: many users
+/// who sign in from one address must not stop each other. The count stays if that fails.
+pub async fn with_right_try<T>(app: &App, ctx: &Context, what: impl Future<Output = T>) -> T {
+    let (done, ()) = tokio::join!(what, take_back_from_address(app, ctx));
+    done
 }
 
 /// Counts a try of a password or a code from the caller's address.
 async fn charge_address(app: &App, ctx: &Context) -> Result<Result<(), LimitReached>, ApiError> {
     let secret = app.keyring.secret(ctx.now).await?;
-    let limit = Limit {
+    Ok(app.store.charge(tries(app, &address_subject(&secret, ctx)), ctx.now).await?)
+}
+
+async fn take_back_from_address(app: &App, ctx: &Context) {
+    let taken_back = Box::pin(async {
+        let secret = app.keyring.secret(ctx.now).await?;
+        app.store.give_back_all(&[tries(app, &address_subject(&secret, ctx))], ctx.now).await?;
+        Ok::<_, ApiError>(())
+    });
+    if let Err(error) = taken_back.await {
+        tracing::warn!(%error, "a try that was not wrong stays counted for its address");
+    }
+}
+
+/// The limit of tries from one address.
+fn tries<'a>(app: &App, address: &'a str) -> Limit<'a> {
+    Limit {
         bucket: Bucket::LoginAddress,
-        subject: &address_subject(&secret, ctx),
+        subject: address,
         allowed: app.config.limits.login_per_address,
         window: Duration::from_mins(5),
-    };
-    Ok(app.store.charge(limit, ctx.now).await?)
+        member: None,
+    }
 }

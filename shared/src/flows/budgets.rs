@@ -1,60 +1,92 @@
-//! The budgets that a message is charged to before it is sent.
+//! The pots that a message is charged to before it is sent (docs/adr/0038-three-pots-of-messages.md).
 
 use std::time::Duration;
 
 use crate::{
     app::App,
-    base::time::Timestamp,
-    domain::phone::Phone,
+    base::{id::UserId, time::Timestamp},
+    domain::{otp::Purpose, phone::Phone},
     error::ApiError,
     http::context::Context,
     log::{audit, metrics::Metric},
-    store::{Bucket, Limit, LimitReached},
+    store::{Bucket, CodeTarget, Limit, LimitReached, REQUESTS_PER_MESSAGE},
     tokens::secret::Secret,
 };
 
-/// The number of requests for messages that an address may make for each message that it may be sent: a request whose
-/// message fails gives its message back, and no more than that.
-const REQUESTS_PER_MESSAGE: u64 = 5;
-
-/// The least number of those requests, whatever the number of messages: phones share addresses behind carriers' NAT.
+/// The least number of those requests from one address in an hour: phones share addresses behind carriers' NAT.
 const LEAST_REQUESTS: u64 = 300;
 
-/// The phone, address and country whose budgets a message is charged to. Phone and address are pseudonyms, because counts
-/// outlive a deleted account (docs/threats.md#r9).
+/// The part of a day's budget that one hour may use, as a divisor: a flood must not use up a day before somebody sees it.
+const HOURS_IN_A_BUDGET: u64 = 6;
+
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// The kind of message that owners did not ask for, in the subjects of its limits.
+const NOTICE: &str = "notice";
+
+/// The pot that pays for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pot {
+    /// The reserve of phones that were verified with us: only their own limits bound it, so no flood uses it up.
+    Verified,
+    /// That of phones that were never verified, of a country that verified this many codes of late.
+    New {
+        /// Codes that were entered and right today and in the 14 days before.
+        verified_in_country: u64,
+    },
+}
+
+impl Pot {
+    /// Returns the pot of a code. Only a password reset and a sign-in may use the reserve, since their responses are the
+    /// same whatever happens: elsewhere, a refusal would tell which phones are verified.
+    pub fn of(purpose: Purpose, target: &CodeTarget) -> Self {
+        if purpose.is_hidden() && target.is_verified {
+            Self::Verified
+        } else {
+            Self::New { verified_in_country: target.verified_in_country }
+        }
+    }
+}
+
+/// The phone, account, address and country whose budgets a message is charged to. Phone, account and address are
+/// pseudonyms, because counts outlive a deleted account (docs/threats.md#r9).
 #[derive(Clone, Debug)]
 pub struct MessageSubjects {
+    /// The phone, for this purpose alone: what strangers ask for uses up nothing that owners need in a session.
     phone: String,
+    /// The phone, as a member of the different phones of an address.
+    member: String,
+    /// The account that asks in a session.
+    account: Option<String>,
     address: String,
-    requester: String,
     country: &'static str,
+    of_country: [String; 2],
+    of_all: [String; 2],
 }
 
 impl MessageSubjects {
-    /// Returns the subjects of a message to this phone that this request causes.
-    pub fn new(secret: &Secret, phone: &Phone, ctx: &Context) -> Self {
-        let address = address_subject(secret, ctx);
-        let phone_subject = audit::pseudonym(&secret.counting.audit, phone);
-        Self { phone: phone_subject, requester: address.clone(), address, country: phone.country_code() }
-    }
-
-    /// Returns the same with budgets of phone and address that are this kind of message's own.
-    #[must_use]
-    pub fn of_kind(self, kind: &str) -> Self {
-        Self { phone: format!("{kind}:{}", self.phone), address: format!("{kind}:{}", self.address), ..self }
-    }
-
-    /// Returns the subjects of a code for a password reset. What became of its message must not show in what other
-    /// requests are answered (docs/adr/0024-what-was-not-sent-costs-nothing.md).
-    #[must_use]
-    pub fn of_resets(self) -> Self {
-        self.of_kind("reset")
-    }
-
-    /// Returns the subjects of a code to sign in with, for the same reason.
-    #[must_use]
-    pub fn of_sign_ins(self) -> Self {
-        self.of_kind("sign-in")
+    /// Returns the subjects of a code for this purpose that this request causes to be sent to this phone, and that `user`
+    /// will enter.
+    ///
+    /// Codes for a reset, and codes to sign in with, have counters of their own throughout, so that what became of their
+    /// messages does not show in what other requests are answered (docs/adr/0024-what-was-not-sent-costs-nothing.md).
+    pub fn new(secret: &Secret, phone: &Phone, ctx: &Context, purpose: Purpose, user: Option<UserId>) -> Self {
+        let member = audit::pseudonym(&secret.counting.audit, phone);
+        let is_in_session = matches!(purpose, Purpose::VerifyPhone | Purpose::ChangePhone(_));
+        let account = user.filter(|_| is_in_session);
+        let scope = if purpose.is_hidden() { format!("{}:", purpose.as_str()) } else { String::new() };
+        let country = phone.country_code();
+        let windows = |subject: &str| ["day", "hour"].map(|window| format!("{scope}{subject}/{window}"));
+        Self {
+            phone: format!("{}:{member}", purpose.as_str()),
+            member,
+            account: account.map(|user| account_subject(secret, user)),
+            address: format!("{scope}{}", address_subject(secret, ctx)),
+            of_country: windows(country),
+            of_all: windows("all"),
+            country,
+        }
     }
 }
 
@@ -64,29 +96,93 @@ pub fn address_subject(secret: &Secret, ctx: &Context) -> String {
     audit::pseudonym_of(&secret.counting.audit, &ctx.source.subject())
 }
 
+/// Returns the subject of limits of what an account asks for in its sessions: a pseudonym, as that of its phone.
+pub fn account_subject(secret: &Secret, user: UserId) -> String {
+    audit::pseudonym_of(&secret.counting.audit, &user.to_string())
+}
+
+/// Returns the subject of the limit of notices to a phone. Only changes of its own account charge it.
+pub(super) fn notice_subject(secret: &Secret, phone: &Phone) -> String {
+    format!("{NOTICE}:{}", audit::pseudonym(&secret.counting.audit, phone))
+}
+
+/// Returns the subjects of all limits of messages to a phone: those of codes, and of notices. The limits of tries of the
+/// phone's codes have the same subjects.
+pub fn phone_subjects(secret: &Secret, phone: &Phone) -> [String; 6] {
+    let pseudonym = audit::pseudonym(&secret.counting.audit, phone);
+    let [first, second, third, fourth, fifth] = Purpose::NAMES;
+    [first, second, third, fourth, fifth, NOTICE].map(|kind| format!("{kind}:{pseudonym}"))
+}
+
+fn limit(bucket: Bucket, subject: &str, allowed: u64, window: Duration) -> Limit<'_> {
+    Limit { bucket, subject, allowed, window, member: None }
+}
+
 impl App {
-    /// Returns the budgets that a message is charged to, all or nothing.
-    pub fn message_budgets<'a>(&self, subjects: &'a MessageSubjects) -> [Limit<'a>; 4] {
-        let limits = self.config.limits;
-        let (hour, day) = (Duration::from_hours(1), Duration::from_hours(24));
-        [
-            (Bucket::MessagesPhone, subjects.phone.as_str(), limits.messages_per_phone, day),
-            (Bucket::MessagesAddress, &subjects.address, limits.messages_per_address, hour),
-            (Bucket::MessagesCountry, subjects.country, limits.messages_per_country, hour),
-            (Bucket::MessagesTotal, "all", limits.messages_total, hour),
-        ]
-        .map(|(bucket, subject, allowed, window)| Limit { bucket, subject, allowed, window })
+    /// Returns the limit of messages to a phone, by one of its subjects.
+    pub fn messages_to<'a>(&self, phone: &'a str) -> Limit<'a> {
+        self.config.limits.messages_to(phone)
     }
 
-    /// Returns the limit of requests for messages from one address, which counts them whatever becomes of the message. It
-    /// is generous, and is never given back: making messages fail is no way around it.
-    pub fn message_requests<'a>(&self, subjects: &'a MessageSubjects) -> Limit<'a> {
-        let messages = self.config.limits.messages_per_address;
-        Limit {
-            bucket: Bucket::MessageRequests,
-            subject: &subjects.requester,
-            allowed: messages.saturating_mul(REQUESTS_PER_MESSAGE).max(LEAST_REQUESTS),
-            window: Duration::from_hours(1),
+    /// Returns the budgets that a message is charged to, all or nothing.
+    pub fn message_budgets<'a>(&self, subjects: &'a MessageSubjects, pot: Pot) -> Vec<Limit<'a>> {
+        let limits = self.config.limits;
+        let mut budgets = vec![self.messages_to(&subjects.phone)];
+        let Pot::New { verified_in_country } = pot else { return budgets };
+
+        budgets.push(match &subjects.account {
+            Some(account) => limits.messages_of(account),
+            None => limit(Bucket::MessagesAddress, &subjects.address, limits.messages_per_address, HOUR),
+        });
+        budgets.extend(self.different_of_address(subjects));
+        let share = verified_in_country.saturating_mul(limits.verified_share) / 100;
+        for (bucket, [of_day, of_hour], allowed) in [
+            (Bucket::MessagesCountry, &subjects.of_country, limits.messages_per_country.max(share)),
+            (Bucket::MessagesTotal, &subjects.of_all, limits.messages_total),
+        ] {
+            budgets.push(limit(bucket, of_day, allowed, DAY));
+            budgets.push(limit(bucket, of_hour, allowed.div_ceil(HOURS_IN_A_BUDGET), HOUR));
+        }
+        budgets
+    }
+
+    /// Returns the limits of the different phones and countries that an address names.
+    fn different_of_address<'a>(&self, subjects: &'a MessageSubjects) -> [Limit<'a>; 2] {
+        let limits = self.config.limits;
+        let different = |bucket, member: &'a str, allowed, window| Limit {
+            member: Some(member),
+            ..limit(bucket, &subjects.address, allowed, window)
+        };
+        [
+            different(Bucket::AddressPhones, &subjects.member, limits.phones_per_address, HOUR),
+            different(Bucket::AddressCountries, subjects.country, limits.countries_per_address, DAY),
+        ]
+    }
+
+    /// Returns what a request counts for its address, although it is not refused by it: a request for a code that the
+    /// reserve pays for, or that is withheld. Without this, the room that is left to an address would tell its user
+    /// whether the phone was verified, or has an account.
+    ///
+    /// The different phones and countries (`Limit::member`) are a list that does not grow beyond its limit, so the caller
+    /// leaves them out when it is full.
+    pub(super) fn counted_for_address<'a>(&self, subjects: &'a MessageSubjects) -> Vec<Limit<'a>> {
+        let [requests, messages] = [Bucket::MessageRequests, Bucket::MessagesAddress]
+            .map(|bucket| limit(bucket, &subjects.address, u64::MAX, HOUR));
+        [requests, messages].into_iter().chain(self.different_of_address(subjects)).collect()
+    }
+
+    /// Returns the limit of requests for messages, which counts them whatever becomes of the message. It is generous, and
+    /// is never given back: making messages fail is no way around it. It counts for the account that asks in a session,
+    /// for a phone that was verified, and otherwise for the address.
+    pub fn message_requests<'a>(&self, subjects: &'a MessageSubjects, pot: Pot) -> Limit<'a> {
+        let limits = self.config.limits;
+        match (pot, &subjects.account) {
+            (Pot::Verified, _) => limits.requests_to(&subjects.phone),
+            (Pot::New { .. }, Some(account)) => limits.requests_of(account),
+            (Pot::New { .. }, None) => {
+                let allowed = limits.messages_per_address.saturating_mul(REQUESTS_PER_MESSAGE).max(LEAST_REQUESTS);
+                limit(Bucket::MessageRequests, &subjects.address, allowed, HOUR)
+            }
         }
     }
 

@@ -72,18 +72,19 @@ impl Caller {
         Ok(Self { profile, session: claims.sid, login })
     }
 
-    /// Checks the caller's password again, under the throttle of a login. Returns the account and the receipt of the
-    /// counted try, which must be taken back unless a later step resets the count.
+    /// Checks the caller's password again, under the throttle of a login, which this session has for itself. Returns the
+    /// account and the receipt of the counted try, which must be taken back unless a later step resets the count.
     async fn confirm_password(
         &self,
         app: &App,
         ctx: &Context,
         password: &Password,
     ) -> Result<(CodeAccount, Receipt), ApiError> {
-        let (credential, receipt) = match app.store.spend_login_attempt(&self.profile.phone, ctx.now).await? {
+        let attempt = app.store.spend_session_attempt(&self.profile, self.session, ctx.now);
+        let (credential, receipt) = match attempt.await? {
             Attempt::Admitted { with, receipt } => (with, receipt),
             Attempt::LimitReached(reached) => return Err(reached.into()),
-            Attempt::Nothing => return Err(ApiError::WrongPassword),
+            Attempt::Nothing => return Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
         };
         // Without a credential, the phone has left this account since the token was verified.
         let credential = credential.filter(|credential| credential.user == self.profile.user);

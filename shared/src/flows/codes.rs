@@ -6,7 +6,11 @@ use serde::Serialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use super::{admission, budgets::MessageSubjects, sending};
+use super::{
+    admission,
+    budgets::{MessageSubjects, Pot},
+    sending,
+};
 use crate::{
     app::App,
     base::{
@@ -25,8 +29,8 @@ use crate::{
     log::{audit, metrics::Metric},
     messages::{self, Content, Delivery, Notice},
     store::{
-        self, ActivationIssue, Attempt, CodeIssue, CodeTarget, CodeTry, Failure, Limit, NewCode, PendingCode,
-        PendingCodes, UsedCode,
+        self, ActivationIssue, Attempt, Bucket, CodeIssue, CodeTarget, CodeTry, Failure, Limit, LimitReached, NewCode,
+        PendingCode, PendingCodes, UsedCode,
     },
     tokens::secret::{Keys, Secret},
 };
@@ -114,7 +118,7 @@ pub(super) async fn issue_in(
     if let Some(user) = user {
         ctx.audit.user(user);
     }
-    let code = DrawnCode::draw(app, ctx, purpose, phone, user).await?;
+    let code = DrawnCode::draw(app, ctx, purpose, phone, user, &target).await?;
     let answer_at = floor.map(|floor| Instant::now() + floor);
     let may_be_sent = app.check_recipient(phone).is_ok();
     let issued = match code.issue(item, target, user.is_some() && may_be_sent).await? {
@@ -141,6 +145,7 @@ pub(crate) struct DrawnCode<'a> {
     challenge: ChallengeId,
     mac: OtpMac,
     subjects: MessageSubjects,
+    pot: Pot,
     /// The subject of the limit of tries, if the purpose has one.
     tries: Option<String>,
 }
@@ -153,6 +158,7 @@ impl<'a> DrawnCode<'a> {
         purpose: Purpose,
         phone: &'a Phone,
         user: Option<UserId>,
+        target: &CodeTarget,
     ) -> Result<Self, ApiError> {
         ctx.audit.phone(phone);
         let secret = app.keyring.secret(ctx.now).await?;
@@ -161,12 +167,12 @@ impl<'a> DrawnCode<'a> {
         let code = test_code.map_or_else(OtpCode::generate, Ok)?;
         let challenge = ChallengeId::generate()?;
         let mac = OtpMac::new(&secret.writing.otp, Binding { purpose, phone, user, challenge }, &code);
-        let subjects = MessageSubjects::new(&secret, phone, ctx);
-        let subjects = if purpose.is_hidden() { subjects.of_kind(purpose.as_str()) } else { subjects };
+        let subjects = MessageSubjects::new(&secret, phone, ctx, purpose, user);
+        let pot = Pot::of(purpose, target);
         // The fixed code of a test number is known, so a limit against guessing would protect nothing.
         let tries = (purpose.is_counted_apart() && !is_test)
             .then(|| store::tries_subject(purpose, &audit::pseudonym(&secret.counting.audit, phone)));
-        Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects, tries })
+        Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects, pot, tries })
     }
 
     /// Whether the response must be the same whatever becomes of the message, since it would reveal who has an account.
@@ -195,12 +201,19 @@ impl<'a> DrawnCode<'a> {
 
     /// Returns the budgets that the message is charged to.
     pub(crate) fn budgets(&self) -> Vec<Limit<'_>> {
-        if self.is_test { Vec::new() } else { self.app.message_budgets(&self.subjects).to_vec() }
+        if self.is_test { Vec::new() } else { self.app.message_budgets(&self.subjects, self.pot) }
+    }
+
+    /// Returns what the request counts for its address without being refused by it, where the response hides what became
+    /// of the message.
+    fn counted(&self, is_withheld: bool) -> Vec<Limit<'_>> {
+        let is_counted = self.purpose.is_hidden() && !self.is_test && (is_withheld || self.pot == Pot::Verified);
+        if is_counted { self.app.counted_for_address(&self.subjects) } else { Vec::new() }
     }
 
     /// Returns the limit of requests for messages, which counts this one whatever becomes of its message.
     pub(crate) fn requests(&self) -> Option<Limit<'_>> {
-        (!self.is_test).then(|| self.app.message_requests(&self.subjects))
+        (!self.is_test).then(|| self.app.message_requests(&self.subjects, self.pot))
     }
 
     /// Stores the code. Returns whether it is to be sent: as `is_sent` says, unless a budget is used up that the response
@@ -208,28 +221,44 @@ impl<'a> DrawnCode<'a> {
     async fn issue(&self, item: Item, mut target: CodeTarget, is_sent: bool) -> Result<Option<bool>, ApiError> {
         let Self { app, ctx, purpose, phone, .. } = self;
         let mut is_withheld = false;
+        let mut is_address_full = false;
         for _ in 0..TRIES {
             let is_sent = is_sent && !is_withheld;
-            let budgets = self.budgets().into_iter().filter(|budget| !is_withheld || budget.bucket.is_shared());
             // A challenge is stored with the limit of its own.
             let tries = self.tries.as_deref().filter(|_| item == Item::OfPhone).map(store::tries_of_phone);
-            let limits: Vec<_> = budgets.chain(self.requests()).chain(tries).collect();
+            let budgets = if is_withheld { Vec::new() } else { self.budgets() };
+            let requests = self.requests().filter(|_| !is_withheld);
+            let counted = self.counted(is_withheld).into_iter();
+            let counted = counted.filter(|limit| limit.member.is_none() || !is_address_full);
+            let limits: Vec<_> = budgets.into_iter().chain(requests).chain(counted).chain(tries).collect();
             let issued = match self.store(item, &target, is_sent, &limits).await? {
                 ActivationIssue::Code(issued) => issued,
                 ActivationIssue::NotWaiting => return Ok(None),
             };
             match issued {
                 CodeIssue::Issued => return Ok(Some(is_sent)),
+                CodeIssue::LimitReached(LimitReached { bucket, .. })
+                    if matches!(bucket, Bucket::AddressPhones | Bucket::AddressCountries)
+                        && !is_address_full
+                        && !self.counted(is_withheld).is_empty() =>
+                {
+                    is_address_full = true;
+                }
                 CodeIssue::LimitReached(reached)
                     if self.is_hidden() && reached.bucket.is_of_messages() && !is_withheld =>
                 {
                     let (bucket, country) = (reached.bucket.as_str(), phone.country_code());
                     tracing::info!(target: "latchkey::events", event = "message-withheld", bucket, country, "a budget is used up; the response does not tell");
+                    app.count_if_shared(reached.bucket, ctx.now);
+                    if is_sent {
+                        app.metrics.count(Metric::MessagesWithheld, bucket, ctx.now);
+                    }
                     is_withheld = true;
+                    is_address_full |= matches!(reached.bucket, Bucket::AddressPhones | Bucket::AddressCountries);
                 }
                 CodeIssue::LimitReached(reached) => return Err(app.message_limit_reached(reached, ctx.now)),
                 CodeIssue::Overtaken => {
-                    target = app.store.code_target(phone, *purpose).await?.for_account(target.account);
+                    target = app.store.code_target(phone, *purpose, ctx.now).await?.for_account(target.account);
                 }
             }
         }
@@ -291,7 +320,8 @@ impl<'a> DrawnCode<'a> {
         }
         let delivery = async {
             let deadline = answer_at.map_or(messages::DEADLINE, |at| at.saturating_duration_since(Instant::now()));
-            let delivery = sending::send(self.app, self.ctx, self.phone, content, deadline).await;
+            let delivery =
+                sending::send(self.app, (self.ctx.now, self.ctx.language), self.phone, content, deadline).await;
             let failure = match delivery {
                 Delivery::Sent | Delivery::Unknown => return delivery,
                 Delivery::Refused(_) | Delivery::NotSent(_) => Failure::Certain,
@@ -344,7 +374,7 @@ pub async fn compare(
         CodeTry::UnderWay(_) if matches!(purpose, Purpose::SignIn(_)) => return Err(ApiError::InvalidOtp),
         CodeTry::UnderWay(pending) => {
             let keys = keys_of(app, ctx, &pending).await?;
-            entered(&keys, purpose, phone, pending, typed).ok_or(ApiError::InvalidOtp)?;
+            entered(&keys, purpose, phone, pending, typed, app.counted_in(phone)).ok_or(ApiError::InvalidOtp)?;
             return Box::pin(outcome_of_other(app, ctx, purpose, phone, &guess)).await;
         }
         CodeTry::Used(used) => return Ok(Compared::Repeated(used)),
@@ -355,7 +385,9 @@ pub async fn compare(
         ctx.audit.user(user);
     }
     ctx.audit.factor(Factor::Otp);
-    entered(&keys, purpose, phone, pending, typed).map(Compared::Right).ok_or(ApiError::InvalidOtp)
+    entered(&keys, purpose, phone, pending, typed, app.counted_in(phone))
+        .map(Compared::Right)
+        .ok_or(ApiError::InvalidOtp)
 }
 
 /// A code that was compared and is right.
@@ -375,6 +407,13 @@ async fn keys_of(app: &App, ctx: &Context, pending: &PendingCodes) -> Result<Vec
     admission::or_take_back(app, &pending.receipt, keys).await
 }
 
+impl App {
+    /// Returns the country that a code of this phone is counted for when it is used up; none for a test number.
+    fn counted_in(&self, phone: &Phone) -> Option<&'static str> {
+        self.test_code(phone).is_none().then(|| phone.country_code())
+    }
+}
+
 /// Returns the code that was typed, if it is among these.
 fn entered(
     keys: &[Arc<Keys>],
@@ -382,6 +421,7 @@ fn entered(
     phone: &Phone,
     pending: PendingCodes,
     typed: &OtpCode,
+    counted_in: Option<&'static str>,
 ) -> Option<PendingCode> {
     let user = pending.account.map(|account| account.user);
     let entered = pending.codes.iter().map(|(challenge, mac)| {
@@ -390,7 +430,7 @@ fn entered(
     });
     // Every code is compared, so that the time does not reveal which of them is right. One whose key has leaked is not.
     let entered = entered.fold(None, Option::or);
-    pending.entered(entered?)
+    pending.entered(entered?, counted_in)
 }
 
 /// How often the outcome of a request is asked for that has the same right code and arrived a moment earlier.
@@ -496,7 +536,8 @@ pub(super) async fn take_back(
         }
         app.store.give_try_back(purpose, &pseudonym, ctx.now).await
     };
-    tokio::try_join!(app.store.take_back(code.receipt.clone()), of_phone)?;
+    let of_code = admission::with_right_try(app, ctx, app.store.take_back(code.receipt.clone()));
+    tokio::try_join!(of_code, of_phone)?;
     Ok(())
 }
 

@@ -14,5 +14,5 @@ pub mod sign_in;
 pub mod step_up;
 pub mod token_pair;
 
-pub use budgets::{MessageSubjects, address_subject};
+pub use budgets::{MessageSubjects, Pot, account_subject, address_subject, phone_subjects};
 pub use sending::floor;

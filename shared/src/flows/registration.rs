@@ -14,11 +14,12 @@ use crate::{
         id::{RegistrationId, UserId},
         kid::{Kid, Versioned},
         random::{self, RandomError},
+        time::Timestamp,
     },
     domain::{otp::Purpose, password::PasswordHash, phone::Phone},
     error::ApiError,
     flows::{
-        budgets::MessageSubjects,
+        budgets::{MessageSubjects, Pot},
         codes::{self, DrawnCode, IssuedCode},
     },
     http::context::Context,
@@ -46,13 +47,15 @@ pub struct RegisterResponse {
     pub phone: String,
 }
 
-/// What waits for its code.
+/// What waits: for its code, or to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting {
     /// A registration, which clients know as `activation_id`.
     Registration,
     /// A sign-in by code, which clients know as `challenge`.
     SignIn,
+    /// A notice that is sent later. It has no code, and clients never see it.
+    Notice,
 }
 
 impl Waiting {
@@ -61,6 +64,7 @@ impl Waiting {
         match self {
             Self::Registration => b"",
             Self::SignIn => b"sign-in",
+            Self::Notice => b"notice",
         }
     }
 }
@@ -83,8 +87,18 @@ impl PendingRegistration {
     /// Returns the registration of an `activation_id`, or the sign-in of a `challenge`; none if we did not make it or its
     /// key may no longer be used.
     pub async fn of_id(app: &App, ctx: &Context, waiting: Waiting, text: &str) -> Result<Option<Self>, ApiError> {
+        Self::opened(app, ctx.now, waiting, text).await
+    }
+
+    /// Returns what we sealed as this kind, at this time.
+    pub(super) async fn opened(
+        app: &App,
+        now: Timestamp,
+        waiting: Waiting,
+        text: &str,
+    ) -> Result<Option<Self>, ApiError> {
         let Ok(kid) = Self::kid_of(text) else { return Ok(None) };
-        let keys = app.keyring.reading(kid, ctx.now).await?;
+        let keys = app.keyring.reading(kid, now).await?;
         Ok(keys.and_then(|keys| Self::open(&keys.activation, waiting, text).ok()))
     }
 
@@ -134,7 +148,8 @@ impl PendingRegistration {
     /// Returns the purpose of its codes.
     pub fn purpose(&self) -> Purpose {
         match self.waiting {
-            Waiting::Registration => Purpose::Activation(self.id),
+            // No registration has the identifier of a notice.
+            Waiting::Registration | Waiting::Notice => Purpose::Activation(self.id),
             Waiting::SignIn => Purpose::SignIn(self.id),
         }
     }
@@ -145,21 +160,20 @@ impl PendingRegistration {
     /// So a registration that a limit refuses costs no password hash. The order is the same for every phone.
     pub async fn admit(&self, app: &App, ctx: &Context, limit: Limit<'_>) -> Result<CodeTarget, ApiError> {
         let secret = app.keyring.secret(ctx.now).await?;
-        let subjects = MessageSubjects::new(&secret, &self.phone, ctx);
-        let budgets = app.message_budgets(&subjects);
-        let used_up = async {
-            // A test number gets no message.
-            if app.test_code(&self.phone).is_some() { Ok(None) } else { app.store.used_up(&budgets, ctx.now).await }
-        };
-        let (counted, used_up, target) = tokio::try_join!(
+        let subjects = MessageSubjects::new(&secret, &self.phone, ctx, self.purpose(), None);
+        // Which counters there are does not depend on what the country may use.
+        let asked_for = app.message_budgets(&subjects, Pot::New { verified_in_country: 0 });
+        let (counted, counters, target) = tokio::try_join!(
             app.store.charge(limit, ctx.now),
-            used_up,
-            app.store.code_target(&self.phone, self.purpose()),
+            app.store.counters(&asked_for, ctx.now),
+            app.store.code_target(&self.phone, self.purpose(), ctx.now),
         )?;
         counted?;
-        match used_up {
-            Some(reached) => Err(app.message_limit_reached(reached, ctx.now)),
-            None => Ok(target),
+        let budgets = app.message_budgets(&subjects, Pot::of(self.purpose(), &target));
+        match counters.used_up(&budgets, ctx.now)? {
+            // A test number gets no message.
+            Some(reached) if app.test_code(&self.phone).is_none() => Err(app.message_limit_reached(reached, ctx.now)),
+            _ => Ok(target),
         }
     }
 
@@ -183,7 +197,8 @@ impl PendingRegistration {
         for _ in 0..codes::TRIES {
             let user = target.bound_user().map_or_else(UserId::generate, Ok)?;
             // For a phone that has an account, the code is bound to nobody, so it is never right.
-            let code = DrawnCode::draw(app, ctx, self.purpose(), phone, (!target.has_account).then_some(user)).await?;
+            let bound = (!target.has_account).then_some(user);
+            let code = DrawnCode::draw(app, ctx, self.purpose(), phone, bound, &target).await?;
             let budgets = code.budgets();
             let charged: Vec<_> = budgets.iter().copied().chain(code.requests()).collect();
             let registration = (user, first, pseudonym.as_str());
@@ -193,7 +208,7 @@ impl PendingRegistration {
                     return Err(app.message_limit_reached(reached, ctx.now));
                 }
                 ActivationIssue::Code(CodeIssue::Overtaken) => {
-                    target = app.store.code_target(phone, self.purpose()).await?;
+                    target = app.store.code_target(phone, self.purpose(), ctx.now).await?;
                     continue;
                 }
                 ActivationIssue::NotWaiting => return Ok(None),
@@ -278,6 +293,10 @@ mod tests {
         assert_eq!(PendingRegistration::open(&key(1), Waiting::SignIn, &sealed), Ok(challenge));
         assert_eq!(PendingRegistration::open(&key(1), Waiting::Registration, &sealed), Err(NotARegistration));
         assert_eq!(PendingRegistration::open(&key(1), Waiting::SignIn, &text), Err(NotARegistration));
+        let notice = PendingRegistration { waiting: Waiting::Notice, ..registration() }.seal(&key(1)).unwrap();
+        for waiting in [Waiting::Registration, Waiting::SignIn] {
+            assert_eq!(PendingRegistration::open(&key(1), waiting, &notice), Err(NotARegistration));
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub async fn require(
 ) -> Result<(), ApiError> {
     let proof = proof.ok_or(ApiError::MfaRequired(None))?;
     let code = judge(app, ctx, user, proof, at).await?;
-    if !app.store.use_factor(&code).await? {
+    if !admission::with_right_try(app, ctx, app.store.use_factor(&code)).await? {
         return Err(wrong(proof));
     }
     if let Proof::Recovery(_) = proof {

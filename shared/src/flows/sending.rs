@@ -4,15 +4,21 @@ use std::time::Duration;
 
 use crate::{
     app::App,
+    base::time::Timestamp,
     domain::phone::Phone,
-    http::context::Context,
-    messages::{Content, Delivery, Message, Provider, SmsSettings},
+    messages::{Content, Delivery, Language, Message, Provider, SmsSettings},
 };
 
 /// Sends a message in the client's language, and waits for the provider until the deadline. Logs the reason if the
 /// message was not sent.
-pub(super) async fn send(app: &App, ctx: &Context, to: &Phone, content: Content, deadline: Duration) -> Delivery {
-    let message = Message { to: to.clone(), content, language: ctx.language, at: ctx.now };
+pub(super) async fn send(
+    app: &App,
+    (at, language): (Timestamp, Option<Language>),
+    to: &Phone,
+    content: Content,
+    deadline: Duration,
+) -> Delivery {
+    let message = Message { to: to.clone(), content, language, at };
     let (about, country) = (message.content.name(), to.country_code());
     let delivery = match app.check_recipient(to) {
         Ok(()) => app.channel.send(&app.config.sms, &app.keyring, &message, deadline).await,

@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
+    admission,
     codes::{self, Compared, Item},
     registration::{PendingRegistration, Waiting},
     sending,
@@ -62,7 +63,7 @@ pub async fn send_code(
     item: Item,
 ) -> Result<Option<ChallengeResponse>, ApiError> {
     let (phone, purpose) = (&challenge.phone, challenge.purpose());
-    let target = app.store.code_target(phone, purpose).await?;
+    let target = app.store.code_target(phone, purpose, ctx.now).await?;
     let account = account(app, &target)?;
     let issued =
         codes::issue_in(app, ctx, item, (purpose, phone), target.for_account(account), sending::floor(app)).await?;
@@ -126,7 +127,9 @@ pub async fn sign_in(
     let session = if let Opening::Session(session) = &opening { Some(session.id) } else { None };
     let pseudonym = audit::pseudonym(&keys.secret.counting.audit, phone);
     let effect = codes::effect(app, ctx, account.user, account.session_epoch(), None).await?;
-    match app.store.sign_in_by_code((phone, purpose), (account, &code, &effect), opening, &pseudonym, ctx.now).await? {
+    let bound = (account, &code, &effect);
+    let opened = app.store.sign_in_by_code((phone, purpose), bound, opening, &pseudonym, ctx.now);
+    match admission::with_right_try(app, ctx, opened).await? {
         Change::Done => {}
         // Another request used the code, or the account has changed, moved or gone since it was sent.
         Change::Overtaken => return Err(ApiError::InvalidOtp),

@@ -1,6 +1,7 @@
 //! Another proof within a session, which renews it (docs/adr/0042-step-up.md).
 
 use super::{
+    admission,
     caller::Caller,
     codes::{self, Compared},
     second_factor, sign_in,
@@ -73,7 +74,15 @@ pub async fn renew(
         effect: &effect,
         pseudonym: &pseudonym,
     });
-    match app.store.step_up(&caller.profile, used, caller.session, session, ctx.now).await? {
+    // Only the right password clears the count of wrong ones: a code would buy a thief of the session new guesses.
+    let tries = (method != Some(SignInMethod::Password)).then_some(caller.login.tries);
+    let stepped_up = app.store.step_up(&caller.profile, used, (caller.session, tries), session, ctx.now);
+    let stepped_up = match &code {
+        // What the other proofs were counted for is taken back already.
+        Some(_) => admission::with_right_try(app, ctx, stepped_up).await?,
+        None => stepped_up.await?,
+    };
+    match stepped_up {
         Change::Done => {
             if code.is_some() {
                 codes::count_verified(app, ctx, &caller.profile.phone);

@@ -285,12 +285,15 @@ impl ApiError {
             Self::TooManyRequests { bucket, retry_after } => {
                 let what = match bucket {
                     Bucket::LoginPhone | Bucket::LoginAddress => "Too many sign-in attempts from this address.",
+                    Bucket::LoginSession => "Too many wrong passwords in this session.",
                     Bucket::RegisterAddress => "Too many registrations from this address.",
                     Bucket::MessagesCooldown => "A code was sent a moment ago.",
                     Bucket::MessagesPhone => "Too many codes were requested for this phone.",
-                    Bucket::MessagesAddress | Bucket::MessageRequests => {
+                    Bucket::MessagesAccount | Bucket::MessageRequests => "Too many messages were requested.",
+                    Bucket::MessagesAddress | Bucket::AddressPhones => {
                         "Too many messages were requested from this address."
                     }
+                    Bucket::AddressCountries => "Messages to too many countries were requested from this address.",
                     Bucket::MessagesCountry | Bucket::MessagesTotal => "The service has sent too many messages.",
                     Bucket::OtpPhone => {
                         "Too many wrong codes for this phone. If it has an account, its password still works."

@@ -39,10 +39,14 @@ metrics! {
     CodesUnknown by Country;
     /// Notices that a provider may have sent.
     NoticesSent by Country;
+    /// Notices that could not be sent when they were due and are sent later, by the reason; `given-up` is never sent.
+    NoticesDelayed by Reason;
     /// Codes that were entered and right. If they are few of those sent, an attacker may be pumping messages.
     CodesVerified by Country;
     /// Requests for a message that met the used-up budget of a country or the total.
     MessagesBudgetReached by Bucket;
+    /// Messages that a used-up budget kept from an account, while the response was the same as ever.
+    MessagesWithheld by Bucket;
     /// Responses that report a fault: 500 and 503, by the problem's code.
     Faults by Code;
     /// Responses that report a limit that was reached: 429.

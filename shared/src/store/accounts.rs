@@ -18,14 +18,17 @@ use super::{
         item::{Item, integer, moment, number, text, ttl},
         keys::{
             CREATED_AT, DISABLED_AT, EPOCH, Key, LEGACY_ID, MFA_ENABLED, NEVER, PASSWORD_HASH, PASSWORDLESS, PHONE,
-            PHONE_VERIFIED_AT, SESSIONS_AT_MOST, USER_ID,
+            PHONE_VERIFIED_AT, SALT, SESSIONS_AT_MOST, USER_ID,
         },
         wire::{Outcome, Transacted},
     },
     throttle::PASSWORDS,
 };
 use crate::{
-    base::{id::UserId, time::Timestamp},
+    base::{
+        id::{SessionId, UserId},
+        time::Timestamp,
+    },
     domain::{password::PasswordHash, phone::Phone},
 };
 
@@ -61,6 +64,11 @@ pub struct CodeAccount {
     pub epoch: u64,
     /// Whether a second factor was on at this epoch.
     pub mfa_enabled: bool,
+}
+
+/// Returns whether a credential is of an account whose phone a code has verified. A disabled account counts as none.
+pub(super) fn is_verified(credential: &Item) -> bool {
+    credential.has(USER_ID) && credential.has(PHONE_VERIFIED_AT) && !credential.has(DISABLED_AT)
 }
 
 impl CodeAccount {
@@ -192,25 +200,32 @@ pub(super) fn reset_password(
         .remove("#passwordless")
         .set("#phone_verified_at = if_not_exists(#phone_verified_at, :now)")
         .value(":now", moment(now));
-    let credential = replace_password(phone, user, epoch, new);
-    // A session that is not counted yet makes the next login count them.
-    let credential = if starts_session { credential.remove("#sessions_at_most") } else { credential };
-    [Write::Update(credential), Write::Update(profile)]
+    let credential = replace_password(phone, user, epoch, new)
+        .set("#phone_verified_at = if_not_exists(#phone_verified_at, :now)")
+        .value(":now", moment(now));
+    [Write::Update(forget_sessions(credential, starts_session)), Write::Update(profile)]
 }
 
-/// Builds the write that makes the next login count the sessions of an account, because one is started that is not
-/// counted.
-pub(super) fn forget_sessions(phone: &Phone, user: UserId) -> Write {
+/// Makes the next login count the sessions of an account, if one is started that is not counted.
+fn forget_sessions(credential: ItemUpdate, starts_session: bool) -> ItemUpdate {
+    if starts_session { credential.remove("#sessions_at_most") } else { credential }
+}
+
+/// Builds the writes that mark the phone as verified, for one transaction with the end of the code. The credential says
+/// so as well, because requests for codes read no profile.
+pub(super) fn confirm_phone(
+    phone: &Phone,
+    CodeAccount { user, epoch, .. }: CodeAccount,
+    starts_session: bool,
+    now: Timestamp,
+) -> [Write; 2] {
     let credential = ItemUpdate::new(Key::credential(phone))
         .remove("#op")
-        .remove("#sessions_at_most")
-        .when("#user_id = :user")
-        .value(":user", text(user.to_string()));
-    Write::Update(credential)
-}
-
-/// Builds the write that marks the phone as verified, for one transaction with the end of the code.
-pub(super) fn confirm_phone(phone: &Phone, CodeAccount { user, epoch, .. }: CodeAccount, now: Timestamp) -> Write {
+        .set("#phone_verified_at = if_not_exists(#phone_verified_at, :now)")
+        .when("#user_id = :user AND #epoch = :epoch")
+        .value(":user", text(user.to_string()))
+        .value(":epoch", number(epoch))
+        .value(":now", moment(now));
     let profile = ItemUpdate::new(Key::profile(user))
         .remove("#op")
         .set("#phone_verified_at = if_not_exists(#phone_verified_at, :now)")
@@ -218,15 +233,15 @@ pub(super) fn confirm_phone(phone: &Phone, CodeAccount { user, epoch, .. }: Code
         .value(":phone", text(phone.as_e164()))
         .value(":epoch", number(epoch))
         .value(":now", moment(now));
-    Write::Update(profile)
+    [Write::Update(forget_sessions(credential, starts_session)), Write::Update(profile)]
 }
 
 /// Builds the writes of a change of phone, for one transaction with the end of the code. The new phone's credential
 /// comes first.
 pub(super) fn change_phone(profile: &Profile, credential: &Credential, new: &Phone, now: Timestamp) -> [Write; 3] {
     let (user, epoch) = (profile.user, profile.epoch);
-    let taken_over =
-        new_credential(user, new, credential.password_hash.as_ref(), epoch + 1).remove("#sessions_at_most");
+    let new_hash = credential.password_hash.as_ref();
+    let taken_over = new_credential((user, new, epoch + 1), new_hash, Some(now)).remove("#sessions_at_most");
     let taken_over = if credential.mfa_enabled {
         taken_over.set("#mfa_enabled = :true").value(":true", AttributeValue::Bool(true))
     } else {
@@ -238,6 +253,7 @@ pub(super) fn change_phone(profile: &Profile, credential: &Credential, new: &Pho
         .remove("#password_hash")
         .remove("#epoch")
         .remove("#mfa_enabled")
+        .remove("#phone_verified_at")
         .remove("#sessions_at_most")
         .remove("#login_failures")
         .remove("#login_attempted_at")
@@ -280,7 +296,8 @@ pub(super) fn create(new: NewAccount<'_>, now: Timestamp) -> [Write; 2] {
         attributes.insert(PASSWORDLESS.to_owned(), AttributeValue::Bool(true));
     }
     attributes.extend(legacy_id.map(|id| (LEGACY_ID.to_owned(), integer(id))));
-    let credential = new_credential(user, phone, password_hash, FIRST_EPOCH).remove("#mfa_enabled");
+    let credential =
+        new_credential((user, phone, FIRST_EPOCH), password_hash, phone_verified_at).remove("#mfa_enabled");
     let credential =
         if starts_session { credential } else { credential.set("#sessions_at_most = :none").value(":none", number(0)) };
     [Write::Update(credential), Write::Create(NewItem { key: Key::profile(user), attributes })]
@@ -288,7 +305,11 @@ pub(super) fn create(new: NewAccount<'_>, now: Timestamp) -> [Write; 2] {
 
 /// Builds the write of a phone's new credential, under the condition that the phone has no account. Clears the throttle
 /// of a ghost.
-fn new_credential(user: UserId, phone: &Phone, password_hash: Option<&PasswordHash>, epoch: u64) -> ItemUpdate {
+fn new_credential(
+    (user, phone, epoch): (UserId, &Phone, u64),
+    password_hash: Option<&PasswordHash>,
+    phone_verified_at: Option<Timestamp>,
+) -> ItemUpdate {
     let credential = ItemUpdate::new(Key::credential(phone))
         .set("#user_id = :user")
         .set("#epoch = :epoch")
@@ -300,14 +321,18 @@ fn new_credential(user: UserId, phone: &Phone, password_hash: Option<&PasswordHa
         .value(":user", text(user.to_string()))
         .value(":epoch", number(epoch))
         .value(":never", text(NEVER));
-    match password_hash {
+    let credential = match password_hash {
         Some(hash) => credential.set("#password_hash = :hash").value(":hash", hash.into()),
         None => credential,
+    };
+    match phone_verified_at {
+        Some(at) => credential.set("#phone_verified_at = :verified_at").value(":verified_at", moment(at)),
+        None => credential.remove("#phone_verified_at"),
     }
 }
 
 /// Builds the update that resets the count of wrong passwords, if the account is still as it was read.
-fn clear(phone: &Phone, user: UserId, epoch: u64) -> ItemUpdate {
+pub(super) fn clear(phone: &Phone, user: UserId, epoch: u64) -> ItemUpdate {
     ItemUpdate::new(Key::credential(phone))
         .remove("#login_failures")
         .remove("#login_attempted_at")
@@ -391,6 +416,29 @@ impl Store {
                 Ok(Attempt::LimitReached(LimitReached { bucket: Bucket::LoginPhone, retry_after }))
             }
         }
+    }
+
+    /// Counts a try of the password in a live session, and reads the credential to compare it with, at the same time.
+    ///
+    /// The session's own item holds the count, so that neither strangers nor other sessions keep its user waiting. A
+    /// session that has ended has nothing to try.
+    pub async fn spend_session_attempt(
+        &self,
+        profile: &Profile,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<Attempt<Option<Credential>>, StoreError> {
+        let key = Key::session(profile.user, session);
+        let counted = PASSWORDS.spend(key.clone(), now).and_when("attribute_exists(#salt)");
+        let (counted, credential) = try_join!(self.update(counted), self.credential(&profile.phone))?;
+        Ok(match counted {
+            Outcome::Applied(item) => Attempt::Admitted { with: credential, receipt: PASSWORDS.receipt(key, &item)? },
+            Outcome::Refused(Some(item)) if item.has(SALT) => {
+                let retry_after = PASSWORDS.retry_after(&item, now)?;
+                Attempt::LimitReached(LimitReached { bucket: Bucket::LoginSession, retry_after })
+            }
+            Outcome::Refused(_) => Attempt::Nothing,
+        })
     }
 
     /// Starts the session of a login whose password was right, and clears the count of attempts.

@@ -144,6 +144,7 @@ impl Store {
         let [credential, profile] = accounts::create(new, now);
         let mut writes = vec![Write::Update(spent), credential, profile];
         writes.extend(session.map(|session| Write::Create(session.into_item())));
+        writes.extend(code.counted(now));
         Ok(match self.transact(writes).await? {
             Transacted::Committed => Activation::Created(user),
             Transacted::Refused(parts) => match parts.as_slice() {

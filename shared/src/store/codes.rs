@@ -24,6 +24,7 @@ use super::{
         },
         wire::{Outcome, Part, Receipt, Transacted},
     },
+    verified,
 };
 use crate::{
     base::{
@@ -43,8 +44,9 @@ use crate::{
 const MAX_FAILURES: u64 = 100;
 
 /// The length of that window. An attacker who has used up the number must wait for the end of the window, and so must
-/// the owner. Signing in with the password still works.
-const FAILURE_WINDOW: Duration = Duration::from_hours(30 * 24);
+/// the owner. Signing in with the password still works. The next window begins with half of the failures of this one, so
+/// that an attacker who goes on has 50 tries a day.
+const FAILURE_WINDOW: Duration = Duration::from_hours(24);
 
 /// The number of wrong tries at a code that was used. They gain nothing, but could tell what it was used for.
 const TRIES_OF_USED: u64 = 5;
@@ -57,7 +59,12 @@ pub struct CodeTarget {
     pub account: Option<CodeAccount>,
     /// Whether the phone has an account, be it one that an operator disabled.
     pub has_account: bool,
+    /// Whether a code has verified that the phone belongs to its account.
+    pub is_verified: bool,
+    /// The number of codes of the phone's country that were entered and right today or in the 14 days before.
+    pub verified_in_country: u64,
     pub(super) open: OpenCodes,
+    failures: u64,
     failures_since: Option<Timestamp>,
 }
 
@@ -166,6 +173,15 @@ pub struct PendingCode {
     pub password_hash: Option<PasswordHash>,
     /// The receipt of the counted try, for a right code that stays valid because something else is missing.
     pub receipt: Receipt,
+    /// The country whose verified codes this one is counted with when it is used up. None for a test number.
+    pub counted_in: Option<&'static str>,
+}
+
+impl PendingCode {
+    /// Builds the write that counts the code, for the transaction that uses it up.
+    pub(super) fn counted(&self, now: Timestamp) -> Option<Write> {
+        self.counted_in.map(|country| verified::count(country, now))
+    }
 }
 
 impl PendingCodes {
@@ -184,11 +200,11 @@ impl PendingCodes {
     }
 
     /// Returns the code of this sending, which was entered; none if it is not among the codes.
-    pub fn entered(self, challenge: ChallengeId) -> Option<PendingCode> {
+    pub fn entered(self, challenge: ChallengeId, counted_in: Option<&'static str>) -> Option<PendingCode> {
         let at = self.codes.iter().position(|(sent, _)| *sent == challenge)?;
         let ends_at = *self.ends.get(at)?;
         let Self { account, guess, password_hash, receipt, .. } = self;
-        Some(PendingCode { account, challenge, ends_at, guess, password_hash, receipt })
+        Some(PendingCode { account, challenge, ends_at, guess, password_hash, receipt, counted_in })
     }
 }
 
@@ -232,14 +248,22 @@ impl CodeUse {
 }
 
 impl Store {
-    /// Looks up a phone before a code is issued for it. Known and unknown phones take the same read.
-    pub async fn code_target(&self, phone: &Phone, purpose: Purpose) -> Result<CodeTarget, StoreError> {
-        let [credential, code] = self.read_all([Key::credential(phone), Key::code(phone, purpose)]).await?;
-        let code = code.unwrap_or_default();
+    /// Looks up a phone before a code is issued for it, and how many codes its country verifies. Known and unknown phones
+    /// take the same read.
+    pub async fn code_target(&self, phone: &Phone, purpose: Purpose, now: Timestamp) -> Result<CodeTarget, StoreError> {
+        let mut keys = vec![Key::credential(phone), Key::code(phone, purpose)];
+        keys.extend(verified::keys(phone.country_code(), now));
+        let mut items = self.read_every(keys).await?;
+        let of_country = items.split_off(2);
+        let code = items.pop().flatten().unwrap_or_default();
+        let credential = items.pop().flatten();
         Ok(CodeTarget {
             account: accounts::account(credential.as_ref())?,
+            is_verified: credential.as_ref().is_some_and(accounts::is_verified),
+            verified_in_country: verified::sum(&of_country)?,
             has_account: credential.is_some_and(|credential| credential.has(USER_ID)),
             open: OpenCodes::read(&code)?,
+            failures: code.count(FAILURES)?,
             failures_since: code.optional_moment(FAILURES_SINCE)?,
         })
     }
@@ -263,7 +287,7 @@ impl Store {
             .set("#expires_at = :expires_at")
             .value(":now", moment(now))
             .value(":resend_at", moment(now.plus(code.cooldown)))
-            .value(":expires_at", ttl(now.plus(FAILURE_WINDOW)));
+            .value(":expires_at", ttl(now.plus(FAILURE_WINDOW * WINDOWS_KEPT)));
         let update = match target.account {
             Some(account) => bind(update, account),
             None => update.remove("#user_id").remove("#epoch").remove("#mfa_enabled"),
@@ -271,8 +295,9 @@ impl Store {
         let update = match target.failures_since {
             // Begins a new window, unless another request has begun one.
             Some(since) if since.plus(FAILURE_WINDOW) <= now => update
-                .set("#failures = :zero")
+                .set("#failures = :carried")
                 .set("#failures_since = :now")
+                .value(":carried", number(carried(target.failures, since, now)))
                 .value(":since", moment(since))
                 .and_when(&format!("{COOLED_DOWN} AND #failures_since = :since")),
             // A code whose failures are used up would be refused, so no message is paid for it.
@@ -456,6 +481,7 @@ impl Store {
         let [credential, profile] = accounts::reset_password(phone, account, new, session.is_some(), now);
         let mut writes = vec![spent, credential, profile];
         writes.extend(session.map(|session| Write::Create(session.into_item())));
+        writes.extend(code.counted(now));
         CodeUse::of(self.transact(writes).await?, code, now)
     }
 
@@ -478,6 +504,7 @@ impl Store {
         writes.extend(accounts::change_phone(profile, &credential, new, now));
         writes.extend(renewal.into_writes(profile.user, profile.epoch, now));
         writes.extend(deletion::delete_own_codes(&profile.phone));
+        writes.extend(code.counted(now));
         Ok(match self.transact(writes).await? {
             Transacted::Committed => PhoneChange::Done,
             Transacted::Refused(parts) => match parts.as_slice() {
@@ -496,8 +523,19 @@ impl Store {
         now: Timestamp,
     ) -> Result<CodeUse, StoreError> {
         let spent = Write::Update(spend(phone, Purpose::VerifyPhone, code, effect, now));
-        CodeUse::of(self.transact(vec![spent, accounts::confirm_phone(phone, account, now)]).await?, code, now)
+        let [credential, profile] = accounts::confirm_phone(phone, account, false, now);
+        let writes = [spent, credential, profile].into_iter().chain(code.counted(now)).collect();
+        CodeUse::of(self.transact(writes).await?, code, now)
     }
+}
+
+/// The number of windows for which failures are kept. After those, a hundred have decayed to one.
+const WINDOWS_KEPT: u32 = 7;
+
+/// Returns the failures that a new window begins with: half of them for every window since theirs began.
+fn carried(failures: u64, since: Timestamp, now: Timestamp) -> u64 {
+    let windows = now.since(since).as_secs() / FAILURE_WINDOW.as_secs();
+    u32::try_from(windows).ok().and_then(|windows| failures.checked_shr(windows)).unwrap_or(0)
 }
 
 /// Returns the subject under which the tries at a phone's codes of this purpose are counted.
@@ -507,7 +545,7 @@ pub fn tries_subject(purpose: Purpose, pseudonym: &str) -> String {
 
 /// Returns the limit of those tries.
 pub fn tries_of_phone(subject: &str) -> Limit<'_> {
-    Limit { bucket: Bucket::OtpPhone, subject, allowed: MAX_FAILURES, window: FAILURE_WINDOW }
+    Limit { bucket: Bucket::OtpPhone, subject, allowed: MAX_FAILURES, window: FAILURE_WINDOW, member: None }
 }
 
 /// The condition that allows the next code to be sent.

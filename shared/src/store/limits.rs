@@ -7,9 +7,9 @@ use super::{
     Store,
     table::{
         error::StoreError,
-        expression::{ItemCheck, ItemUpdate, Write},
-        item::{integer, number, ttl},
-        keys::{Key, USES},
+        expression::{ItemCheck, ItemDeletion, ItemUpdate, Write},
+        item::{Item, integer, number, text, texts, ttl},
+        keys::{Key, MEMBERS, USES},
         wire::{Outcome, Part, Transacted},
     },
 };
@@ -18,8 +18,15 @@ use crate::base::{time::Timestamp, variables::Variables};
 /// The time for which a counter outlives its window before DynamoDB may delete it.
 const KEPT: Duration = Duration::from_hours(1);
 
+/// The number of requests for messages for each message that may be sent: a request whose message fails gives its message
+/// back, and no more than that.
+pub const REQUESTS_PER_MESSAGE: u64 = 5;
+
 /// The condition that allows one more use.
 const ALLOWED: &str = "attribute_not_exists(#uses) OR #uses < :allowed";
+
+/// The condition that allows a member: it is in the set, or the set has room for it.
+const ADMITS: &str = "attribute_not_exists(#members) OR contains(#members, :member) OR size(#members) < :allowed";
 
 macro_rules! buckets {
     ($($(#[doc = $doc:literal])+ $bucket:ident: $name:literal,)+) => {
@@ -44,19 +51,27 @@ macro_rules! buckets {
 buckets! {
     /// Wrong passwords for one phone.
     LoginPhone: "login-phone",
+    /// Wrong passwords in one session.
+    LoginSession: "login-session",
     /// Logins and code tries from one address.
     LoginAddress: "login-address",
     /// Registrations from one address.
     RegisterAddress: "register-address",
     /// The resend cooldown, which allows one code at a time.
     MessagesCooldown: "messages-cooldown",
-    /// Messages to one phone.
+    /// Messages to one phone, for one purpose.
     MessagesPhone: "messages-phone",
-    /// Messages requested from one address.
+    /// Messages that one account asked for in its sessions.
+    MessagesAccount: "messages-account",
+    /// Messages to phones that were never verified, requested from one address.
     MessagesAddress: "messages-address",
-    /// Messages to the numbers of one country.
+    /// Different phones that were never verified, in requests from one address.
+    AddressPhones: "address-phones",
+    /// Different countries of phones that were never verified, in requests from one address.
+    AddressCountries: "address-countries",
+    /// Messages to phones of one country that were never verified.
     MessagesCountry: "messages-country",
-    /// All messages.
+    /// Messages to all phones that were never verified.
     MessagesTotal: "messages-total",
     /// Requests for messages from one address, whether or not a message was sent.
     MessageRequests: "message-requests",
@@ -72,9 +87,26 @@ impl Bucket {
         matches!(self, Self::MessagesCountry | Self::MessagesTotal)
     }
 
-    /// Returns whether it counts the messages of one phone or one address.
+    /// Returns whether it counts messages, or the requests for them. What such a limit refuses can still be answered as
+    /// if a message had been sent.
     pub const fn is_of_messages(self) -> bool {
-        matches!(self, Self::MessagesPhone | Self::MessagesAddress)
+        match self {
+            Self::MessagesPhone
+            | Self::MessagesAccount
+            | Self::MessagesAddress
+            | Self::AddressPhones
+            | Self::AddressCountries
+            | Self::MessagesCountry
+            | Self::MessagesTotal
+            | Self::MessageRequests => true,
+            Self::LoginPhone
+            | Self::LoginSession
+            | Self::LoginAddress
+            | Self::RegisterAddress
+            | Self::MessagesCooldown
+            | Self::OtpPhone
+            | Self::Mfa => false,
+        }
     }
 }
 
@@ -86,29 +118,74 @@ pub struct Limits {
     pub login_per_address: u64,
     /// Registrations per address and hour: `LIMIT_REGISTER_PER_ADDRESS`.
     pub register_per_address: u64,
-    /// Messages per address and hour: `LIMIT_MESSAGES_PER_ADDRESS`.
+    /// Messages to phones that were never verified, per address and hour: `LIMIT_MESSAGES_PER_ADDRESS`.
     pub messages_per_address: u64,
-    /// Messages per phone and day: `LIMIT_MESSAGES_PER_PHONE`.
+    /// Different phones of these, per address and hour: `LIMIT_PHONES_PER_ADDRESS`.
+    pub phones_per_address: u64,
+    /// Different countries of these, per address and day: `LIMIT_COUNTRIES_PER_ADDRESS`.
+    pub countries_per_address: u64,
+    /// Messages per phone, purpose and day: `LIMIT_MESSAGES_PER_PHONE`.
     pub messages_per_phone: u64,
-    /// Messages per country and hour: `LIMIT_MESSAGES_PER_COUNTRY`.
+    /// Messages to phones of one country that were never verified, per day, at least: `LIMIT_MESSAGES_PER_COUNTRY`.
     pub messages_per_country: u64,
-    /// All messages per hour: `LIMIT_MESSAGES_TOTAL`.
+    /// The percentage of a country's verified codes of today and the 14 days before that these messages may number, if it
+    /// is more: `LIMIT_VERIFIED_SHARE`.
+    pub verified_share: u64,
+    /// Messages to all phones that were never verified, per day: `LIMIT_MESSAGES_TOTAL`.
     pub messages_total: u64,
 }
 
 /// The least and the greatest value of a limit.
 const LIMIT_RANGE: RangeInclusive<u64> = 1..=1_000_000;
 
+/// The same for a limit of different members, which one item lists.
+const MEMBERS_RANGE: RangeInclusive<u64> = 1..=1_000;
+
 impl Limits {
+    /// Returns the limit of messages to a phone, by one of its subjects.
+    pub const fn messages_to<'a>(&self, phone: &'a str) -> Limit<'a> {
+        let (bucket, allowed) = (Bucket::MessagesPhone, self.messages_per_phone);
+        Limit { bucket, subject: phone, allowed, window: Duration::from_hours(24), member: None }
+    }
+
+    /// Returns the limit of requests for messages to a phone that was verified, by one of its subjects.
+    pub const fn requests_to<'a>(&self, phone: &'a str) -> Limit<'a> {
+        Self::requests(phone, self.messages_per_phone)
+    }
+
+    /// Returns the limit of messages that one account may ask for in its sessions, by its subject. Changes of the phone
+    /// may need several, to its own and to new phones.
+    pub const fn messages_of<'a>(&self, account: &'a str) -> Limit<'a> {
+        let (bucket, allowed) = (Bucket::MessagesAccount, self.messages_per_account());
+        Limit { bucket, subject: account, allowed, window: Duration::from_hours(24), member: None }
+    }
+
+    /// Returns the limit of requests for messages in the sessions of one account, by its subject.
+    pub const fn requests_of<'a>(&self, account: &'a str) -> Limit<'a> {
+        Self::requests(account, self.messages_per_account())
+    }
+
+    const fn messages_per_account(&self) -> u64 {
+        self.messages_per_phone.saturating_mul(2)
+    }
+
+    const fn requests(subject: &str, messages: u64) -> Limit<'_> {
+        let allowed = messages.saturating_mul(REQUESTS_PER_MESSAGE);
+        Limit { bucket: Bucket::MessageRequests, subject, allowed, window: Duration::from_hours(24), member: None }
+    }
+
     /// Reads the limits from the `LIMIT_*` variables.
     pub fn read(read: &mut Variables<'_>) -> Self {
         Self {
             login_per_address: read.number("LIMIT_LOGIN_PER_ADDRESS", 300, LIMIT_RANGE),
             register_per_address: read.number("LIMIT_REGISTER_PER_ADDRESS", 100, LIMIT_RANGE),
             messages_per_address: read.number("LIMIT_MESSAGES_PER_ADDRESS", 60, LIMIT_RANGE),
+            phones_per_address: read.number("LIMIT_PHONES_PER_ADDRESS", 30, MEMBERS_RANGE),
+            countries_per_address: read.number("LIMIT_COUNTRIES_PER_ADDRESS", 5, MEMBERS_RANGE),
             messages_per_phone: read.number("LIMIT_MESSAGES_PER_PHONE", 10, LIMIT_RANGE),
-            messages_per_country: read.number("LIMIT_MESSAGES_PER_COUNTRY", 500, LIMIT_RANGE),
-            messages_total: read.number("LIMIT_MESSAGES_TOTAL", 1000, LIMIT_RANGE),
+            messages_per_country: read.number("LIMIT_MESSAGES_PER_COUNTRY", 600, LIMIT_RANGE),
+            verified_share: read.number("LIMIT_VERIFIED_SHARE", 20, 0..=100),
+            messages_total: read.number("LIMIT_MESSAGES_TOTAL", 5000, LIMIT_RANGE),
         }
     }
 }
@@ -125,6 +202,8 @@ pub struct Limit<'a> {
     pub allowed: u64,
     /// The length of the window.
     pub window: Duration,
+    /// What is used, if the limit counts different ones of it and not uses: the same one again is free.
+    pub member: Option<&'a str>,
 }
 
 /// The limit that refused a use.
@@ -143,24 +222,41 @@ impl Limit<'_> {
 
     /// Builds the conditional `ADD` that counts one use. It is strict however many run at once.
     pub(super) fn charge(&self, now: Timestamp) -> ItemUpdate {
-        let start = now.window_start(self.window);
-        ItemUpdate::new(self.key(now))
-            .add("#uses :one")
+        let end = now.window_start(self.window).plus(self.window);
+        let update = ItemUpdate::new(self.key(now))
             .set("#expires_at = :expires_at")
-            .when(ALLOWED)
-            .value(":one", number(1))
             .value(":allowed", number(self.allowed))
-            .value(":expires_at", ttl(start.plus(self.window).plus(KEPT)))
+            .value(":expires_at", ttl(end.plus(KEPT)));
+        match self.member {
+            Some(member) => update
+                .add("#members :members")
+                .value(":members", texts([member]))
+                .value(":member", text(member))
+                .when(ADMITS),
+            None => update.add("#uses :one").value(":one", number(1)).when(ALLOWED),
+        }
     }
 
     /// Builds the update that gives one use back. It is for a use that was charged and certainly had no effect, and is
-    /// part of a transaction, so that a lost reply cannot give back twice.
+    /// part of a transaction, so that a lost reply cannot give back twice. A member leaves the set even if an earlier use
+    /// had brought it there: uses have a limit of their own. One that has left already is no reason to refuse the
+    /// transaction, which would keep what other limits were charged.
     pub(super) fn give_back(&self, now: Timestamp) -> ItemUpdate {
-        ItemUpdate::new(self.key(now))
-            .add("#uses :minus_one")
-            .when("#uses >= :one")
-            .value(":minus_one", integer(-1))
-            .value(":one", number(1))
+        let update = ItemUpdate::new(self.key(now));
+        if let Some(member) = self.member {
+            let end = now.window_start(self.window).plus(self.window);
+            return update
+                .delete("#members :members")
+                .set("#expires_at = :expires_at")
+                .value(":members", texts([member]))
+                .value(":expires_at", ttl(end.plus(KEPT)));
+        }
+        update.add("#uses :minus_one").when("#uses >= :one").value(":minus_one", integer(-1)).value(":one", number(1))
+    }
+
+    /// Builds the deletion of the counter of the current window.
+    pub(super) fn forget(&self, now: Timestamp) -> Write {
+        Write::Delete(ItemDeletion::new(self.key(now)))
     }
 
     /// Builds the update that forgets the uses of the current window. It is part of a transaction.
@@ -175,15 +271,35 @@ impl Limit<'_> {
 
     /// Builds the check that one more use would be allowed, which counts nothing. It is for uses that cost nothing.
     pub(super) fn check(&self, now: Timestamp) -> ItemCheck {
-        ItemCheck::new(self.key(now), ALLOWED).value(":allowed", number(self.allowed))
+        match self.member {
+            Some(member) => ItemCheck::new(self.key(now), ADMITS).value(":member", text(member)),
+            None => ItemCheck::new(self.key(now), ALLOWED),
+        }
+        .value(":allowed", number(self.allowed))
+    }
+
+    /// Returns whether the counter, as it was read, allows no more uses.
+    fn is_used_up(&self, counter: Option<Item>) -> Result<bool, StoreError> {
+        let counter = counter.unwrap_or_default();
+        Ok(match self.member {
+            Some(member) => {
+                let members = counter.set(MEMBERS);
+                !members.iter().any(|found| found == member)
+                    && u64::try_from(members.len()).is_ok_and(|members| members >= self.allowed)
+            }
+            None => counter.count(USES)? >= self.allowed,
+        })
     }
 
     /// Builds the limit's part of the transaction that stores a code. A code without a message uses up no budget of
-    /// messages, but gets the same response as if it did. Otherwise an attacker could exhaust budgets at no cost. Tries
+    /// phones, countries or the total, but gets the same response as if it did. Otherwise an attacker could exhaust budgets
+    /// at no cost. Its address is charged all the same: what is left to an address must not tell who has an account. Tries
     /// are only checked: a code whose tries are used up would be refused, so no message is paid for it.
     pub(super) fn of_code(&self, is_sent: bool, now: Timestamp) -> Write {
         let is_charged = match self.bucket {
-            Bucket::MessageRequests => true,
+            Bucket::MessageRequests | Bucket::MessagesAddress | Bucket::AddressPhones | Bucket::AddressCountries => {
+                true
+            }
             Bucket::OtpPhone => false,
             _ => is_sent,
         };
@@ -196,26 +312,32 @@ impl Limit<'_> {
     }
 }
 
-impl Store {
-    /// Returns the number of uses that were counted in the current window.
-    pub async fn uses(&self, limit: Limit<'_>, now: Timestamp) -> Result<u64, StoreError> {
-        let counter = self.read(limit.key(now)).await?;
-        counter.map_or(Ok(0), |counter| counter.count(USES))
-    }
+/// Counters of limits, as they were read.
+#[derive(Debug)]
+pub struct Counters(Vec<Option<Item>>);
 
-    /// Returns a limit that allows no more uses, if there is one, and counts nothing. Reads all counters by one call.
-    pub async fn used_up<const N: usize>(
-        &self,
-        limits: &[Limit<'_>; N],
-        now: Timestamp,
-    ) -> Result<Option<LimitReached>, StoreError> {
-        let counters = self.read_all(limits.each_ref().map(|limit| limit.key(now))).await?;
-        for (limit, counter) in limits.iter().zip(counters) {
-            if counter.map_or(Ok(0), |counter| counter.count(USES))? >= limit.allowed {
+impl Counters {
+    /// Returns a limit that allows no more uses, if there is one, of the limits whose counters were read.
+    pub fn used_up(self, limits: &[Limit<'_>], now: Timestamp) -> Result<Option<LimitReached>, StoreError> {
+        for (limit, counter) in limits.iter().zip(self.0) {
+            if limit.is_used_up(counter)? {
                 return Ok(Some(limit.reached(now)));
             }
         }
         Ok(None)
+    }
+}
+
+impl Store {
+    /// Returns the number of uses that were counted in the current windows of these limits, by one call.
+    pub async fn uses(&self, limits: &[Limit<'_>], now: Timestamp) -> Result<u64, StoreError> {
+        let Counters(counters) = self.counters(limits, now).await?;
+        counters.iter().flatten().map(|counter| counter.count(USES)).sum()
+    }
+
+    /// Reads the counters of limits by one call. `allowed` may still be unknown.
+    pub async fn counters(&self, limits: &[Limit<'_>], now: Timestamp) -> Result<Counters, StoreError> {
+        Ok(Counters(self.read_every(limits.iter().map(|limit| limit.key(now)).collect()).await?))
     }
 
     /// Counts one use against every limit. If a limit allows no more, counts nothing and returns that limit.

@@ -13,6 +13,7 @@ mod limits;
 mod open_codes;
 mod operators;
 mod outcome;
+mod owed_notices;
 mod profile;
 mod repeatable;
 mod repeats;
@@ -21,6 +22,7 @@ mod sessions;
 mod sign_ins;
 mod table;
 mod throttle;
+mod verified;
 mod versions;
 
 use aws_sdk_dynamodb::Client;
@@ -34,17 +36,18 @@ pub use codes::{
 pub use deletion::{AccountDeletion, Guesses, StoredAccount, StoredCode, StoredFactor};
 pub use imports::{Import, ImportedAccount, OldPassword};
 pub use key_set::Publication;
-pub use limits::{Bucket, Limit, LimitReached, Limits};
+pub use limits::{Bucket, Counters, Limit, LimitReached, Limits, REQUESTS_PER_MESSAGE};
 pub use open_codes::NewCode;
 pub use operators::Stats;
 pub use outcome::{Attempt, Change};
+pub use owed_notices::{DueNotice, NewOwedNotice, OwedNotice};
 pub use profile::Profile;
 pub use repeatable::Repeatable;
 pub use repeats::{Ended, RepeatedSession};
 pub use second_factors::{AskedAt, Enrollment, NewFactor, RightCode, SealedAnew, SecondFactor, SecondStep};
 pub use sessions::{
-    MAX_SESSIONS, NewSession, Renewal, Repetition, Reuse, Rotation, Session, SessionState, SessionSummary,
-    StoredSession, TokenSession, TokenUser,
+    MAX_SESSIONS, NewSession, PasswordTries, Renewal, Repetition, Reuse, Rotation, Session, SessionState,
+    SessionSummary, StoredSession, TokenSession, TokenUser,
 };
 pub use sign_ins::{Opening, SpentCode};
 pub use table::keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};

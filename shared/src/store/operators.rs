@@ -1,11 +1,13 @@
 //! Use cases of operators: reading accounts, disabling them, and counting items. No function has the rights for all of
 //! them.
 
-use std::ops::ControlFlow;
+use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 
 use super::{
-    Store,
+    Bucket, Store,
     accounts::{self, Credential},
+    deletion,
+    limits::Limit,
     outcome::Change,
     profile::Profile,
     table::{
@@ -14,10 +16,11 @@ use super::{
         item::{Item, moment, number, text, ttl},
         keys::{
             self, AUDIT_LINE, CREDENTIAL_SORT, DELETED_AT, DISABLED_AT, Key, LEGACY_ID, MFA_ENABLED, PARTITION_KEY,
-            PASSWORD_HASH, PASSWORDLESS, PHONE_VERIFIED_AT, PROFILE_SORT, SORT_KEY, TTL_ATTRIBUTE,
+            PASSWORD_HASH, PASSWORDLESS, PHONE_VERIFIED_AT, PROFILE_SORT, SORT_KEY, TTL_ATTRIBUTE, USES,
         },
         wire::Outcome,
     },
+    throttle::TOTP_COUNTERS,
 };
 use crate::{
     base::{
@@ -28,10 +31,10 @@ use crate::{
 };
 
 /// The time for which audit lines of operators' actions are kept.
-const AUDIT_KEPT: std::time::Duration = std::time::Duration::from_hours(400 * 24);
+const AUDIT_KEPT: Duration = Duration::from_hours(400 * 24);
 
 /// Counts of what the table holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// The number of accounts.
     pub accounts: usize,
@@ -53,14 +56,33 @@ pub struct Stats {
     pub sessions: usize,
     /// The number of tombstones: deleted accounts whose tokens may not have expired yet.
     pub tombstones: usize,
+    /// The number of messages that were sent today (UTC), whatever paid for them.
+    pub messages: u64,
+    /// The number of those to phones that were never verified, by country; `reset:` stands before those for resets.
+    pub messages_to_new_phones: BTreeMap<String, u64>,
+    /// The number of notices that are owed to owners.
+    pub owed_notices: usize,
     /// The number of all items in the table.
     pub items: usize,
 }
 
+const DAY: Duration = Duration::from_hours(24);
+
 impl Stats {
-    fn count(&mut self, item: &Item) -> Result<(), StoreError> {
+    fn count(&mut self, item: &Item, now: Timestamp) -> Result<(), StoreError> {
         self.items += 1;
         let (partition, sort) = (item.text(PARTITION_KEY)?, item.text(SORT_KEY)?);
+        let of_today = |bucket: Bucket| {
+            let subject = partition.strip_prefix("LIMIT#")?.strip_prefix(bucket.as_str())?.strip_prefix('#')?;
+            (sort == now.window_start(DAY).unix_seconds().to_string()).then_some(subject)
+        };
+        if of_today(Bucket::MessagesPhone).is_some() {
+            self.messages += item.count(USES)?;
+        } else if let Some(country) = of_today(Bucket::MessagesCountry).and_then(|subject| subject.strip_suffix("/day"))
+        {
+            self.messages_to_new_phones.insert(country.to_owned(), item.count(USES)?);
+        }
+        self.owed_notices += usize::from(partition == keys::OWED_NOTICES);
         if partition.starts_with(keys::PHONE_PREFIX) && sort == CREDENTIAL_SORT && item.has(keys::USER_ID) {
             self.disabled += usize::from(item.has(DISABLED_AT));
             let hash = item.has(PASSWORD_HASH).then(|| item.text(PASSWORD_HASH)).transpose()?;
@@ -120,6 +142,21 @@ impl Store {
         })
     }
 
+    /// Clears every count that keeps an account's owner waiting, in one transaction: passwords, codes by SMS, which end,
+    /// and codes of the second factor; and these messages of today. The password and the second factor stay as they are.
+    pub async fn unlock(&self, profile: &Profile, limits: &[Limit<'_>], now: Timestamp) -> Result<Change, StoreError> {
+        let cleared = accounts::clear(&profile.phone, profile.user, profile.epoch).remove("#op");
+        let mut writes = vec![Write::Update(cleared)];
+        writes.extend(deletion::delete_own_codes(&profile.phone));
+        if profile.mfa_enabled {
+            let factor = ItemUpdate::new(Key::second_factor(profile.user)).remove("#op").when("attribute_exists(#pk)");
+            let cleared = TOTP_COUNTERS.into_iter().fold(factor, |update, counter| counter.forget(update));
+            writes.push(Write::Update(cleared));
+        }
+        writes.extend(limits.iter().map(|limit| limit.forget(now)));
+        Ok(self.transact(writes).await?.into())
+    }
+
     /// Returns the profile of a user, if there is such an account.
     pub async fn profile(&self, user: UserId) -> Result<Option<Profile>, StoreError> {
         let item = self.read(Key::profile(user)).await?;
@@ -162,9 +199,9 @@ impl Store {
     }
 
     /// Counts everything in the table, by reading all of it.
-    pub async fn stats(&self) -> Result<Stats, StoreError> {
+    pub async fn stats(&self, now: Timestamp) -> Result<Stats, StoreError> {
         let mut stats = Stats::default();
-        self.for_each_item(|item| stats.count(item)).await?;
+        self.for_each_item(|item| stats.count(item, now)).await?;
         Ok(stats)
     }
 

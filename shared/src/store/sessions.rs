@@ -16,8 +16,8 @@ use super::{
         item::{Item, moment, number, text, ttl},
         keys::{
             ADDRESS, ATTEMPT, AUTHENTICATED_AT, CREATED_AT, DEVICE, ENDS_AT, EPOCH, GENERATION, IDLE_ENDS_AT, KID, Key,
-            LAST_USED_AT, METHOD, OTHER_CLIENT, OTHER_GENERATION, PROFILE_SORT, PROVED_AT, RENEWED, ROTATED_AT,
-            ROTATED_BY, SALT, SECOND_FACTOR, SESSION_PREFIX, SORT_KEY, TTL_ATTRIBUTE,
+            LAST_USED_AT, LOGIN_ATTEMPTED_AT, LOGIN_FAILURES, METHOD, OTHER_CLIENT, OTHER_GENERATION, PROFILE_SORT,
+            PROVED_AT, RENEWED, ROTATED_AT, ROTATED_BY, SALT, SECOND_FACTOR, SESSION_PREFIX, SORT_KEY, TTL_ATTRIBUTE,
         },
         wire::Outcome,
     },
@@ -152,7 +152,10 @@ impl Renewal {
 /// Builds the part of a transaction by which a session takes the place of another one of the same epoch, under the
 /// condition that the old one is live: it has not been ended or replaced meanwhile. The old one's item is kept for a while,
 /// so that a client which missed the response learns why its tokens are dead.
-pub(super) fn replace(old: SessionId, new: NewSession, now: Timestamp) -> [Write; 2] {
+///
+/// The new session goes on with these tries of the password, if no other was made meanwhile. Without them it begins with
+/// none.
+pub(super) fn replace(old: SessionId, new: NewSession, tries: Option<PasswordTries>, now: Timestamp) -> [Write; 2] {
     let ended = ItemUpdate::new(Key::session(new.user, old))
         .remove("#op")
         .set("#renewed = :true")
@@ -163,7 +166,20 @@ pub(super) fn replace(old: SessionId, new: NewSession, now: Timestamp) -> [Write
         .value(":epoch", number(new.epoch))
         .value(":now", moment(now))
         .value(":expires_at", ttl(now.plus(KEPT)));
-    [Write::Update(ended), Write::Create(new.into_item())]
+    let mut new = new.into_item();
+    let ended = match tries {
+        None => ended,
+        Some(PasswordTries { count, at }) => {
+            if let Some(at) = at {
+                new.attributes.insert(LOGIN_FAILURES.to_owned(), number(count));
+                new.attributes.insert(LOGIN_ATTEMPTED_AT.to_owned(), moment(at));
+                ended.and_when("#login_failures = :tries").value(":tries", number(count))
+            } else {
+                ended.and_when("attribute_not_exists(#login_failures)")
+            }
+        }
+    };
+    [Write::Update(ended), Write::Create(new)]
 }
 
 /// A stored session, as far as a request of its user needs it. A session keeps its epoch for life.
@@ -176,8 +192,17 @@ pub struct Session {
     pub authentication: Authentication,
     /// The absolute end of the session.
     pub ends_at: Timestamp,
+    /// The passwords that were tried in it.
+    pub tries: PasswordTries,
     idle_ends_at: Timestamp,
     renewed: bool,
+}
+
+/// The passwords that were tried in a session since the last right one.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordTries {
+    count: u64,
+    at: Option<Timestamp>,
 }
 
 /// A session, as its owner may see it.
@@ -378,6 +403,7 @@ impl Session {
                 first_factor_at: item.optional_moment(PROVED_AT)?.unwrap_or(at),
             },
             ends_at: item.moment(ENDS_AT)?,
+            tries: PasswordTries { count: item.count(LOGIN_FAILURES)?, at: item.optional_moment(LOGIN_ATTEMPTED_AT)? },
             idle_ends_at: item.moment(IDLE_ENDS_AT)?,
             renewed: item.flag(RENEWED),
         })

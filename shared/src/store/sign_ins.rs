@@ -13,7 +13,7 @@ use super::{
     outcome::Change,
     profile::Profile,
     second_factors,
-    sessions::{self, NewSession},
+    sessions::{self, NewSession, PasswordTries},
     table::{
         error::StoreError,
         expression::{ItemCheck, ItemUpdate, Write},
@@ -57,22 +57,23 @@ pub struct SpentCode<'a> {
 impl Store {
     /// Replaces a session by another one of the same epoch, after another proof, and uses up the code if that was the
     /// proof. One transaction, under the condition that the session is live and the account is as it was read, so that of
-    /// several step-ups in parallel one succeeds.
+    /// several step-ups in parallel one succeeds. The new session goes on with these tries of the password.
     pub async fn step_up(
         &self,
         profile: &Profile,
         used: Option<SpentCode<'_>>,
-        old: SessionId,
+        (old, tries): (SessionId, Option<PasswordTries>),
         new: NewSession,
         now: Timestamp,
     ) -> Result<Change, StoreError> {
         let unchanged = ItemCheck::new(Key::profile(profile.user), "#epoch = :epoch");
         let mut writes = vec![Write::Check(unchanged.value(":epoch", number(profile.epoch)))];
-        writes.extend(sessions::replace(old, new, now));
+        writes.extend(sessions::replace(old, new, tries, now));
         if let Some(SpentCode { purpose, code, effect, pseudonym }) = used {
             writes.push(Write::Update(spend(&profile.phone, purpose, (code, effect), now)));
             let subject = codes::tries_subject(purpose, pseudonym);
             writes.push(Write::Update(codes::tries_of_phone(&subject).clear(now)));
+            writes.extend(code.counted(now));
         }
         Ok(self.transact(writes).await?.into())
     }
@@ -133,6 +134,7 @@ impl Store {
         let spent = spend(phone, purpose, (code, effect), now);
         let subject = codes::tries_subject(purpose, pseudonym);
         let mut writes = vec![Write::Update(spent), Write::Update(codes::tries_of_phone(&subject).clear(now))];
+        writes.extend(code.counted(now));
         if account.is_to_be_created() {
             let user = account.user;
             let new = NewAccount {
@@ -145,10 +147,8 @@ impl Store {
             };
             writes.extend(accounts::create(new, now));
         } else {
-            writes.push(accounts::confirm_phone(phone, account, now));
-            if let Opening::Session(_) = &opening {
-                writes.push(accounts::forget_sessions(phone, account.user));
-            }
+            let starts_session = matches!(opening, Opening::Session(_));
+            writes.extend(accounts::confirm_phone(phone, account, starts_session, now));
         }
         let session = match opening {
             Opening::Session(session) => {

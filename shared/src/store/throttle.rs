@@ -17,6 +17,10 @@ const FREE_FAILURES: u64 = 5;
 /// The longest wait between two attempts (docs/threats.md#l2).
 const LONGEST_DELAY: Duration = Duration::from_mins(15);
 
+/// The time after which a count of passwords that has reached its end lets one more be compared, so that no stop lasts
+/// for good.
+const LONGEST_STOP: Duration = Duration::from_hours(24);
+
 /// Returns the wait after this many attempts: 0 s after up to five, then 2, 4, 8, … s.
 fn delay_after(failures: u64) -> Duration {
     match failures.checked_sub(FREE_FAILURES) {
@@ -36,6 +40,8 @@ pub(super) struct Counter {
     pub(super) attempted_at: &'static str,
     /// The number of failures in a row after which no attempt is compared.
     max_failures: u64,
+    /// The time after which one more is compared then; none if none ever is.
+    stop: Option<Duration>,
     count: &'static str,
     stamp: &'static str,
     forget: [&'static str; 2],
@@ -47,45 +53,51 @@ pub(super) struct Counter {
 }
 
 macro_rules! counter {
-    ($failures:literal, $attempted_at:literal, $max_failures:literal) => {
+    ($failures:literal, $attempted_at:literal, $max_failures:literal, $stop:expr) => {{
+        const STOP: Option<Duration> = $stop;
         Counter {
             failures: $failures,
             attempted_at: $attempted_at,
             max_failures: $max_failures,
+            stop: STOP,
             count: concat!("#", $failures, " = if_not_exists(#", $failures, ", :zero) + :one"),
             stamp: concat!("#", $attempted_at, " = :now"),
             forget: [concat!("#", $failures), concat!("#", $attempted_at)],
             give_back: &[concat!("#", $failures, " = #", $failures, " - :one")],
             unless_reset: concat!("#", $failures, " >= :one"),
-            admitted: LazyLock::new(|| admitted(concat!("#", $failures), concat!("#", $attempted_at))),
+            admitted: LazyLock::new(|| admitted(concat!("#", $failures), concat!("#", $attempted_at), STOP.is_some())),
         }
-    };
+    }};
 }
 
-/// Passwords of a phone. After a hundred failures in a row (NIST SP 800-63B section 3.2.2) only a reset helps.
-pub(super) static PASSWORDS: Counter = counter!("login_failures", "login_attempted_at", 100);
+/// Passwords of a phone, or in a session. After a hundred failures in a row (NIST SP 800-63B section 3.2.2), one more is
+/// compared a day.
+pub(super) static PASSWORDS: Counter = counter!("login_failures", "login_attempted_at", 100, Some(LONGEST_STOP));
 
 // The counts of an authenticator's codes, one for each step of a user's path that asks for them, so that none waits for
 // wrong codes at another. Together they compare at most a hundred wrong codes in a row (NIST SP 800-63B section 3.2.2,
 // docs/adr/0028). After that only a recovery code helps.
 
 /// TOTP codes in the second step of a login.
-pub(super) static TOTP_AT_LOGIN: Counter = counter!("totp_login_failures", "totp_login_attempted_at", 50);
+pub(super) static TOTP_AT_LOGIN: Counter = counter!("totp_login_failures", "totp_login_attempted_at", 50, None);
 /// TOTP codes in a session.
-pub(super) static TOTP_IN_SESSION: Counter = counter!("totp_session_failures", "totp_session_attempted_at", 25);
+pub(super) static TOTP_IN_SESSION: Counter = counter!("totp_session_failures", "totp_session_attempted_at", 25, None);
 /// TOTP codes in a reset.
-pub(super) static TOTP_AT_RESET: Counter = counter!("totp_reset_failures", "totp_reset_attempted_at", 25);
+pub(super) static TOTP_AT_RESET: Counter = counter!("totp_reset_failures", "totp_reset_attempted_at", 25, None);
 
 /// Every count of an authenticator's codes.
 pub(super) static TOTP_COUNTERS: [&Counter; 3] = [&TOTP_AT_LOGIN, &TOTP_IN_SESSION, &TOTP_AT_RESET];
 
-fn admitted(failures: &str, attempted_at: &str) -> String {
+fn admitted(failures: &str, attempted_at: &str, ends: bool) -> String {
     let mut clauses = vec![format!("attribute_not_exists({failures})"), format!("{failures} <= :free")];
     for count in FREE_FAILURES + 1..LONGEST_FROM {
         clauses.push(format!("({failures} = :n{count} AND {attempted_at} <= :t{count})"));
     }
     let longest = format!("{failures} >= :n{LONGEST_FROM} AND {attempted_at} <= :t{LONGEST_FROM}");
     clauses.push(format!("({failures} < :max AND {longest})"));
+    if ends {
+        clauses.push(format!("{attempted_at} <= :stopped_at"));
+    }
     clauses.join(" OR ")
 }
 
@@ -101,6 +113,10 @@ impl Counter {
             .value(":one", number(1))
             .value(":free", number(FREE_FAILURES))
             .value(":now", moment(now));
+        let update = match self.stop {
+            Some(stop) => update.value(":stopped_at", moment(now.minus(stop))),
+            None => update,
+        };
         (FREE_FAILURES + 1..=LONGEST_FROM).fold(update, |update, failures| {
             update
                 .value(&format!(":n{failures}"), number(failures))
@@ -118,14 +134,16 @@ impl Counter {
         Receipt::of(key, applied, self.give_back, self.unless_reset)
     }
 
-    /// Returns the time until the next attempt can be admitted, after a refused one. If no more attempts are compared,
-    /// returns the longest wait every time.
+    /// Returns the time until the next attempt can be admitted, after a refused one. If no more attempts are ever
+    /// compared, returns the longest wait every time.
     pub(super) fn retry_after(&self, item: &Item, now: Timestamp) -> Result<Duration, StoreError> {
         let failures = item.count(self.failures)?;
-        if failures >= self.max_failures {
-            return Ok(LONGEST_DELAY);
-        }
-        let over = item.moment(self.attempted_at)?.plus(delay_after(failures));
+        let delay = match self.stop {
+            _ if failures < self.max_failures => delay_after(failures),
+            Some(stop) => stop,
+            None => return Ok(LONGEST_DELAY),
+        };
+        let over = item.moment(self.attempted_at)?.plus(delay);
         Ok(over.since(now).max(Duration::from_secs(1)))
     }
 }

@@ -49,6 +49,9 @@ pub(in crate::store) const NEW_PHONE_PREFIX: &str = "OTP#change-phone#";
 /// The prefix of sort keys of logins that wait for their second step.
 pub(in crate::store) const SECOND_STEP_PREFIX: &str = "MFA#LOGIN#";
 
+/// The partition of notices that could not be sent yet.
+pub(in crate::store) const OWED_NOTICES: &str = "NOTICES";
+
 /// The prefix of sort keys of a user's sessions.
 pub(in crate::store) const SESSION_PREFIX: &str = "SESSION#";
 
@@ -113,6 +116,11 @@ impl Key {
     /// Returns the key of a user's item, by its sort key.
     pub(in crate::store) fn of_user(user: UserId, sort: impl Into<String>) -> Self {
         Self { partition: user_partition(user), sort: sort.into() }
+    }
+
+    /// Returns the key of a notice that could not be sent yet.
+    pub(in crate::store) fn owed_notice(sort: &str) -> Self {
+        Self { partition: OWED_NOTICES.to_owned(), sort: sort.to_owned() }
     }
 
     /// Returns the key of the public keys of access tokens.
@@ -307,4 +315,12 @@ attributes! {
     LEAVING_KEYS = "leaving_keys";
     /// The number of uses in a limit's window.
     USES = "uses";
+    /// The different members of which a limit counts each once in its window.
+    MEMBERS = "members";
+    /// In a notice that is owed, the phone, encrypted.
+    SEALED_PHONE = "sealed_phone";
+    /// The language that the client asked for.
+    LANGUAGE = "language";
+    /// The time from which a notice may be tried, in Unix milliseconds.
+    DUE_AT = "due_at";
 }

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
 
 use super::{
     error::StoreError,
-    expression::{ItemUpdate, NewItem, Write},
+    expression::{ItemDeletion, ItemUpdate, NewItem, Write},
     item::{Item, number, text},
     keys::{self, Key, OPERATION, PARTITION_KEY, SORT_KEY},
 };
@@ -176,6 +176,37 @@ impl Store {
         Ok(())
     }
 
+    /// Deletes an item under a condition. One that does not hold is no error.
+    pub(in crate::store) async fn delete_if(
+        &self,
+        key: Key,
+        condition: &'static str,
+        (name, value): (&str, AttributeValue),
+    ) -> Result<(), StoreError> {
+        let deletion = ItemDeletion::new(key).when(condition).value(name, value);
+        self.transact(vec![Write::Delete(deletion)]).await.map(|_| ())
+    }
+
+    /// Reads a whole partition, page by page.
+    pub(in crate::store) async fn read_partition(&self, partition: &str) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::new();
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("#pk = :pk")
+            .expression_attribute_names("#pk", PARTITION_KEY)
+            .expression_attribute_values(":pk", text(partition))
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(item) = pages.next().await {
+            items.push(Item::from(item?));
+        }
+        Ok(items)
+    }
+
     /// Reads one item by its key, consistently.
     pub(in crate::store) async fn read(&self, key: Key) -> Result<Option<Item>, StoreError> {
         let call = self.client.get_item().table_name(&self.table).set_key(Some(key.into_attributes()));
@@ -261,7 +292,13 @@ impl Store {
         &self,
         keys: [Key; N],
     ) -> Result<[Option<Item>; N], StoreError> {
-        let mut found: Vec<HashMap<String, AttributeValue>> = Vec::with_capacity(N);
+        let found = self.read_every(keys.into()).await?;
+        found.try_into().map_err(|_| StoreError::Bug("a batch read returned another number of items".into()))
+    }
+
+    /// Does the same for a number of keys, at most a hundred, that is only known at run time.
+    pub(in crate::store) async fn read_every(&self, keys: Vec<Key>) -> Result<Vec<Option<Item>>, StoreError> {
+        let mut found: Vec<HashMap<String, AttributeValue>> = Vec::with_capacity(keys.len());
         let mut wanted = KeysAndAttributes::builder().consistent_read(true);
         for key in &keys {
             wanted = wanted.keys(key.clone().into_attributes());
@@ -282,7 +319,8 @@ impl Store {
             wanted = output.unprocessed_keys.unwrap_or_default();
             tried += 1;
         }
-        Ok(keys.map(|key| found.iter().position(|item| key.is_of(item)).map(|at| found.swap_remove(at).into())))
+        let of = |key: Key| found.iter().position(|item| key.is_of(item)).map(|at| found.swap_remove(at).into());
+        Ok(keys.into_iter().map(of).collect())
     }
 }
 
