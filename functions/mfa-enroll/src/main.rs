@@ -1,3 +1,3 @@
 //! The Lambda binary of `mfa-enroll`.
 
-latchkey::lambda!(mfa_enroll::handle, hashing, verifying);
+latchkey::lambda!(mfa_enroll::handle, hashing, verifying, at_once(2));

@@ -124,6 +124,11 @@ async fn an_outage_that_begins_at_any_call_leaves_nothing_half_done() {
             let reply = prepared.call(endpoint).await;
             let when = format!("{endpoint}, an outage after {calls} calls");
             assert!([503, success].contains(&reply.status), "{when}: {} {}", reply.status, reply.code());
+            if reply.status == success {
+                // What failed was not needed, and nobody repeats a request that has succeeded.
+                prepared.heal().check_table(&when);
+                continue;
+            }
             get_on(&prepared, endpoint, success, &when).await;
         }
     }

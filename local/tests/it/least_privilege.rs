@@ -105,6 +105,18 @@ async fn tell_the_owner(world: &World, provider: &Provider) {
     newcomer.set_password(PASSWORD).await.expect(200);
 }
 
+/// Lets a notice wait for the phone's next budget.
+async fn tell_later(world: &World) {
+    let person = world.signed_in_person().await;
+    let mut profile = world.item("USER#", "PROFILE");
+    profile["phone_verified_at"] = json!({"N": "1800000000000"});
+    world.put_item(&profile);
+    person.change_password(NEW_PASSWORD).await.expect(200);
+    person.change_password(PASSWORD).await.expect(200);
+    world.advance(86_400);
+    assert_eq!(world.invoke("send-notices", json!({})).await.unwrap()["settled"], 1);
+}
+
 /// Signs up by a code, signs in by more of them than there is room for sessions, and proves it again.
 async fn go_by_code(world: &World) {
     let person = world.visitor(PHONE).without_password();
@@ -230,6 +242,11 @@ async fn every_function_is_granted_what_it_uses_and_nothing_else() {
         let world = World::with(&[&variables[..], &[("LIMIT_MESSAGES_PER_PHONE", "100")]].concat());
         world.emulator.secrets().lend("SmsCredentials", CREDENTIALS.to_owned());
         tell_the_owner(&world, &provider).await;
+        calls.extend(world.calls());
+
+        let world = World::with(&[&variables[..], &[("LIMIT_MESSAGES_PER_PHONE", "1")]].concat());
+        world.emulator.secrets().lend("SmsCredentials", CREDENTIALS.to_owned());
+        tell_later(&world).await;
         calls.extend(world.calls());
     }
     // And every endpoint once, by a caller who is signed in: enough for one that does nothing else.
@@ -431,6 +448,7 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
             "resend-activation",
             "revoke",
             "rotate-secret",
+            "send-notices",
             "sessions-delete",
             "set-password",
             "step-up",
