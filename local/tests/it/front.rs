@@ -83,7 +83,7 @@ async fn cloudfronts_own_header_has_a_port_after_the_address() {
 async fn without_the_secret_no_header_changes_an_address() {
     for variables in [vec![], vec![("TRUSTED_FRONT_SHA256", "")]] {
         let world = world(&variables);
-        for (at, secret) in ["", "a-secret-of-the-fronT", HASH, "a-secret-of-the-front,"].into_iter().enumerate() {
+        for (at, secret) in ["", "A-secret-of-the-front", HASH, "a-secret-of-the-front,"].into_iter().enumerate() {
             let person = world.visitor(&format!("+2010123400{at:02}")).at("203.0.113.50");
             let person = person.with_header("x-viewer-address", &format!("192.0.2.{at}"));
             let person = person.with_header("x-forwarded-for", &format!("192.0.2.{at}"));
