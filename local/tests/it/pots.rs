@@ -23,7 +23,7 @@ fn sent_to(world: &World, phone: &str) -> usize {
 
 #[tokio::test]
 async fn a_flood_of_strangers_keeps_no_code_from_owners() {
-    for countries in [vec!["+2010123"], vec!["+2010123", "+9989012", "+4915112"]] {
+    for countries in [vec!["+2010123"], vec!["+2010123", "+9989012", "+49151123"]] {
         for addresses in [9, 50] {
             let world = World::new();
             let mut owners = Vec::new();
@@ -100,7 +100,10 @@ async fn what_is_left_to_an_address_tells_nothing_of_other_phones() {
                 accounts(&world, &own).await;
                 let ask = async |person: &Person| {
                     let reply = if by_code { person.ask_code().await } else { person.request_reset().await };
-                    reply.expect(202).fingerprint()
+                    let (status, headers, body) = reply.expect(202).fingerprint();
+                    // A challenge is another one for each request.
+                    let names: Vec<_> = body.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+                    (status, headers, names)
                 };
                 let mut seen = vec![ask(&victim).await];
                 world.advance(2);
@@ -131,6 +134,7 @@ async fn a_neighbor_behind_the_same_address_is_not_stopped() {
         world.visitor("01112345678").verify_reset("000000", RESET_PASSWORD).await.expect(400);
     }
     let before = world.outbox.messages_after(0).1;
+    world.advance(2);
     let neighbor = world.visitor(PHONE).typing(RESET_PASSWORD);
     neighbor.request_reset().await.expect(202);
     assert_eq!(world.outbox.messages_after(0).1, before + 1);
