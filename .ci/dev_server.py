@@ -5,6 +5,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 
@@ -19,6 +20,8 @@ def dev_server(*options):
     try:
         for line in server.stdout:
             if line.startswith("Latchkey is ready on "):
+                # Its lines are read to the end: a server whose pipe is full waits, and answers nobody.
+                threading.Thread(target=server.stdout.read, daemon=True).start()
                 yield line.split()[-1]
                 return
         sys.exit("the dev server did not start")

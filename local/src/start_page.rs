@@ -20,8 +20,7 @@ pub fn render(template: &Template, Settings { overrides, .. }: &Settings, exampl
         let _ = write!(
             rows,
             "<tr{class}><td><code>{}</code></td><td><code>{}</code></td><td>{note}</td></tr>",
-            // May break after any word.
-            escape(name).replace('_', "_<wbr>"),
+            escape(name),
             escape(value)
         );
     }
@@ -47,11 +46,9 @@ const PAGE: &str = r#"<!DOCTYPE html>
   ul { list-style: none; padding: 0; display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); gap: .8rem; }
   li { border: 1px solid color-mix(in srgb, currentColor 20%, transparent); border-radius: .7rem; padding: .7rem 1rem; }
   li small { display: block; opacity: .7; }
-  pre { border: 1px solid color-mix(in srgb, currentColor 20%, transparent); border-radius: .7rem; padding: .7rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+  pre { border: 1px solid color-mix(in srgb, currentColor 20%, transparent); border-radius: .7rem; padding: .7rem 1rem; overflow-x: auto; }
   table { border-collapse: collapse; font-size: .9rem; width: 100%; }
   td { padding: .1rem .8rem .1rem 0; vertical-align: top; overflow-wrap: anywhere; }
-  td:first-child { overflow-wrap: normal; }
-  th { text-align: start; font-weight: 600; opacity: .7; }
   tr.set { font-weight: 600; }
 </style>
 </head>
@@ -74,8 +71,8 @@ curl <span class="origin"></span>/auth/login -H 'Content-Type: application/json'
 cargo run -p admin -- stats
 cargo run -p admin -- --help</pre>
 <h2>Settings</h2>
-<p>Set one with <code>--env NAME=VALUE</code>, <code>--env-file FILE</code>, or an environment variable of its name; <code>docs/configuration.md</code> describes each. Those in bold differ from <code>template.yaml</code>.</p>
-<table><thead><tr><th>Variable</th><th>Value</th><th></th></tr></thead><tbody>{rows}</tbody></table>
+<p>Set one with <code>--env NAME=VALUE</code>, <code>--env-file FILE</code>, or an environment variable of its name; <code>docs/configuration.md</code> describes each.</p>
+<table>{rows}</table>
 <script>for (const part of document.querySelectorAll(".origin")) part.textContent = location.origin;</script>
 </body>
 </html>
