@@ -145,6 +145,10 @@ async fn no_budget_is_used_up_by_what_was_not_sent() {
         "LIMIT_REGISTER_PER_ADDRESS",
     ] {
         for wanted in Wanted::ALL {
+            // In a session, an account has a budget in place of its address's.
+            if limit == "LIMIT_MESSAGES_PER_ADDRESS" && matches!(wanted, Wanted::OwnPhone | Wanted::OtherPhone) {
+                continue;
+            }
             // An hour has a sixth of what a day has.
             let is_shared = ["LIMIT_MESSAGES_PER_COUNTRY", "LIMIT_MESSAGES_TOTAL"].contains(&limit);
             let (sending, person) = wanted.begin("http", &[(limit, if is_shared { "12" } else { "2" })]).await;

@@ -292,14 +292,11 @@ impl Limit<'_> {
     }
 
     /// Builds the limit's part of the transaction that stores a code. A code without a message uses up no budget of
-    /// phones, countries or the total, but gets the same response as if it did. Otherwise an attacker could exhaust budgets
-    /// at no cost. Its address is charged all the same: what is left to an address must not tell who has an account. Tries
+    /// messages, but gets the same response as if it did. Otherwise an attacker could exhaust budgets at no cost. Tries
     /// are only checked: a code whose tries are used up would be refused, so no message is paid for it.
     pub(super) fn of_code(&self, is_sent: bool, now: Timestamp) -> Write {
         let is_charged = match self.bucket {
-            Bucket::MessageRequests | Bucket::MessagesAddress | Bucket::AddressPhones | Bucket::AddressCountries => {
-                true
-            }
+            Bucket::MessageRequests => true,
             Bucket::OtpPhone => false,
             _ => is_sent,
         };
