@@ -9,7 +9,7 @@ use super::{
         error::StoreError,
         expression::ItemUpdate,
         item::{Item, moment, text, ttl},
-        keys::{self, DUE_AT, ENDS_AT, Key, LANGUAGE, SEALED_PHONE, SORT_KEY},
+        keys::{self, DUE_AT, ENDS_AT, Key, LANGUAGE, SEALED_PHONE},
         wire::Outcome,
     },
 };
@@ -78,11 +78,9 @@ impl Store {
     /// passed over for as long as others, which no provider takes, are due again at every run.
     pub async fn due_notices(&self, limit: usize, now: Timestamp) -> Result<Vec<DueNotice>, StoreError> {
         let items = self.read_partition(keys::OWED_NOTICES).await?;
-        let due = items.iter().filter_map(|item| match item.moment(DUE_AT) {
-            Ok(due_at) => (due_at <= now).then(|| Ok(DueNotice { sort: item.text(SORT_KEY)?.to_owned(), due_at })),
-            Err(error) => Some(Err(error)),
-        });
-        let mut due = due.collect::<Result<Vec<DueNotice>, StoreError>>()?;
+        let owed = items.into_iter().map(|(sort, item)| Ok(DueNotice { sort, due_at: item.moment(DUE_AT)? }));
+        let mut due = owed.collect::<Result<Vec<_>, StoreError>>()?;
+        due.retain(|notice| notice.due_at <= now);
         due.sort_by_key(|notice| notice.due_at);
         due.truncate(limit);
         Ok(due)

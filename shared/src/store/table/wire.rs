@@ -187,26 +187,6 @@ impl Store {
         self.transact(vec![Write::Delete(deletion)]).await.map(|_| ())
     }
 
-    /// Reads a whole partition, page by page.
-    pub(in crate::store) async fn read_partition(&self, partition: &str) -> Result<Vec<Item>, StoreError> {
-        let mut items = Vec::new();
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("#pk = :pk")
-            .expression_attribute_names("#pk", PARTITION_KEY)
-            .expression_attribute_values(":pk", text(partition))
-            .into_paginator()
-            .items()
-            .send();
-        while let Some(item) = pages.next().await {
-            items.push(Item::from(item?));
-        }
-        Ok(items)
-    }
-
     /// Reads one item by its key, consistently.
     pub(in crate::store) async fn read(&self, key: Key) -> Result<Option<Item>, StoreError> {
         let call = self.client.get_item().table_name(&self.table).set_key(Some(key.into_attributes()));
@@ -219,12 +199,21 @@ impl Store {
         self.read_user_from(user, FIRST_SORT).await
     }
 
+    /// Reads all items of a partition, consistently, each with its sort key.
+    pub(in crate::store) async fn read_partition(&self, partition: &str) -> Result<Vec<(String, Item)>, StoreError> {
+        self.read_partition_from(partition, FIRST_SORT).await
+    }
+
     /// Reads a user's items whose sort keys are not before `first`, consistently, each with its sort key.
     pub(in crate::store) async fn read_user_from(
         &self,
         user: UserId,
         first: &str,
     ) -> Result<Vec<(String, Item)>, StoreError> {
+        self.read_partition_from(&keys::user_partition(user), first).await
+    }
+
+    async fn read_partition_from(&self, partition: &str, first: &str) -> Result<Vec<(String, Item)>, StoreError> {
         let mut items = Vec::new();
         let mut pages = self
             .client
@@ -234,7 +223,7 @@ impl Store {
             .key_condition_expression("#pk = :pk AND #sk >= :first")
             .expression_attribute_names("#pk", PARTITION_KEY)
             .expression_attribute_names("#sk", SORT_KEY)
-            .expression_attribute_values(":pk", text(keys::user_partition(user)))
+            .expression_attribute_values(":pk", text(partition))
             .expression_attribute_values(":first", text(first))
             .into_paginator()
             .items()
