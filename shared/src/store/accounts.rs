@@ -196,14 +196,14 @@ pub(super) fn reset_password(
     starts_session: bool,
     now: Timestamp,
 ) -> [Write; 2] {
-    let profile = raise_epoch(user, phone, epoch)
-        .remove("#passwordless")
-        .set("#phone_verified_at = if_not_exists(#phone_verified_at, :now)")
-        .value(":now", moment(now));
-    let credential = replace_password(phone, user, epoch, new)
-        .set("#phone_verified_at = if_not_exists(#phone_verified_at, :now)")
-        .value(":now", moment(now));
+    let profile = mark_verified(raise_epoch(user, phone, epoch).remove("#passwordless"), now);
+    let credential = mark_verified(replace_password(phone, user, epoch, new), now);
     [Write::Update(forget_sessions(credential, starts_session)), Write::Update(profile)]
+}
+
+/// Makes a credential or a profile say since when the phone is verified.
+fn mark_verified(update: ItemUpdate, now: Timestamp) -> ItemUpdate {
+    update.set("#phone_verified_at = if_not_exists(#phone_verified_at, :now)").value(":now", moment(now))
 }
 
 /// Makes the next login count the sessions of an account, if one is started that is not counted.
@@ -221,19 +221,16 @@ pub(super) fn confirm_phone(
 ) -> [Write; 2] {
     let credential = ItemUpdate::new(Key::credential(phone))
         .remove("#op")
-        .set("#phone_verified_at = if_not_exists(#phone_verified_at, :now)")
         .when("#user_id = :user AND #epoch = :epoch")
         .value(":user", text(user.to_string()))
-        .value(":epoch", number(epoch))
-        .value(":now", moment(now));
+        .value(":epoch", number(epoch));
     let profile = ItemUpdate::new(Key::profile(user))
         .remove("#op")
-        .set("#phone_verified_at = if_not_exists(#phone_verified_at, :now)")
         .when("#epoch = :epoch AND #phone = :phone")
         .value(":phone", text(phone.as_e164()))
-        .value(":epoch", number(epoch))
-        .value(":now", moment(now));
-    [Write::Update(forget_sessions(credential, starts_session)), Write::Update(profile)]
+        .value(":epoch", number(epoch));
+    let credential = forget_sessions(mark_verified(credential, now), starts_session);
+    [Write::Update(credential), Write::Update(mark_verified(profile, now))]
 }
 
 /// Builds the writes of a change of phone, for one transaction with the end of the code. The new phone's credential
