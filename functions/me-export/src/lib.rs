@@ -168,7 +168,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let Caller { profile, .. } = Caller::authenticate(app, ctx, &request).await?;
     let secret = app.keyring.secret(ctx.now).await?;
     let subjects = flows::phone_subjects(&secret, &profile.phone);
-    let budgets = subjects.each_ref().map(|subject| app.messages_to(subject));
+    let budgets = subjects.each_ref().map(|subject| app.config.limits.messages_to(subject));
     let (stored, messages_today) =
         tokio::try_join!(app.store.stored_account(&profile), app.store.uses(&budgets, ctx.now))?;
     let StoredAccount {

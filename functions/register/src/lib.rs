@@ -81,13 +81,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     ctx.audit.phone(&phone);
 
     let secret = app.keyring.secret(ctx.now).await?;
-    let limit = Limit {
-        bucket: Bucket::RegisterAddress,
-        subject: &address_subject(&secret, ctx),
-        allowed: app.config.limits.register_per_address,
-        window: Duration::from_hours(1),
-        member: None,
-    };
+    let address = address_subject(&secret, ctx);
+    let allowed = app.config.limits.register_per_address;
+    let limit = Limit::new(Bucket::RegisterAddress, &address, allowed, Duration::from_hours(1));
     if app.config.require_activation {
         ask_for_code(app, ctx, phone, &password, limit).await
     } else {

@@ -114,11 +114,5 @@ async fn take_back_from_address(app: &App, ctx: &Context) {
 
 /// The limit of tries from one address.
 fn tries<'a>(app: &App, address: &'a str) -> Limit<'a> {
-    Limit {
-        bucket: Bucket::LoginAddress,
-        subject: address,
-        allowed: app.config.limits.login_per_address,
-        window: Duration::from_mins(5),
-        member: None,
-    }
+    Limit::new(Bucket::LoginAddress, address, app.config.limits.login_per_address, Duration::from_mins(5))
 }

@@ -114,25 +114,16 @@ pub fn phone_subjects(secret: &Secret, phone: &Phone) -> [String; 6] {
     [first, second, third, fourth, fifth, NOTICE].map(|kind| format!("{kind}:{pseudonym}"))
 }
 
-fn limit(bucket: Bucket, subject: &str, allowed: u64, window: Duration) -> Limit<'_> {
-    Limit { bucket, subject, allowed, window, member: None }
-}
-
 impl App {
-    /// Returns the limit of messages to a phone, by one of its subjects.
-    pub fn messages_to<'a>(&self, phone: &'a str) -> Limit<'a> {
-        self.config.limits.messages_to(phone)
-    }
-
     /// Returns the budgets that a message is charged to, all or nothing.
     pub fn message_budgets<'a>(&self, subjects: &'a MessageSubjects, pot: Pot) -> Vec<Limit<'a>> {
         let limits = self.config.limits;
-        let mut budgets = vec![self.messages_to(&subjects.phone)];
+        let mut budgets = vec![limits.messages_to(&subjects.phone)];
         let Pot::New { verified_in_country } = pot else { return budgets };
 
         budgets.push(match &subjects.account {
             Some(account) => limits.messages_of(account),
-            None => limit(Bucket::MessagesAddress, &subjects.address, limits.messages_per_address, HOUR),
+            None => Limit::new(Bucket::MessagesAddress, &subjects.address, limits.messages_per_address, HOUR),
         });
         budgets.extend(self.different_of_address(subjects));
         let share = verified_in_country.saturating_mul(limits.verified_share) / 100;
@@ -140,8 +131,8 @@ impl App {
             (Bucket::MessagesCountry, &subjects.of_country, limits.messages_per_country.max(share)),
             (Bucket::MessagesTotal, &subjects.of_all, limits.messages_total),
         ] {
-            budgets.push(limit(bucket, of_day, allowed, DAY));
-            budgets.push(limit(bucket, of_hour, allowed.div_ceil(HOURS_IN_A_BUDGET), HOUR));
+            budgets.push(Limit::new(bucket, of_day, allowed, DAY));
+            budgets.push(Limit::new(bucket, of_hour, allowed.div_ceil(HOURS_IN_A_BUDGET), HOUR));
         }
         budgets
     }
@@ -151,7 +142,7 @@ impl App {
         let limits = self.config.limits;
         let different = |bucket, member: &'a str, allowed, window| Limit {
             member: Some(member),
-            ..limit(bucket, &subjects.address, allowed, window)
+            ..Limit::new(bucket, &subjects.address, allowed, window)
         };
         [
             different(Bucket::AddressPhones, &subjects.member, limits.phones_per_address, HOUR),
@@ -161,13 +152,13 @@ impl App {
 
     /// Returns what a request counts for its address, although it is not refused by it: a request for a code that the
     /// reserve pays for, or that is withheld. Without this, the room that is left to an address would tell its user
-    /// whether the phone was verified, or has an account.
+    /// whether the phone was verified.
     ///
-    /// The different phones and countries (`Limit::member`) are a list that does not grow beyond its limit, so the caller
-    /// leaves them out when it is full.
+    /// The different phones and countries (`Limit::member`) are lists that do not grow beyond their limits, so the caller
+    /// leaves them out when one is full.
     pub(super) fn counted_for_address<'a>(&self, subjects: &'a MessageSubjects) -> Vec<Limit<'a>> {
         let [requests, messages] = [Bucket::MessageRequests, Bucket::MessagesAddress]
-            .map(|bucket| limit(bucket, &subjects.address, u64::MAX, HOUR));
+            .map(|bucket| Limit::new(bucket, &subjects.address, u64::MAX, HOUR));
         [requests, messages].into_iter().chain(self.different_of_address(subjects)).collect()
     }
 
@@ -181,7 +172,7 @@ impl App {
             (Pot::New { .. }, Some(account)) => limits.requests_of(account),
             (Pot::New { .. }, None) => {
                 let allowed = limits.messages_per_address.saturating_mul(REQUESTS_PER_MESSAGE).max(LEAST_REQUESTS);
-                limit(Bucket::MessageRequests, &subjects.address, allowed, HOUR)
+                Limit::new(Bucket::MessageRequests, &subjects.address, allowed, HOUR)
             }
         }
     }

@@ -95,7 +95,7 @@ impl App {
         let secret = self.keyring.secret(now).await?;
         // Only changes of the account charge this budget, so neither a thief's address nor any flood uses it up.
         let subject = notice_subject(&secret, phone);
-        let budgets = [self.messages_to(&subject)];
+        let budgets = [self.config.limits.messages_to(&subject)];
         if let Err(reached) = self.store.charge_all(&budgets, now).await? {
             return Ok(Tried::Later { due_at: now.plus(reached.retry_after), reason: reached.bucket.as_str() });
         }

@@ -545,7 +545,7 @@ pub fn tries_subject(purpose: Purpose, pseudonym: &str) -> String {
 
 /// Returns the limit of those tries.
 pub fn tries_of_phone(subject: &str) -> Limit<'_> {
-    Limit { bucket: Bucket::OtpPhone, subject, allowed: MAX_FAILURES, window: FAILURE_WINDOW, member: None }
+    Limit::new(Bucket::OtpPhone, subject, MAX_FAILURES, FAILURE_WINDOW)
 }
 
 /// The condition that allows the next code to be sent.

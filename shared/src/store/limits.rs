@@ -18,6 +18,8 @@ use crate::base::{time::Timestamp, variables::Variables};
 /// The time for which a counter outlives its window before DynamoDB may delete it.
 const KEPT: Duration = Duration::from_hours(1);
 
+const DAY: Duration = Duration::from_hours(24);
+
 /// The number of requests for messages for each message that may be sent: a request whose message fails gives its message
 /// back, and no more than that.
 pub const REQUESTS_PER_MESSAGE: u64 = 5;
@@ -144,8 +146,7 @@ const MEMBERS_RANGE: RangeInclusive<u64> = 1..=1_000;
 impl Limits {
     /// Returns the limit of messages to a phone, by one of its subjects.
     pub const fn messages_to<'a>(&self, phone: &'a str) -> Limit<'a> {
-        let (bucket, allowed) = (Bucket::MessagesPhone, self.messages_per_phone);
-        Limit { bucket, subject: phone, allowed, window: Duration::from_hours(24), member: None }
+        Limit::new(Bucket::MessagesPhone, phone, self.messages_per_phone, DAY)
     }
 
     /// Returns the limit of requests for messages to a phone that was verified, by one of its subjects.
@@ -156,8 +157,7 @@ impl Limits {
     /// Returns the limit of messages that one account may ask for in its sessions, by its subject. Changes of the phone
     /// may need several, to its own and to new phones.
     pub const fn messages_of<'a>(&self, account: &'a str) -> Limit<'a> {
-        let (bucket, allowed) = (Bucket::MessagesAccount, self.messages_per_account());
-        Limit { bucket, subject: account, allowed, window: Duration::from_hours(24), member: None }
+        Limit::new(Bucket::MessagesAccount, account, self.messages_per_account(), DAY)
     }
 
     /// Returns the limit of requests for messages in the sessions of one account, by its subject.
@@ -170,8 +170,7 @@ impl Limits {
     }
 
     const fn requests(subject: &str, messages: u64) -> Limit<'_> {
-        let allowed = messages.saturating_mul(REQUESTS_PER_MESSAGE);
-        Limit { bucket: Bucket::MessageRequests, subject, allowed, window: Duration::from_hours(24), member: None }
+        Limit::new(Bucket::MessageRequests, subject, messages.saturating_mul(REQUESTS_PER_MESSAGE), DAY)
     }
 
     /// Reads the limits from the `LIMIT_*` variables.
@@ -215,18 +214,27 @@ pub struct LimitReached {
     pub retry_after: Duration,
 }
 
-impl Limit<'_> {
+impl<'a> Limit<'a> {
+    /// Returns a limit that counts uses.
+    pub const fn new(bucket: Bucket, subject: &'a str, allowed: u64, window: Duration) -> Self {
+        Self { bucket, subject, allowed, window, member: None }
+    }
+
     fn key(&self, now: Timestamp) -> Key {
         Key::limit(self.bucket.as_str(), self.subject, now.window_start(self.window).unix_seconds())
     }
 
+    /// Returns the end of the current window.
+    fn end(&self, now: Timestamp) -> Timestamp {
+        now.window_start(self.window).plus(self.window)
+    }
+
     /// Builds the conditional `ADD` that counts one use. It is strict however many run at once.
     pub(super) fn charge(&self, now: Timestamp) -> ItemUpdate {
-        let end = now.window_start(self.window).plus(self.window);
         let update = ItemUpdate::new(self.key(now))
             .set("#expires_at = :expires_at")
             .value(":allowed", number(self.allowed))
-            .value(":expires_at", ttl(end.plus(KEPT)));
+            .value(":expires_at", ttl(self.end(now).plus(KEPT)));
         match self.member {
             Some(member) => update
                 .add("#members :members")
@@ -244,12 +252,11 @@ impl Limit<'_> {
     pub(super) fn give_back(&self, now: Timestamp) -> ItemUpdate {
         let update = ItemUpdate::new(self.key(now));
         if let Some(member) = self.member {
-            let end = now.window_start(self.window).plus(self.window);
             return update
                 .delete("#members :members")
                 .set("#expires_at = :expires_at")
                 .value(":members", texts([member]))
-                .value(":expires_at", ttl(end.plus(KEPT)));
+                .value(":expires_at", ttl(self.end(now).plus(KEPT)));
         }
         update.add("#uses :minus_one").when("#uses >= :one").value(":minus_one", integer(-1)).value(":one", number(1))
     }
@@ -261,12 +268,11 @@ impl Limit<'_> {
 
     /// Builds the update that forgets the uses of the current window. It is part of a transaction.
     pub(super) fn clear(&self, now: Timestamp) -> ItemUpdate {
-        let end = now.window_start(self.window).plus(self.window);
         ItemUpdate::new(self.key(now))
             .set("#uses = :zero")
             .set("#expires_at = :expires_at")
             .value(":zero", number(0))
-            .value(":expires_at", ttl(end.plus(KEPT)))
+            .value(":expires_at", ttl(self.end(now).plus(KEPT)))
     }
 
     /// Builds the check that one more use would be allowed, which counts nothing. It is for uses that cost nothing.
@@ -304,8 +310,7 @@ impl Limit<'_> {
     }
 
     pub(super) fn reached(&self, now: Timestamp) -> LimitReached {
-        let end = now.window_start(self.window).plus(self.window);
-        LimitReached { bucket: self.bucket, retry_after: end.since(now) }
+        LimitReached { bucket: self.bucket, retry_after: self.end(now).since(now) }
     }
 }
 
