@@ -229,7 +229,8 @@ impl<'a> DrawnCode<'a> {
             let budgets = if is_withheld { Vec::new() } else { self.budgets() };
             let requests = self.requests().filter(|_| !is_withheld);
             let counted = self.counted(is_withheld).into_iter();
-            let counted = counted.filter(|limit| limit.member.is_none() || !is_address_full);
+            // A code without a message adds no member, so it need not ask whether there is room for one.
+            let counted = counted.filter(|limit| limit.member.is_none() || (is_sent && !is_address_full));
             let limits: Vec<_> = budgets.into_iter().chain(requests).chain(counted).chain(tries).collect();
             let issued = match self.store(item, &target, is_sent, &limits).await? {
                 ActivationIssue::Code(issued) => issued,
@@ -237,13 +238,11 @@ impl<'a> DrawnCode<'a> {
             };
             match issued {
                 CodeIssue::Issued => return Ok(Some(is_sent)),
-                CodeIssue::LimitReached(LimitReached { bucket, .. })
-                    if matches!(bucket, Bucket::AddressPhones | Bucket::AddressCountries)
-                        && !is_address_full
-                        && !self.counted(is_withheld).is_empty() =>
-                {
-                    is_address_full = true;
-                }
+                // The reserve is not bounded by these; they are only counted.
+                CodeIssue::LimitReached(LimitReached {
+                    bucket: Bucket::AddressPhones | Bucket::AddressCountries,
+                    ..
+                }) if self.pot == Pot::Verified => is_address_full = true,
                 CodeIssue::LimitReached(reached)
                     if self.is_hidden() && reached.bucket.is_of_messages() && !is_withheld =>
                 {
@@ -254,7 +253,6 @@ impl<'a> DrawnCode<'a> {
                         app.metrics.count(Metric::MessagesWithheld, bucket, ctx.now);
                     }
                     is_withheld = true;
-                    is_address_full |= matches!(reached.bucket, Bucket::AddressPhones | Bucket::AddressCountries);
                 }
                 CodeIssue::LimitReached(reached) => return Err(app.message_limit_reached(reached, ctx.now)),
                 CodeIssue::Overtaken => {
