@@ -88,9 +88,7 @@ async fn messages_that_do_not_go_out() -> Names {
 async fn notices_that_wait() -> Names {
     let world = World::with(&[("SMS_PROVIDER", "sns")]);
     let person = world.signed_in_person().await;
-    let mut profile = world.item("USER#", "PROFILE");
-    profile["phone_verified_at"] = json!({"N": "1800000000000"});
-    world.put_item(&profile);
+    world.verify_the_phone();
     world.emulator.sns().fail_with(Some((400, "Throttling", "too many")));
     person.change_password(RESET_PASSWORD).await.expect(200);
     counted(&world)

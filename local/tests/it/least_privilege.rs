@@ -108,9 +108,7 @@ async fn tell_the_owner(world: &World, provider: &Provider) {
 /// Lets a notice wait for the phone's next budget.
 async fn tell_later(world: &World) {
     let person = world.signed_in_person().await;
-    let mut profile = world.item("USER#", "PROFILE");
-    profile["phone_verified_at"] = json!({"N": "1800000000000"});
-    world.put_item(&profile);
+    world.verify_the_phone();
     person.change_password(NEW_PASSWORD).await.expect(200);
     person.change_password(PASSWORD).await.expect(200);
     world.advance(86_400);
@@ -225,9 +223,7 @@ async fn every_function_is_granted_what_it_uses_and_nothing_else() {
         person.verify_phone().await;
         person.change_phone(THIRD_PHONE).await;
         // As if that code had come back: the owner of a phone that is verified is told.
-        let mut profile = world.item("USER#", "PROFILE");
-        profile["phone_verified_at"] = json!({"N": "1800000000000"});
-        world.put_item(&profile);
+        world.verify_the_phone();
         change_in_spite_of(&person).await;
         calls.extend(world.calls());
 

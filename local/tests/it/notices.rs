@@ -177,9 +177,7 @@ async fn a_notice_that_waits_is_sent_once_whatever_fails() {
     let owed = async || {
         let world = World::with(&[("SMS_PROVIDER", "sns")]);
         let person = world.signed_in_person().await;
-        let mut profile = world.item("USER#", "PROFILE");
-        profile["phone_verified_at"] = json!({"N": "1800000000000"});
-        world.put_item(&profile);
+        world.verify_the_phone();
         world.emulator.sns().fail_with(Some((400, "Throttling", "too many")));
         person.change_password(NEW_PASSWORD).await.expect(200);
         world.emulator.sns().fail_with(None);
@@ -223,9 +221,7 @@ async fn a_notice_is_in_the_language_that_was_asked_for_and_has_no_code() {
 async fn a_provider_that_hangs_does_not_keep_a_change_from_being_answered() {
     let world = World::with(&[("SMS_PROVIDER", "sns")]).warm().await;
     let person = world.signed_in_person().await;
-    let mut profile = world.item("USER#", "PROFILE");
-    profile["phone_verified_at"] = json!({"N": "1800000000000"});
-    world.put_item(&profile);
+    world.verify_the_phone();
     world.emulator.faults().inject("Publish", Fault::Hang, 1);
     let started = tokio::time::Instant::now();
     person.change_password(NEW_PASSWORD).await.expect(200);
