@@ -107,7 +107,7 @@ struct Endpoint {
 
 struct RunningFunction {
     name: String,
-    /// The pages that may call it.
+    /// The pages that may call it, and the front that it believes.
     edge: Edge,
     run: Run,
 }

@@ -1,5 +1,5 @@
-//! The basis of all other modules: time, identifiers, randomness, origins, the front,
-//! settings and errors. It uses no other module of ours.
+//! The basis of all other modules: time, identifiers, randomness, origins, the front, settings and errors. It uses no
+//! other module of ours.
 
 pub mod fault;
 pub mod front;

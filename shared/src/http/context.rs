@@ -35,8 +35,8 @@ pub struct Context {
 pub struct SourceAddress(Option<IpAddr>);
 
 impl SourceAddress {
-    /// Reads an address: API Gateway's `sourceIp`, or what the front tells. All texts that are not addresses become one unknown address, so that they share
-    /// its limits instead of having none.
+    /// Reads an address: API Gateway's `sourceIp`, or what the front tells. All texts that are not addresses become one
+    /// unknown address, so that they share its limits instead of having none.
     pub fn parse(text: &str) -> Self {
         Self(text.parse().ok().map(|address: IpAddr| address.to_canonical()))
     }
