@@ -10,7 +10,7 @@ use admin::{
     messages, secret,
     users::{self, Action, Desk},
 };
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum, builder::PossibleValue};
 use latchkey::{
     base::{
         fault,
@@ -36,11 +36,17 @@ struct Arguments {
 enum Command {
     /// Show or change an account, by its phone or its id.
     User {
-        /// What to do with the account.
-        action: Action,
-        /// Phone of the account, in any spelling, or its id.
+        /// What to do.
+        action: UserAction,
+        /// Phone of the account, in any spelling, or its id, which is all that a parked account has. `parked` takes none.
         #[arg(value_name = "PHONE|ID")]
-        account: String,
+        account: Option<String>,
+        /// Phone that `unpark` gives to the account, instead of the one that it had.
+        #[arg(long)]
+        phone: Option<String>,
+        /// Greatest number of accounts that `parked` lists.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
         /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
@@ -64,6 +70,38 @@ enum Command {
     },
     /// Check table, keys, secrets, text messages and clock.
     Doctor,
+}
+
+/// What an operator does with accounts: one action on one account, or a list.
+#[derive(Clone, Copy)]
+enum UserAction {
+    On(Action),
+    Parked,
+}
+
+impl ValueEnum for UserAction {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: &[UserAction] = &[
+            UserAction::On(Action::Show),
+            UserAction::On(Action::Disable),
+            UserAction::On(Action::Enable),
+            UserAction::On(Action::EndSessions),
+            UserAction::On(Action::ResetMfa),
+            UserAction::On(Action::Unlock),
+            UserAction::On(Action::ConfirmOwner),
+            UserAction::Parked,
+            UserAction::On(Action::Unpark),
+            UserAction::On(Action::Delete),
+        ];
+        ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::On(action) => action.to_possible_value(),
+            Self::Parked => Some(PossibleValue::new("parked").help("List the accounts that are parked")),
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -95,7 +133,17 @@ async fn main() -> ExitCode {
     let done = match place.connect().await.map_err(sentence) {
         Err(sentence) => Err(sentence),
         Ok(connection) => match command {
-            Command::User { action, account, yes } => user(&connection, action, &account, yes).await,
+            Command::User { action: UserAction::Parked, account: None, limit, .. } => {
+                users::list_parked(&connection.store, limit, now()).await.map_err(sentence).map(|text| {
+                    say(&text);
+                    ExitCode::SUCCESS
+                })
+            }
+            Command::User { action: UserAction::Parked, .. } => Err("`user parked` takes no account".to_owned()),
+            Command::User { account: None, .. } => Err("name the account, by its phone or its id".to_owned()),
+            Command::User { action: UserAction::On(action), account: Some(account), phone, yes, .. } => {
+                user(&connection, action, (&account, phone.as_deref()), yes).await
+            }
             Command::List { limit } => users::list(&connection.store, limit).await.map_err(sentence).map(|text| {
                 say(&text);
                 ExitCode::SUCCESS
@@ -112,11 +160,18 @@ async fn main() -> ExitCode {
     })
 }
 
-async fn user(connection: &Connection, action: Action, typed: &str, yes: bool) -> Result<ExitCode, Sentence> {
-    let phone = users::find(&connection.store, &connection.config, typed).await.map_err(sentence)?;
+async fn user(
+    connection: &Connection,
+    action: Action,
+    (typed, new_phone): (&str, Option<&str>),
+    yes: bool,
+) -> Result<ExitCode, Sentence> {
+    let home = users::find(&connection.store, &connection.config, typed).await.map_err(sentence)?;
+    let new_phone = new_phone.map(|typed| users::parse(&connection.config, typed)).transpose();
+    let new_phone = new_phone.map_err(|why| format!("the phone {why}"))?;
     if let Some(warning) = action.warning()
         && !yes
-        && !confirmed(&phone, warning)?
+        && !confirmed(home.number(), warning)?
     {
         say("Nothing was done.");
         return Ok(ExitCode::FAILURE);
@@ -133,10 +188,11 @@ async fn user(connection: &Connection, action: Action, typed: &str, yes: bool) -
         store: &connection.store,
         config: &connection.config,
         secret: secret.as_ref(),
+        new_phone: new_phone.as_ref(),
         operator: &connection.operator,
         now: now(),
     };
-    let done = users::act(desk, action, &phone, |event| eprintln!("{event}")).await;
+    let done = users::act(desk, action, &home, |event| eprintln!("{event}")).await;
     say(&done.map_err(sentence)?);
     Ok(ExitCode::SUCCESS)
 }
@@ -188,6 +244,7 @@ async fn stats(connection: &Connection) -> Result<ExitCode, Sentence> {
         ("  with a legacy hash", stats.with_legacy_hash),
         ("    of a cost up to", usize::try_from(stats.highest_legacy_cost).unwrap_or(usize::MAX)),
         ("sessions", stats.sessions),
+        ("parked accounts", stats.parked),
         ("tombstones", stats.tombstones),
         ("notices owed", stats.owed_notices),
         ("items", stats.items),

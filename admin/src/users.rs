@@ -11,7 +11,7 @@ use latchkey::{
     domain::phone::{InvalidPhone, Phone},
     flows,
     log::audit::{Audit, Circumstances, Outcome},
-    store::{self, AccountDeletion, Change, Credential, Profile, Store, StoreError},
+    store::{self, AccountDeletion, Change, Credential, Home, Profile, Store, StoreError, Unparked},
     tokens::secret::Secret,
 };
 
@@ -30,6 +30,10 @@ pub enum Action {
     ResetMfa,
     /// Clear every count that keeps the owner waiting.
     Unlock,
+    /// Count the phone as proved, after you have found out that the owner has it still.
+    ConfirmOwner,
+    /// Give a parked account a phone again: --phone, or the one that it had.
+    Unpark,
     /// Delete the account.
     Delete,
 }
@@ -44,6 +48,8 @@ impl Action {
             Self::EndSessions => "operator-end-sessions",
             Self::ResetMfa => "operator-reset-mfa",
             Self::Unlock => "operator-unlock",
+            Self::ConfirmOwner => "operator-confirm-owner",
+            Self::Unpark => "operator-unpark",
             Self::Delete => "operator-delete",
         }
     }
@@ -52,6 +58,8 @@ impl Action {
     pub const fn warning(self) -> Option<&'static str> {
         match self {
             Self::Show | Self::Enable | Self::Unlock => None,
+            Self::ConfirmOwner => Some("A code to its phone alone will open it."),
+            Self::Unpark => Some("A code to its phone alone will open it. Every session ends."),
             Self::Disable => Some("Every sign-in will fail, and every session ends."),
             Self::EndSessions => Some("Every session ends."),
             Self::ResetMfa => Some("The password alone, or a code by SMS, will give access. Every session ends."),
@@ -69,6 +77,8 @@ pub struct Desk<'a> {
     pub config: &'a Config,
     /// The secret that hashes phones for the audit log, if it could be read.
     pub secret: Option<&'a Secret>,
+    /// The phone that a parked account gets; none for the one that it had.
+    pub new_phone: Option<&'a Phone>,
     /// The operator's name, for the audit log.
     pub operator: &'a str,
     /// The time of the action.
@@ -84,6 +94,15 @@ pub enum UserError {
     /// The account has no second factor to switch off.
     #[error("the account has no second factor")]
     NoFactor,
+    /// The account is parked and has no phone.
+    #[error("the account has no phone: `user unpark` gives it one")]
+    NoPhone,
+    /// The account is not parked.
+    #[error("the account is not parked")]
+    NotParked,
+    /// The phone has another account.
+    #[error("the phone has another account: name one that has none with --phone")]
+    PhoneTaken,
     /// The account changed at the same moment.
     #[error("the account changed at the same moment, and nothing was done: run the command again")]
     Outrun,
@@ -96,20 +115,26 @@ impl UserError {
     /// Returns the error's name in the audit log.
     const fn result(&self) -> &'static str {
         match self {
-            Self::NoAccount | Self::NoFactor => "not-found",
+            Self::NoAccount | Self::NoFactor | Self::NoPhone | Self::NotParked => "not-found",
+            Self::PhoneTaken => "phone-taken",
             Self::Outrun => "outrun",
             Self::Store(_) => "temporarily-unavailable",
         }
     }
 }
 
-/// Returns the phone that an operator names: directly, in any spelling, or by the identifier of its account, which tokens
-/// and audit events have.
-pub async fn find(store: &Store, config: &Config, typed: &str) -> Result<Phone, FindError> {
+/// Returns where the account lies that an operator names: by its phone, in any spelling, or by its identifier, which tokens
+/// and audit events have. A parked account has the identifier alone.
+pub async fn find(store: &Store, config: &Config, typed: &str) -> Result<Home, FindError> {
     if let Ok(user) = typed.trim().to_ascii_lowercase().parse::<UserId>() {
-        return store.profile(user).await?.map(|profile| profile.phone).ok_or(FindError::NoAccount(user));
+        return store.profile(user).await?.map(|profile| profile.home).ok_or(FindError::NoAccount(user));
     }
-    Ok(config.phones.of_all_countries().parse(typed)?)
+    Ok(Home::Phone(parse(config, typed)?))
+}
+
+/// Returns the phone that an operator types, of any country.
+pub fn parse(config: &Config, typed: &str) -> Result<Phone, InvalidPhone> {
+    config.phones.of_all_countries().parse(typed)
 }
 
 /// A reason for which no account is named.
@@ -130,14 +155,9 @@ pub enum FindError {
 ///
 /// An action that changes an account leaves an audit event before, with the result `begun`, and one after, so that no
 /// change is unrecorded, whatever breaks in between. `each` gets every event as it is stored.
-pub async fn act(
-    desk: Desk<'_>,
-    action: Action,
-    phone: &Phone,
-    mut each: impl FnMut(&str),
-) -> Result<String, UserError> {
+pub async fn act(desk: Desk<'_>, action: Action, home: &Home, mut each: impl FnMut(&str)) -> Result<String, UserError> {
     let audit = Audit::default();
-    audit.phone(phone);
+    audit.phone(home.number());
     let request_id = OperationId::generate().map_err(StoreError::from)?.to_string();
     let mut keep = async |outcome: Outcome<'_>| {
         let of = Circumstances {
@@ -152,7 +172,7 @@ pub async fn act(
         each(&line);
         desk.store.keep_audit_line(&line, desk.now).await
     };
-    let account = desk.store.account_by_phone(phone).await?;
+    let account = desk.store.account_at(home).await?;
     if let Some((profile, _)) = &account {
         audit.user(profile.user);
     }
@@ -199,7 +219,8 @@ async fn act_on(
             Change::Overtaken => Err(UserError::Outrun),
         },
         Action::Unlock => {
-            let subjects = desk.secret.map(|secret| flows::phone_subjects(secret, &profile.phone));
+            let of = |secret| profile.phone().map(|phone| flows::phone_subjects(secret, phone));
+            let subjects = desk.secret.and_then(of);
             let account = desk.secret.map(|secret| flows::account_subject(secret, profile.user));
             let limits = desk.config.limits;
             let of_phone =
@@ -210,7 +231,25 @@ async fn act_on(
             raised(store.unlock(profile, &limits, now).await?)?;
             Ok("Unlocked: nothing keeps the owner waiting. Open codes have ended; request a new one.".to_owned())
         }
+        Action::ConfirmOwner if profile.phone().is_none() => Err(UserError::NoPhone),
+        Action::ConfirmOwner => {
+            raised(store.confirm_owner(profile, now).await?)?;
+            Ok("Confirmed: a code to its phone opens the account.".to_owned())
+        }
+        Action::Unpark if profile.phone().is_some() => Err(UserError::NotParked),
+        Action::Unpark => {
+            let phone = desk.new_phone.unwrap_or_else(|| profile.home.number());
+            match store.unpark(profile, credential, phone, now).await? {
+                Unparked::Done => {
+                    let phone = phone.as_e164();
+                    Ok(format!("Unparked: the account has the phone {phone}, and every session has ended."))
+                }
+                Unparked::PhoneTaken => Err(UserError::PhoneTaken),
+                Unparked::Overtaken => Err(UserError::Outrun),
+            }
+        }
         Action::Delete => match store.delete_account(profile, desk.config.tokens.session_ttl, now).await? {
+            AccountDeletion::Done if profile.phone().is_none() => Ok("Deleted.".to_owned()),
             AccountDeletion::Done => Ok("Deleted; the phone is free.".to_owned()),
             AccountDeletion::Outrun => Err(UserError::Outrun),
         },
@@ -222,10 +261,15 @@ async fn show(desk: Desk<'_>, profile: &Profile, credential: &Credential) -> Res
     let sessions = desk.store.live_sessions(profile.user, desk.now).await?.map_or_else(Vec::new, |(_, live)| live);
     let mut lines = vec![
         ("id", profile.user.to_string()),
-        ("phone", profile.phone.as_e164().to_owned()),
+        ("phone", profile.phone().map_or_else(|| "none".to_owned(), |phone| phone.as_e164().to_owned())),
         ("verified", stored.phone_verified_at.map_or_else(|| "no".to_owned(), Timestamp::to_rfc3339)),
+        ("last proved", stored.phone_proved_at.map_or_else(|| "never".to_owned(), Timestamp::to_rfc3339)),
         ("created", profile.created_at.to_rfc3339()),
     ];
+    if let Home::Parked { former, ends_at } = &profile.home {
+        lines.push(("former phone", former.as_e164().to_owned()));
+        lines.push(("parked until", ends_at.to_rfc3339()));
+    }
     lines.extend(profile.legacy_id.map(|id| ("legacy id", id.to_string())));
     let state =
         credential.disabled_at.map_or_else(|| "enabled".to_owned(), |at| format!("disabled since {}", at.to_rfc3339()));
@@ -266,11 +310,31 @@ pub async fn list(store: &Store, limit: usize) -> Result<String, StoreError> {
     let has_more = accounts.len() > limit;
     accounts.truncate(limit);
     let mut text = format!("{:16} {:36} {:20} verified  second factor\n", "phone", "id", "created");
-    for Profile { user, phone, phone_verified, mfa_enabled, created_at, .. } in accounts {
+    for Profile { user, home, phone_verified, mfa_enabled, created_at, .. } in accounts {
+        let phone = home.phone().map_or("(parked)", Phone::as_e164);
         let (verified, factor) = (if phone_verified { "yes" } else { "no" }, if mfa_enabled { "on" } else { "off" });
         let created = created_at.to_rfc3339();
         // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "{:16} {user} {created} {verified:9} {factor}", phone.as_e164());
+        let _ = writeln!(text, "{phone:16} {user} {created} {verified:9} {factor}");
+    }
+    if has_more {
+        let _ = writeln!(text, "There are more accounts: raise --limit.");
+    }
+    Ok(text.trim_end().to_owned())
+}
+
+/// Lists parked accounts, at most `limit` of them, in the order in which the table returns them.
+pub async fn list_parked(store: &Store, limit: usize, now: Timestamp) -> Result<String, StoreError> {
+    // One more tells whether there are more.
+    let mut accounts = store.parked_profiles(limit.saturating_add(1), now).await?;
+    let has_more = accounts.len() > limit;
+    accounts.truncate(limit);
+    let mut text = format!("{:16} {:36} {:20} second factor\n", "former phone", "id", "parked until");
+    for Profile { user, home, mfa_enabled, .. } in accounts {
+        let Home::Parked { former, ends_at } = home else { continue };
+        let factor = if mfa_enabled { "on" } else { "off" };
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "{:16} {user} {} {factor}", former.as_e164(), ends_at.to_rfc3339());
     }
     if has_more {
         let _ = writeln!(text, "There are more accounts: raise --limit.");

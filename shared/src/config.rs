@@ -2,7 +2,7 @@
 //! this module puts them together and checks combinations. Every mistake is reported at once, by name. `template.yaml`
 //! sets each variable.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 pub use crate::base::variables::ConfigErrors;
 use crate::{
@@ -38,6 +38,11 @@ pub struct Config {
     pub sign_in_methods: Vec<SignInMethod>,
     /// `SIGN_UP`: whether phones without an account get one.
     pub sign_up_is_open: bool,
+    /// `PHONE_PROOF_MAX_AGE_DAYS`: the age of a phone's last proof from which its code alone opens no account; none if it
+    /// always does.
+    pub phone_proof_max_age: Option<Duration>,
+    /// `PARKED_ACCOUNT_DAYS`: how long an account without a phone waits for its owner.
+    pub parked_account_time: Duration,
     /// `OTP_*`: the settings of one-time codes.
     pub otp: OtpSettings,
     /// `SMS_*` and `SERVICE_NAME`: how messages are sent and what they say.
@@ -97,6 +102,8 @@ impl Config {
         let require_activation = read.flag("REQUIRE_ACTIVATION");
         let sign_in_methods = read.with("SIGN_IN_METHODS", sign_in_methods);
         let sign_up_is_open = read.one_of("SIGN_UP", &[("open", true), ("closed", false)]);
+        let phone_proof_max_age = days(read.number("PHONE_PROOF_MAX_AGE_DAYS", 180, 0..=3650));
+        let parked_account_time = days(read.number("PARKED_ACCOUNT_DAYS", 90, 1..=3650));
         let test_numbers = test_numbers(read, phones.as_ref());
         let metrics_namespace = read.optional("METRICS_NAMESPACE").unwrap_or("latchkey").to_owned();
         let edge = Edge::read(read);
@@ -111,6 +118,8 @@ impl Config {
             require_activation: require_activation.or(is_production).unwrap_or(false),
             sign_in_methods: sign_in_methods.unwrap_or_else(|| SignInMethod::ALL.to_vec()),
             sign_up_is_open: sign_up_is_open.unwrap_or(true),
+            phone_proof_max_age: Some(phone_proof_max_age).filter(|age| !age.is_zero()),
+            parked_account_time,
             otp,
             sms,
             test_numbers,
@@ -129,6 +138,18 @@ impl Config {
 
     /// Refuses values that are valid alone but not together.
     fn check_together(&self, read: &mut Variables<'_>, environment: Environment) {
+        if self.phone_proof_max_age.is_some_and(|age| age < self.parked_account_time) {
+            read.wrong(
+                "PARKED_ACCOUNT_DAYS",
+                "must be at most PHONE_PROOF_MAX_AGE_DAYS, so that one account of a phone is parked at a time",
+            );
+        }
+        if self.parked_account_time < self.tokens.session_ttl {
+            read.wrong(
+                "PARKED_ACCOUNT_DAYS",
+                "must be at least REFRESH_TOKEN_TTL_SECONDS, so that nothing of a parked account outlives it",
+            );
+        }
         if self.otp.expose && self.sms.provider != Provider::Log {
             read.wrong("OTP_EXPOSE", "may be true only with SMS_PROVIDER=log");
         }
@@ -162,6 +183,10 @@ impl Config {
             );
         }
     }
+}
+
+const fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 24 * 60 * 60)
 }
 
 /// Reads `SIGN_IN_METHODS`, such as `password,code`.
@@ -224,6 +249,8 @@ mod tests {
             ("REQUIRE_ACTIVATION", "yes"),
             ("SIGN_IN_METHODS", "password,magic"),
             ("SIGN_UP", "yes"),
+            ("PHONE_PROOF_MAX_AGE_DAYS", "never"),
+            ("PARKED_ACCOUNT_DAYS", "0"),
             ("SMS_PROVIDER", "pigeon"),
             ("ACCESS_TOKEN_TTL_SECONDS", "901"),
             ("JWT_ISSUER", "auth.example"),
@@ -328,6 +355,20 @@ mod tests {
             assert!(methods(wrong).is_err(), "{wrong}");
         }
         assert!(read(&[]).unwrap().sign_up_is_open && !read(&[("SIGN_UP", "closed")]).unwrap().sign_up_is_open);
+    }
+
+    #[test]
+    fn an_account_is_parked_for_no_longer_than_a_phone_is_believed() {
+        let config = read(&[]).unwrap();
+        let of = |config: &Config| (config.phone_proof_max_age, config.parked_account_time);
+        assert_eq!(of(&config), (Some(days(180)), days(90)));
+        assert_eq!(of(&read(&[("PHONE_PROOF_MAX_AGE_DAYS", "0")]).unwrap()).0, None);
+        let environment = ("ENVIRONMENT", "dev");
+        check(&[environment, ("PHONE_PROOF_MAX_AGE_DAYS", "90")], None);
+        check(&[environment, ("PHONE_PROOF_MAX_AGE_DAYS", "89")], Some("PARKED_ACCOUNT_DAYS"));
+        check(&[environment, ("PARKED_ACCOUNT_DAYS", "181")], Some("PARKED_ACCOUNT_DAYS"));
+        check(&[environment, ("PARKED_ACCOUNT_DAYS", "29")], Some("PARKED_ACCOUNT_DAYS"));
+        check(&[environment, ("PARKED_ACCOUNT_DAYS", "1"), ("REFRESH_TOKEN_TTL_SECONDS", "86400")], None);
     }
 
     #[test]

@@ -46,6 +46,13 @@ pub enum ApiError {
     /// The account has a second factor, and the request has no proof of it. At a login, the token continues it.
     #[error("the second factor is required")]
     MfaRequired(Option<MfaToken>),
+    /// The phone of the account was not proved for so long that it may be somebody else's by now, so that its code is not
+    /// enough. The token goes on with one of these proofs, or with a new account.
+    #[error("the phone was not proved for long")]
+    IdentityRequired(MfaToken, &'static [&'static str]),
+    /// The account is parked and has no phone.
+    #[error("the account has no phone")]
+    AccountParked,
     /// The current password, which the endpoint requires again, is wrong.
     #[error("the current password is wrong")]
     WrongPassword,

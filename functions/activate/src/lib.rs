@@ -7,13 +7,15 @@ use latchkey::{
     flows::{
         admission,
         codes::{self, Compared},
+        recycled,
         registration::{PendingRegistration, RegisterResponse, Waiting},
+        repeats,
         token_pair::{self, TokenKeys, TokenResponse},
     },
     http::{
         StatusCode,
         members::SealedActivationId,
-        openapi::{CodeProblems, LimitProblems, MethodProblems, PhoneProblems, ServerProblems},
+        openapi::{ActivationProblems, CodeProblems, LimitProblems, PhoneProblems, ServerProblems},
     },
     request_body,
     store::{Activation, UsedCode},
@@ -49,6 +51,9 @@ pub struct ActivateResponse {
 /// tries. With `"sign_in": true`, the response also has the tokens of a session. The response is the same for a wrong,
 /// expired or used code and for the code of another registration. Repeating the request that used the code gets the
 /// account again until the code expires, and no other tokens.
+///
+/// If the phone has an account whose owner has not proved it for long, the right code gets 403 `identity-required`. `POST
+/// /auth/start-anew` then creates the account of this registration, with its password.
 #[utoipa::path(
     post,
     path = "/auth/activate",
@@ -57,7 +62,7 @@ pub struct ActivateResponse {
     request_body = ActivateRequest,
     responses(
         (status = 201, description = "The account was created", body = ActivateResponse),
-        CodeProblems, MethodProblems, PhoneProblems, LimitProblems, ServerProblems,
+        CodeProblems, ActivationProblems, PhoneProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
@@ -77,12 +82,18 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let (code, keys) = (code?, keys?);
     let code = match code {
         Compared::Right(code) => code,
-        Compared::Repeated(used) => return repeated(app, ctx, phone, &used).await,
+        Compared::Repeated(used) => return repeated(app, ctx, phone, keys, &used).await,
     };
     // A right code is bound to the user who will have the account.
     let account = code.account.ok_or(ApiError::InvalidOtp)?;
-    let started = keys
-        .map(|keys| token_pair::new_session(app, ctx, &keys, account.user, account.epoch, (SignInMethod::Code, false)));
+    if account.exists() {
+        // The phone has had an account for long, and perhaps another owner since.
+        let keys = TokenKeys::or_current(keys, app, ctx).await?;
+        let bound = (account, &code, true);
+        return Err(recycled::begin_second_step(app, ctx, &keys, (phone, registration.purpose()), bound).await?);
+    }
+    let how = (SignInMethod::Code, false);
+    let started = keys.as_ref().map(|keys| token_pair::new_session(app, ctx, keys, account.user, account.epoch, how));
     let (session, tokens) = started.transpose()?.unzip();
     let session_id = session.as_ref().map(|session| session.id);
     let effect = codes::effect(app, ctx, account.user, account.epoch, None).await?;
@@ -96,21 +107,36 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             }
             Ok(answer)
         }
-        Activation::Repeated(used) => repeated(app, ctx, phone, &used).await,
+        Activation::Repeated(used) => repeated(app, ctx, phone, keys, &used).await,
         // The caller has proved that they own the phone, so this reveals nothing to a stranger.
         Activation::PhoneTaken => Err(ApiError::PhoneTaken),
         Activation::Outrun => Err(ApiError::InvalidOtp),
     }
 }
 
-/// Answers a request that repeats the one that created the account, as long as the account is as it was created.
-async fn repeated(app: &App, ctx: &Context, phone: &Phone, used: &UsedCode) -> Result<Response, ApiError> {
+/// Answers a request that repeats the one that created the account, as long as the account is as it was created, or the one
+/// that began a second step.
+async fn repeated(
+    app: &App,
+    ctx: &Context,
+    phone: &Phone,
+    keys: Option<TokenKeys>,
+    used: &UsedCode,
+) -> Result<Response, ApiError> {
+    if used.second_step.is_some() {
+        let keys = TokenKeys::or_current(keys, app, ctx).await?;
+        return Err(recycled::repeated_second_step(app, ctx, &keys, used, true).await?);
+    }
     let account = app.store.credential_of(phone).await?.ok_or(ApiError::InvalidOtp)?;
     if !used.has_made(&codes::effect(app, ctx, account.user, account.epoch, None).await?) {
         return Err(ApiError::InvalidOtp);
     }
     ctx.audit.reason("already-done");
-    Ok(created(ctx, phone, account.user, None))
+    let tokens = match keys {
+        Some(keys) => repeats::tokens_of_code(app, ctx, &keys, used).await?,
+        None => None,
+    };
+    Ok(created(ctx, phone, account.user, tokens))
 }
 
 fn created(ctx: &Context, phone: &Phone, id: UserId, tokens: Option<TokenResponse>) -> Response {

@@ -58,8 +58,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let caller = Caller::authenticate(app, ctx, &request).await?;
     let profile = &caller.profile;
     let ChangePasswordRequest { old_password, new_password, code, tokens } = request.read(&app.config)?;
-    let new_password =
-        new_password.not_the_phone(&profile.phone).map_err(|why| ApiError::invalid_field("/new_password", &why))?;
+    let new_password = new_password
+        .not_the_phone(profile.home.number())
+        .map_err(|why| ApiError::invalid_field("/new_password", &why))?;
 
     let keys = if tokens { Some(TokenKeys::of(app, ctx).await?) } else { None };
     let current = TokenKeys::current_if(keys, app, ctx);
@@ -75,7 +76,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         }
         None => (Renewal { old: caller.session, new: None, repeat: None }, Response::no_content()),
     };
-    let change = app.store.change_password(&profile.phone, account, &new_hash, renewal, ctx.now);
+    let change = app.store.change_password(&profile.home, account, &new_hash, renewal, ctx.now);
     let notice = (ctx, profile, Notice::PasswordChanged);
     match app.notify_when(Change::Done, change, notice).await? {
         Change::Done => Ok(answer),

@@ -49,7 +49,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let ChangePhoneRequest { password: OwnPassword(password), phone, code: proof } =
         request.read_again(&app.config, caller.has_password(app))?;
     ctx.audit.phone(&phone);
-    if phone == caller.profile.phone {
+    if Some(&phone) == caller.profile.phone() {
         return Err(ApiError::invalid_field("/phone", &"is already the phone of this account; choose another one"));
     }
 

@@ -46,6 +46,8 @@ endpoints! {
     code_resend,
     step_up,
     set_password,
+    start_anew,
+    recover,
     jwks,
     openid_configuration as handle_oauth,
     health: stateless,

@@ -127,6 +127,7 @@ fn paths_of(method: SignInMethod) -> &'static [&'static str] {
             "/auth/verify-reset",
         ],
         SignInMethod::Code => &["/auth/code", "/auth/code/verify", "/auth/code/resend"],
+        SignInMethod::Factor => &[],
     }
 }
 

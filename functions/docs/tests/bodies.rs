@@ -58,6 +58,7 @@ fn bodies() -> Vec<Body> {
         body::<mfa_disable::MfaDisableRequest>(),
         body::<mfa_enroll::MfaEnrollRequest>(),
         body::<mfa_recovery_codes::MfaRecoveryCodesRequest>(),
+        body::<recover::RecoverRequest>(),
         body::<refresh::RefreshRequest>(),
         body::<register::RegisterRequest>(),
         body::<request_reset::RequestResetRequest>(),
@@ -65,6 +66,7 @@ fn bodies() -> Vec<Body> {
         body::<revoke::RevokeRequest>(),
         body::<sessions_delete::SessionsDeleteRequest>(),
         body::<set_password::SetPasswordRequest>(),
+        body::<start_anew::StartAnewRequest>(),
         body::<step_up::StepUpRequest>(),
         body::<verify_phone_confirm::VerifyPhoneConfirmRequest>(),
         body::<verify_reset::VerifyResetRequest>(),
@@ -278,7 +280,7 @@ fn two_proofs_at_once_are_forbidden_and_refused() {
         assert_eq!((body.read)(&request), BTreeSet::from(["/recovery_code".to_owned()]), "{}", body.name);
         tried += 1;
     }
-    assert_eq!(tried, 11);
+    assert_eq!(tried, 12);
 }
 
 /// Clients, and people, copy examples: each is whole, and tokens have the form of today's.

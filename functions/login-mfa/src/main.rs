@@ -1,3 +1,3 @@
 //! The Lambda binary of `login-mfa`.
 
-latchkey::lambda!(login_mfa::handle, verifying, at_once(3));
+latchkey::lambda!(login_mfa::handle, hashing, verifying, at_once(3));

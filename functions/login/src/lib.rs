@@ -17,7 +17,7 @@ use latchkey::{
         openapi::{BodyProblems, CredentialProblems, LimitProblems, MethodProblems, MfaProblems, ServerProblems},
     },
     request_body,
-    store::{Credential, LoginCompletion, Receipt},
+    store::{Credential, Home, LoginCompletion, Receipt},
     tokens::mfa::{self, MfaToken},
 };
 
@@ -82,7 +82,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let (session, answer) =
         token_pair::new_session(app, ctx, &keys, credential.user, credential.epoch, (SignInMethod::Password, false))?;
     let id = session.id;
-    let completed = app.store.complete_login(&phone, &credential, rehashed.as_ref(), session);
+    let home = Home::Phone(phone);
+    let completed = app.store.complete_login(&home, &credential, rehashed.as_ref(), session);
     match admission::with_right_try(app, ctx, Box::pin(completed)).await? {
         LoginCompletion::Done => {
             ctx.audit.session(credential.user, id);
@@ -108,7 +109,7 @@ async fn begin_second_step(
 ) -> Result<MfaToken, ApiError> {
     let (user, id) = (credential.user, TokenId::generate()?);
     let (issuer, audience) = (app.issuer(ctx.url.as_deref())?, &app.config.tokens.audience);
-    let token = MfaToken::issue(&keys.signing, issuer, audience, user, id, ctx.now)?;
+    let token = MfaToken::issue((&keys.signing, &keys.secret.writing.activation), issuer, audience, user, id, ctx.now)?;
     let ends_at = ctx.now.plus(mfa::LIFETIME);
     let begun = app.store.begin_second_step(phone, credential, rehashed, id, ends_at, receipt);
     admission::with_right_try(app, ctx, begun).await?;

@@ -6,6 +6,7 @@ use latchkey::{
         id::{SessionId, UserId},
         time::Timestamp,
     },
+    domain::phone::Phone,
     flows::{self, caller::Caller},
     http::{
         StatusCode,
@@ -47,9 +48,22 @@ struct AccountRecord {
     /// The account's identifier: `sub` in access tokens.
     #[schema(value_type = String, example = "5c0c7a0e-6a55-4c40-9e44-0f7a7d3c8a3b")]
     id: UserId,
-    /// The phone in E.164.
+    /// The phone in E.164. Absent while the account is parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "+201012345678")]
-    phone: String,
+    phone: Option<String>,
+    /// The phone that a parked account had, which has another account now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "+201012345678")]
+    former_phone: Option<String>,
+    /// The time until which a parked account waits for a phone. Absent if it is not parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    parked_until: Option<String>,
+    /// The time when a code last proved who has the phone, or when the account got it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    phone_proved_at: Option<String>,
     /// The time when a code verified the phone. Absent if the phone is not verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
@@ -167,11 +181,14 @@ struct CodeRecord {
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     let Caller { profile, .. } = Caller::authenticate(app, ctx, &request).await?;
     let secret = app.keyring.secret(ctx.now).await?;
-    let subjects = flows::phone_subjects(&secret, &profile.phone);
-    let budgets = subjects.each_ref().map(|subject| app.config.limits.messages_to(subject));
+    // Messages to the phone that a parked account had are somebody else's.
+    let subjects = profile.phone().map(|phone| flows::phone_subjects(&secret, phone));
+    let limits = &app.config.limits;
+    let budgets: Vec<_> = subjects.iter().flatten().map(|subject| limits.messages_to(subject)).collect();
     let (stored, messages_today) =
         tokio::try_join!(app.store.stored_account(&profile), app.store.uses(&budgets, ctx.now))?;
     let StoredAccount {
+        phone_proved_at,
         phone_verified_at,
         password,
         second_factor,
@@ -184,7 +201,10 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let answer = MeExportResponse {
         account: AccountRecord {
             id: profile.user,
-            phone: profile.phone.as_e164().to_owned(),
+            phone: profile.phone().map(e164),
+            former_phone: profile.parked_until().map(|_| e164(profile.home.number())),
+            parked_until: profile.parked_until().map(Timestamp::to_rfc3339),
+            phone_proved_at: phone_proved_at.map(Timestamp::to_rfc3339),
             phone_verified_at: phone_verified_at.map(Timestamp::to_rfc3339),
             has_password: profile.has_password,
             mfa_enabled: profile.mfa_enabled,
@@ -200,6 +220,10 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         messages_today,
     };
     Ok(Response::json(StatusCode::OK, &answer))
+}
+
+fn e164(phone: &Phone) -> String {
+    phone.as_e164().to_owned()
 }
 
 impl From<Guesses> for AttemptsRecord {

@@ -2,7 +2,7 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    base::id::UserId,
+    base::{id::UserId, time::Timestamp},
     flows::caller::Caller,
     http::{
         StatusCode,
@@ -18,9 +18,14 @@ pub struct MeResponse {
     /// The account's identifier: `sub` in the access token.
     #[schema(value_type = String, example = "5c0c7a0e-6a55-4c40-9e44-0f7a7d3c8a3b")]
     id: UserId,
-    /// The phone in E.164.
+    /// The phone in E.164. Absent while the account is parked, because its phone has another account.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "+201012345678")]
-    phone: String,
+    phone: Option<String>,
+    /// The time until which a parked account waits for a phone, in RFC 3339. Then it is deleted. Absent if it has a phone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime, example = "2027-02-20T20:16:46Z")]
+    parked_until: Option<String>,
     /// Whether a code has verified the phone.
     #[schema(example = false)]
     phone_verified: bool,
@@ -55,7 +60,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
     let answer = MeResponse {
         id: profile.user,
-        phone: profile.phone.as_e164().to_owned(),
+        phone: profile.phone().map(|phone| phone.as_e164().to_owned()),
+        parked_until: profile.parked_until().map(Timestamp::to_rfc3339),
         phone_verified: profile.phone_verified,
         has_password: profile.has_password,
         mfa_enabled: profile.mfa_enabled,

@@ -70,6 +70,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let caller = Caller::authenticate(app, ctx, &request).await?;
     let MfaEnrollRequest { password: OwnPassword(password), code } =
         request.read_again(&app.config, caller.has_password(app))?;
+    let phone = caller.phone()?;
     if !caller.profile.phone_verified {
         // A caller who registered another person's number must not be able to lock its owner out for good.
         return Err(ApiError::PhoneNotVerified);
@@ -80,7 +81,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let keys = app.keyring.secret(ctx.now).await?;
     let sealed =
         secret.seal(&keys.writing.totp, caller.profile.user).map_err(|error| ApiError::Internal(error.into()))?;
-    let uri = secret.to_uri(&app.config.sms.text.service_name, &caller.profile.phone);
+    let uri = secret.to_uri(&app.config.sms.text.service_name, phone);
     let code = QrCode::new(uri.as_bytes()).map_err(|error| ApiError::Internal(error.into()))?;
     app.store.enroll(proved.account, &sealed, ctx.now).await?;
 

@@ -53,8 +53,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     if profile.has_password {
         return Err(ApiError::PasswordAlreadySet);
     }
-    let new_password =
-        new_password.not_the_phone(&profile.phone).map_err(|why| ApiError::invalid_field("/new_password", &why))?;
+    let new_password = new_password
+        .not_the_phone(profile.home.number())
+        .map_err(|why| ApiError::invalid_field("/new_password", &why))?;
     caller.require_recent_proof(ctx.now)?;
 
     let account = CodeAccount::from(profile);
@@ -65,7 +66,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let new_hash = app.hasher.hash(&new_password)?;
     let proof = StepUp { first: None, second_factor: account.mfa_enabled };
     let (renewal, tokens) = token_pair::renewed_session(app, ctx, &keys?, &caller, proof)?;
-    let change = app.store.change_password(&profile.phone, account, &new_hash, renewal, ctx.now);
+    let change = app.store.change_password(&profile.home, account, &new_hash, renewal, ctx.now);
     let notice = (ctx, profile, Notice::PasswordChanged);
     match app.notify_when(Change::Done, change, notice).await? {
         Change::Done => Ok(Response::json(StatusCode::OK, &tokens)),

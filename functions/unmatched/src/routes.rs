@@ -13,6 +13,8 @@ pub const ROUTES: &[&str] = &[
     "POST /auth/code/resend",
     "POST /auth/step-up",
     "POST /auth/set-password",
+    "POST /auth/start-anew",
+    "POST /auth/recover",
     "POST /auth/refresh",
     "POST /auth/logout",
     "POST /auth/logout-all",

@@ -8,7 +8,7 @@ use latchkey::{
         caller::Caller,
         codes::{self, Compared},
     },
-    http::openapi::{CodeProblems, LimitProblems, ServerProblems, TokenProblems},
+    http::openapi::{CodeProblems, LimitProblems, ParkedProblems, ServerProblems, TokenProblems},
     request_body,
     store::CodeUse,
 };
@@ -34,21 +34,22 @@ request_body! {
     request_body = VerifyPhoneConfirmRequest,
     responses(
         (status = 204, description = "The phone is verified"),
-        CodeProblems, TokenProblems, LimitProblems, ServerProblems,
+        CodeProblems, TokenProblems, ParkedProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let Caller { profile, .. } = Caller::authenticate(app, ctx, &request).await?;
+    let caller = Caller::authenticate(app, ctx, &request).await?;
+    let (profile, phone) = (&caller.profile, caller.phone()?);
     let VerifyPhoneConfirmRequest { otp } = request.read(&app.config)?;
 
     let effect = codes::effect(app, ctx, profile.user, profile.epoch, None).await?;
-    let used = match codes::compare(app, ctx, Purpose::VerifyPhone, &profile.phone, &otp).await? {
+    let used = match codes::compare(app, ctx, Purpose::VerifyPhone, phone, &otp).await? {
         Compared::Right(code) => {
             let account = code.account.filter(|account| account.user == profile.user).ok_or(ApiError::InvalidOtp)?;
-            let confirmed = app.store.confirm_phone(&profile.phone, account, (&code, &effect), ctx.now);
+            let confirmed = app.store.confirm_phone(phone, account, (&code, &effect), ctx.now);
             match admission::with_right_try(app, ctx, confirmed).await? {
                 CodeUse::Done => {
-                    codes::count_verified(app, ctx, &profile.phone);
+                    codes::count_verified(app, ctx, phone);
                     return Ok(Response::no_content());
                 }
                 CodeUse::Repeated(used) => used,

@@ -10,7 +10,7 @@ use latchkey::{
     },
     http::{
         StatusCode,
-        openapi::{LimitProblems, RecipientProblems, ServerProblems, TokenProblems},
+        openapi::{LimitProblems, ParkedProblems, RecipientProblems, ServerProblems, TokenProblems},
     },
 };
 
@@ -27,21 +27,22 @@ use latchkey::{
     responses(
         (status = 202, description = "A code is on its way to the phone", body = CodeSentResponse),
         (status = 204, description = "The phone is already verified"),
-        RecipientProblems, TokenProblems, LimitProblems, ServerProblems,
+        RecipientProblems, TokenProblems, ParkedProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let Caller { profile, .. } = Caller::authenticate(app, ctx, &request).await?;
+    let caller = Caller::authenticate(app, ctx, &request).await?;
+    let (profile, phone) = (&caller.profile, caller.phone()?);
     if profile.phone_verified {
         return Ok(Response::no_content());
     }
 
-    app.check_recipient(&profile.phone).map_err(|why| ApiError::invalid_field("", &format!("the phone {why}")))?;
-    let target = app.store.code_target(&profile.phone, Purpose::VerifyPhone, ctx.now).await?;
+    app.check_recipient(phone).map_err(|why| ApiError::invalid_field("", &format!("the phone {why}")))?;
+    let target = app.store.code_target(phone, Purpose::VerifyPhone, ctx.now).await?;
     if target.account.is_none_or(|account| account.user != profile.user) {
         // The account lost this phone after the token was verified.
         return Err(ApiError::InvalidToken(TokenProblem::SessionEnded));
     }
-    let code = codes::issue(app, ctx, Purpose::VerifyPhone, &profile.phone, target, None).await?;
+    let code = codes::issue(app, ctx, Purpose::VerifyPhone, phone, target, None).await?;
     Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way()?))
 }

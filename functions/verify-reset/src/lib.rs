@@ -11,16 +11,16 @@ use latchkey::{
     flows::{
         admission,
         codes::{self, Compared},
-        second_factor,
+        recycled, repeats, second_factor,
         token_pair::{self, TokenKeys, TokenResponse},
     },
     http::{
         StatusCode,
-        openapi::{CodeProblems, LimitProblems, MethodProblems, MfaProblems, ServerProblems},
+        openapi::{CodeProblems, LimitProblems, ResetProblems, ServerProblems},
     },
     messages::Notice,
     request_body,
-    store::{AskedAt, CodeUse},
+    store::{AskedAt, CodeUse, UsedCode},
 };
 
 request_body! {
@@ -52,7 +52,10 @@ fn password_is_not_the_phone(request: VerifyResetRequest, fields: &mut Fields<'_
 /// Every session ends, and the phone counts as verified and gets a notice. A code allows five tries. The response is the
 /// same for a wrong, expired or used code. A second factor stays on and is required as well; if it is missing, the code
 /// stays valid. With `"sign_in": true`, the response has the tokens of a new session. Repeating the request that used the
-/// code succeeds again until the code expires, and gets no other tokens.
+/// code succeeds again until the code expires, and gets the tokens of the same session if they were not used.
+///
+/// If the phone may have another owner by now, the right code gets 403 `identity-required`, as at `POST
+/// /auth/code/verify`; a second factor in the request shows that it has not.
 #[utoipa::path(
     post,
     path = "/auth/verify-reset",
@@ -63,7 +66,7 @@ fn password_is_not_the_phone(request: VerifyResetRequest, fields: &mut Fields<'_
         (status = 200, description = "The tokens of a new session, with `sign_in`; every other session has ended",
          body = TokenResponse),
         (status = 204, description = "The password was reset; every session has ended"),
-        CodeProblems, MethodProblems, MfaProblems, LimitProblems, ServerProblems,
+        CodeProblems, ResetProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
@@ -76,17 +79,24 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let (code, keys) = (code?, keys?);
     let code = match code {
         Compared::Right(code) => code,
-        Compared::Repeated(_) => return repeated(app, ctx, &phone, &otp, &new_password).await,
+        Compared::Repeated(used) => return repeated(app, ctx, &phone, keys, &used, (&otp, &new_password)).await,
     };
     // The phone has no account, so that nobody was sent this code: the caller guessed it.
     let account = code.account.ok_or(ApiError::InvalidOtp)?;
+    let shows_factor = account.mfa_enabled && proof.is_some();
+    if !shows_factor && recycled::asks_for_identity(app, ctx, &request, account).await? {
+        let keys = TokenKeys::or_current(keys, app, ctx).await?;
+        return Err(
+            recycled::begin_second_step(app, ctx, &keys, (&phone, Purpose::Reset), (account, &code, true)).await?
+        );
+    }
     if account.mfa_enabled {
         if !app.store.is_still(&phone, account).await? {
             // The account has changed, which made the code invalid; it must not cost a recovery code.
             return Err(ApiError::InvalidOtp);
         }
         // Checked only now, so that only a caller who can read the phone's messages learns that a second factor is on.
-        let shown = second_factor::require(app, ctx, account.user, &phone, proof.as_ref(), AskedAt::Reset).await;
+        let shown = second_factor::require(app, ctx, account.user, Some(&phone), proof.as_ref(), AskedAt::Reset).await;
         if let Err(error) = shown {
             // The code itself is right and stays valid, so that its try is taken back: wrong TOTP codes have a count of
             // their own, and must not use up the code before the right one, or a recovery code, is shown.
@@ -96,9 +106,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     }
 
     let new_hash = app.hasher.hash(&new_password)?;
-    let started = keys.map(|keys| {
+    let started = keys.as_ref().map(|keys| {
         let how = (SignInMethod::Code, account.mfa_enabled);
-        token_pair::new_session(app, ctx, &keys, account.user, account.epoch + 1, how)
+        token_pair::new_session(app, ctx, keys, account.user, account.epoch + 1, how)
     });
     let (session, tokens) = started.transpose()?.unzip();
     let session_id = session.as_ref().map(|session| session.id);
@@ -112,12 +122,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             if let Some(id) = session_id {
                 ctx.audit.session(account.user, id);
             }
-            Ok(match tokens {
-                Some(tokens) => Response::json(StatusCode::OK, &tokens),
-                None => Response::no_content(),
-            })
+            Ok(answer(tokens))
         }
-        CodeUse::Repeated(_) => repeated(app, ctx, &phone, &otp, &new_password).await,
+        CodeUse::Repeated(used) => repeated(app, ctx, &phone, keys, &used, (&otp, &new_password)).await,
         CodeUse::Overtaken => Err(ApiError::InvalidOtp),
     }
 }
@@ -128,9 +135,14 @@ async fn repeated(
     app: &App,
     ctx: &Context,
     phone: &Phone,
-    otp: &OtpCode,
-    new_password: &NewPassword,
+    keys: Option<TokenKeys>,
+    used: &UsedCode,
+    (otp, new_password): (&OtpCode, &NewPassword),
 ) -> Result<Response, ApiError> {
+    if used.second_step.is_some() {
+        let keys = TokenKeys::or_current(keys, app, ctx).await?;
+        return Err(recycled::repeated_second_step(app, ctx, &keys, used, true).await?);
+    }
     let credential = app.store.credential_of(phone).await?.ok_or(ApiError::InvalidOtp)?;
     let password_hash = credential.password_hash.as_ref().ok_or(ApiError::InvalidOtp)?;
     let hash = app.hasher.hash_like(new_password, password_hash)?.ok_or(ApiError::InvalidOtp)?;
@@ -141,5 +153,16 @@ async fn repeated(
     }
     ctx.audit.user(credential.user);
     ctx.audit.reason("already-done");
-    Ok(Response::no_content())
+    let tokens = match keys {
+        Some(keys) => repeats::tokens_of_code(app, ctx, &keys, used).await?,
+        None => None,
+    };
+    Ok(answer(tokens))
+}
+
+fn answer(tokens: Option<TokenResponse>) -> Response {
+    match tokens {
+        Some(tokens) => Response::json(StatusCode::OK, &tokens),
+        None => Response::no_content(),
+    }
 }

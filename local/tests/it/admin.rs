@@ -34,15 +34,32 @@ pub(crate) fn connection(world: &World, settings: &[(&str, &str)]) -> Connection
 
 /// What was said to the operator, or why nothing was done; and the events that were kept.
 pub(crate) async fn act(world: &World, action: Action, phone: &str) -> (Result<String, String>, Vec<Value>) {
+    act_with(world, action, phone, None).await
+}
+
+/// The same, on an account named by phone or identifier, with the phone that a parked one gets.
+async fn act_with(
+    world: &World,
+    action: Action,
+    whom: &str,
+    new_phone: Option<&str>,
+) -> (Result<String, String>, Vec<Value>) {
     let Connection { store, clients, config, operator, .. } = connection(world, &[]);
     let keyring = Keyring::new(store.clone(), clients.secrets, &config.keys);
     let secret = keyring.secret(world.clock.now()).await.unwrap();
-    let desk =
-        Desk { store: &store, config: &config, secret: Some(&secret), operator: &operator, now: world.clock.now() };
+    let new_phone = new_phone.map(|typed| users::parse(&config, typed).unwrap());
+    let desk = Desk {
+        store: &store,
+        config: &config,
+        secret: Some(&secret),
+        new_phone: new_phone.as_ref(),
+        operator: &operator,
+        now: world.clock.now(),
+    };
     let events = Mutex::new(Vec::new());
-    let phone = config.phones.parse(phone).unwrap();
+    let home = users::find(&store, &config, whom).await.unwrap();
     let keep = |line: &str| events.lock().unwrap().push(serde_json::from_str(line).unwrap());
-    let said = users::act(desk, action, &phone, keep).await;
+    let said = users::act(desk, action, &home, keep).await;
     (said.map_err(|error| error.to_string()), events.into_inner().unwrap())
 }
 
@@ -401,7 +418,7 @@ async fn accounts_are_listed_and_found_by_their_id() {
     assert!(listed.ends_with("There are more accounts: raise --limit."));
 
     for typed in [id.clone(), id.to_uppercase(), PHONE.to_owned()] {
-        assert_eq!(users::find(&store, &config, &typed).await.unwrap().as_e164(), E164, "{typed}");
+        assert_eq!(users::find(&store, &config, &typed).await.unwrap().number().as_e164(), E164, "{typed}");
     }
     let unknown = users::find(&store, &config, "00000000-0000-4000-8000-000000000000").await.unwrap_err();
     assert!(unknown.to_string().starts_with("no account has the id 0000"), "{unknown}");
@@ -409,6 +426,61 @@ async fn accounts_are_listed_and_found_by_their_id() {
     other.delete_account().await.expect(204);
     assert!(users::find(&store, &config, &id).await.is_err(), "a tombstone is no account");
     assert_eq!(users::list(&store, 10).await.unwrap().lines().count(), 2);
+}
+
+/// What operators do about numbers that have changed hands.
+#[tokio::test]
+async fn parked_accounts_are_listed_shown_and_given_a_phone_again() {
+    let world = World::new();
+    let owner = world.person_by_code().await;
+    let id = owner.me().await.expect(200).text("id").to_owned();
+    let newcomer = world.visitor(PHONE);
+    newcomer.comes_back_late().await;
+    let Connection { store, .. } = connection(&world, &[]);
+    let parked = async || users::list_parked(&store, 10, world.clock.now()).await.unwrap();
+    assert_eq!(parked().await.lines().count(), 1, "nobody is parked yet");
+    newcomer.start_anew().await.expect(200);
+    assert!(parked().await.contains(&id) && parked().await.contains(E164));
+    let shown = act_with(&world, Action::Show, &id, None).await.0.unwrap();
+    for part in ["phone           none", "former phone    +201012345678", "parked until    2027-10-13T08:00:02Z"] {
+        assert!(shown.contains(part), "{part} is not in:\n{shown}");
+    }
+    // Its phone is somebody else's, until they leave it.
+    let (said, events) = act_with(&world, Action::Unpark, &id, None).await;
+    assert_eq!(said.unwrap_err(), "the phone has another account: name one that has none with --phone");
+    assert_eq!(results(&events), ["begun", "phone-taken"]);
+    let (said, _) = act_with(&world, Action::ConfirmOwner, &id, None).await;
+    assert_eq!(said.unwrap_err(), "the account has no phone: `user unpark` gives it one");
+    let (said, events) = act_with(&world, Action::Unpark, &id, Some(OTHER_PHONE)).await;
+    assert!(said.unwrap().contains("+201112345678"));
+    assert_eq!((results(&events), &events[1]["user"]), (vec!["begun", "success"], &json!(id)));
+    assert_eq!(events[1]["event"], "operator-unpark");
+    let (said, _) = act_with(&world, Action::Unpark, &id, None).await;
+    assert_eq!(said.unwrap_err(), "the account is not parked");
+    assert_eq!(parked().await.lines().count(), 1);
+    // The owner has the new phone.
+    let owner = world.visitor(OTHER_PHONE);
+    owner.sign_in_by_code().await;
+    assert_eq!(owner.me().await.expect(200).text("id"), id);
+    world.check_table("after an account was given a phone again");
+}
+
+/// An owner who has nothing but the phone asks an operator before anybody starts anew.
+#[tokio::test]
+async fn an_owner_whom_an_operator_knows_is_not_asked_again() {
+    let world = World::new();
+    let owner = world.person_by_code().await;
+    owner.comes_back_late().await;
+    let (said, events) = act(&world, Action::ConfirmOwner, PHONE).await;
+    assert_eq!(
+        (said.unwrap().as_str(), results(&events)),
+        ("Confirmed: a code to its phone opens the account.", vec!["begun", "success"])
+    );
+    assert_eq!(events[1]["event"], "operator-confirm-owner");
+    // What was offered before is over: the account has an owner.
+    owner.start_anew().await.expect_problem(401, "invalid-token");
+    world.advance(2);
+    owner.on_another_device().sign_in_by_code().await;
 }
 
 #[tokio::test]

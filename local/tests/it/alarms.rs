@@ -9,7 +9,7 @@ use serde_norway::Value as Yaml;
 
 use crate::{
     contract::table,
-    harness::{NEW_PASSWORD, RESET_PASSWORD, TEMPLATE, World, another_code, file},
+    harness::{NEW_PASSWORD, PHONE, RESET_PASSWORD, TEMPLATE, World, another_code, file},
 };
 
 /// A metric, or one of its dimension's values: `LimitsReached Bucket=mfa`.
@@ -147,6 +147,16 @@ async fn stolen_tokens() -> Names {
     counted(&world)
 }
 
+/// A phone that has another owner.
+async fn recycled_numbers() -> Names {
+    let world = World::new();
+    world.person_by_code().await;
+    let newcomer = world.visitor(PHONE);
+    newcomer.comes_back_late().await;
+    newcomer.start_anew().await.expect(200);
+    counted(&world)
+}
+
 /// Signing keys of which one is removed, and a secret that still has it.
 async fn removed_keys() -> Names {
     let world = World::new();
@@ -175,6 +185,7 @@ async fn what_every_alarm_watches_is_counted_when_it_happens() {
         guesses().await,
         stolen_tokens().await,
         removed_keys().await,
+        recycled_numbers().await,
     ] {
         happened.extend(names);
     }
@@ -361,8 +372,18 @@ fn ceilings_are_parameters_and_those_that_a_new_account_cannot_afford_are_off() 
         has.map(|function| function.name.clone()).collect()
     };
     assert_eq!(reserved("ReservesSignIn"), ["login", "login-mfa", "refresh", "me"].map(str::to_owned).into());
-    let costly =
-        ["register", "activate", "resend-activation", "code", "code-resend", "request-reset", "verify-reset", "docs"];
+    let costly = [
+        "register",
+        "activate",
+        "resend-activation",
+        "code",
+        "code-resend",
+        "request-reset",
+        "verify-reset",
+        "start-anew",
+        "recover",
+        "docs",
+    ];
     assert_eq!(reserved("LimitsCostly"), costly.map(str::to_owned).into());
     for condition in ["ReservesSignIn", "LimitsCostly"] {
         assert!(!holds(&TEMPLATE.source["Conditions"][condition], &[]), "{condition}");

@@ -160,6 +160,9 @@ async fn every_member_is_documented() {
     let world = World::new();
     world.person_with_factor().await;
     world.bearer("none").me().await.expect(401);
+    let newcomer = world.visitor(PHONE);
+    newcomer.comes_back_late().await;
+    newcomer.start_anew().await.expect(200);
     let mut lines = world.audit_log.take();
     lines.extend(act(&world, Action::Show, PHONE).await.1);
     let written: BTreeSet<_> = lines.iter().flat_map(|line| line.as_object().unwrap().keys().cloned()).collect();

@@ -17,7 +17,7 @@ fn body_routes() -> Vec<(Method, String)> {
             }
         }
     }
-    assert_eq!(routes.len(), 24);
+    assert_eq!(routes.len(), 26);
     routes
 }
 

@@ -61,7 +61,6 @@ async fn the_second_factor_is_asked_for_on_top() {
     laptop.ask_code().await.expect(202);
     let code = laptop.code();
     laptop.verify_code(&code).await.expect_problem(403, "mfa-required");
-    laptop.verify_code(&code).await.expect_problem(400, "invalid-otp");
     laptop.login_mfa().await.expect(200);
     assert_eq!(laptop.amr(), json!(["sms", "otp", "mfa"]));
     laptop.refresh().await.expect(200);
@@ -69,7 +68,7 @@ async fn the_second_factor_is_asked_for_on_top() {
 }
 
 #[tokio::test]
-async fn a_code_works_once_and_with_its_own_challenge_alone() {
+async fn a_code_works_with_its_own_challenge_alone() {
     let world = World::new();
     let person = world.visitor(PHONE);
     let phisher = person.on_another_device();
@@ -86,8 +85,95 @@ async fn a_code_works_once_and_with_its_own_challenge_alone() {
     }
     person.verify_code(&another_code(&code)).await.expect_problem(400, "invalid-otp");
     person.verify_code(&code).await.expect(200);
-    person.verify_code(&code).await.expect_problem(400, "invalid-otp");
+    phisher.verify_code(&code).await.expect_problem(400, "invalid-otp");
     person.resend_code().await.expect_problem(422, "invalid-request");
+}
+
+/// Whose response was lost gets it again: the tokens of the same session, as long as nobody has used one.
+#[tokio::test]
+async fn a_sign_in_that_is_repeated_gets_the_same_session_until_its_tokens_are_used() {
+    for is_known in [false, true] {
+        let world = World::new();
+        let person = if is_known { world.person().await } else { world.visitor(PHONE) };
+        person.ask_code().await.expect(202);
+        let code = person.code();
+        let late = person.with_copied_tokens();
+        person.verify_code(&code).await.expect(200);
+        for _ in 0..7 {
+            late.verify_code(&code).await.expect(200);
+        }
+        assert!(late.refresh_token() == person.refresh_token());
+        assert_eq!(person.sessions().await.expect(200).body["sessions"].as_array().unwrap().len(), 1);
+        assert_eq!(world.items("USER#").iter().filter(|item| item["sk"]["S"] == "PROFILE").count(), 1);
+        // Wrong codes are counted as before, and after five nothing is compared.
+        late.verify_code(&another_code(&code)).await.expect_problem(400, "invalid-otp");
+        late.verify_code(&code).await.expect(200);
+        person.refresh().await.expect(200);
+        late.verify_code(&code).await.expect_problem(400, "invalid-otp");
+        person.me().await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_repeated_after_the_codes_life_or_the_sessions() {
+    let world = World::new();
+    let person = world.visitor(PHONE);
+    person.ask_code().await.expect(202);
+    let (code, late) = (person.code(), person.with_copied_tokens());
+    person.verify_code(&code).await.expect(200);
+    world.advance(299);
+    late.verify_code(&code).await.expect(200);
+    world.advance(1);
+    late.verify_code(&code).await.expect_problem(400, "invalid-otp");
+    // Nor does a code bring a session back that was ended.
+    person.ask_code().await.expect(202);
+    let (code, late) = (person.code(), person.with_copied_tokens());
+    person.verify_code(&code).await.expect(200);
+    person.logout().await.expect(204);
+    late.verify_code(&code).await.expect_problem(400, "invalid-otp");
+    // After five wrong ones, the right one is not compared any more.
+    world.advance(2);
+    person.ask_code().await.expect(202);
+    let (code, late) = (person.code(), person.with_copied_tokens());
+    person.verify_code(&code).await.expect(200);
+    for _ in 0..5 {
+        late.verify_code(&another_code(&code)).await.expect_problem(400, "invalid-otp");
+    }
+    late.verify_code(&code).await.expect_problem(400, "invalid-otp");
+}
+
+#[tokio::test]
+async fn a_first_step_that_is_repeated_leads_to_the_same_second_step() {
+    let world = World::new();
+    let person = world.person_with_factor().await;
+    let laptop = person.on_another_device();
+    laptop.ask_code().await.expect(202);
+    let (code, late) = (laptop.code(), laptop.with_copied_tokens());
+    laptop.verify_code(&code).await.expect_problem(403, "mfa-required");
+    late.verify_code(&code).await.expect_problem(403, "mfa-required");
+    let steps =
+        world.items("USER#").into_iter().filter(|item| item["sk"]["S"].as_str().unwrap().starts_with("MFA#LOGIN#"));
+    assert_eq!(steps.count(), 1);
+    late.login_mfa().await.expect(200);
+    late.me().await.expect(200);
+    // It was the same sign-in, which is over.
+    laptop.with_recovery_code(0).login_mfa().await.expect_problem(401, "invalid-token");
+}
+
+/// Sessions that codes start are counted like those that passwords start.
+#[tokio::test]
+async fn the_twenty_first_sign_in_by_code_ends_the_session_unused_longest() {
+    let world = World::with(&[("LIMIT_MESSAGES_PER_PHONE", "100")]);
+    let person = world.person_by_code().await;
+    let mut devices = vec![person.clone()];
+    for _ in 0..20 {
+        let device = person.on_another_device();
+        device.sign_in_by_code().await;
+        devices.push(device);
+    }
+    devices[0].me().await.expect_problem(401, "invalid-token");
+    devices[1].me().await.expect(200);
+    assert_eq!(devices[20].sessions().await.expect(200).body["sessions"].as_array().unwrap().len(), 20);
 }
 
 #[tokio::test]

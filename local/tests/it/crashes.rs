@@ -41,6 +41,16 @@ async fn is_done(prepared: &Prepared, endpoint: &str) -> bool {
     match endpoint {
         "register" => stranger.login().await.status == 200,
         "activate" => newcomer.login().await.status == 200,
+        // Another code proves the phone again, or leads to the same choice.
+        "login-mfa, by the password" | "code-verify, of a number that may have changed hands" => {
+            signs_in_by_code(&person.on_another_device()).await
+        }
+        "verify-reset, of a number that may have changed hands" => {
+            let code = person.reset_code().await;
+            person.verify_reset(&code, RESET_PASSWORD).await.code() == "identity-required"
+        }
+        // The new account has the phone, and no password.
+        "start-anew" => signs_in_by_code(&person.on_another_device()).await && !signs_in_with(PASSWORD).await,
         "login-mfa" => {
             person.first_step().await;
             prepared.with_next_recovery_code().login_mfa().await.status == 200
@@ -76,7 +86,7 @@ async fn is_done(prepared: &Prepared, endpoint: &str) -> bool {
 
 async fn signs_in_by_code(person: &Person) -> bool {
     person.ask_code().await.expect(202);
-    matches!(person.verify_code(&person.code()).await.code(), "" | "mfa-required")
+    matches!(person.verify_code(&person.code()).await.code(), "" | "mfa-required" | "identity-required")
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 //! case shows it for the way that it went.
 //!
 //! 1. Each account is one credential and one profile that name each other, with one epoch and one answer to whether a second
-//!    factor is on and whether there is a password.
+//!    factor is on and whether there is a password. Those of a parked account expire together, and no others do.
 //! 2. No session is ahead of its account, and no session that lives belongs to nobody.
 //! 3. Under a tombstone nothing is left that opens anything.
 //! 4. Every item that is not kept for good has a TTL.
@@ -71,7 +71,7 @@ fn broken(items: &[Value]) -> Option<String> {
     let items: Items<'_> = items.iter().map(|item| ((text(item, "pk"), text(item, "sk")), item)).collect();
     items.iter().find_map(|((partition, sort), item)| {
         let why = match (partition.split_once('#'), *sort) {
-            (Some(("PHONE", phone)), "CREDENTIAL") => credential(&items, phone, item),
+            (Some(("PHONE", phone)), "CREDENTIAL" | "PARKED") => credential(&items, phone, item),
             (Some(("USER", user)), "PROFILE") => profile(&items, user, item),
             (Some(("USER", user)), sort) => of_user(&items, user, sort, item),
             (Some(("PHONE" | "LIMIT" | "AUDIT", _)), _) => (!has_ttl(item)).then_some("it has no TTL"),
@@ -90,13 +90,17 @@ fn credential(items: &Items<'_>, phone: &str, credential: &Value) -> Option<&'st
         }
         return (!has_ttl(credential)).then_some("a ghost has no TTL");
     }
-    if has_ttl(credential) {
-        return Some("an account has a TTL");
-    }
     let partition = format!("USER#{}", text(credential, "user_id"));
     let Some(profile) = items.get(&(partition.as_str(), "PROFILE")) else { return Some("its user has no profile") };
     if has(profile, "deleted_at") {
         return Some("its user is deleted");
+    }
+    let is_parked = text(credential, "sk") == "PARKED";
+    if has(profile, "parked_at") != is_parked {
+        return Some("its user has the phone, and it is parked, or the other way round");
+    }
+    if has_ttl(credential) != is_parked {
+        return Some("an account has a TTL, or a parked one has none");
     }
     if text(profile, "phone") != phone {
         return Some("its user has another phone");
@@ -115,11 +119,12 @@ fn profile(items: &Items<'_>, user: &str, profile: &Value) -> Option<&'static st
     if has(profile, "deleted_at") {
         return (!has_ttl(profile)).then_some("a tombstone has no TTL");
     }
-    if has_ttl(profile) {
-        return Some("an account has a TTL");
+    let is_parked = has(profile, "parked_at");
+    if has_ttl(profile) != is_parked {
+        return Some("an account has a TTL, or a parked one has none");
     }
     let partition = format!("PHONE#{}", text(profile, "phone"));
-    match items.get(&(partition.as_str(), "CREDENTIAL")) {
+    match items.get(&(partition.as_str(), if is_parked { "PARKED" } else { "CREDENTIAL" })) {
         Some(credential) if text(credential, "user_id") == user => {}
         _ => return Some("its phone has no credential of this user"),
     }

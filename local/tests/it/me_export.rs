@@ -36,7 +36,7 @@ async fn it_tells_everything_that_is_stored_but_secrets() {
 /// these lists.
 #[tokio::test]
 async fn no_attribute_is_forgotten() {
-    const TOLD: [&str; 29] = [
+    const TOLD: [&str; 30] = [
         "method",
         "passwordless",
         "proved_at",
@@ -56,6 +56,7 @@ async fn no_attribute_is_forgotten() {
         "login_failures",
         "mfa_enabled",
         "phone",
+        "phone_proved_at",
         "phone_verified_at",
         "pk",
         "recovery_codes",

@@ -264,3 +264,30 @@ async fn of_32_confirmations_of_one_phone_all_are_done() {
     assert_eq!(replies.iter().filter(|reply| reply.status == 204).count(), 32);
     assert_eq!(world.item("PHONE#", "OTP#verify-phone")["failures"]["N"], "0", "none of them counts as wrong");
 }
+
+/// A response with tokens is repeated as well: with those of the same session, until one of them was used.
+#[tokio::test]
+async fn tokens_of_a_confirmation_are_repeated_until_they_are_used() {
+    for what in ["activate", "verify-reset"] {
+        let (world, person, code) = if what == "activate" { registering().await } else { resetting().await };
+        let person = person.with_members(&serde_json::json!({"sign_in": true}));
+        let late = person.with_copied_tokens();
+        let confirm = async |who: &Person| match what {
+            "activate" => who.activate(&code).await.expect(201),
+            _ => who.verify_reset(&code, RESET_PASSWORD).await.expect(200),
+        };
+        confirm(&person).await;
+        confirm(&late).await;
+        assert!(late.refresh_token() == person.refresh_token(), "{what}");
+        let sessions = world.items("USER#").into_iter();
+        let sessions = sessions.filter(|item| item["sk"]["S"].as_str().unwrap().starts_with("SESSION#"));
+        assert_eq!(sessions.count(), 1, "{what}");
+        person.refresh().await.expect(200);
+        let reply = match what {
+            "activate" => late.activate(&code).await.expect(201),
+            _ => late.verify_reset(&code, RESET_PASSWORD).await.expect(204),
+        };
+        assert!(reply.body["refresh_token"].is_null(), "{what}");
+        person.me().await.expect(200);
+    }
+}

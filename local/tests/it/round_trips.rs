@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use local::emulator::Call;
 
-use crate::harness::{NEW_PASSWORD, PHONE, RESET_PASSWORD, THIRD_PHONE, World, root};
+use crate::harness::{LONG, NEW_PASSWORD, PHONE, RESET_PASSWORD, THIRD_PHONE, World, root};
 
 /// The steps in a set of calls: how often all that ran had ended before the next began. Checks, too, that each function
 /// opens the connections that they take while its sandbox starts.
@@ -184,6 +184,24 @@ async fn sign_ins_by_code_do_so_too() {
     world.calls();
     person.step_up().await.expect(200);
     assert_eq!(steps(world.calls()), 4, "step-up, by the password");
+}
+
+#[tokio::test]
+async fn numbers_that_change_hands_do_so_too() {
+    let world = World::new().warm().await;
+    let owner = world.signed_in_person().await;
+    world.advance(LONG);
+    // The sandboxes read the keys again.
+    let world = world.warm().await;
+    let newcomer = world.visitor(PHONE).without_password();
+    newcomer.ask_code().await.expect(202);
+    world.calls();
+    newcomer.verify_code(&newcomer.code()).await.expect_problem(403, "identity-required");
+    assert_eq!(steps(world.calls()), 2, "code-verify, with a choice to come");
+    newcomer.start_anew().await.expect(200);
+    assert_eq!(steps(world.calls()), 4, "start-anew, and its notice");
+    owner.recover().await.expect(200);
+    assert_eq!(steps(world.calls()), 2, "recover");
 }
 
 #[test]

@@ -22,8 +22,8 @@ use latchkey::{
     log::audit::Audit,
     runtime::respond,
     store::{
-        Attempt, Bucket, Change, CodeTry, CodeUse, Credential, Failure, Limit, LoginCompletion, NewCode, NewOwedNotice,
-        NewSession, Renewal, Store,
+        Attempt, Bucket, Change, CodeTry, CodeUse, Credential, Failure, Home, Limit, LoginCompletion, NewCode,
+        NewOwedNotice, NewSession, Renewal, Store,
     },
     tokens::{refresh::SessionSalt, secret::Versions},
 };
@@ -39,6 +39,11 @@ fn store(world: &World, function: &str) -> Store {
 
 fn phone() -> Phone {
     Phone::from_stored(E164).unwrap()
+}
+
+/// Where the account lies that has the phone.
+fn home() -> Home {
+    Home::Phone(phone())
 }
 
 /// The hash of a code that somebody typed.
@@ -88,7 +93,7 @@ async fn a_login_that_a_reset_outran_opens_nothing_and_changes_nothing() {
     let rehashed = PasswordHash::from_stored("$argon2id$of-the-old-password".to_owned());
     let session = session(&old);
     let id = session.id;
-    let completed = store(&world, "login").complete_login(&phone(), &old, Some(&rehashed), session).await.unwrap();
+    let completed = store(&world, "login").complete_login(&home(), &old, Some(&rehashed), session).await.unwrap();
 
     assert_eq!(completed, LoginCompletion::Overtaken);
     assert!(world.item("PHONE#", "CREDENTIAL")["password_hash"] == stored, "the new password stays");
@@ -103,7 +108,7 @@ async fn a_login_that_nothing_outran_lives() {
     let credential = credential(&world).await;
     let session = session(&credential);
     let id = session.id;
-    let completed = store(&world, "login").complete_login(&phone(), &credential, None, session).await.unwrap();
+    let completed = store(&world, "login").complete_login(&home(), &credential, None, session).await.unwrap();
     assert_eq!(completed, LoginCompletion::Done);
     assert!(lives(&world, &credential, id).await);
 }
@@ -117,7 +122,7 @@ async fn a_change_of_password_that_a_reset_outran_changes_nothing() {
     let other = PasswordHash::from_stored("$argon2id$another".to_owned());
     let renewal = Renewal { old: SessionId::generate().unwrap(), new: Some(session(&old)), repeat: None };
     let store = store(&world, "change-password");
-    let changed = store.change_password(&phone(), (&old).into(), &other, renewal, NOW).await.unwrap();
+    let changed = store.change_password(&home(), (&old).into(), &other, renewal, NOW).await.unwrap();
     assert_eq!(changed, Change::Overtaken);
     person.typing(NEW_PASSWORD).login().await.expect(200);
 }
@@ -283,7 +288,7 @@ async fn a_login_that_was_outrun_ends_none_of_the_sessions_that_stay() {
     }
     let old = credential(&world).await;
     person.change_password(NEW_PASSWORD).await.expect(200);
-    let completed = store(&world, "login").complete_login(&phone(), &old, None, session(&old)).await.unwrap();
+    let completed = store(&world, "login").complete_login(&home(), &old, None, session(&old)).await.unwrap();
     assert_eq!(completed, LoginCompletion::Overtaken);
     person.me().await.expect(200);
 }
@@ -294,7 +299,7 @@ async fn a_login_that_the_end_of_every_session_outran_may_be_tried_again() {
     let person = world.signed_in_person().await;
     let old = credential(&world).await;
     person.logout_all().await.expect(204);
-    let completed = store(&world, "login").complete_login(&phone(), &old, None, session(&old)).await.unwrap();
+    let completed = store(&world, "login").complete_login(&home(), &old, None, session(&old)).await.unwrap();
     assert_eq!(completed, LoginCompletion::EpochRaised);
     person.login().await.expect(200);
 }

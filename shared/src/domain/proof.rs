@@ -28,10 +28,16 @@ pub enum SignInMethod {
     Password,
     /// A one-time code that is sent to the phone.
     Code,
+    /// The second factor of a parked account without a password, whose first one, the phone, is gone. It signs in nowhere
+    /// else.
+    Factor,
 }
 
 impl SignInMethod {
-    /// Every method.
+    /// Every method that sessions begin by.
+    pub const OF_SESSIONS: [Self; 3] = [Self::Password, Self::Code, Self::Factor];
+
+    /// Every method that can be switched on and off.
     pub const ALL: [Self; 2] = [Self::Password, Self::Code];
 
     /// Returns the method's name in settings and metadata.
@@ -39,6 +45,7 @@ impl SignInMethod {
         match self {
             Self::Password => "password",
             Self::Code => "code",
+            Self::Factor => "factor",
         }
     }
 
@@ -47,6 +54,7 @@ impl SignInMethod {
         match self {
             Self::Password => "pwd",
             Self::Code => "sms",
+            Self::Factor => "otp",
         }
     }
 }

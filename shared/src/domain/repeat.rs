@@ -45,6 +45,12 @@ impl RepeatMac {
         }
     }
 
+    /// Hashes the start of a new account in place of the one that a sign-in would have opened. The sign-in's token is all
+    /// that the request shows.
+    pub fn of_start_anew(key: &hmac::Key, token: TokenId) -> Self {
+        Self::of(key, "start anew v1", &[&token.to_string()])
+    }
+
     /// Takes a hash from the table.
     pub fn from_stored(text: String) -> Self {
         Self(text)
@@ -106,6 +112,7 @@ mod tests {
             RepeatMac::of_session(&key, session, "change-phone", &code),
             RepeatMac::of_second_step(&key, token, &Proof::Totp(code.clone())),
             RepeatMac::of_second_step(&key, token, &Proof::Totp(another)),
+            RepeatMac::of_start_anew(&key, token),
         ];
         for (at, hash) in hashes.iter().enumerate() {
             assert!(hashes.iter().skip(at + 1).all(|other| other != hash), "{at}");

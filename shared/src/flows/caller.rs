@@ -8,6 +8,7 @@ use crate::{
     base::{id::SessionId, time::Timestamp},
     domain::{
         password::{Password, Verdict},
+        phone::Phone,
         proof::{Factor, Proof, SignInMethod},
     },
     error::{ApiError, TokenProblem},
@@ -123,6 +124,11 @@ impl Caller {
         Ok(Reauthenticated { account, first: Some(SignInMethod::Password) })
     }
 
+    /// Returns the account's phone, or refuses a parked account, which has none.
+    pub fn phone(&self) -> Result<&Phone, ApiError> {
+        self.profile.phone().ok_or(ApiError::AccountParked)
+    }
+
     /// Returns whether the account has a password that it may be opened by (`SIGN_IN_METHODS`).
     pub fn has_password(&self, app: &App) -> bool {
         self.profile.has_password && app.config.sign_in_methods.contains(&SignInMethod::Password)
@@ -174,7 +180,7 @@ impl Caller {
         proof: Option<&Proof>,
     ) -> Result<(), ApiError> {
         if account.mfa_enabled {
-            second_factor::require(app, ctx, account.user, &self.profile.phone, proof, AskedAt::Session).await
+            second_factor::require(app, ctx, account.user, self.profile.phone(), proof, AskedAt::Session).await
         } else {
             Ok(())
         }

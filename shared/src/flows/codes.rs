@@ -368,8 +368,6 @@ pub async fn compare(
     let guess = RepeatMac::of_code(&secret.counting.otp.key, purpose, phone, typed);
     let pending = match admit(app, ctx, &secret, purpose, phone, &guess).await? {
         CodeTry::Open(pending) => pending,
-        // A sign-in is not repeated (docs/adr/0041-sign-in-by-code.md), so that nothing is waited for.
-        CodeTry::UnderWay(_) if matches!(purpose, Purpose::SignIn(_)) => return Err(ApiError::InvalidOtp),
         CodeTry::UnderWay(pending) => {
             let keys = keys_of(app, ctx, &pending).await?;
             entered(&keys, purpose, phone, pending, typed, app.counted_in(phone)).ok_or(ApiError::InvalidOtp)?;

@@ -65,8 +65,12 @@ impl App {
         (ctx, profile, notice): (&Context, &Profile, Notice),
     ) -> Result<T, StoreError> {
         let change = change.await?;
-        if change == done && profile.phone_verified {
-            self.notify(ctx, &profile.phone, notice).await;
+        // A parked account has no phone: the one that it had is somebody else's.
+        if change == done
+            && profile.phone_verified
+            && let Some(phone) = profile.phone()
+        {
+            self.notify(ctx, phone, notice).await;
         }
         Ok(change)
     }

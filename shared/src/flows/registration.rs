@@ -25,7 +25,7 @@ use crate::{
     http::context::Context,
     log::audit,
     messages::Notice,
-    store::{ActivationIssue, CodeIssue, CodeTarget, Limit},
+    store::{ActivationIssue, CodeAccount, CodeIssue, CodeTarget, Limit},
 };
 
 /// The version of the format, the first byte of an `activation_id`. Version 1 did not name its key.
@@ -180,6 +180,9 @@ impl PendingRegistration {
     /// Sends the phone a code for this registration, or a notice if the phone already has an account. Both send one
     /// message after the same calls and fail alike, so that the response does not reveal which it was.
     ///
+    /// An account whose phone was not proved for long may have lost it: its code is sent, and leads to the choice between
+    /// that account and a new one (docs/adr/0050-recycled-numbers.md).
+    ///
     /// `first`, the hash of the password, comes with the first code and is stored with the registration. `counted` are
     /// limits that the request has been counted in: a message that certainly was not sent takes these counts back, too.
     /// Returns none if the registration is over.
@@ -195,13 +198,18 @@ impl PendingRegistration {
         let secret = app.keyring.secret(ctx.now).await?;
         let pseudonym = audit::pseudonym(&secret.counting.audit, phone);
         for _ in 0..codes::TRIES {
-            let user = target.bound_user().map_or_else(UserId::generate, Ok)?;
+            let old = target.account.filter(|account| app.is_proof_old(account.phone_proved_at, ctx.now));
+            let account = match (old, target.bound_account().filter(|account| !account.exists())) {
+                (Some(account), _) | (None, Some(account)) => account,
+                (None, None) => CodeAccount::new(UserId::generate()?),
+            };
             // For a phone that has an account, the code is bound to nobody, so it is never right.
-            let bound = (!target.has_account).then_some(user);
+            let gets_code = !target.has_account || old.is_some();
+            let bound = gets_code.then_some(account.user);
             let code = DrawnCode::draw(app, ctx, self.purpose(), phone, bound, &target).await?;
             let budgets = code.budgets();
             let charged: Vec<_> = budgets.iter().copied().chain(code.requests()).collect();
-            let registration = (user, first, pseudonym.as_str());
+            let registration = (account, first, pseudonym.as_str());
             match app.store.issue_activation(code.new_code(true), &target, registration, &charged).await? {
                 ActivationIssue::Code(CodeIssue::Issued) => {}
                 ActivationIssue::Code(CodeIssue::LimitReached(reached)) => {
@@ -214,10 +222,10 @@ impl PendingRegistration {
                 ActivationIssue::NotWaiting => return Ok(None),
             }
             let given_back = [counted, &budgets].concat();
-            return Ok(Some(if target.has_account {
-                code.send_instead(Notice::AlreadyRegistered, &given_back).await
-            } else {
+            return Ok(Some(if gets_code {
                 code.send(&given_back, None).await
+            } else {
+                code.send_instead(Notice::AlreadyRegistered, &given_back).await
             }));
         }
         Err(ApiError::TemporarilyUnavailable("other codes of the registration were issued or used meanwhile".into()))

@@ -14,7 +14,7 @@ use crate::{
         token_pair::{TokenKeys, TokenResponse},
     },
     http::{Request, context::Context},
-    store::{Ended, RepeatedSession},
+    store::{Ended, RepeatedSession, UsedCode},
 };
 
 /// The time for which a client may repeat a request whose code is not ours, but an authenticator's. It covers two
@@ -82,6 +82,21 @@ pub async fn outcome_of_other(app: &App, ctx: &Context, caller: &Caller, otherwi
         }
     }
     outcome
+}
+
+/// Returns the tokens of the session that the use of a code has started, if none of them was used since: then the response
+/// was lost.
+pub async fn tokens_of_code(
+    app: &App,
+    ctx: &Context,
+    keys: &TokenKeys,
+    used: &UsedCode,
+) -> Result<Option<TokenResponse>, ApiError> {
+    let Some((user, session)) = used.session else { return Ok(None) };
+    let Some(session) = app.store.unused_session(user, session, ctx.now).await? else { return Ok(None) };
+    ctx.audit.session(user, session.id);
+    ctx.audit.reason("already-done");
+    Ok(Some(TokenResponse::of_session(app, ctx, keys, &session).await?))
 }
 
 /// Returns the tokens of a session that a repeated request has started the first time.

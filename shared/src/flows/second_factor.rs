@@ -14,12 +14,12 @@ use crate::{
 /// Requires the second factor of an account that has one, and uses up its code, so that no code works twice at any
 /// endpoint. Without a proof, the error is 403 `mfa-required`.
 ///
-/// A recovery code causes a notice to the owner of the phone (docs/threats.md#t12).
+/// A recovery code causes a notice to the owner of the phone (docs/threats.md#t12), if the account has one.
 pub async fn require(
     app: &App,
     ctx: &Context,
     user: UserId,
-    phone: &Phone,
+    phone: Option<&Phone>,
     proof: Option<&Proof>,
     at: AskedAt,
 ) -> Result<(), ApiError> {
@@ -28,7 +28,7 @@ pub async fn require(
     if !admission::with_right_try(app, ctx, app.store.use_factor(&code)).await? {
         return Err(wrong(proof));
     }
-    if let Proof::Recovery(_) = proof {
+    if let (Proof::Recovery(_), Some(phone)) = (proof, phone) {
         app.notify(ctx, phone, Notice::RecoveryCodeUsed).await;
     }
     Ok(())

@@ -6,19 +6,19 @@ use utoipa::ToSchema;
 use super::{
     admission,
     codes::{self, Compared, Item},
+    recycled,
     registration::{PendingRegistration, Waiting},
-    sending,
+    repeats, sending,
     token_pair::{self, TokenKeys, TokenResponse},
 };
 use crate::{
     app::App,
-    base::id::{TokenId, UserId},
+    base::id::UserId,
     domain::{otp::OtpCode, proof::SignInMethod},
     error::ApiError,
-    http::context::Context,
+    http::{Request, context::Context},
     log::audit,
-    store::{Change, CodeAccount, CodeTarget, Opening},
-    tokens::mfa::{self, MfaToken},
+    store::{CodeAccount, CodeTarget, CodeUse, UsedCode},
 };
 
 /// A sign-in that waits for the code that was sent to the phone.
@@ -91,10 +91,11 @@ fn account(app: &App, target: &CodeTarget) -> Result<Option<CodeAccount>, ApiErr
 }
 
 /// Signs in by the code of a challenge: uses it up and starts a session, or stores the sign-in until its second step if a
-/// second factor is on.
+/// second factor is on, or if the phone may have another owner by now.
 pub async fn sign_in(
     app: &App,
     ctx: &Context,
+    request: &Request,
     challenge: &PendingRegistration,
     otp: &OtpCode,
 ) -> Result<TokenResponse, ApiError> {
@@ -103,7 +104,10 @@ pub async fn sign_in(
     let compared = codes::compare(app, ctx, purpose, phone, otp);
     let (keys, code) = tokio::join!(keys.current(app, ctx), compared);
     let (code, keys) = (code?, keys?);
-    let Compared::Right(code) = code else { return Err(ApiError::InvalidOtp) };
+    let code = match code {
+        Compared::Right(code) => code,
+        Compared::Repeated(used) => return repeated(app, ctx, request, &keys, &used).await,
+    };
     // A code that is bound to nobody was never sent: the caller guessed it.
     let account = code.account.ok_or(ApiError::InvalidOtp)?;
     if account.is_to_be_created() {
@@ -114,30 +118,41 @@ pub async fn sign_in(
         let not_served = |why| ApiError::invalid_field("/challenge", &format!("its phone {why}"));
         app.check_recipient(phone).map_err(not_served)?;
     }
-    let (opening, answer) = if account.mfa_enabled {
-        let id = TokenId::generate()?;
-        let (issuer, audience) = (app.issuer(ctx.url.as_deref())?, &app.config.tokens.audience);
-        let token = MfaToken::issue(&keys.signing, issuer, audience, account.user, id, ctx.now)?;
-        (Opening::SecondStep(id, ctx.now.plus(mfa::LIFETIME)), Err(ApiError::MfaRequired(Some(token))))
-    } else {
-        let how = (SignInMethod::Code, false);
-        let (session, tokens) = token_pair::new_session(app, ctx, &keys, account.user, account.session_epoch(), how)?;
-        (Opening::Session(session), Ok(tokens))
-    };
-    let session = if let Opening::Session(session) = &opening { Some(session.id) } else { None };
+    let asks_for_identity = recycled::asks_for_identity(app, ctx, request, account).await?;
+    if account.mfa_enabled || asks_for_identity {
+        let bound = (account, &code, asks_for_identity);
+        return Err(recycled::begin_second_step(app, ctx, &keys, (phone, purpose), bound).await?);
+    }
+    let how = (SignInMethod::Code, false);
+    let (session, tokens) = token_pair::new_session(app, ctx, &keys, account.user, account.session_epoch(), how)?;
+    let id = session.id;
     let pseudonym = audit::pseudonym(&keys.secret.counting.audit, phone);
     let effect = codes::effect(app, ctx, account.user, account.session_epoch(), None).await?;
     let bound = (account, &code, &effect);
-    let opened = app.store.sign_in_by_code((phone, purpose), bound, opening, &pseudonym, ctx.now);
+    let opened = app.store.sign_in_by_code((phone, purpose), bound, session, &pseudonym, ctx.now);
     match admission::with_right_try(app, ctx, opened).await? {
-        Change::Done => {}
-        // Another request used the code, or the account has changed, moved or gone since it was sent.
-        Change::Overtaken => return Err(ApiError::InvalidOtp),
+        CodeUse::Done => {}
+        CodeUse::Repeated(used) => return repeated(app, ctx, request, &keys, &used).await,
+        // Another code was used, or the account has changed, moved or gone since it was sent.
+        CodeUse::Overtaken => return Err(ApiError::InvalidOtp),
     }
     codes::count_verified(app, ctx, phone);
-    match session {
-        Some(id) => ctx.audit.session(account.user, id),
-        None => ctx.audit.user(account.user),
+    ctx.audit.session(account.user, id);
+    Ok(tokens)
+}
+
+/// Answers a request that repeats the one that used the code, because its response was lost: by the tokens of the same
+/// session if they were not used, or by the same second step.
+async fn repeated(
+    app: &App,
+    ctx: &Context,
+    request: &Request,
+    keys: &TokenKeys,
+    used: &UsedCode,
+) -> Result<TokenResponse, ApiError> {
+    if let Some((account, _)) = used.second_step {
+        let asks_for_identity = recycled::asks_for_identity(app, ctx, request, account).await?;
+        return Err(recycled::repeated_second_step(app, ctx, keys, used, asks_for_identity).await?);
     }
-    answer
+    repeats::tokens_of_code(app, ctx, keys, used).await?.ok_or(ApiError::InvalidOtp)
 }

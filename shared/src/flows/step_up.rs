@@ -50,7 +50,7 @@ pub async fn renew(
                 Ok((CodeAccount::from(&caller.profile), Some((purpose, code))))
             }
             None => {
-                let (user, phone) = (caller.profile.user, &caller.profile.phone);
+                let (user, phone) = (caller.profile.user, caller.profile.phone());
                 second_factor::require(app, ctx, user, phone, proof, AskedAt::Session).await?;
                 Ok((CodeAccount::from(&caller.profile), None))
             }
@@ -66,7 +66,8 @@ pub async fn renew(
     let second_factor = account.mfa_enabled || first.is_none();
     let (session, tokens) = token_pair::stepped_up_session(app, ctx, &keys, caller, method, second_factor)?;
     let id = session.id;
-    let pseudonym = audit::pseudonym(&keys.secret.counting.audit, &caller.profile.phone);
+    let number = caller.profile.home.number();
+    let pseudonym = audit::pseudonym(&keys.secret.counting.audit, number);
     let effect = codes::effect(app, ctx, caller.profile.user, caller.profile.epoch, None).await?;
     let used = code.as_ref().map(|(purpose, code)| SpentCode {
         purpose: *purpose,
@@ -85,7 +86,7 @@ pub async fn renew(
     match stepped_up {
         Change::Done => {
             if code.is_some() {
-                codes::count_verified(app, ctx, &caller.profile.phone);
+                codes::count_verified(app, ctx, number);
             }
             ctx.audit.session(caller.profile.user, id);
             Ok(tokens)
@@ -105,11 +106,13 @@ async fn own_code(
     otp: &OtpCode,
     proof: Option<&Proof>,
 ) -> Result<(Purpose, PendingCode), ApiError> {
-    let (profile, account) = (&caller.profile, CodeAccount::from(&caller.profile));
+    let profile = &caller.profile;
+    let account = CodeAccount::from(profile);
     let challenge = sign_in::challenge(app, ctx, challenge).await?;
-    let challenge = challenge.filter(|challenge| challenge.phone == profile.phone).ok_or(ApiError::InvalidOtp)?;
-    let purpose = challenge.purpose();
-    let code = match codes::compare(app, ctx, purpose, &profile.phone, otp).await? {
+    let challenge = challenge.filter(|challenge| Some(&challenge.phone) == profile.phone());
+    let challenge = challenge.ok_or(ApiError::InvalidOtp)?;
+    let (purpose, phone) = (challenge.purpose(), &challenge.phone);
+    let code = match codes::compare(app, ctx, purpose, phone, otp).await? {
         Compared::Right(code) => code,
         // A step-up is not repeated: the code was used.
         Compared::Repeated(_) => return Err(ApiError::InvalidOtp),
@@ -119,7 +122,7 @@ async fn own_code(
         return Err(ApiError::InvalidOtp);
     }
     if let Err(error) = caller.require_factor(app, ctx, account, proof).await {
-        codes::take_back(app, ctx, purpose, &profile.phone, &code).await?;
+        codes::take_back(app, ctx, purpose, phone, &code).await?;
         return Err(error);
     }
     Ok((purpose, code))

@@ -64,6 +64,14 @@ impl TokenKeys {
             None => Ok(None),
         }
     }
+
+    /// Returns these keys, or the current ones where a response has tokens that the request did not ask for.
+    pub async fn or_current(keys: Option<Self>, app: &App, ctx: &Context) -> Result<Self, ApiError> {
+        match keys {
+            Some(keys) => Ok(keys),
+            None => Self::of(app, ctx).await?.current(app, ctx).await,
+        }
+    }
 }
 
 /// The tokens of a session.

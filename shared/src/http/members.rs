@@ -316,6 +316,74 @@ impl Member for StepUpProofs {
     }
 }
 
+/// The second step of a sign-in: a second factor, or the password where the first step was a code.
+pub enum SecondStepProof {
+    /// The second factor.
+    Factor(Proof),
+    /// The account's password.
+    Password(Password),
+}
+
+impl Member for SecondStepProof {
+    fn read(fields: &mut Fields<'_>, _name: &'static str) -> Option<Self> {
+        let factor = Option::<Proof>::read(fields, CODE);
+        let password = Option::<Password>::read(fields, PASSWORD);
+        let (name, why) = match (factor?, password?) {
+            (Some(factor), None) => return Some(Self::Factor(factor)),
+            (None, Some(password)) => return Some(Self::Password(password)),
+            (Some(_), Some(_)) => (PASSWORD, "must not be sent together with a second factor"),
+            (None, None) => (CODE, "is required, or `recovery_code` or `password` instead"),
+        };
+        fields.refuse(name, &why);
+        None
+    }
+
+    fn describe(schema: &mut BodySchema, _name: &'static str, comment: &[&str], example: Option<&str>) {
+        const FORMS: &[Form] = &[with(&[CODE]), with(&[RECOVERY_CODE]), with(&[PASSWORD])];
+        let password: (_, &[&str], _) = (
+            PASSWORD,
+            &[" The account's password, if the first step asked for it (`identity-required`)."],
+            text::<Password>(None),
+        );
+        schema.choice(proof_members(comment, example).into_iter().chain([password]), FORMS);
+    }
+}
+
+/// What opens a parked account: the password with or without a second factor, or a second factor alone.
+pub enum RecoveryProofs {
+    /// The password, and a second factor if one was sent.
+    Password(Password, Option<Proof>),
+    /// The second factor alone.
+    SecondFactor(Proof),
+}
+
+impl Member for RecoveryProofs {
+    fn read(fields: &mut Fields<'_>, _name: &'static str) -> Option<Self> {
+        let password = Option::<Password>::read(fields, PASSWORD);
+        let second = Option::<Proof>::read(fields, CODE);
+        match (password?, second?) {
+            (Some(password), second) => Some(Self::Password(password, second)),
+            (None, Some(second)) => Some(Self::SecondFactor(second)),
+            (None, None) => {
+                fields.refuse(PASSWORD, &"is required, or `code` or `recovery_code` instead");
+                None
+            }
+        }
+    }
+
+    fn describe(schema: &mut BodySchema, _name: &'static str, comment: &[&str], example: Option<&str>) {
+        const FORMS: &[Form] = &[
+            Form { with: &[PASSWORD], perhaps_with: &[CODE] },
+            with(&[PASSWORD, RECOVERY_CODE]),
+            with(&[CODE]),
+            with(&[RECOVERY_CODE]),
+        ];
+        let password: (_, &[&str], _) =
+            (PASSWORD, &[" The account's password, required if it has one."], text::<Password>(None));
+        schema.choice([password].into_iter().chain(proof_members(comment, example)), FORMS);
+    }
+}
+
 const PASSWORD: &str = "password";
 const CHALLENGE: &str = "challenge";
 const OTP: &str = "otp";

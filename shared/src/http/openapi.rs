@@ -58,13 +58,23 @@ problems! {
     /// Problems of the endpoint that sets a first password.
     SetPasswordProblems: MfaRequired, ReauthenticationRequired, SignInMethodOff, PasswordAlreadySet;
     /// Problems of endpoints that complete a sign-in, whose second step may follow.
-    SignInProblems: MfaRequired, SignInMethodOff;
+    SignInProblems: MfaRequired, IdentityRequired, SignInMethodOff;
+    /// Problems of a password reset, whose second step may follow.
+    ResetProblems: MfaRequired, IdentityRequired, SignInMethodOff;
+    /// Problems of an activation, whose phone may have another account's.
+    ActivationProblems: IdentityRequired, SignInMethodOff;
+    /// Problems of the endpoint that starts a new account in place of an old one.
+    StartAnewProblems: SignInMethodOff, SignUpClosed;
+    /// Problems of the endpoint that opens a parked account.
+    RecoveryProblems: MfaRequired;
+    /// The problem of endpoints that an account without a phone cannot use.
+    ParkedProblems: AccountParked;
     /// Problems of the endpoint by which signed-in callers prove again who they are.
     StepUpProblems: WrongPassword, MfaRequired, SignInMethodOff;
     /// Problems of endpoints that require the current password again, and the second factor of an account that has one.
     ReauthenticationProblems: WrongPassword, MfaRequired, ReauthenticationRequired;
     /// Problems of the endpoint that enrolls an authenticator: it requires the same, and a verified phone.
-    EnrollmentProblems: WrongPassword, MfaRequired, ReauthenticationRequired, PhoneNotVerified;
+    EnrollmentProblems: WrongPassword, MfaRequired, ReauthenticationRequired, PhoneNotVerified, AccountParked;
     /// Problems of the endpoint that confirms an enrollment.
     ConfirmationProblems: EnrollmentOver;
     /// The problem of endpoints that give a phone to an account.
@@ -176,6 +186,8 @@ fn examples(kind: ProblemKind) -> Vec<(&'static str, ApiError)> {
                 ("mfa-required-login", ApiError::MfaRequired(Some(MfaToken::example()))),
             ];
         }
+        ProblemKind::IdentityRequired => ApiError::IdentityRequired(MfaToken::example(), &["password"]),
+        ProblemKind::AccountParked => ApiError::AccountParked,
         ProblemKind::WrongPassword => ApiError::WrongPassword,
         ProblemKind::ReauthenticationRequired => ApiError::ReauthenticationRequired,
         ProblemKind::SignInMethodOff => ApiError::SignInMethodOff(SignInMethod::Code),

@@ -59,11 +59,13 @@ problem_kinds! {
     InvalidCredentials: UNAUTHORIZED, "invalid-credentials", "The phone or the password is wrong";
     InvalidToken: UNAUTHORIZED, "invalid-token", "The access token is not valid";
     MfaRequired: FORBIDDEN, "mfa-required", "The second factor is required";
+    IdentityRequired: FORBIDDEN, "identity-required", "The phone may have another owner";
     WrongPassword: FORBIDDEN, "wrong-password", "The current password is wrong";
     ReauthenticationRequired: FORBIDDEN, "reauthentication-required", "Another proof of who you are is required";
     SignInMethodOff: FORBIDDEN, "sign-in-method-off", "This way of signing in is switched off";
     SignUpClosed: FORBIDDEN, "sign-up-closed", "No accounts are created";
     PhoneNotVerified: FORBIDDEN, "phone-not-verified", "The phone is not verified";
+    AccountParked: FORBIDDEN, "account-parked", "The account has no phone";
     PastFront: FORBIDDEN, "past-front", "The request came in past the front";
     NotFound: NOT_FOUND, "not-found", "The path or the object does not exist";
     MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "The path does not allow this method";
@@ -119,12 +121,12 @@ pub struct Problem {
     /// `temporarily-unavailable` only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
-    /// The token that continues the login. Send it to `POST /auth/login/mfa` within five minutes (`mfa-required` of a
-    /// login only).
+    /// The token that continues the login. Send it to `POST /auth/login/mfa` within five minutes, or after
+    /// `identity-required` to `POST /auth/start-anew` (`mfa-required` of a login and `identity-required` only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mfa_token: Option<String>,
-    /// The accepted proofs of the second factor. Send `totp` in the member `code`, and `recovery_code` in the member of
-    /// that name (`mfa-required` only).
+    /// The accepted proofs. Send `totp` in the member `code`, and the others in the members of their names
+    /// (`mfa-required` and `identity-required` only).
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(schema_with = methods_schema, required = false)]
     pub methods: &'static [&'static str],
@@ -134,12 +136,63 @@ pub struct Problem {
 const fn other_method(off: SignInMethod) -> &'static str {
     match off {
         SignInMethod::Password => "Passwords are switched off here. Sign in with POST /auth/code.",
-        SignInMethod::Code => "Signing in by a code is switched off here. Sign in with POST /auth/login.",
+        SignInMethod::Code | SignInMethod::Factor => {
+            "Signing in by a code is switched off here. Sign in with POST /auth/login."
+        }
     }
 }
 
 /// The accepted proofs of a second factor.
-const MFA_METHODS: [&str; 2] = ["totp", "recovery_code"];
+pub(crate) const MFA_METHODS: [&str; 2] = ["totp", "recovery_code"];
+
+/// Every proof that a problem may ask for.
+const PROOFS: [&str; 3] = ["totp", "recovery_code", "password"];
+
+/// Says what an account asks for whose phone was not proved for long.
+fn detail_of_identity(methods: &[&str]) -> String {
+    let old = match methods {
+        [] => "Nothing else proves that it is yours; its operator may help.".to_owned(),
+        methods => format!(
+            "If it is yours, send `mfa_token` with its {} to POST /auth/login/mfa.",
+            methods.iter().map(|name| member_of(name)).collect::<Vec<_>>().join(" or ")
+        ),
+    };
+    format!(
+        "This phone has an account that its owner has not proved it for in a long time. {old} If it is not, send \
+         `mfa_token` to POST /auth/start-anew for a new account."
+    )
+}
+
+/// Says which limit is reached, and when to try again.
+fn detail_of_limit(bucket: Bucket, retry_after: Duration) -> String {
+    let wait = in_words(retry_after);
+    let what = match bucket {
+        Bucket::LoginPhone => {
+            return format!("Too many sign-in attempts for this phone. Try again in {wait}, or reset the password.");
+        }
+        Bucket::LoginAddress => "Too many sign-in attempts from this address.",
+        Bucket::LoginSession => "Too many wrong passwords in this session.",
+        Bucket::RegisterAddress => "Too many registrations from this address.",
+        Bucket::MessagesCooldown => "A code was sent a moment ago.",
+        Bucket::MessagesPhone => "Too many codes were requested for this phone.",
+        Bucket::MessagesAccount | Bucket::MessageRequests => "Too many messages were requested.",
+        Bucket::MessagesAddress | Bucket::AddressPhones => "Too many messages were requested from this address.",
+        Bucket::AddressCountries => "Messages to too many countries were requested from this address.",
+        Bucket::MessagesCountry | Bucket::MessagesTotal => "The service has sent too many messages.",
+        Bucket::OtpPhone => "Too many wrong codes for this phone. If it has an account, its password still works.",
+        Bucket::Mfa => "Too many wrong codes of the authenticator. A recovery code works at once.",
+    };
+    format!("{what} Try again in {wait}.")
+}
+
+/// Returns the member of a request that a proof is sent in, as a sentence names it.
+fn member_of(proof: &str) -> &'static str {
+    match proof {
+        "password" => "`password`",
+        "totp" => "authenticator's `code`",
+        _ => "`recovery_code`",
+    }
+}
 
 /// Returns the schema of a member of [`Problem`] that has one of these values.
 fn one_of(values: impl IntoIterator<Item = &'static str>) -> ObjectBuilder {
@@ -161,10 +214,10 @@ fn bucket_schema() -> Object {
 /// Returns the schema of `methods`.
 fn methods_schema() -> Array {
     ArrayBuilder::new()
-        .items(one_of(MFA_METHODS))
+        .items(one_of(PROOFS))
         .description(Some(
-            "The accepted proofs of the second factor. Send `totp` in the member `code`, and `recovery_code` in the member \
-             of that name (`mfa-required` only).",
+            "The accepted proofs. Send `totp` in the member `code`, and the others in the members of their names \
+             (`mfa-required` and `identity-required` only).",
         ))
         .build()
 }
@@ -178,6 +231,8 @@ impl ApiError {
             Self::InvalidCredentials => ProblemKind::InvalidCredentials,
             Self::InvalidToken(_) => ProblemKind::InvalidToken,
             Self::MfaRequired(_) => ProblemKind::MfaRequired,
+            Self::IdentityRequired(..) => ProblemKind::IdentityRequired,
+            Self::AccountParked => ProblemKind::AccountParked,
             Self::WrongPassword => ProblemKind::WrongPassword,
             Self::ReauthenticationRequired => ProblemKind::ReauthenticationRequired,
             Self::SignInMethodOff(_) => ProblemKind::SignInMethodOff,
@@ -249,6 +304,10 @@ impl ApiError {
             Self::MfaRequired(None) => {
                 "Repeat the request with the authenticator's `code`, or with a `recovery_code`.".to_owned()
             }
+            Self::IdentityRequired(_, methods) => detail_of_identity(methods),
+            Self::AccountParked => {
+                "Another account has its phone now. Give it a new one with POST /auth/change-phone.".to_owned()
+            }
             Self::WrongPassword => "Check the current password. Wrong ones count like wrong logins.".to_owned(),
             Self::ReauthenticationRequired => {
                 "Your last proof is older than ten minutes. Prove who you are with POST /auth/step-up, and repeat the \
@@ -278,30 +337,7 @@ impl ApiError {
                 "Send `Content-Type: application/json`, and no `Content-Encoding` but `identity`.".to_owned()
             }
             Self::InvalidRequest(_) => "`errors` says which fields are wrong, and how.".to_owned(),
-            Self::TooManyRequests { bucket: Bucket::LoginPhone, retry_after } => format!(
-                "Too many sign-in attempts for this phone. Try again in {}, or reset the password.",
-                in_words(*retry_after)
-            ),
-            Self::TooManyRequests { bucket, retry_after } => {
-                let what = match bucket {
-                    Bucket::LoginPhone | Bucket::LoginAddress => "Too many sign-in attempts from this address.",
-                    Bucket::LoginSession => "Too many wrong passwords in this session.",
-                    Bucket::RegisterAddress => "Too many registrations from this address.",
-                    Bucket::MessagesCooldown => "A code was sent a moment ago.",
-                    Bucket::MessagesPhone => "Too many codes were requested for this phone.",
-                    Bucket::MessagesAccount | Bucket::MessageRequests => "Too many messages were requested.",
-                    Bucket::MessagesAddress | Bucket::AddressPhones => {
-                        "Too many messages were requested from this address."
-                    }
-                    Bucket::AddressCountries => "Messages to too many countries were requested from this address.",
-                    Bucket::MessagesCountry | Bucket::MessagesTotal => "The service has sent too many messages.",
-                    Bucket::OtpPhone => {
-                        "Too many wrong codes for this phone. If it has an account, its password still works."
-                    }
-                    Bucket::Mfa => "Too many wrong codes of the authenticator. A recovery code works at once.",
-                };
-                format!("{what} Try again in {}.", in_words(*retry_after))
-            }
+            Self::TooManyRequests { bucket, retry_after } => detail_of_limit(*bucket, *retry_after),
             Self::TemporarilyUnavailable(_) => "Nothing was lost. Try again after `Retry-After`.".to_owned(),
             Self::Internal(_) => "The error was logged. Quote `instance` when you report it.".to_owned(),
         }
@@ -328,8 +364,15 @@ impl ApiError {
             instance: request_id.to_owned(),
             bucket: if let Self::TooManyRequests { bucket, .. } = self { Some(bucket.as_str()) } else { None },
             retry_after: self.retry_after(),
-            mfa_token: if let Self::MfaRequired(Some(token)) = self { Some(token.reveal().to_owned()) } else { None },
-            methods: if let Self::MfaRequired(_) = self { &MFA_METHODS } else { &[] },
+            mfa_token: match self {
+                Self::MfaRequired(Some(token)) | Self::IdentityRequired(token, _) => Some(token.reveal().to_owned()),
+                _ => None,
+            },
+            methods: match self {
+                Self::MfaRequired(_) => &MFA_METHODS,
+                Self::IdentityRequired(_, methods) => methods,
+                _ => &[],
+            },
             errors: if let Self::InvalidRequest(errors) = self { errors.clone() } else { Vec::new() },
         }
     }

@@ -31,6 +31,7 @@ struct Findings {
     factors: Vec<Factor>,
     user: Option<UserId>,
     session: Option<SessionId>,
+    former_user: Option<UserId>,
     phone: Option<Phone>,
     reason: Option<&'static str>,
 }
@@ -53,6 +54,11 @@ impl Audit {
     pub fn session(&self, user: UserId, session: SessionId) {
         let mut findings = self.findings();
         (findings.user, findings.session) = (Some(user), Some(session));
+    }
+
+    /// Records the account that was parked when the phone got another one.
+    pub fn former(&self, user: UserId) {
+        self.findings().former_user = Some(user);
     }
 
     /// Records a reason that the response must not reveal.
@@ -87,6 +93,7 @@ impl Audit {
             factors: findings.factors,
             user: findings.user,
             session: findings.session,
+            former_user: findings.former_user,
             phone: hashed.as_ref().map(|(phone, key)| pseudonym(key, phone)),
             key: hashed.map(|(_, key)| key.kid),
             address: of.address,
@@ -145,6 +152,8 @@ pub struct Line<'a> {
     user: Option<UserId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<SessionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    former_user: Option<UserId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     phone: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

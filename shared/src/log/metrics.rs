@@ -43,6 +43,8 @@ metrics! {
     NoticesDelayed by Reason;
     /// Codes that were entered and right. If they are few of those sent, an attacker may be pumping messages.
     CodesVerified by Country;
+    /// Accounts that were parked, because a caller with a code for their phone started anew.
+    AccountsParked by Country;
     /// Requests for a message that met the used-up budget of a country or the total.
     MessagesBudgetReached by Bucket;
     /// Messages that a used-up budget kept from an account, while the response was the same as ever.

@@ -34,6 +34,8 @@ impl Content {
 pub enum Notice {
     /// Somebody tried to register the phone, which already has an account.
     AlreadyRegistered,
+    /// A new account was started with the phone of another one, which is parked.
+    StartedAnew,
     /// The phone of the account was changed; sent to the old phone.
     PhoneChanged,
     /// The password was changed by a signed-in user.
@@ -54,8 +56,9 @@ pub enum Notice {
 
 impl Notice {
     /// Every notice.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::AlreadyRegistered,
+        Self::StartedAnew,
         Self::PhoneChanged,
         Self::PasswordChanged,
         Self::PasswordReset,
@@ -70,6 +73,7 @@ impl Notice {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AlreadyRegistered => "already-registered",
+            Self::StartedAnew => "started-anew",
             Self::PhoneChanged => "phone-changed",
             Self::PasswordChanged => "password-changed",
             Self::PasswordReset => "password-reset",

@@ -67,6 +67,7 @@ impl Language {
     pub(super) fn notice_sentence(self, notice: Notice) -> &'static str {
         match notice {
             Notice::AlreadyRegistered => self.0.already_registered,
+            Notice::StartedAnew => self.0.started_anew,
             Notice::PhoneChanged => self.0.phone_changed,
             Notice::PasswordChanged => self.0.password_changed,
             Notice::PasswordReset => self.0.password_reset,

@@ -10,15 +10,15 @@ use super::{
     Store,
     limits::{Bucket, LimitReached},
     outcome::{Attempt, Change},
-    profile::Profile,
+    profile::{Home, Profile},
     sessions::{MAX_SESSIONS, NewSession, Renewal},
     table::{
         error::StoreError,
-        expression::{ItemUpdate, NewItem, Write},
+        expression::{ItemDeletion, ItemUpdate, NewItem, Write},
         item::{Item, integer, moment, number, text, ttl},
         keys::{
             CREATED_AT, DISABLED_AT, EPOCH, Key, LEGACY_ID, MFA_ENABLED, NEVER, PASSWORD_HASH, PASSWORDLESS, PHONE,
-            PHONE_VERIFIED_AT, SALT, SESSIONS_AT_MOST, USER_ID,
+            PHONE_PROVED_AT, PHONE_VERIFIED_AT, SALT, SESSIONS_AT_MOST, USER_ID,
         },
         wire::{Outcome, Transacted},
     },
@@ -34,6 +34,9 @@ use crate::{
 
 /// The epoch of a new account.
 const FIRST_EPOCH: u64 = 1;
+
+/// The time for which DynamoDB keeps a parked account after its end.
+const PARKED_KEPT: Duration = Duration::from_hours(24);
 
 /// The time for which the throttle of a phone without an account is kept.
 const GHOST_LIFETIME: Duration = Duration::from_hours(30 * 24);
@@ -51,12 +54,17 @@ pub struct Credential {
     pub mfa_enabled: bool,
     /// The time at which an operator disabled the account, if one did. Every sign-in to a disabled account fails.
     pub disabled_at: Option<Timestamp>,
+    /// The time at which a code last proved who has the phone, or at which the phone was given to the account. None for an
+    /// account that is older than this record and has had no right code since.
+    pub phone_proved_at: Option<Timestamp>,
     /// The largest number of sessions that the user can have. None if they were never counted.
     sessions_at_most: Option<u64>,
 }
 
 /// The account that a code is bound to. The code dies with the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Two are equal if user, epoch and second factor are: another proof of the phone changes nothing that a code is bound to.
+#[derive(Clone, Copy, Debug)]
 pub struct CodeAccount {
     /// The account's user.
     pub user: UserId,
@@ -64,7 +72,20 @@ pub struct CodeAccount {
     pub epoch: u64,
     /// Whether a second factor was on at this epoch.
     pub mfa_enabled: bool,
+    /// Whether the account had a password at this epoch.
+    pub has_password: bool,
+    /// As in [`Credential::phone_proved_at`], read when the code was issued.
+    pub phone_proved_at: Option<Timestamp>,
 }
+
+impl PartialEq for CodeAccount {
+    fn eq(&self, other: &Self) -> bool {
+        let of = |account: &Self| (account.user, account.epoch, account.mfa_enabled);
+        of(self) == of(other)
+    }
+}
+
+impl Eq for CodeAccount {}
 
 /// Returns whether a credential is of an account whose phone a code has verified. A disabled account counts as none.
 pub(super) fn is_verified(credential: &Item) -> bool {
@@ -73,18 +94,23 @@ pub(super) fn is_verified(credential: &Item) -> bool {
 
 impl CodeAccount {
     /// Returns the binding to an account that is yet to be created.
-    pub(super) fn new(user: UserId) -> Self {
-        Self { user, epoch: FIRST_EPOCH, mfa_enabled: false }
+    pub const fn new(user: UserId) -> Self {
+        Self { user, epoch: FIRST_EPOCH, mfa_enabled: false, has_password: false, phone_proved_at: None }
     }
 
     /// Returns the binding of a sign-in's code to an account that is yet to be created. No account has its epoch.
     pub fn to_be_created(user: UserId) -> Self {
-        Self { user, epoch: 0, mfa_enabled: false }
+        Self { user, epoch: 0, mfa_enabled: false, has_password: false, phone_proved_at: None }
     }
 
     /// Returns the epoch of a session that is started now: that of the account, or the first of a new one.
     pub const fn session_epoch(self) -> u64 {
         if self.is_to_be_created() { FIRST_EPOCH } else { self.epoch }
+    }
+
+    /// Returns whether the account exists, and is not the one that a registration will create.
+    pub const fn exists(self) -> bool {
+        self.phone_proved_at.is_some()
     }
 
     /// Returns whether the account is yet to be created.
@@ -95,13 +121,15 @@ impl CodeAccount {
 
 impl From<&Profile> for CodeAccount {
     fn from(profile: &Profile) -> Self {
-        Self { user: profile.user, epoch: profile.epoch, mfa_enabled: profile.mfa_enabled }
+        let Profile { user, epoch, mfa_enabled, has_password, .. } = *profile;
+        Self { user, epoch, mfa_enabled, has_password, phone_proved_at: None }
     }
 }
 
 impl From<&Credential> for CodeAccount {
     fn from(credential: &Credential) -> Self {
-        Self { user: credential.user, epoch: credential.epoch, mfa_enabled: credential.mfa_enabled }
+        let Credential { user, epoch, mfa_enabled, phone_proved_at, .. } = *credential;
+        Self { user, epoch, mfa_enabled, has_password: credential.password_hash.is_some(), phone_proved_at }
     }
 }
 
@@ -112,7 +140,7 @@ impl Credential {
     }
 
     /// Reads a credential from its item. Returns `None` for a ghost, which has no user.
-    fn read(item: &Item) -> Result<Option<Self>, StoreError> {
+    pub(super) fn read(item: &Item) -> Result<Option<Self>, StoreError> {
         if !item.has(USER_ID) {
             return Ok(None);
         }
@@ -123,6 +151,7 @@ impl Credential {
             epoch: item.number(EPOCH)?,
             mfa_enabled: item.flag(MFA_ENABLED),
             disabled_at: item.optional_moment(DISABLED_AT)?,
+            phone_proved_at: item.optional_moment(PHONE_PROVED_AT)?,
             sessions_at_most: if item.has(SESSIONS_AT_MOST) { Some(item.number(SESSIONS_AT_MOST)?) } else { None },
         }))
     }
@@ -149,9 +178,9 @@ pub enum LoginCompletion {
 }
 
 /// Builds the update that counts an attempt to sign in. A phone without an account gets a ghost that holds the count.
-fn spend_attempt(phone: &Phone, now: Timestamp) -> ItemUpdate {
+fn spend_attempt(key: Key, now: Timestamp) -> ItemUpdate {
     PASSWORDS
-        .spend(Key::credential(phone), now)
+        .spend(key, now)
         .set("#expires_at = if_not_exists(#expires_at, :ghost_expires_at)")
         .value(":ghost_expires_at", ttl(now.plus(GHOST_LIFETIME)))
 }
@@ -159,8 +188,8 @@ fn spend_attempt(phone: &Phone, now: Timestamp) -> ItemUpdate {
 /// Builds the part of a transaction that sets another password in a credential and ends every session, under the
 /// condition that the credential is still the one that was read. Clears the throttle, because the caller has proved who
 /// they are.
-fn replace_password(phone: &Phone, user: UserId, epoch: u64, new: &PasswordHash) -> ItemUpdate {
-    raise_credential_epoch(phone, user, epoch)
+fn replace_password(key: Key, user: UserId, epoch: u64, new: &PasswordHash) -> ItemUpdate {
+    raise_credential_epoch(key, user, epoch)
         .set("#password_hash = :new_hash")
         .remove("#op")
         .remove("#login_failures")
@@ -169,8 +198,8 @@ fn replace_password(phone: &Phone, user: UserId, epoch: u64, new: &PasswordHash)
 }
 
 /// Builds the credential's half of raising the epoch.
-pub(super) fn raise_credential_epoch(phone: &Phone, user: UserId, epoch: u64) -> ItemUpdate {
-    ItemUpdate::new(Key::credential(phone))
+pub(super) fn raise_credential_epoch(key: Key, user: UserId, epoch: u64) -> ItemUpdate {
+    ItemUpdate::new(key)
         .set("#epoch = :next_epoch")
         .when("#user_id = :user AND #epoch = :epoch")
         .value(":user", text(user.to_string()))
@@ -178,7 +207,7 @@ pub(super) fn raise_credential_epoch(phone: &Phone, user: UserId, epoch: u64) ->
         .value(":next_epoch", number(epoch + 1))
 }
 
-/// Builds the profile's half of raising the epoch.
+/// Builds the profile's half of raising the epoch. `phone` is the account's, or the one that a parked account had.
 pub(super) fn raise_epoch(user: UserId, phone: &Phone, epoch: u64) -> ItemUpdate {
     ItemUpdate::new(Key::profile(user))
         .set("#epoch = :next_epoch")
@@ -197,7 +226,8 @@ pub(super) fn reset_password(
     now: Timestamp,
 ) -> [Write; 2] {
     let profile = mark_verified(raise_epoch(user, phone, epoch).remove("#passwordless"), now);
-    let credential = mark_verified(replace_password(phone, user, epoch, new), now);
+    let credential = replace_password(Key::credential(phone), user, epoch, new).set("#phone_proved_at = :now");
+    let credential = mark_verified(credential, now);
     [Write::Update(forget_sessions(credential, starts_session)), Write::Update(profile)]
 }
 
@@ -211,6 +241,27 @@ fn forget_sessions(credential: ItemUpdate, starts_session: bool) -> ItemUpdate {
     if starts_session { credential.remove("#sessions_at_most") } else { credential }
 }
 
+/// Builds the credential's half of a right code for the account's phone: who has the phone was proved now.
+pub(super) fn renew_proof(phone: &Phone, user: UserId, epoch: u64, now: Timestamp) -> ItemUpdate {
+    ItemUpdate::new(Key::credential(phone))
+        .remove("#op")
+        .set("#phone_proved_at = :now")
+        .when("#user_id = :user AND #epoch = :epoch")
+        .value(":user", text(user.to_string()))
+        .value(":epoch", number(epoch))
+        .value(":now", moment(now))
+}
+
+/// Builds the profile's half: the phone counts as verified.
+pub(super) fn verify_phone(user: UserId, phone: &Phone, epoch: u64, now: Timestamp) -> ItemUpdate {
+    let profile = ItemUpdate::new(Key::profile(user))
+        .remove("#op")
+        .when("#epoch = :epoch AND #phone = :phone")
+        .value(":phone", text(phone.as_e164()))
+        .value(":epoch", number(epoch));
+    mark_verified(profile, now)
+}
+
 /// Builds the writes that mark the phone as verified, for one transaction with the end of the code. The credential says
 /// so as well, because requests for codes read no profile.
 pub(super) fn confirm_phone(
@@ -219,38 +270,42 @@ pub(super) fn confirm_phone(
     starts_session: bool,
     now: Timestamp,
 ) -> [Write; 2] {
-    let credential = ItemUpdate::new(Key::credential(phone))
-        .remove("#op")
-        .when("#user_id = :user AND #epoch = :epoch")
-        .value(":user", text(user.to_string()))
-        .value(":epoch", number(epoch));
-    let profile = ItemUpdate::new(Key::profile(user))
-        .remove("#op")
-        .when("#epoch = :epoch AND #phone = :phone")
-        .value(":phone", text(phone.as_e164()))
-        .value(":epoch", number(epoch));
-    let credential = forget_sessions(mark_verified(credential, now), starts_session);
-    [Write::Update(credential), Write::Update(mark_verified(profile, now))]
+    let credential = mark_verified(renew_proof(phone, user, epoch, now), now);
+    let profile = verify_phone(user, phone, epoch, now);
+    [Write::Update(forget_sessions(credential, starts_session)), Write::Update(profile)]
 }
 
 /// Builds the writes of a change of phone, for one transaction with the end of the code. The new phone's credential
-/// comes first.
-pub(super) fn change_phone(profile: &Profile, credential: &Credential, new: &Phone, now: Timestamp) -> [Write; 3] {
+/// comes first. A parked account is so no longer: nothing of it expires.
+pub(super) fn change_phone(profile: &Profile, credential: &Credential, new: &Phone, now: Timestamp) -> Vec<Write> {
     let (user, epoch) = (profile.user, profile.epoch);
     let new_hash = credential.password_hash.as_ref();
-    let taken_over = new_credential((user, new, epoch + 1), new_hash, Some(now)).remove("#sessions_at_most");
-    let taken_over = if credential.mfa_enabled {
-        taken_over.set("#mfa_enabled = :true").value(":true", AttributeValue::Bool(true))
-    } else {
-        taken_over.remove("#mfa_enabled")
+    let taken_over = new_credential((user, new, epoch + 1), new_hash, Some(now), now).remove("#sessions_at_most");
+    let taken_over = with_factor(taken_over, credential.mfa_enabled);
+    let moved = raise_epoch(user, profile.home.number(), epoch)
+        .set("#phone = :new_phone")
+        .set("#phone_verified_at = :now")
+        .value(":new_phone", text(new.as_e164()))
+        .value(":now", moment(now));
+    let Home::Phone(phone) = &profile.home else {
+        let left = ItemDeletion::new(profile.home.key())
+            .when("#user_id = :user AND #epoch = :epoch AND #ends_at > :now")
+            .value(":user", text(user.to_string()))
+            .value(":epoch", number(epoch))
+            .value(":now", moment(now));
+        let moved = moved.remove("#parked_at").remove("#ends_at").remove("#expires_at");
+        let mut writes = vec![Write::Update(taken_over), Write::Delete(left), Write::Update(moved)];
+        writes.extend(credential.mfa_enabled.then(|| Write::Update(keep_factor(user).remove("#expires_at"))));
+        return writes;
     };
-    let left = ItemUpdate::new(Key::credential(&profile.phone))
+    let left = ItemUpdate::new(Key::credential(phone))
         .remove("#op")
         .remove("#user_id")
         .remove("#password_hash")
         .remove("#epoch")
         .remove("#mfa_enabled")
         .remove("#phone_verified_at")
+        .remove("#phone_proved_at")
         .remove("#sessions_at_most")
         .remove("#login_failures")
         .remove("#login_attempted_at")
@@ -259,12 +314,77 @@ pub(super) fn change_phone(profile: &Profile, credential: &Credential, new: &Pho
         .value(":user", text(user.to_string()))
         .value(":epoch", number(epoch))
         .value(":ghost_expires_at", ttl(now.plus(GHOST_LIFETIME)));
-    let moved = raise_epoch(user, &profile.phone, epoch)
-        .set("#phone = :new_phone")
-        .set("#phone_verified_at = :now")
-        .value(":new_phone", text(new.as_e164()))
-        .value(":now", moment(now));
-    [Write::Update(taken_over), Write::Update(left), Write::Update(moved)]
+    vec![Write::Update(taken_over), Write::Update(left), Write::Update(moved)]
+}
+
+/// Adds to a new credential whether a second factor is on.
+fn with_factor(credential: ItemUpdate, mfa_enabled: bool) -> ItemUpdate {
+    if mfa_enabled {
+        credential.set("#mfa_enabled = :true").value(":true", AttributeValue::Bool(true))
+    } else {
+        credential.remove("#mfa_enabled")
+    }
+}
+
+/// Builds an update of a second factor, which must exist.
+fn keep_factor(user: UserId) -> ItemUpdate {
+    ItemUpdate::new(Key::second_factor(user)).remove("#op").when("attribute_exists(#totp_secret)")
+}
+
+/// Builds the writes by which an account leaves its phone to a new one, for one transaction: it is parked until `ends_at`,
+/// its sessions end, and everything that is left of it expires a day later. The credential that it is parked with comes
+/// first, under the condition that no other account of the phone is parked; then that of the new account, under the
+/// condition that the phone still has the old one as it was read, which nobody has proved it for since `proved_at`, and that
+/// no operator has disabled it.
+pub(super) fn park(
+    old: &Profile,
+    credential: &Credential,
+    proved_at: Timestamp,
+    new: NewAccount<'_>,
+    ends_at: Timestamp,
+    now: Timestamp,
+) -> Vec<Write> {
+    let (user, epoch, phone) = (old.user, old.epoch, new.phone);
+    let expires_at = || ttl(ends_at.plus(PARKED_KEPT));
+    let parked = account_credential((Key::parked(phone), user, epoch + 1), credential.password_hash.as_ref())
+        // Every session ends, so that the first to come back counts none.
+        .set("#sessions_at_most = :none")
+        .value(":none", number(0))
+        .set("#parked_at = :now")
+        .set("#ends_at = :ends_at")
+        .set("#expires_at = :expires_at")
+        .set("#phone_proved_at = :proved_at")
+        .when("attribute_not_exists(#user_id) OR #ends_at <= :now")
+        .value(":proved_at", moment(proved_at))
+        .value(":now", moment(now))
+        .value(":ends_at", moment(ends_at))
+        .value(":expires_at", expires_at());
+    let taken_over = first_credential(new, now)
+        .remove("#sessions_at_most")
+        .when(
+            "#user_id = :old_user AND #epoch = :old_epoch AND #phone_proved_at = :old_proved_at \
+             AND attribute_not_exists(#disabled_at)",
+        )
+        .value(":old_user", text(user.to_string()))
+        .value(":old_epoch", number(epoch))
+        .value(":old_proved_at", moment(proved_at));
+    let left = raise_epoch(user, phone, epoch)
+        .remove("#phone_verified_at")
+        .set("#parked_at = :now")
+        .set("#ends_at = :ends_at")
+        .set("#expires_at = :expires_at")
+        .value(":now", moment(now))
+        .value(":ends_at", moment(ends_at))
+        .value(":expires_at", expires_at());
+    let mut writes = vec![
+        Write::Update(with_factor(parked, credential.mfa_enabled)),
+        Write::Update(taken_over),
+        Write::Create(first_profile(new, now)),
+        Write::Update(left),
+    ];
+    let factor = || keep_factor(user).set("#expires_at = :expires_at").value(":expires_at", expires_at());
+    writes.extend(credential.mfa_enabled.then(|| Write::Update(factor())));
+    writes
 }
 
 /// An account to be created.
@@ -282,7 +402,20 @@ pub(super) struct NewAccount<'a> {
 
 /// Builds the writes of a new account, under the condition that the phone has none. The credential comes first.
 pub(super) fn create(new: NewAccount<'_>, now: Timestamp) -> [Write; 2] {
-    let NewAccount { user, phone, password_hash, phone_verified_at, legacy_id, starts_session } = new;
+    [Write::Update(first_credential(new, now)), Write::Create(first_profile(new, now))]
+}
+
+/// Builds the credential of a new account.
+fn first_credential(new: NewAccount<'_>, now: Timestamp) -> ItemUpdate {
+    let NewAccount { user, phone, password_hash, phone_verified_at, starts_session, .. } = new;
+    let credential =
+        new_credential((user, phone, FIRST_EPOCH), password_hash, phone_verified_at, now).remove("#mfa_enabled");
+    if starts_session { credential } else { credential.set("#sessions_at_most = :none").value(":none", number(0)) }
+}
+
+/// Builds the profile of a new account.
+fn first_profile(new: NewAccount<'_>, now: Timestamp) -> NewItem {
+    let NewAccount { user, phone, password_hash, phone_verified_at, legacy_id, .. } = new;
     let mut attributes = HashMap::from([
         (PHONE.to_owned(), text(phone.as_e164())),
         (CREATED_AT.to_owned(), moment(now)),
@@ -293,11 +426,7 @@ pub(super) fn create(new: NewAccount<'_>, now: Timestamp) -> [Write; 2] {
         attributes.insert(PASSWORDLESS.to_owned(), AttributeValue::Bool(true));
     }
     attributes.extend(legacy_id.map(|id| (LEGACY_ID.to_owned(), integer(id))));
-    let credential =
-        new_credential((user, phone, FIRST_EPOCH), password_hash, phone_verified_at).remove("#mfa_enabled");
-    let credential =
-        if starts_session { credential } else { credential.set("#sessions_at_most = :none").value(":none", number(0)) };
-    [Write::Update(credential), Write::Create(NewItem { key: Key::profile(user), attributes })]
+    NewItem { key: Key::profile(user), attributes }
 }
 
 /// Builds the write of a phone's new credential, under the condition that the phone has no account. Clears the throttle
@@ -306,31 +435,39 @@ fn new_credential(
     (user, phone, epoch): (UserId, &Phone, u64),
     password_hash: Option<&PasswordHash>,
     phone_verified_at: Option<Timestamp>,
+    now: Timestamp,
 ) -> ItemUpdate {
-    let credential = ItemUpdate::new(Key::credential(phone))
-        .set("#user_id = :user")
-        .set("#epoch = :epoch")
+    let credential = account_credential((Key::credential(phone), user, epoch), password_hash)
         .set("#expires_at = :never")
-        .remove("#op")
-        .remove("#login_failures")
-        .remove("#login_attempted_at")
+        .set("#phone_proved_at = :given_at")
         .when("attribute_not_exists(#user_id)")
-        .value(":user", text(user.to_string()))
-        .value(":epoch", number(epoch))
+        .value(":given_at", moment(now))
         .value(":never", text(NEVER));
-    let credential = match password_hash {
-        Some(hash) => credential.set("#password_hash = :hash").value(":hash", hash.into()),
-        None => credential,
-    };
     match phone_verified_at {
         Some(at) => credential.set("#phone_verified_at = :verified_at").value(":verified_at", moment(at)),
         None => credential.remove("#phone_verified_at"),
     }
 }
 
+/// Builds the part of a new credential that names its account and how that is opened. Clears the throttle of a ghost.
+fn account_credential((key, user, epoch): (Key, UserId, u64), password_hash: Option<&PasswordHash>) -> ItemUpdate {
+    let credential = ItemUpdate::new(key)
+        .set("#user_id = :user")
+        .set("#epoch = :epoch")
+        .remove("#op")
+        .remove("#login_failures")
+        .remove("#login_attempted_at")
+        .value(":user", text(user.to_string()))
+        .value(":epoch", number(epoch));
+    match password_hash {
+        Some(hash) => credential.set("#password_hash = :hash").value(":hash", hash.into()),
+        None => credential.remove("#password_hash"),
+    }
+}
+
 /// Builds the update that resets the count of wrong passwords, if the account is still as it was read.
-pub(super) fn clear(phone: &Phone, user: UserId, epoch: u64) -> ItemUpdate {
-    ItemUpdate::new(Key::credential(phone))
+pub(super) fn clear(key: Key, user: UserId, epoch: u64) -> ItemUpdate {
+    ItemUpdate::new(key)
         .remove("#login_failures")
         .remove("#login_attempted_at")
         .when("#user_id = :user AND #epoch = :epoch")
@@ -340,7 +477,7 @@ pub(super) fn clear(phone: &Phone, user: UserId, epoch: u64) -> ItemUpdate {
 
 /// Builds the update that resets the count of wrong passwords of a profile's account and counts one more session.
 pub(super) fn clear_throttle(profile: &Profile) -> ItemUpdate {
-    clear(&profile.phone, profile.user, profile.epoch)
+    clear(profile.home.key(), profile.user, profile.epoch)
         .set("#sessions_at_most = if_not_exists(#sessions_at_most, :most) + :one")
         .value(":most", number(MAX_SESSIONS as u64))
         .value(":one", number(1))
@@ -359,7 +496,12 @@ pub(super) fn rehash(phone: &Phone, credential: &Credential, hash: &PasswordHash
 impl Store {
     /// Returns the credential of a phone's account, if the phone has one.
     pub(super) async fn credential(&self, phone: &Phone) -> Result<Option<Credential>, StoreError> {
-        let item = self.read(Key::credential(phone)).await?;
+        self.credential_at(Key::credential(phone)).await
+    }
+
+    /// Returns the credential of an account that has this key, if there is one.
+    pub(super) async fn credential_at(&self, key: Key) -> Result<Option<Credential>, StoreError> {
+        let item = self.read(key).await?;
         Ok(item.as_ref().map(Credential::read).transpose()?.flatten())
     }
 
@@ -403,10 +545,20 @@ impl Store {
         phone: &Phone,
         now: Timestamp,
     ) -> Result<Attempt<Option<Credential>>, StoreError> {
-        match self.update(spend_attempt(phone, now)).await? {
+        let attempt = self.spend_attempt_at(Key::credential(phone), now).await?;
+        Ok(attempt.map(|(credential, _)| credential))
+    }
+
+    /// Counts an attempt at the credential that has this key. Returns it, and its item.
+    pub(super) async fn spend_attempt_at(
+        &self,
+        key: Key,
+        now: Timestamp,
+    ) -> Result<Attempt<(Option<Credential>, Item)>, StoreError> {
+        match self.update(spend_attempt(key.clone(), now)).await? {
             Outcome::Applied(item) => Ok(Attempt::Admitted {
-                with: Credential::read(&item)?,
-                receipt: PASSWORDS.receipt(Key::credential(phone), &item)?,
+                receipt: PASSWORDS.receipt(key, &item)?,
+                with: (Credential::read(&item)?, item),
             }),
             Outcome::Refused(item) => {
                 let retry_after = PASSWORDS.retry_after(&item.unwrap_or_default(), now)?;
@@ -427,7 +579,7 @@ impl Store {
     ) -> Result<Attempt<Option<Credential>>, StoreError> {
         let key = Key::session(profile.user, session);
         let counted = PASSWORDS.spend(key.clone(), now).and_when("attribute_exists(#salt)");
-        let (counted, credential) = try_join!(self.update(counted), self.credential(&profile.phone))?;
+        let (counted, credential) = try_join!(self.update(counted), self.credential_at(profile.home.key()))?;
         Ok(match counted {
             Outcome::Applied(item) => Attempt::Admitted { with: credential, receipt: PASSWORDS.receipt(key, &item)? },
             Outcome::Refused(Some(item)) if item.has(SALT) => {
@@ -448,13 +600,13 @@ impl Store {
     /// followed the last time they were counted.
     pub async fn complete_login(
         &self,
-        phone: &Phone,
+        home: &Home,
         credential: &Credential,
         rehashed: Option<&PasswordHash>,
         session: NewSession,
     ) -> Result<LoginCompletion, StoreError> {
         let at_most = credential.sessions_at_most.filter(|sessions| *sessions < MAX_SESSIONS as u64);
-        let mut cleared = clear(phone, credential.user, credential.epoch);
+        let mut cleared = clear(home.key(), credential.user, credential.epoch);
         if at_most.is_some() {
             cleared = cleared.set("#sessions_at_most = #sessions_at_most + :one").value(":one", number(1));
         }
@@ -468,7 +620,7 @@ impl Store {
         } else {
             let (written, room) = join!(writes, self.make_room(&session));
             let noted = match room {
-                Ok(Some(left)) => self.note_sessions(phone, credential, left).await,
+                Ok(Some(left)) => self.note_sessions(home, credential, left).await,
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             };
@@ -498,9 +650,9 @@ impl Store {
     ///
     /// Only the difference to what the login read is subtracted, so that logins which ran meanwhile stay counted. A user
     /// who has all sessions that are allowed gets no write.
-    async fn note_sessions(&self, phone: &Phone, credential: &Credential, left: usize) -> Result<(), StoreError> {
+    async fn note_sessions(&self, home: &Home, credential: &Credential, left: usize) -> Result<(), StoreError> {
         let left = left as u64;
-        let noted = ItemUpdate::new(Key::credential(phone)).value(":user", text(credential.user.to_string()));
+        let noted = ItemUpdate::new(home.key()).value(":user", text(credential.user.to_string()));
         let noted = match credential.sessions_at_most {
             Some(at_most) if at_most <= left => return Ok(()),
             Some(at_most) => noted
@@ -521,15 +673,15 @@ impl Store {
     /// credential, the profile, and the session that takes the place of the old one.
     pub async fn change_password(
         &self,
-        phone: &Phone,
+        home: &Home,
         CodeAccount { user, epoch, .. }: CodeAccount,
         new: &PasswordHash,
         renewal: Renewal,
         now: Timestamp,
     ) -> Result<Change, StoreError> {
         let mut writes = vec![
-            Write::Update(replace_password(phone, user, epoch, new)),
-            Write::Update(raise_epoch(user, phone, epoch).remove("#passwordless")),
+            Write::Update(replace_password(home.key(), user, epoch, new)),
+            Write::Update(raise_epoch(user, home.number(), epoch).remove("#passwordless")),
         ];
         writes.extend(renewal.into_writes(user, epoch, now));
         Ok(self.transact(writes).await?.into())
@@ -537,8 +689,8 @@ impl Store {
 
     /// Ends every session of an account, including its access tokens, by one transaction over credential and profile.
     pub async fn end_all_sessions(&self, profile: &Profile) -> Result<Change, StoreError> {
-        let credential = raise_credential_epoch(&profile.phone, profile.user, profile.epoch);
-        let raised = raise_epoch(profile.user, &profile.phone, profile.epoch);
+        let credential = raise_credential_epoch(profile.home.key(), profile.user, profile.epoch);
+        let raised = raise_epoch(profile.user, profile.home.number(), profile.epoch);
         Ok(self.transact(vec![Write::Update(credential), Write::Update(raised)]).await?.into())
     }
 }

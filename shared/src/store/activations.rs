@@ -52,16 +52,16 @@ impl Store {
     /// Either every write happens or none.
     ///
     /// The first code brings the password hash, which waits with the registration. Another code may follow while the
-    /// registration waits. `user` is the user who will have the account, and `pseudonym` is the phone's.
+    /// registration waits. `account` is the one to be created, or one that the phone has and whose owner may have left the
+    /// phone; `pseudonym` is the phone's.
     pub async fn issue_activation(
         &self,
         code: NewCode<'_>,
         target: &CodeTarget,
-        (user, first, pseudonym): (UserId, Option<&PasswordHash>, &str),
+        (account, first, pseudonym): (CodeAccount, Option<&PasswordHash>, &str),
         budgets: &[Limit<'_>],
     ) -> Result<ActivationIssue, StoreError> {
         let now = code.now;
-        let account = CodeAccount::new(user);
         let update = codes::bind(target.open.issue(&code, Some(account)), account);
         let update = match first {
             Some(password_hash) => update
@@ -136,7 +136,11 @@ impl Store {
         let (Some(CodeAccount { user, .. }), Some(password_hash)) = (code.account, &code.password_hash) else {
             return Ok(Activation::Outrun);
         };
-        let spent = codes::spend(phone, purpose, code, effect, now).remove("#password_hash").remove("#user_id");
+        let spent = codes::spend(phone, purpose, code, effect, now).remove("#password_hash");
+        let spent = match &session {
+            Some(session) => codes::leave_session(spent, Some(session)),
+            None => spent.remove("#user_id"),
+        };
         let password_hash = Some(password_hash);
         let starts_session = session.is_some();
         let phone_verified_at = Some(now);

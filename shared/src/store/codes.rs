@@ -19,8 +19,8 @@ use super::{
         expression::{ItemUpdate, Write},
         item::{Item, moment, number, text, texts, ttl},
         keys::{
-            ATTEMPTS, ATTEMPTS_END, CODES, FAILURES, FAILURES_SINCE, Key, PASSWORD_HASH, RESEND_AT, TRIED, USED,
-            USED_EFFECT, USED_ENDS_AT, USER_ID,
+            ATTEMPTS, ATTEMPTS_END, CODES, FAILURES, FAILURES_SINCE, Key, PASSWORD_HASH, RESEND_AT, SECOND_STEP,
+            SUCCESSOR, TRIED, USED, USED_EFFECT, USED_ENDS_AT, USER_ID,
         },
         wire::{Outcome, Part, Receipt, Transacted},
     },
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     base::{
-        id::{ChallengeId, UserId},
+        id::{ChallengeId, SessionId, TokenId, UserId},
         time::Timestamp,
     },
     domain::{
@@ -147,6 +147,10 @@ pub enum CodeTry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsedCode {
     effect: RepeatMac,
+    /// The session that its use started, if any, and its user.
+    pub session: Option<(UserId, SessionId)>,
+    /// The second step that its use began, if any, and the account.
+    pub second_step: Option<(CodeAccount, TokenId)>,
 }
 
 /// The outcome of using up a code.
@@ -222,8 +226,18 @@ impl UsedCode {
             && item.text(USED)? == guess.as_str()
             && item.moment(USED_ENDS_AT)? > now
             && item.count(ATTEMPTS)? < item.count(ATTEMPTS_END)?;
-        let effect = || Ok(Self { effect: RepeatMac::from_stored(item.text(USED_EFFECT)?.to_owned()) });
-        is_repeated.then(effect).transpose()
+        if !is_repeated {
+            return Ok(None);
+        }
+        let session = match item.has(SUCCESSOR) {
+            true => Some((item.parsed(USER_ID)?, item.parsed(SUCCESSOR)?)),
+            false => None,
+        };
+        let second_step = match OpenCodes::read(item)?.account {
+            Some(account) if item.has(SECOND_STEP) => Some((account, item.parsed(SECOND_STEP)?)),
+            _ => None,
+        };
+        Ok(Some(Self { effect: RepeatMac::from_stored(item.text(USED_EFFECT)?.to_owned()), session, second_step }))
     }
 
     /// Reads the code that another request used first, from the first part of a transaction that was refused.
@@ -241,7 +255,7 @@ impl UsedCode {
 }
 
 impl CodeUse {
-    fn of(transacted: Transacted, code: &PendingCode, now: Timestamp) -> Result<Self, StoreError> {
+    pub(super) fn of(transacted: Transacted, code: &PendingCode, now: Timestamp) -> Result<Self, StoreError> {
         let Transacted::Refused(parts) = transacted else { return Ok(Self::Done) };
         Ok(UsedCode::of_refused(&parts, code, now)?.map_or(Self::Overtaken, Self::Repeated))
     }
@@ -477,9 +491,10 @@ impl Store {
         session: Option<NewSession>,
         now: Timestamp,
     ) -> Result<CodeUse, StoreError> {
-        let spent = Write::Update(spend(phone, Purpose::Reset, code, effect, now));
+        let spent = spend(phone, Purpose::Reset, code, effect, now);
+        let spent = leave_session(spent, session.as_ref());
         let [credential, profile] = accounts::reset_password(phone, account, new, session.is_some(), now);
-        let mut writes = vec![spent, credential, profile];
+        let mut writes = vec![Write::Update(spent), credential, profile];
         writes.extend(session.map(|session| Write::Create(session.into_item())));
         writes.extend(code.counted(now));
         CodeUse::of(self.transact(writes).await?, code, now)
@@ -499,11 +514,13 @@ impl Store {
         renewal: Renewal,
         now: Timestamp,
     ) -> Result<PhoneChange, StoreError> {
-        let Some(credential) = self.credential(&profile.phone).await? else { return Ok(PhoneChange::Overtaken) };
+        let credential = self.credential_at(profile.home.key()).await?;
+        let credential = credential.filter(|credential| credential.user == profile.user);
+        let Some(credential) = credential else { return Ok(PhoneChange::Overtaken) };
         let mut writes = vec![Write::Update(spend(new, Purpose::ChangePhone(profile.user), code, effect, now))];
         writes.extend(accounts::change_phone(profile, &credential, new, now));
         writes.extend(renewal.into_writes(profile.user, profile.epoch, now));
-        writes.extend(deletion::delete_own_codes(&profile.phone));
+        writes.extend(deletion::delete_own_codes(&profile.home));
         writes.extend(code.counted(now));
         Ok(match self.transact(writes).await? {
             Transacted::Committed => PhoneChange::Done,
@@ -553,9 +570,15 @@ pub(super) const COOLED_DOWN: &str = "(attribute_not_exists(#resend_at) OR #rese
 
 /// Binds a code to an account at its current epoch.
 pub(super) fn bind(code: ItemUpdate, account: CodeAccount) -> ItemUpdate {
+    let code = match account.phone_proved_at {
+        Some(at) => code.set("#phone_proved_at = :proved_at").value(":proved_at", moment(at)),
+        None => code.remove("#phone_proved_at"),
+    };
     code.set("#user_id = :user")
         .set("#epoch = :epoch")
         .set("#mfa_enabled = :mfa_enabled")
+        .set("#passwordless = :passwordless")
+        .value(":passwordless", AttributeValue::Bool(!account.has_password))
         .value(":user", text(account.user.to_string()))
         .value(":epoch", number(account.epoch))
         .value(":mfa_enabled", AttributeValue::Bool(account.mfa_enabled))
@@ -623,4 +646,16 @@ pub(super) fn spend(
         .value(":zero", number(0))
         .value(":challenge", text(code.challenge.to_string()))
         .value(":now", moment(now))
+}
+
+/// Adds to the update that uses up a code which session that has started, for a client whose response is lost.
+pub(super) fn leave_session(spent: ItemUpdate, session: Option<&NewSession>) -> ItemUpdate {
+    match session {
+        Some(session) => spent
+            .set("#user_id = :sessions_user")
+            .set("#successor = :successor")
+            .value(":sessions_user", text(session.user.to_string()))
+            .value(":successor", text(session.id.to_string())),
+        None => spent,
+    }
 }

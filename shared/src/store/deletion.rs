@@ -9,15 +9,15 @@ use super::{
     Store,
     accounts::{self},
     open_codes::OpenCodes,
-    profile::Profile,
+    profile::{Home, Profile},
     sessions::{self, StoredSession},
     table::{
         error::StoreError,
         expression::{ItemDeletion, Write},
         item::{Item, moment, number, text, ttl},
         keys::{
-            self, CREATED_AT, DELETED_AT, ENDS_AT, FAILURES, FAILURES_SINCE, Key, PHONE_VERIFIED_AT, PROFILE_SORT,
-            RECOVERY_CODES, USER_ID,
+            self, CREATED_AT, DELETED_AT, ENDS_AT, FAILURES, FAILURES_SINCE, Key, PHONE_PROVED_AT, PHONE_VERIFIED_AT,
+            PROFILE_SORT, RECOVERY_CODES, USER_ID,
         },
         wire::Transacted,
     },
@@ -45,6 +45,8 @@ pub enum AccountDeletion {
 pub struct StoredAccount {
     /// The time at which a code proved who owns the phone, if one did.
     pub phone_verified_at: Option<Timestamp>,
+    /// The time at which a code last proved who has the phone, or at which the phone was given to the account.
+    pub phone_proved_at: Option<Timestamp>,
     /// The attempts to sign in since the last success.
     pub password: Guesses,
     /// The second factor, if it is on.
@@ -137,8 +139,11 @@ const OWN_PURPOSES: [Purpose; 2] = [Purpose::Reset, Purpose::VerifyPhone];
 
 /// Builds the writes that delete an account's codes for the phone that it leaves, because those codes lead to the
 /// account.
-pub(super) fn delete_own_codes(phone: &Phone) -> [Write; 2] {
-    OWN_PURPOSES.map(|purpose| Write::Delete(ItemDeletion::new(Key::code(phone, purpose))))
+///
+/// Those for the phone that a parked account had are somebody else's.
+pub(super) fn delete_own_codes(home: &Home) -> Vec<Write> {
+    let Some(phone) = home.phone() else { return Vec::new() };
+    OWN_PURPOSES.map(|purpose| Write::Delete(ItemDeletion::new(Key::code(phone, purpose)))).into()
 }
 
 impl Store {
@@ -154,8 +159,8 @@ impl Store {
         longest_token: Duration,
         now: Timestamp,
     ) -> Result<AccountDeletion, StoreError> {
-        let (user, phone, epoch) = (profile.user, &profile.phone, profile.epoch);
-        let left = ItemDeletion::new(Key::credential(phone))
+        let (user, phone, epoch) = (profile.user, profile.home.number(), profile.epoch);
+        let left = ItemDeletion::new(profile.home.key())
             .when("#user_id = :user AND #epoch = :epoch")
             .value(":user", text(user.to_string()))
             .value(":epoch", number(epoch));
@@ -167,6 +172,8 @@ impl Store {
             .remove("#created_at")
             .remove("#legacy_id")
             .remove("#passwordless")
+            .remove("#parked_at")
+            .remove("#ends_at")
             .set("#deleted_at = :now")
             .set("#expires_at = :expires_at")
             .value(":now", moment(now))
@@ -176,7 +183,7 @@ impl Store {
             Write::Update(tombstone),
             Write::Delete(ItemDeletion::new(Key::second_factor(user))),
         ];
-        writes.extend(delete_own_codes(phone));
+        writes.extend(delete_own_codes(&profile.home));
         match self.transact(writes).await? {
             Transacted::Committed => {}
             Transacted::Refused(_) => return Ok(AccountDeletion::Outrun),
@@ -212,9 +219,9 @@ impl Store {
 
     /// Returns everything that the table holds about an account, from two parallel reads.
     pub async fn stored_account(&self, profile: &Profile) -> Result<StoredAccount, StoreError> {
-        let (user, phone) = (profile.user, &profile.phone);
+        let (user, phone) = (profile.user, profile.home.number());
         let [reset, verify_phone] = OWN_PURPOSES.map(|purpose| Key::code(phone, purpose));
-        let under_phone = self.read_all([Key::credential(phone), reset, verify_phone]);
+        let under_phone = self.read_all([profile.home.key(), reset, verify_phone]);
         let ([credential, codes @ ..], items) = try_join!(under_phone, self.read_user(user))?;
 
         let under_user = |sort: &str| items.iter().find(|(found, _)| found == sort).map(|(_, item)| item);
@@ -232,9 +239,11 @@ impl Store {
             let new = Phone::from_stored(e164).map_err(|_| StoreError::Corrupt { attribute: keys::SORT_KEY })?;
             StoredCode::read(Purpose::ChangePhone(user), new, item)
         });
+        let credential = credential.filter(of_user).unwrap_or_default();
         Ok(StoredAccount {
+            phone_proved_at: credential.optional_moment(PHONE_PROVED_AT)?,
             phone_verified_at: profile.map(|item| item.optional_moment(PHONE_VERIFIED_AT)).transpose()?.flatten(),
-            password: Guesses::read(&credential.filter(of_user).unwrap_or_default(), &[&PASSWORDS])?,
+            password: Guesses::read(&credential, &[&PASSWORDS])?,
             second_factor: under_user(keys::SECOND_FACTOR_SORT).map(StoredFactor::read).transpose()?,
             enrollment_ends_at: under_user(keys::ENROLLMENT_SORT).map(|item| item.moment(ENDS_AT)).transpose()?,
             second_steps_end_at: waiting.map(|(_, item)| item.moment(ENDS_AT)).collect::<Result<_, _>>()?,

@@ -14,6 +14,7 @@ mod open_codes;
 mod operators;
 mod outcome;
 mod owed_notices;
+mod parked;
 mod profile;
 mod repeatable;
 mod repeats;
@@ -41,15 +42,18 @@ pub use open_codes::NewCode;
 pub use operators::Stats;
 pub use outcome::{Attempt, Change};
 pub use owed_notices::{DueNotice, NewOwedNotice, OwedNotice};
-pub use profile::Profile;
+pub use parked::{NewLife, Parked, StartAnew, Unparked};
+pub use profile::{Home, Profile};
 pub use repeatable::Repeatable;
 pub use repeats::{Ended, RepeatedSession};
-pub use second_factors::{AskedAt, Enrollment, NewFactor, RightCode, SealedAnew, SecondFactor, SecondStep};
+pub use second_factors::{
+    AskedAt, Enrollment, NewFactor, RightCode, SealedAnew, SecondFactor, SecondStep, WaitingSignIn,
+};
 pub use sessions::{
     MAX_SESSIONS, NewSession, PasswordTries, Renewal, Repetition, Reuse, Rotation, Session, SessionState,
     SessionSummary, StoredSession, TokenSession, TokenUser,
 };
-pub use sign_ins::{Opening, SpentCode};
+pub use sign_ins::SpentCode;
 pub use table::keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use table::{error::StoreError, wire::Receipt};
 pub use versions::{UsesByVersion, VersionUses};

@@ -13,7 +13,7 @@ use super::{
         item::{Item, list, moment, number, text, texts},
         keys::{
             ATTEMPTS, ATTEMPTS_END, CHALLENGE_ID, CODE_ENDS_AT, CODE_MAC, CODES, DOUBTFUL, EPOCH, Key, MFA_ENABLED,
-            NOT_SENT, USER_ID,
+            NOT_SENT, PASSWORDLESS, PHONE_PROVED_AT, USER_ID,
         },
     },
 };
@@ -112,7 +112,13 @@ impl OpenCodes {
     pub(super) fn read(item: &Item) -> Result<Self, StoreError> {
         let account = if item.has(USER_ID) {
             let (user, epoch) = (item.parsed(USER_ID)?, item.number(EPOCH)?);
-            Some(CodeAccount { user, epoch, mfa_enabled: item.flag(MFA_ENABLED) })
+            Some(CodeAccount {
+                user,
+                epoch,
+                mfa_enabled: item.flag(MFA_ENABLED),
+                has_password: !item.flag(PASSWORDLESS),
+                phone_proved_at: item.optional_moment(PHONE_PROVED_AT)?,
+            })
         } else {
             None
         };
@@ -183,6 +189,8 @@ impl OpenCodes {
             .remove("#used")
             .remove("#used_effect")
             .remove("#used_ends_at")
+            .remove("#successor")
+            .remove("#second_step")
             .set("#codes = :codes")
             .set("#challenge_id = :challenge")
             .set("#open_challenges = :open")

@@ -9,14 +9,15 @@ use super::{
     deletion,
     limits::Limit,
     outcome::Change,
-    profile::Profile,
+    profile::{Home, Profile},
     table::{
         error::StoreError,
         expression::{ItemUpdate, NewItem, Write},
         item::{Item, moment, number, text, ttl},
         keys::{
-            self, AUDIT_LINE, CREDENTIAL_SORT, DELETED_AT, DISABLED_AT, Key, LEGACY_ID, MFA_ENABLED, PARTITION_KEY,
-            PASSWORD_HASH, PASSWORDLESS, PHONE_VERIFIED_AT, PROFILE_SORT, SORT_KEY, TTL_ATTRIBUTE, USES,
+            self, AUDIT_LINE, CREDENTIAL_SORT, DELETED_AT, DISABLED_AT, ENDS_AT, Key, LEGACY_ID, MFA_ENABLED,
+            PARKED_AT, PARTITION_KEY, PASSWORD_HASH, PASSWORDLESS, PHONE_VERIFIED_AT, PROFILE_SORT, SORT_KEY,
+            TTL_ATTRIBUTE, USES,
         },
         wire::Outcome,
     },
@@ -36,7 +37,7 @@ const AUDIT_KEPT: Duration = Duration::from_hours(400 * 24);
 /// Counts of what the table holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// The number of accounts.
+    /// The number of accounts, without those that are parked.
     pub accounts: usize,
     /// The number of accounts whose phone is verified.
     pub verified: usize,
@@ -54,6 +55,8 @@ pub struct Stats {
     pub highest_legacy_cost: u32,
     /// The number of sessions, including those that have ended but that DynamoDB has not deleted yet.
     pub sessions: usize,
+    /// The number of accounts that are parked and wait for their owners.
+    pub parked: usize,
     /// The number of tombstones: deleted accounts whose tokens may not have expired yet.
     pub tombstones: usize,
     /// The number of messages that were sent today (UTC), whatever paid for them.
@@ -83,7 +86,8 @@ impl Stats {
             self.messages_to_new_phones.insert(country.to_owned(), item.count(USES)?);
         }
         self.owed_notices += usize::from(partition == keys::OWED_NOTICES);
-        if partition.starts_with(keys::PHONE_PREFIX) && sort == CREDENTIAL_SORT && item.has(keys::USER_ID) {
+        let is_credential = [CREDENTIAL_SORT, keys::PARKED_SORT].contains(&sort);
+        if partition.starts_with(keys::PHONE_PREFIX) && is_credential && item.has(keys::USER_ID) {
             self.disabled += usize::from(item.has(DISABLED_AT));
             let hash = item.has(PASSWORD_HASH).then(|| item.text(PASSWORD_HASH)).transpose()?;
             let hash = hash.map(|hash| PasswordHash::from_stored(hash.to_owned()));
@@ -94,6 +98,10 @@ impl Stats {
         } else if partition.starts_with(keys::USER_PREFIX) && sort == PROFILE_SORT {
             if item.has(DELETED_AT) {
                 self.tombstones += 1;
+                return Ok(());
+            }
+            if item.has(PARKED_AT) {
+                self.parked += usize::from(item.moment(ENDS_AT)? > now);
                 return Ok(());
             }
             self.accounts += 1;
@@ -111,27 +119,31 @@ impl Stats {
 impl Store {
     /// Returns the profile and the credential of a phone's account, if the phone has one.
     pub async fn account_by_phone(&self, phone: &Phone) -> Result<Option<(Profile, Credential)>, StoreError> {
-        let Some(credential) = self.credential(phone).await? else { return Ok(None) };
-        let profile = self.read(Key::profile(credential.user)).await?;
-        let profile = profile.map(|item| Profile::read(credential.user, &item)).transpose()?.flatten();
-        // Returns `None` if the account was deleted or moved to another phone between the two reads.
-        Ok(profile.filter(|profile| profile.phone == *phone).map(|profile| (profile, credential)))
+        self.account_at(&Home::Phone(phone.clone())).await
+    }
+
+    /// Returns the profile and the credential of the account that lies here, if there is one.
+    pub async fn account_at(&self, home: &Home) -> Result<Option<(Profile, Credential)>, StoreError> {
+        let Some(credential) = self.credential_at(home.key()).await? else { return Ok(None) };
+        let profile = self.profile(credential.user).await?;
+        // Returns `None` if the account was deleted, moved or parked between the two reads.
+        Ok(profile.filter(|profile| profile.home == *home).map(|profile| (profile, credential)))
     }
 
     /// Disables an account, so that every sign-in fails, and ends every session, in one transaction. Raising the epoch
     /// kills open codes, and no other codes are sent.
     pub async fn disable_account(&self, profile: &Profile, now: Timestamp) -> Result<Change, StoreError> {
-        let credential = accounts::raise_credential_epoch(&profile.phone, profile.user, profile.epoch)
+        let credential = accounts::raise_credential_epoch(profile.home.key(), profile.user, profile.epoch)
             .remove("#op")
             .set("#disabled_at = if_not_exists(#disabled_at, :now)")
             .value(":now", moment(now));
-        let raised = accounts::raise_epoch(profile.user, &profile.phone, profile.epoch);
+        let raised = accounts::raise_epoch(profile.user, profile.home.number(), profile.epoch);
         Ok(self.transact(vec![Write::Update(credential), Write::Update(raised)]).await?.into())
     }
 
     /// Enables an account again, with the password that it has.
     pub async fn enable_account(&self, profile: &Profile) -> Result<Change, StoreError> {
-        let update = ItemUpdate::new(Key::credential(&profile.phone))
+        let update = ItemUpdate::new(profile.home.key())
             .remove("#disabled_at")
             .when("#user_id = :user AND #epoch = :epoch")
             .value(":user", text(profile.user.to_string()))
@@ -145,9 +157,9 @@ impl Store {
     /// Clears every count that keeps an account's owner waiting, in one transaction: passwords, codes by SMS, which end,
     /// and codes of the second factor; and these messages of today. The password and the second factor stay as they are.
     pub async fn unlock(&self, profile: &Profile, limits: &[Limit<'_>], now: Timestamp) -> Result<Change, StoreError> {
-        let cleared = accounts::clear(&profile.phone, profile.user, profile.epoch).remove("#op");
+        let cleared = accounts::clear(profile.home.key(), profile.user, profile.epoch).remove("#op");
         let mut writes = vec![Write::Update(cleared)];
-        writes.extend(deletion::delete_own_codes(&profile.phone));
+        writes.extend(deletion::delete_own_codes(&profile.home));
         if profile.mfa_enabled {
             let factor = ItemUpdate::new(Key::second_factor(profile.user)).remove("#op").when("attribute_exists(#pk)");
             let cleared = TOTP_COUNTERS.into_iter().fold(factor, |update, counter| counter.forget(update));

@@ -38,3 +38,14 @@ pub enum Attempt<T> {
     /// Nothing exists to try: it has ended, is used up, or never existed.
     Nothing,
 }
+
+impl<T> Attempt<T> {
+    /// Returns the same outcome with a part of what the try is compared with.
+    pub(super) fn map<U>(self, part: impl FnOnce(T) -> U) -> Attempt<U> {
+        match self {
+            Self::Admitted { with, receipt } => Attempt::Admitted { with: part(with), receipt },
+            Self::LimitReached(reached) => Attempt::LimitReached(reached),
+            Self::Nothing => Attempt::Nothing,
+        }
+    }
+}

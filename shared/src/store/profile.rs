@@ -3,7 +3,10 @@
 use super::table::{
     error::StoreError,
     item::Item,
-    keys::{CREATED_AT, DELETED_AT, EPOCH, LEGACY_ID, MFA_ENABLED, PASSWORDLESS, PHONE, PHONE_VERIFIED_AT},
+    keys::{
+        CREATED_AT, DELETED_AT, ENDS_AT, EPOCH, Key, LEGACY_ID, MFA_ENABLED, PARKED_AT, PASSWORDLESS, PHONE,
+        PHONE_VERIFIED_AT,
+    },
 };
 use crate::{
     base::{id::UserId, time::Timestamp},
@@ -15,9 +18,9 @@ use crate::{
 pub struct Profile {
     /// The account's user.
     pub user: UserId,
-    /// The account's phone.
-    pub phone: Phone,
-    /// Whether a code has proved who owns the phone.
+    /// Where the account's credential lies: under its phone, unless it is parked.
+    pub home: Home,
+    /// Whether a code has proved who owns the phone. False for a parked account, which has none.
     pub phone_verified: bool,
     /// Whether the account has a password.
     pub has_password: bool,
@@ -31,7 +34,68 @@ pub struct Profile {
     pub epoch: u64,
 }
 
+/// Where the credential of an account lies, and so which phone it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// The account has this phone.
+    Phone(Phone),
+    /// The account is parked: another one has its phone (docs/adr/0050-recycled-numbers.md).
+    Parked {
+        /// The phone that it had, by which its owner names it.
+        former: Phone,
+        /// The time until which its owner may come back.
+        ends_at: Timestamp,
+    },
+}
+
+impl Home {
+    fn read(profile: &Item) -> Result<Self, StoreError> {
+        let phone = profile.phone(PHONE)?;
+        Ok(if profile.has(PARKED_AT) {
+            Self::Parked { former: phone, ends_at: profile.moment(ENDS_AT)? }
+        } else {
+            Self::Phone(phone)
+        })
+    }
+
+    /// Returns the account's phone; none if it is parked.
+    pub const fn phone(&self) -> Option<&Phone> {
+        match self {
+            Self::Phone(phone) => Some(phone),
+            Self::Parked { .. } => None,
+        }
+    }
+
+    /// Returns the account's phone, or the one that it had. Nothing is sent to the latter: it is somebody else's.
+    pub const fn number(&self) -> &Phone {
+        match self {
+            Self::Phone(phone) | Self::Parked { former: phone, .. } => phone,
+        }
+    }
+
+    /// Returns the key of the credential.
+    pub(super) fn key(&self) -> Key {
+        match self {
+            Self::Phone(phone) => Key::credential(phone),
+            Self::Parked { former, .. } => Key::parked(former),
+        }
+    }
+}
+
 impl Profile {
+    /// Returns the account's phone; none if it is parked.
+    pub const fn phone(&self) -> Option<&Phone> {
+        self.home.phone()
+    }
+
+    /// Returns the time until which a parked account waits for its owner; none if it is not parked.
+    pub const fn parked_until(&self) -> Option<Timestamp> {
+        match self.home {
+            Home::Phone(_) => None,
+            Home::Parked { ends_at, .. } => Some(ends_at),
+        }
+    }
+
     /// Reads a profile from its item. Returns `None` for a tombstone, which has no account.
     pub(super) fn read(user: UserId, item: &Item) -> Result<Option<Self>, StoreError> {
         if item.has(DELETED_AT) {
@@ -39,7 +103,7 @@ impl Profile {
         }
         Ok(Some(Self {
             user,
-            phone: item.phone(PHONE)?,
+            home: Home::read(item)?,
             phone_verified: item.has(PHONE_VERIFIED_AT),
             has_password: !item.flag(PASSWORDLESS),
             mfa_enabled: item.flag(MFA_ENABLED),

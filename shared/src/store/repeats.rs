@@ -9,7 +9,7 @@ use super::{
         error::StoreError,
         expression::ItemUpdate,
         item::{Item, moment, number},
-        keys::{ATTEMPTS, GENERATION, KID, Key, RECOVERY_SEED, REQUEST, REQUEST_ENDS_AT, SALT, SUCCESSOR},
+        keys::{ATTEMPTS, GENERATION, KID, Key, RECOVERY_SEED, REQUEST, REQUEST_ENDS_AT, SALT, SUCCESSOR, USER_ID},
         wire::Outcome,
     },
 };
@@ -78,18 +78,27 @@ impl Store {
         if !is_right {
             return Ok(None);
         }
-        let id: SessionId = item.parsed(SUCCESSOR)?;
-        let [profile, session] = self.read_all([Key::profile(user), Key::session(user, id)]).await?;
-        let profile = profile.map(|item| Profile::read(user, &item)).transpose()?.flatten();
-        let (Some(profile), Some(session)) = (profile, session) else { return Ok(None) };
-        let is_live = Session::read(&session)?.lives(profile.epoch, now);
-        if !is_live || session.number(GENERATION)? != 0 {
-            return Ok(None);
-        }
+        // Starting anew has started the session of another account.
+        let user = if item.has(USER_ID) { item.parsed(USER_ID)? } else { user };
+        let Some(session) = self.unused_session(user, item.parsed(SUCCESSOR)?, now).await? else { return Ok(None) };
         let recovery_seed = item.has(RECOVERY_SEED).then(|| item.bytes(RECOVERY_SEED)).transpose()?;
         // One without a version is no seed of ours, and shows nothing.
         let recovery_seed = recovery_seed.and_then(RecoverySeed::from_stored);
-        Ok(Some(RepeatedSession { session: token_session(user, id, &session)?, recovery_seed }))
+        Ok(Some(RepeatedSession { session, recovery_seed }))
+    }
+
+    /// Returns a session that is live and none of whose refresh tokens has been used.
+    pub async fn unused_session(
+        &self,
+        user: UserId,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<TokenSession>, StoreError> {
+        let [profile, session] = self.read_all([Key::profile(user), Key::session(user, id)]).await?;
+        let profile = profile.map(|item| Profile::read(user, &item)).transpose()?.flatten();
+        let (Some(profile), Some(session)) = (profile, session) else { return Ok(None) };
+        let is_unused = Session::read(&session)?.lives(profile.epoch, now) && session.number(GENERATION)? == 0;
+        is_unused.then(|| token_session(user, id, &session)).transpose()
     }
 
     /// Returns a session as its next tokens are issued for it. None if it does not exist.

@@ -19,7 +19,8 @@ use super::{
         expression::{ItemDeletion, ItemUpdate, NewItem, Write},
         item::{Item, moment, number, set, text, texts, ttl},
         keys::{
-            ENDS_AT, EPOCH, Key, RECOVERY_CODES, RECOVERY_KEY, SUCCESSOR, TOTP_SECRET, TOTP_STEP, TRIED, TTL_ATTRIBUTE,
+            ENDS_AT, EPOCH, Key, PASSWORD_HASH, PHONE_PROVED_AT, RECOVERY_CODES, RECOVERY_KEY, SUCCESSOR, TOTP_SECRET,
+            TOTP_STEP, TRIED, TTL_ATTRIBUTE,
         },
         wire::{Outcome, Part, Receipt, Transacted},
     },
@@ -87,7 +88,7 @@ pub enum AskedAt {
     Login(TokenId),
     /// A request that asks a signed-in user for password and factor again.
     Session,
-    /// A password reset: the caller reads the phone's messages.
+    /// A password reset: the caller reads the phone's messages. Or the recovery of a parked account, which has no resets.
     Reset,
 }
 
@@ -220,6 +221,20 @@ pub enum SecondStep {
     Ended,
 }
 
+/// A sign-in that waits for its second step.
+#[derive(Clone, Debug)]
+pub struct WaitingSignIn {
+    /// The account that it opens.
+    pub profile: Profile,
+    /// The first step.
+    pub method: SignInMethod,
+    /// The time of the code that was the first step, if one was: then who has the phone is proved, and by the second step
+    /// that it is still the account's owner.
+    pub proved_at: Option<Timestamp>,
+    /// The hash of the password that a registration brought, for the account that it may start anew.
+    pub password_hash: Option<PasswordHash>,
+}
+
 /// Builds the item of a login that waits for its second step.
 pub(super) fn waiting_login(account: CodeAccount, method: SignInMethod, token: TokenId, ends_at: Timestamp) -> NewItem {
     let attributes = [(EPOCH, number(account.epoch)), (ENDS_AT, moment(ends_at)), (TTL_ATTRIBUTE, ttl(ends_at))];
@@ -326,8 +341,8 @@ impl Store {
             .value(":macs", set(&new.recovery_codes.macs))
             .value(":now", moment(now));
         let is_on = |update: ItemUpdate| update.set("#mfa_enabled = :true").value(":true", AttributeValue::Bool(true));
-        let credential = accounts::raise_credential_epoch(&profile.phone, user, profile.epoch).remove("#op");
-        let raised = accounts::raise_epoch(user, &profile.phone, profile.epoch);
+        let credential = accounts::raise_credential_epoch(profile.home.key(), user, profile.epoch).remove("#op");
+        let raised = accounts::raise_epoch(user, profile.home.number(), profile.epoch);
         let mut writes = vec![
             Write::Delete(enrollment),
             Write::Update(factor),
@@ -348,8 +363,8 @@ impl Store {
     ) -> Result<Change, StoreError> {
         let (user, epoch) = (profile.user, profile.epoch);
         let factor = ItemDeletion::new(Key::second_factor(user)).when("attribute_exists(#totp_secret)");
-        let credential = accounts::raise_credential_epoch(&profile.phone, user, epoch).remove("#op");
-        let raised = accounts::raise_epoch(user, &profile.phone, epoch);
+        let credential = accounts::raise_credential_epoch(profile.home.key(), user, epoch).remove("#op");
+        let raised = accounts::raise_epoch(user, profile.home.number(), epoch);
         let mut writes = vec![
             Write::Delete(factor),
             Write::Update(credential.remove("#mfa_enabled")),
@@ -382,8 +397,8 @@ impl Store {
             .value(":macs", set(&codes.macs));
         let mut writes = vec![
             Write::Update(replaced),
-            Write::Update(accounts::raise_credential_epoch(&profile.phone, user, epoch).remove("#op")),
-            Write::Update(accounts::raise_epoch(user, &profile.phone, epoch)),
+            Write::Update(accounts::raise_credential_epoch(profile.home.key(), user, epoch).remove("#op")),
+            Write::Update(accounts::raise_epoch(user, profile.home.number(), epoch)),
         ];
         writes.extend(renewal.into_writes(user, epoch, now));
         self.change_factor(writes).await
@@ -464,46 +479,63 @@ impl Store {
         try_join!(self.create(waiting), counted).map(|_| ())
     }
 
-    /// Returns the account of a login that waits for its second step, and the method of the first, or `None` if the login
-    /// no longer waits.
+    /// Returns a sign-in that waits for its second step, or `None` if it no longer waits.
     pub async fn waiting_account(
         &self,
         user: UserId,
         token: TokenId,
         now: Timestamp,
-    ) -> Result<Option<(Profile, SignInMethod)>, StoreError> {
+    ) -> Result<Option<WaitingSignIn>, StoreError> {
         let [profile, waiting] = self.read_all([Key::profile(user), Key::second_step(user, token)]).await?;
         let (Some(profile), Some(waiting)) = (profile, waiting) else { return Ok(None) };
         let Some(profile) = Profile::read(user, &profile)? else { return Ok(None) };
         let waits =
             waiting.moment(ENDS_AT)? > now && waiting.number(EPOCH)? == profile.epoch && !waiting.has(SUCCESSOR);
-        let method = sessions::method_of(&waiting)?;
-        Ok(waits.then_some((profile, method)))
+        let hash = waiting.has(PASSWORD_HASH).then(|| waiting.text(PASSWORD_HASH)).transpose()?;
+        let waiting = WaitingSignIn {
+            profile,
+            method: sessions::method_of(&waiting)?,
+            proved_at: waiting.optional_moment(PHONE_PROVED_AT)?,
+            password_hash: hash.map(|hash| PasswordHash::from_stored(hash.to_owned())),
+        };
+        Ok(waits.then_some(waiting))
     }
 
     /// Starts the session of a login whose second step was right. The same transaction uses up the code and ends the
     /// waiting login, so that only one of two parallel requests starts a session. It also clears the throttles of
     /// password and second factor.
     ///
-    /// `request` is the hash of the request, by which its repetition is recognized until the login's token expires.
+    /// `request` is the hash of the request, by which its repetition is recognized until the login's token expires. Without
+    /// a code of the second factor, the account's password was the second step. If a code to the phone was the first, the
+    /// phone counts as verified, and as proved at that time.
     pub async fn complete_second_step(
         &self,
-        profile: &Profile,
+        waiting: &WaitingSignIn,
         (token, request, until): (TokenId, &RepeatMac, Timestamp),
-        code: &RightCode,
+        code: Option<&RightCode>,
         session: NewSession,
         now: Timestamp,
     ) -> Result<SecondStep, StoreError> {
+        let profile = &waiting.profile;
         let ended = ItemUpdate::new(Key::second_step(profile.user, token))
             .remove("#op")
+            .remove("#password_hash")
             .when("#ends_at > :now AND attribute_not_exists(#successor)")
             .value(":now", moment(now));
-        let writes = vec![
-            Write::Update(repeatable::leave(ended, request, until, session.id)),
-            Write::Update(code.use_up().remove("#op")),
-            Write::Create(session.clone().into_item()),
-            Write::Update(accounts::clear_throttle(profile).remove("#op")),
-        ];
+        let mut writes = vec![Write::Update(repeatable::leave(ended, request, until, session.id))];
+        writes.extend(code.map(|code| Write::Update(code.use_up().remove("#op"))));
+        writes.push(Write::Create(session.clone().into_item()));
+        let cleared = accounts::clear_throttle(profile).remove("#op");
+        if let (Some(at), Some(phone)) = (waiting.proved_at, profile.phone()) {
+            let proved = cleared
+                .set("#phone_proved_at = :proved_at")
+                .set("#phone_verified_at = if_not_exists(#phone_verified_at, :proved_at)")
+                .value(":proved_at", moment(at));
+            writes.push(Write::Update(proved));
+            writes.push(Write::Update(accounts::verify_phone(profile.user, phone, profile.epoch, at)));
+        } else {
+            writes.push(Write::Update(cleared));
+        }
         let (transacted, room) = join!(self.transact(writes), self.make_room(&session));
         if let Err(error) = room {
             // This login must not fail because of older sessions. The next login makes room again.
@@ -512,7 +544,7 @@ impl Store {
         Ok(match transacted? {
             Transacted::Committed => SecondStep::Done,
             Transacted::Refused(parts) => match parts.as_slice() {
-                [Part::Fine, Part::Failed(_), ..] => SecondStep::CodeUsed,
+                [Part::Fine, Part::Failed(_), ..] if code.is_some() => SecondStep::CodeUsed,
                 _ => SecondStep::Ended,
             },
         })

@@ -609,7 +609,7 @@ pub(super) fn method_of(item: &Item) -> Result<SignInMethod, StoreError> {
         return Ok(SignInMethod::Password);
     }
     let stored = item.text(METHOD)?;
-    let method = SignInMethod::ALL.into_iter().find(|method| method.amr() == stored);
+    let method = SignInMethod::OF_SESSIONS.into_iter().find(|method| method.amr() == stored);
     method.ok_or(StoreError::Corrupt { attribute: METHOD })
 }
 

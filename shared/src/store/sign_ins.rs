@@ -6,13 +6,12 @@ use std::time::Duration;
 use tokio::join;
 
 use super::{
-    ActivationIssue, CodeAccount, CodeTarget, NewCode, PendingCode, Store,
+    ActivationIssue, CodeAccount, CodeTarget, CodeUse, NewCode, PendingCode, Store,
     accounts::{self, NewAccount},
     codes,
     limits::Limit,
     outcome::Change,
-    profile::Profile,
-    second_factors,
+    profile::{Home, Profile},
     sessions::{self, NewSession, PasswordTries},
     table::{
         error::StoreError,
@@ -22,24 +21,12 @@ use super::{
     },
 };
 use crate::{
-    base::{
-        id::{SessionId, TokenId},
-        time::Timestamp,
-    },
-    domain::{otp::Purpose, phone::Phone, proof::SignInMethod, repeat::RepeatMac},
+    base::{id::SessionId, time::Timestamp},
+    domain::{otp::Purpose, phone::Phone, repeat::RepeatMac},
 };
 
 /// The time for which a challenge waits. Until then, another code may be sent for it.
 const WAITS: Duration = Duration::from_mins(15);
-
-/// What a right code opens.
-#[derive(Clone, Debug)]
-pub enum Opening {
-    /// A session.
-    Session(NewSession),
-    /// The second step of the sign-in, until this time.
-    SecondStep(TokenId, Timestamp),
-}
 
 /// The right code of a challenge, which a step-up uses up.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +57,10 @@ impl Store {
         let mut writes = vec![Write::Check(unchanged.value(":epoch", number(profile.epoch)))];
         writes.extend(sessions::replace(old, new, tries, now));
         if let Some(SpentCode { purpose, code, effect, pseudonym }) = used {
-            writes.push(Write::Update(spend(&profile.phone, purpose, (code, effect), now)));
+            // A parked account has no phone that a code could be for.
+            let Home::Phone(phone) = &profile.home else { return Ok(Change::Overtaken) };
+            writes.push(Write::Update(spend(phone, purpose, (code, effect), now)));
+            writes.push(Write::Update(accounts::renew_proof(phone, profile.user, profile.epoch, now)));
             let subject = codes::tries_subject(purpose, pseudonym);
             writes.push(Write::Update(codes::tries_of_phone(&subject).clear(now)));
             writes.extend(code.counted(now));
@@ -118,8 +108,10 @@ impl Store {
         self.issue_pending(code, update, pseudonym, budgets, waits).await
     }
 
-    /// Uses up a right code and opens what it is for: a session, or the second step of a sign-in. One transaction, so that
-    /// only one of several parallel requests with the code opens anything.
+    /// Uses up a right code and starts a session. One transaction, so that only one of several parallel requests with the
+    /// code starts one.
+    ///
+    /// The challenge remembers the session until the end of the code, for a client whose response is lost.
     ///
     /// It creates the account that the code is bound to, under the condition that the phone still has none; or requires
     /// the account to be as it was when the code was bound to it. The phone counts as verified.
@@ -127,11 +119,11 @@ impl Store {
         &self,
         (phone, purpose): (&Phone, Purpose),
         (account, code, effect): (CodeAccount, &PendingCode, &RepeatMac),
-        opening: Opening,
+        session: NewSession,
         pseudonym: &str,
         now: Timestamp,
-    ) -> Result<Change, StoreError> {
-        let spent = spend(phone, purpose, (code, effect), now);
+    ) -> Result<CodeUse, StoreError> {
+        let spent = codes::leave_session(codes::spend(phone, purpose, code, effect, now), Some(&session));
         let subject = codes::tries_subject(purpose, pseudonym);
         let mut writes = vec![Write::Update(spent), Write::Update(codes::tries_of_phone(&subject).clear(now))];
         writes.extend(code.counted(now));
@@ -147,32 +139,16 @@ impl Store {
             };
             writes.extend(accounts::create(new, now));
         } else {
-            let starts_session = matches!(opening, Opening::Session(_));
-            writes.extend(accounts::confirm_phone(phone, account, starts_session, now));
+            writes.extend(accounts::confirm_phone(phone, account, true, now));
         }
-        let session = match opening {
-            Opening::Session(session) => {
-                writes.push(Write::Create(session.clone().into_item()));
-                Some(session)
-            }
-            Opening::SecondStep(token, ends_at) => {
-                let waiting = second_factors::waiting_login(account, SignInMethod::Code, token, ends_at);
-                writes.push(Write::Create(waiting));
-                None
-            }
-        };
-        let room = async {
-            match &session {
-                Some(session) if !account.is_to_be_created() => self.make_room(session).await.map(|_| ()),
-                _ => Ok(()),
-            }
-        };
+        writes.push(Write::Create(session.clone().into_item()));
+        let room = async { if account.is_to_be_created() { Ok(None) } else { self.make_room(&session).await } };
         let (transacted, room) = join!(self.transact(writes), room);
         if let Err(error) = room {
             // This sign-in must not fail because of older sessions. The next one makes room again.
             tracing::warn!(%error, "the oldest sessions were not deleted; the next login tries again");
         }
-        Ok(transacted?.into())
+        CodeUse::of(transacted?, code, now)
     }
 }
 

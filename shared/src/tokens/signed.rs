@@ -56,6 +56,9 @@ pub enum IssueError {
     /// The operating system returned no random bytes for the token's identifier.
     #[error(transparent)]
     Random(#[from] RandomError),
+    /// The cipher refused.
+    #[error("the user of the token could not be encrypted")]
+    Cipher,
     /// Signing with the key failed.
     #[error("the token could not be signed: {0}")]
     Sign(#[from] jsonwebtoken::errors::Error),

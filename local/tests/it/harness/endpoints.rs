@@ -32,6 +32,21 @@ impl Person {
         self.begin("/auth/login/mfa", shown.with_factor(json!({"mfa_token": self.mfa_token()}))).await
     }
 
+    /// `POST /auth/login/mfa`: with the password, as `identity-required` asks for it.
+    pub(crate) async fn prove_by_password(&self) -> Reply {
+        self.begin("/auth/login/mfa", json!({"mfa_token": self.mfa_token(), "password": self.password()})).await
+    }
+
+    /// `POST /auth/start-anew`, without a password.
+    pub(crate) async fn start_anew(&self) -> Reply {
+        self.begin("/auth/start-anew", json!({"mfa_token": self.mfa_token()})).await
+    }
+
+    /// `POST /auth/recover`: with the password, if there is one, and the second factor, where one is shown.
+    pub(crate) async fn recover(&self) -> Reply {
+        self.begin("/auth/recover", self.reauthenticated(json!({"phone": self.phone()}))).await
+    }
+
     /// `POST /auth/code`
     pub(crate) async fn ask_code(&self) -> Reply {
         self.begin("/auth/code", json!({"phone": self.phone()})).await
@@ -40,6 +55,11 @@ impl Person {
     /// `POST /auth/code/verify`
     pub(crate) async fn verify_code(&self, otp: &str) -> Reply {
         self.begin("/auth/code/verify", json!({"challenge": self.challenge(), "otp": otp})).await
+    }
+
+    /// `POST /auth/code/verify`, by a device that has a session.
+    pub(crate) async fn verify_code_in_session(&self, otp: &str) -> Reply {
+        self.post("/auth/code/verify", json!({"challenge": self.challenge(), "otp": otp})).await
     }
 
     /// `POST /auth/code/resend`

@@ -95,6 +95,9 @@ pub(crate) const RESET_PASSWORD: &str = "newPass456";
 /// A password that nobody has.
 pub(crate) const WRONG_PASSWORD: &str = "wrong password";
 
+/// A time, in seconds, after which a phone may have another owner: a day more than `PHONE_PROOF_MAX_AGE_DAYS` is by default.
+pub(crate) const LONG: u64 = 181 * 86_400;
+
 /// The API's address in every world.
 pub(crate) const ISSUER: &str = "https://latchkey.test";
 /// The audience of its tokens.

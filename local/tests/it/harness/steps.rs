@@ -1,7 +1,7 @@
-//! What people do on the way to what a test is about: each step succeeds or fails the test. Two of them let time pass,
-//! and say so.
+//! What people do on the way to what a test is about: each step succeeds or fails the test. Some of them let time
+//! pass, and say so.
 
-use super::{Person, Reply};
+use super::{LONG, Person, Reply};
 
 impl Person {
     /// Gets an account. Where phones have to be activated, uses the code in the message, and two seconds pass, so that
@@ -31,6 +31,14 @@ impl Person {
         let reply = if reply.code() == "mfa-required" { self.login_mfa().await } else { reply };
         reply.expect(200);
         self.world.advance(2);
+    }
+
+    /// Signs in by a code when that has not proved the phone for so long that it may have another owner. Returns the offer
+    /// to prove who had it, or to start anew.
+    pub(crate) async fn comes_back_late(&self) -> Reply {
+        self.world.advance(LONG);
+        self.ask_code().await.expect(202);
+        self.verify_code(&self.code()).await.expect_problem(403, "identity-required")
     }
 
     /// Signs in at a device that has just been made.

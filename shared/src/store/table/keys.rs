@@ -33,6 +33,9 @@ pub(in crate::store) const USER_PREFIX: &str = "USER#";
 /// The sort key of a credential.
 pub(in crate::store) const CREDENTIAL_SORT: &str = "CREDENTIAL";
 
+/// The sort key of the credential of a parked account, under the phone that it had.
+pub(in crate::store) const PARKED_SORT: &str = "PARKED";
+
 /// The sort key of a user's profile. Only sessions sort after it. So items that a user can create in large numbers,
 /// such as codes to new phones, are not read with the sessions.
 pub(in crate::store) const PROFILE_SORT: &str = "PROFILE";
@@ -67,6 +70,12 @@ impl Key {
     /// account has a ghost there.
     pub(in crate::store) fn credential(phone: &Phone) -> Self {
         Self { partition: phone_partition(phone), sort: CREDENTIAL_SORT.to_owned() }
+    }
+
+    /// Returns the key of the credential of the account that this phone had before its present one, while that account is
+    /// parked. A phone that nobody has left has a ghost there.
+    pub(in crate::store) fn parked(former: &Phone) -> Self {
+        Self { partition: phone_partition(former), sort: PARKED_SORT.to_owned() }
     }
 
     /// Returns the key of a phone's open code for a purpose, which also holds the failures of its window. A code for a
@@ -210,6 +219,11 @@ attributes! {
     PHONE = "phone";
     /// The time at which the phone was verified, in Unix milliseconds.
     PHONE_VERIFIED_AT = "phone_verified_at";
+    /// The time at which a code last proved who has the phone, or at which the phone was given to its account, in Unix
+    /// milliseconds. In a sign-in that waits, the time of the code that began it; missing if none did.
+    PHONE_PROVED_AT = "phone_proved_at";
+    /// The time at which an account was parked, in Unix milliseconds.
+    PARKED_AT = "parked_at";
     /// The account's identifier in the system that it was imported from.
     LEGACY_ID = "legacy_id";
     /// The time at which an operator disabled the account, in Unix milliseconds.
@@ -289,8 +303,10 @@ attributes! {
     REQUEST = "request";
     /// The end of the time in which that request may be repeated, in Unix milliseconds.
     REQUEST_ENDS_AT = "request_ends_at";
-    /// The session that the request started.
+    /// The session that the request, or the use of a code, started.
     SUCCESSOR = "successor";
+    /// The identifier of the second step that the use of a code began.
+    SECOND_STEP = "second_step";
     /// The random bytes that the recovery codes of its response are derived from.
     RECOVERY_SEED = "recovery_seed";
     /// The generation of the last spent refresh token that another client used as well, within the grace.
@@ -303,7 +319,7 @@ attributes! {
     ADDRESS = "address";
     /// The time at which the session was last used, in Unix milliseconds.
     LAST_USED_AT = "last_used_at";
-    /// The absolute end of a session, or of an item that waits, in Unix milliseconds.
+    /// The absolute end of a session, of an item that waits, or of a parked account, in Unix milliseconds.
     ENDS_AT = "ends_at";
     /// The end of a session if it is not used before, in Unix milliseconds.
     IDLE_ENDS_AT = "idle_ends_at";

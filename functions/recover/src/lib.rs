@@ -1,0 +1,136 @@
+//! `POST /auth/recover`: signs an owner in to the account that is parked since its phone has another one.
+
+use latchkey::{
+    ApiError, App, Context, Request, Response,
+    base::id::UserId,
+    domain::{
+        password::{Password, Verdict},
+        phone::KnownPhone,
+        proof::{Factor, Proof, SignInMethod},
+    },
+    flows::{
+        admission, second_factor,
+        token_pair::{self, TokenKeys, TokenResponse},
+    },
+    http::{
+        StatusCode,
+        members::RecoveryProofs,
+        openapi::{CodeProblems, CredentialProblems, LimitProblems, RecoveryProblems, ServerProblems},
+    },
+    request_body,
+    store::{AskedAt, LoginCompletion, Parked, Receipt},
+};
+
+request_body! {
+    /// The phone that the account had, and what opens it without that phone.
+    pub struct RecoverRequest {
+        /// The phone that the account had, in any spelling.
+        phone: KnownPhone,
+        /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
+        proofs: RecoveryProofs,
+    }
+}
+
+/// Come back to an account whose phone has another owner
+///
+/// Signs in to an account that was parked when somebody else started anew with its phone (`POST /auth/start-anew`). Then
+/// `POST /auth/change-phone` gives it a new phone, and it is as before. The phone that it had names it. An unknown phone, one
+/// that no account has left, and a wrong proof get the same response after the same work. Tries are counted as at a login.
+#[utoipa::path(
+    post,
+    path = "/auth/recover",
+    operation_id = "recover",
+    tag = "Sign-in",
+    request_body = RecoverRequest,
+    responses(
+        (status = 200, description = "The tokens of a session of the parked account", body = TokenResponse),
+        CodeProblems, CredentialProblems, RecoveryProblems, LimitProblems, ServerProblems,
+    )
+)]
+pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
+    let RecoverRequest { phone: KnownPhone(phone), proofs } = request.read(&app.config)?;
+    ctx.audit.phone(&phone);
+    let keys = TokenKeys::of(app, ctx).await?;
+    // Counted before anything is compared. Every phone costs the same calls and the same hash.
+    let attempt = app.store.spend_recovery_attempt(&phone, ctx.now);
+    let (keys, admitted) = tokio::join!(keys.current(app, ctx), admission::admit_with_receipt(app, ctx, attempt));
+    let (admitted, keys) = (admitted?, keys?);
+    let admitted = admitted.and_then(|(parked, receipt)| Some((parked?, receipt)));
+    if let Some((parked, _)) = &admitted {
+        ctx.audit.user(parked.credential.user);
+    }
+    let admitted = admitted.filter(|(parked, _)| parked.credential.disabled_at.is_none());
+    let (parked, method) = match &proofs {
+        RecoveryProofs::Password(password, factor) => {
+            let parked = Box::pin(by_password(app, ctx, admitted, password, factor.as_ref())).await?;
+            (parked, SignInMethod::Password)
+        }
+        RecoveryProofs::SecondFactor(factor) => {
+            (Box::pin(by_factor(app, ctx, admitted, factor)).await?, SignInMethod::Factor)
+        }
+    };
+
+    let Parked { credential, home, ends_at } = &parked;
+    let second_factor = credential.mfa_enabled && method == SignInMethod::Password;
+    let how = (method, second_factor);
+    let (mut session, answer) = token_pair::new_session(app, ctx, &keys, credential.user, credential.epoch, how)?;
+    // Nothing outlives the time that the account waits.
+    session.ends_at = session.ends_at.min(*ends_at);
+    let id = session.id;
+    let completed = app.store.complete_login(home, credential, None, session);
+    match admission::with_right_try(app, ctx, Box::pin(completed)).await? {
+        LoginCompletion::Done => {
+            ctx.audit.session(credential.user, id);
+            Ok(Response::json(StatusCode::OK, &answer))
+        }
+        LoginCompletion::EpochRaised => {
+            Err(ApiError::TemporarilyUnavailable("every session was ended meanwhile, including this one".into()))
+        }
+        LoginCompletion::Overtaken => Err(ApiError::InvalidCredentials),
+    }
+}
+
+/// Compares the password, and asks for the second factor if one is on. Only a caller who knows the password learns that.
+async fn by_password(
+    app: &App,
+    ctx: &Context,
+    admitted: Option<(Parked, Receipt)>,
+    password: &Password,
+    proof: Option<&Proof>,
+) -> Result<Parked, ApiError> {
+    ctx.audit.factor(Factor::Password);
+    let is_on = app.config.sign_in_methods.contains(&SignInMethod::Password);
+    let stored = admitted.as_ref().and_then(|(parked, _)| parked.credential.password_hash.as_ref()).filter(|_| is_on);
+    let verdict = app.hasher.verify_alike(password, stored, app.config.legacy_cost)?;
+    let admitted = admitted.filter(|_| !matches!(verdict, Verdict::Wrong));
+    let (parked, receipt) = admitted.ok_or(ApiError::InvalidCredentials)?;
+    if parked.credential.mfa_enabled {
+        // The password was right, so its try is taken back, whatever the outcome of the second factor.
+        app.store.take_back(receipt).await?;
+        // A recovery code causes no notice: the account has no phone.
+        second_factor::require(app, ctx, parked.credential.user, None, proof, AskedAt::Reset).await?;
+    }
+    Ok(parked)
+}
+
+/// Compares the second factor of an account without a password, which is all that is left of its proofs. Other accounts and
+/// phones without one do the same work for a user that does not exist, and every failure gets the same response.
+async fn by_factor(
+    app: &App,
+    ctx: &Context,
+    admitted: Option<(Parked, Receipt)>,
+    proof: &Proof,
+) -> Result<Parked, ApiError> {
+    let is_on = app.config.sign_in_methods.contains(&SignInMethod::Password);
+    let opened = |parked: &Parked| {
+        let has_password = is_on && parked.credential.password_hash.is_some();
+        parked.credential.mfa_enabled && !has_password
+    };
+    let parked = admitted.map(|(parked, _)| parked).filter(opened);
+    let user = parked.as_ref().map_or_else(UserId::generate, |parked| Ok(parked.credential.user))?;
+    match second_factor::require(app, ctx, user, None, Some(proof), AskedAt::Reset).await {
+        Ok(()) => parked.ok_or(ApiError::InvalidCredentials),
+        Err(error @ (ApiError::TemporarilyUnavailable(_) | ApiError::Internal(_))) => Err(error),
+        Err(_) => Err(ApiError::InvalidCredentials),
+    }
+}

@@ -1,0 +1,3 @@
+//! The Lambda binary of `recover`.
+
+latchkey::lambda!(recover::handle, hashing, at_once(3));

@@ -1,0 +1,64 @@
+//! `POST /auth/recover`. What it leads to is in `recycled.rs`.
+
+use serde_json::json;
+
+use crate::harness::{LONG, OTHER_PHONE, PHONE, World};
+
+#[tokio::test]
+async fn wrong_passwords_are_counted_as_at_a_login_and_apart_from_it() {
+    let world = World::new();
+    let owner = world.signed_in_person().await;
+    owner.verify_own_phone().await;
+    let newcomer = world.visitor(PHONE).without_password();
+    newcomer.comes_back_late().await;
+    newcomer.start_anew().await.expect(200);
+    for _ in 0..6 {
+        owner.mistyping().recover().await.expect_problem(401, "invalid-credentials");
+    }
+    owner.recover().await.expect_limit("login-phone");
+    // The phone's new account is another one.
+    owner.login().await.expect_problem(401, "invalid-credentials");
+    world.advance(2);
+    owner.recover().await.expect(200);
+    owner.mistyping().recover().await.expect(401);
+    // An account that has its phone is not recovered.
+    let other = world.person_with_phone(OTHER_PHONE).await;
+    other.recover().await.expect_problem(401, "invalid-credentials");
+    other.sign_in().await;
+}
+
+#[tokio::test]
+async fn the_phone_and_some_proof_are_required() {
+    let world = World::new();
+    for (body, pointer) in [
+        (json!({"password": "mypassword"}), "/phone"),
+        (json!({"phone": PHONE}), "/password"),
+        (json!({"phone": PHONE, "code": "1"}), "/code"),
+    ] {
+        let reply = world.post("/auth/recover", body).await.expect_problem(422, "invalid-request");
+        assert_eq!(reply.body["errors"][0]["pointer"], pointer);
+    }
+}
+
+/// The twenty-first session of a parked account ends the one unused longest, as of every account.
+#[tokio::test]
+async fn sessions_of_a_parked_account_are_counted_too() {
+    let world = World::new();
+    let owner = world.signed_in_person().await;
+    owner.verify_own_phone().await;
+    let newcomer = world.visitor(PHONE).without_password();
+    newcomer.comes_back_late().await;
+    newcomer.start_anew().await.expect(200);
+    let mut devices = Vec::new();
+    for _ in 0..21 {
+        let device = owner.on_another_device();
+        device.recover().await.expect(200);
+        devices.push(device);
+        world.advance(1);
+    }
+    devices[0].me().await.expect_problem(401, "invalid-token");
+    devices[1].me().await.expect(200);
+    assert_eq!(devices[20].sessions().await.expect(200).body["sessions"].as_array().unwrap().len(), 20);
+    world.advance(LONG);
+    devices[20].refresh().await.expect_problem(401, "invalid-token");
+}
