@@ -223,8 +223,11 @@ async fn act_on(
             let subjects = desk.secret.and_then(of);
             let account = desk.secret.map(|secret| flows::account_subject(secret, profile.user));
             let limits = desk.config.limits;
-            let of_phone =
-                |subject| [limits.messages_to(subject), limits.requests_to(subject), store::tries_of_phone(subject)];
+            let tries = desk.config.otp.max_attempts;
+            let of_phone = |subject| {
+                let codes = store::codes_of_phone(subject, tries);
+                [limits.messages_to(subject), limits.requests_to(subject), store::tries_of_phone(subject), codes]
+            };
             let of_account = |subject| [limits.messages_of(subject), limits.requests_of(subject)];
             let of_phone = subjects.iter().flatten().flat_map(|subject| of_phone(subject));
             let limits: Vec<_> = of_phone.chain(account.iter().flat_map(|subject| of_account(subject))).collect();

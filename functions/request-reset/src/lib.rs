@@ -3,16 +3,15 @@
 use latchkey::{
     ApiError, App, Context, Request, Response,
     domain::{otp::Purpose, phone::KnownPhone, proof::SignInMethod},
-    flows::{
-        self,
-        codes::{self, CodeSentResponse},
-    },
+    flows::{self, codes, registration::PendingRegistration},
     http::{
         StatusCode,
         openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
     },
     request_body,
 };
+use serde::Serialize;
+use utoipa::ToSchema;
 
 request_body! {
     /// The phone of the account whose password is forgotten.
@@ -22,10 +21,24 @@ request_body! {
     }
 }
 
+/// A password reset that waits for its code.
+#[derive(Serialize, ToSchema)]
+pub struct ResetRequestedResponse {
+    /// The challenge, for `POST /auth/verify-reset` in place of the phone, valid as long as the code. Its tries are the
+    /// asker's alone, so keep it as safe as a token.
+    #[schema(example = "AgEeCcwHcfsWzCKOjAFM1ycqbUal95XJWhGfmI8KTi2oAQ9uQ6coaYr3BHaMwLxAy7nnEukmfkfNGcFel84bANFA")]
+    challenge: String,
+    /// The code, for development: present only with `OTP_EXPOSE`. For a phone without an account, the code is never
+    /// right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "042424")]
+    otp: Option<String>,
+}
+
 /// Send a code to reset the password
 ///
-/// The response is the same whether or not the phone has an account. Send the code to `POST /auth/verify-reset` within
-/// five minutes.
+/// The response is the same whether or not the phone has an account. Send the code with the `challenge` to
+/// `POST /auth/verify-reset` within five minutes.
 #[utoipa::path(
     post,
     path = "/auth/request-reset",
@@ -33,7 +46,7 @@ request_body! {
     tag = "Password reset",
     request_body = RequestResetRequest,
     responses(
-        (status = 202, description = "If the phone has an account, a code is on its way", body = CodeSentResponse),
+        (status = 202, description = "If the phone has an account, a code is on its way", body = ResetRequestedResponse),
         BodyProblems, MethodProblems, LimitProblems, ServerProblems,
     )
 )]
@@ -46,5 +59,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     // Neither the outcome of the message nor its duration is revealed, because it would show whether there is an
     // account.
     let code = codes::issue(app, ctx, Purpose::Reset, &phone, target, flows::floor(app)).await?;
-    Ok(Response::json(StatusCode::ACCEPTED, &CodeSentResponse { otp: code.exposed }))
+    let secret = app.keyring.secret(ctx.now).await?;
+    let challenge = PendingRegistration::of_reset(phone, code.challenge).seal(&secret.writing.activation)?;
+    Ok(Response::json(StatusCode::ACCEPTED, &ResetRequestedResponse { challenge, otp: code.exposed }))
 }

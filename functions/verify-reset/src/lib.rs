@@ -6,51 +6,72 @@ use latchkey::{
         otp::{OtpCode, Purpose},
         password::NewPassword,
         phone::{KnownPhone, Phone},
-        proof::{Proof, SignInMethod},
+        proof::SignInMethod,
     },
     flows::{
         admission,
         codes::{self, Compared},
-        recycled, repeats, second_factor,
+        recycled,
+        registration::{PendingRegistration, Waiting},
+        repeats, second_factor,
         token_pair::{self, TokenKeys, TokenResponse},
     },
     http::{
         StatusCode,
+        members::{ResetAsked, ResetProofs, SealedChallenge},
         openapi::{CodeProblems, LimitProblems, ResetProblems, ServerProblems},
     },
+    log::audit,
     messages::Notice,
     request_body,
-    store::{AskedAt, CodeUse, UsedCode},
+    store::{AskedAt, CodeUse, SpentCode, UsedCode},
 };
 
 request_body! {
-    /// The phone, its code, the new password and, if one is on, a second factor.
+    /// The challenge or the phone, its code, the new password and, if one is on, a second factor.
     pub struct VerifyResetRequest {
-        /// The phone that the code was sent to, in any spelling.
-        phone: KnownPhone,
+        /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
+        proofs: ResetProofs,
         /// The six digits of the code.
         otp: OtpCode,
         /// The new password: at least 8 characters of any kind; not a common one, the phone, or the service's name.
         new_password: NewPassword = "newPass456",
-        /// The TOTP code, required if a second factor is on. `recovery_code` may be sent instead.
-        code: Option<Proof>,
         /// Whether to sign in as well.
         sign_in: bool,
     }
     check password_is_not_the_phone;
 }
 
-/// Refuses the phone as its own password.
+/// Refuses the phone as its own password, where the request names the phone.
 fn password_is_not_the_phone(request: VerifyResetRequest, fields: &mut Fields<'_>) -> Option<VerifyResetRequest> {
-    let VerifyResetRequest { phone, otp, new_password, code, sign_in } = request;
-    let new_password = new_password.not_the_phone(&phone.0).map_err(|why| fields.refuse("new_password", &why)).ok()?;
-    Some(VerifyResetRequest { phone, otp, new_password, code, sign_in })
+    let VerifyResetRequest { proofs, otp, new_password, sign_in } = request;
+    let new_password = match &proofs.asked {
+        ResetAsked::Phone(KnownPhone(phone)) => {
+            new_password.not_the_phone(phone).map_err(|why| fields.refuse("new_password", &why)).ok()?
+        }
+        ResetAsked::Challenge(_) => new_password,
+    };
+    Some(VerifyResetRequest { proofs, otp, new_password, sign_in })
+}
+
+/// Returns the phone that a code was sent to, and the purpose under which its tries are counted.
+async fn asked(app: &App, ctx: &Context, asked: ResetAsked) -> Result<(Phone, Purpose), ApiError> {
+    match asked {
+        ResetAsked::Phone(KnownPhone(phone)) => Ok((phone, Purpose::Reset)),
+        ResetAsked::Challenge(SealedChallenge(text)) => {
+            let reset = PendingRegistration::of_id(app, ctx, Waiting::Reset, &text).await?;
+            let reset = reset.ok_or(ApiError::InvalidOtp)?;
+            let purpose = reset.purpose();
+            Ok((reset.phone, purpose))
+        }
+    }
 }
 
 /// Reset the password
 ///
-/// Every session ends, and the phone counts as verified and gets a notice. A code allows five tries. The response is the
-/// same for a wrong, expired or used code. A second factor stays on and is required as well; if it is missing, the code
+/// Every session ends, and the phone counts as verified and gets a notice. A code allows five tries with its `challenge`,
+/// which strangers cannot use up, and five with its phone, which they can. The response is the same for a wrong, expired
+/// or used code and for that of another challenge. A second factor stays on and is required as well; if it is missing, the code
 /// stays valid. With `"sign_in": true`, the response has the tokens of a new session. Repeating the request that used the
 /// code succeeds again until the code expires, and gets the tokens of the same session if they were not used.
 ///
@@ -71,24 +92,27 @@ fn password_is_not_the_phone(request: VerifyResetRequest, fields: &mut Fields<'_
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     app.require_method(SignInMethod::Password)?;
-    let VerifyResetRequest { phone: KnownPhone(phone), otp, new_password, code: proof, sign_in } =
-        request.read(&app.config)?;
+    let VerifyResetRequest { proofs, otp, new_password, sign_in } = request.read(&app.config)?;
+    let ResetProofs { asked: by, second: proof } = proofs;
+    let (phone, purpose) = asked(app, ctx, by).await?;
+    let refused = |why| ApiError::invalid_field("/new_password", &why);
+    let new_password = new_password.not_the_phone(&phone).map_err(refused)?;
     let keys = if sign_in { Some(TokenKeys::of(app, ctx).await?) } else { None };
-    let compared = codes::compare(app, ctx, Purpose::Reset, &phone, &otp);
+    let compared = codes::compare(app, ctx, purpose, &phone, &otp);
     let (keys, code) = tokio::join!(TokenKeys::current_if(keys, app, ctx), compared);
     let (code, keys) = (code?, keys?);
     let code = match code {
         Compared::Right(code) => code,
-        Compared::Repeated(used) => return repeated(app, ctx, &phone, keys, &used, (&otp, &new_password)).await,
+        Compared::Repeated(used) => {
+            return repeated(app, ctx, (&phone, purpose), keys, &used, (&otp, &new_password)).await;
+        }
     };
     // The phone has no account, so that nobody was sent this code: the caller guessed it.
     let account = code.account.ok_or(ApiError::InvalidOtp)?;
     let shows_factor = account.mfa_enabled && proof.is_some();
     if !shows_factor && recycled::asks_for_identity(app, ctx, &request, account).await? {
         let keys = TokenKeys::or_current(keys, app, ctx).await?;
-        return Err(
-            recycled::begin_second_step(app, ctx, &keys, (&phone, Purpose::Reset), (account, &code, true)).await?
-        );
+        return Err(recycled::begin_second_step(app, ctx, &keys, (&phone, purpose), (account, &code, true)).await?);
     }
     if account.mfa_enabled {
         if !app.store.is_still(&phone, account).await? {
@@ -113,7 +137,10 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let (session, tokens) = started.transpose()?.unzip();
     let session_id = session.as_ref().map(|session| session.id);
     let effect = codes::effect(app, ctx, account.user, account.epoch + 1, Some(&new_hash)).await?;
-    let reset = app.store.reset_password(&phone, account, (&code, &effect), &new_hash, session, ctx.now);
+    let secret = app.keyring.secret(ctx.now).await?;
+    let pseudonym = audit::pseudonym(&secret.counting.audit, &phone);
+    let used = SpentCode { purpose, code: &code, effect: &effect, pseudonym: &pseudonym };
+    let reset = app.store.reset_password((&phone, account), used, &new_hash, session, ctx.now);
     match admission::with_right_try(app, ctx, reset).await? {
         CodeUse::Done => {
             codes::count_verified(app, ctx, &phone);
@@ -124,7 +151,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             }
             Ok(answer(tokens))
         }
-        CodeUse::Repeated(used) => repeated(app, ctx, &phone, keys, &used, (&otp, &new_password)).await,
+        CodeUse::Repeated(used) => repeated(app, ctx, (&phone, purpose), keys, &used, (&otp, &new_password)).await,
         CodeUse::Overtaken => Err(ApiError::InvalidOtp),
     }
 }
@@ -134,7 +161,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 async fn repeated(
     app: &App,
     ctx: &Context,
-    phone: &Phone,
+    (phone, purpose): (&Phone, Purpose),
     keys: Option<TokenKeys>,
     used: &UsedCode,
     (otp, new_password): (&OtpCode, &NewPassword),
@@ -147,8 +174,8 @@ async fn repeated(
     let password_hash = credential.password_hash.as_ref().ok_or(ApiError::InvalidOtp)?;
     let hash = app.hasher.hash_like(new_password, password_hash)?.ok_or(ApiError::InvalidOtp)?;
     let effect = codes::effect(app, ctx, credential.user, credential.epoch, Some(&hash)).await?;
-    let guess = codes::guess(app, ctx, Purpose::Reset, phone, otp).await?;
-    if !app.store.has_made(phone, Purpose::Reset, &guess, &effect, ctx.now).await? {
+    let guess = codes::guess(app, ctx, purpose, phone, otp).await?;
+    if !app.store.has_made(phone, purpose, &guess, &effect, ctx.now).await? {
         return Err(ApiError::InvalidOtp);
     }
     ctx.audit.user(credential.user);

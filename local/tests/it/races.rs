@@ -115,6 +115,46 @@ async fn of_32_right_codes_one_sets_its_password() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_40_wrong_codes_of_a_resets_challenge_five_are_judged() {
+    let world = World::new();
+    let person = world.person().await;
+    let code = person.reset_code().await;
+    let wrong = another_code(&code);
+    let replies = at_once(&vec![person.clone(); 40], move |person, _| {
+        let wrong = wrong.clone();
+        async move { person.verify_reset_by_challenge(&wrong, RESET_PASSWORD).await }
+    })
+    .await;
+    assert_eq!(count(&replies, 400), 40);
+    let of_challenge = |item: &serde_json::Value| item["sk"]["S"].as_str().unwrap().starts_with("OTP#reset#");
+    let items: Vec<_> = world.items("PHONE#").into_iter().filter(of_challenge).collect();
+    assert_eq!((items.len(), items[0]["attempts"]["N"].as_str()), (1, Some("5")));
+    person.verify_reset_by_challenge(&code, RESET_PASSWORD).await.expect_problem(400, "invalid-otp");
+    // The tries of the phone are others.
+    person.verify_reset(&code, RESET_PASSWORD).await.expect(204);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_32_right_codes_by_challenge_and_by_phone_one_sets_its_password() {
+    let person = World::new().person().await;
+    let code = person.reset_code().await;
+    let replies = at_once(&vec![person.clone(); 32], move |person, at| {
+        let code = code.clone();
+        async move {
+            if at % 2 == 0 {
+                person.verify_reset_by_challenge(&code, &password_of(at)).await
+            } else {
+                person.verify_reset(&code, &password_of(at)).await
+            }
+        }
+    })
+    .await;
+    assert_eq!((count(&replies, 204), count(&replies, 400)), (1, 31));
+    let winner = only(&replies, 204);
+    person.typing(&password_of(winner)).login().await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_48_wrong_logins_six_are_judged() {
     let world = World::new();
     let person = world.person().await;

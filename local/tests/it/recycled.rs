@@ -234,8 +234,14 @@ async fn a_reset_goes_the_same_way() {
     let code = newcomer.reset_code().await;
     newcomer.verify_reset(&code, RESET_PASSWORD).await.expect_problem(403, "identity-required");
     newcomer.verify_reset(&another_code(&code), RESET_PASSWORD).await.expect_problem(400, "invalid-otp");
-    // A lost response leads to the same choice.
+    // A lost response leads to the same choice, and the other form of the same code to nothing.
     newcomer.verify_reset(&code, RESET_PASSWORD).await.expect_problem(403, "identity-required");
+    newcomer.verify_reset_by_challenge(&code, RESET_PASSWORD).await.expect_problem(400, "invalid-otp");
+    world.advance(1);
+    let code = newcomer.reset_code().await;
+    newcomer.verify_reset_by_challenge(&code, RESET_PASSWORD).await.expect_problem(403, "identity-required");
+    newcomer.verify_reset(&code, RESET_PASSWORD).await.expect_problem(400, "invalid-otp");
+    newcomer.verify_reset_by_challenge(&code, RESET_PASSWORD).await.expect_problem(403, "identity-required");
     let body = json!({"mfa_token": newcomer.mfa_token(), "new_password": RESET_PASSWORD});
     newcomer.post("/auth/start-anew", body).await.expect(200);
     assert_eq!(newcomer.me().await.expect(200).body["has_password"], true);

@@ -9,7 +9,7 @@ async fn the_owner_gets_a_code_and_the_answer_does_not() {
     let world = World::new();
     let person = world.person().await;
     let reply = person.request_reset().await.expect(202);
-    assert_eq!(reply.body, json!({}));
+    assert_eq!(reply.body, json!({"challenge": reply.text("challenge")}));
     let messages = world.outbox.messages();
     assert_eq!(messages.len(), 1);
     assert_eq!(messages[0].to.as_e164(), E164);

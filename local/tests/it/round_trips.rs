@@ -114,6 +114,11 @@ async fn requests_wait_for_the_table_as_often_as_budgeted() {
 
     person.verify_reset(&code, RESET_PASSWORD).await.expect(204);
     assert_eq!(steps(world.calls()), 3, "verify-reset, and its notice");
+    world.advance(1);
+    let code = person.reset_code().await;
+    world.calls();
+    person.verify_reset_by_challenge(&code, NEW_PASSWORD).await.expect(204);
+    assert_eq!(steps(world.calls()), 3, "verify-reset by challenge, and its notice");
 
     person.sign_in().await;
     world.calls();

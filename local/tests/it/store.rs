@@ -23,7 +23,7 @@ use latchkey::{
     runtime::respond,
     store::{
         Attempt, Bucket, Change, CodeTry, CodeUse, Credential, Failure, Home, Limit, LoginCompletion, NewCode,
-        NewOwedNotice, NewSession, Renewal, Store,
+        NewOwedNotice, NewSession, Renewal, SpentCode, Store,
     },
     tokens::{refresh::SessionSalt, secret::Versions},
 };
@@ -141,7 +141,8 @@ async fn a_right_code_that_a_change_of_password_outran_changes_nothing() {
     let code = code.entered(challenge, None).unwrap();
     let effect = RepeatMac::from_stored("effect".to_owned());
     let account = code.account.unwrap();
-    let reset = verifier.reset_password(&phone(), account, (&code, &effect), &other, None, NOW).await.unwrap();
+    let used = SpentCode { purpose: Purpose::Reset, code: &code, effect: &effect, pseudonym: "phone" };
+    let reset = verifier.reset_password((&phone(), account), used, &other, None, NOW).await.unwrap();
     assert_eq!(reset, CodeUse::Overtaken);
     person.typing(NEW_PASSWORD).login().await.expect(200);
 }

@@ -65,8 +65,11 @@ pub enum Purpose {
     /// Signing in by this challenge, which creates the account if the phone has none. Each challenge has its own code, so
     /// that a code which its owner reads to somebody opens nothing that was not asked for by the same client.
     SignIn(RegistrationId),
-    /// Setting a new password without the old one.
+    /// Setting a new password without the old one, for a caller who names the phone.
     Reset,
+    /// The same for the caller who asked for this code. The one code of a request is stored twice: under its phone, with
+    /// tries that all callers share, and under its challenge, with tries that are the asker's alone.
+    ResetBy(ChallengeId),
     /// Proving that the account's owner has its phone.
     VerifyPhone,
     /// Changing this account's phone. Each account has its own code, so that two accounts that ask for the same number
@@ -83,7 +86,7 @@ impl Purpose {
     /// Returns whether a response must be the same whatever becomes of the message, since it would reveal who has an
     /// account.
     pub const fn is_hidden(self) -> bool {
-        matches!(self, Self::Reset | Self::SignIn(_))
+        matches!(self, Self::Reset | Self::ResetBy(_) | Self::SignIn(_))
     }
 
     /// The names of all purposes.
@@ -94,7 +97,7 @@ impl Purpose {
         match self {
             Self::Activation(_) => "activation",
             Self::SignIn(_) => "sign-in",
-            Self::Reset => "reset",
+            Self::Reset | Self::ResetBy(_) => "reset",
             Self::VerifyPhone => "verify-phone",
             Self::ChangePhone(_) => "change-phone",
         }
@@ -105,8 +108,9 @@ impl Purpose {
     pub const fn is_counted_apart(self) -> bool {
         match self {
             Self::Activation(_) | Self::SignIn(_) | Self::VerifyPhone | Self::ChangePhone(_) => true,
-            // Only the owner of an account can end the item of its resets.
-            Self::Reset => false,
+            // Only the owner of an account can end the item of its resets, and the number of codes that have a challenge is
+            // limited instead of the tries at them.
+            Self::Reset | Self::ResetBy(_) => false,
         }
     }
 }
@@ -241,6 +245,8 @@ mod tests {
             Purpose::ChangePhone(user),
         ];
         assert_eq!(all.map(Purpose::as_str), Purpose::NAMES);
+        let by_challenge = Purpose::ResetBy(ChallengeId::generate().unwrap());
+        assert_eq!(by_challenge.as_str(), Purpose::Reset.as_str(), "one code, stored twice");
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct CodeSentResponse {
 /// A code that was issued, and the outcome of its message.
 #[derive(Debug)]
 pub struct IssuedCode {
+    /// The identifier of its sending.
+    pub challenge: ChallengeId,
     /// The outcome of its message; none if no message was sent.
     pub delivery: Option<Delivery>,
     /// The code itself, if responses expose codes (`OTP_EXPOSE`).
@@ -148,6 +150,8 @@ pub(crate) struct DrawnCode<'a> {
     pot: Pot,
     /// The subject of the limit of tries, if the purpose has one.
     tries: Option<String>,
+    /// The subject of the limit of codes that may be guessed, if the purpose has one.
+    codes: Option<String>,
 }
 
 impl<'a> DrawnCode<'a> {
@@ -170,9 +174,10 @@ impl<'a> DrawnCode<'a> {
         let subjects = MessageSubjects::new(&secret, phone, ctx, purpose, user);
         let pot = Pot::of(purpose, target);
         // The fixed code of a test number is known, so a limit against guessing would protect nothing.
-        let tries = (purpose.is_counted_apart() && !is_test)
-            .then(|| store::tries_subject(purpose, &audit::pseudonym(&secret.counting.audit, phone)));
-        Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects, pot, tries })
+        let subject = || store::tries_subject(purpose, &audit::pseudonym(&secret.counting.audit, phone));
+        let tries = (purpose.is_counted_apart() && !is_test).then(subject);
+        let codes = (purpose == Purpose::Reset && !is_test).then(subject);
+        Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects, pot, tries, codes })
     }
 
     /// Whether the response must be the same whatever becomes of the message, since it would reveal who has an account.
@@ -204,6 +209,12 @@ impl<'a> DrawnCode<'a> {
         if self.is_test { Vec::new() } else { self.app.message_budgets(&self.subjects, self.pot) }
     }
 
+    /// Returns the limit of codes that may be guessed by their challenges, if the purpose has one.
+    fn guessable(&self) -> Option<Limit<'_>> {
+        let max_attempts = self.app.config.otp.max_attempts;
+        self.codes.as_deref().map(|subject| store::codes_of_phone(subject, max_attempts))
+    }
+
     /// Returns what the request counts for its address without being refused by it, where the response hides what became
     /// of the message.
     fn counted(&self, is_withheld: bool) -> Vec<Limit<'_>> {
@@ -227,11 +238,13 @@ impl<'a> DrawnCode<'a> {
             // A challenge is stored with the limit of its own.
             let tries = self.tries.as_deref().filter(|_| item == Item::OfPhone).map(store::tries_of_phone);
             let budgets = if is_withheld { Vec::new() } else { self.budgets() };
+            let guessable = self.guessable().filter(|_| !is_withheld);
             let requests = self.requests().filter(|_| !is_withheld);
             let counted = self.counted(is_withheld).into_iter();
             // A code without a message adds no member, so it need not ask whether there is room for one.
             let counted = counted.filter(|limit| limit.member.is_none() || (is_sent && !is_address_full));
-            let limits: Vec<_> = budgets.into_iter().chain(requests).chain(counted).chain(tries).collect();
+            let limits = budgets.into_iter().chain(requests).chain(guessable).chain(counted).chain(tries);
+            let limits: Vec<_> = limits.collect();
             let issued = match self.store(item, &target, is_sent, &limits).await? {
                 ActivationIssue::Code(issued) => issued,
                 ActivationIssue::NotWaiting => return Ok(None),
@@ -325,10 +338,13 @@ impl<'a> DrawnCode<'a> {
                 Delivery::Refused(_) | Delivery::NotSent(_) => Failure::Certain,
                 Delivery::Doubtful(_) => Failure::Doubtful,
             };
+            // Nobody guesses a code that counts for nothing.
+            let guessable = self.guessable().filter(|_| failure == Failure::Certain);
+            let charged: Vec<_> = charged.iter().copied().chain(guessable).collect();
             // An early end of the cooldown would reveal that there was a message.
             let is_free = !self.is_hidden();
             // What stays charged, or counts as sent, expires. An error here would reveal that a code was made.
-            if let Err(error) = self.app.store.take_back_code(self.new_code(true), failure, is_free, charged).await {
+            if let Err(error) = self.app.store.take_back_code(self.new_code(true), failure, is_free, &charged).await {
                 tracing::warn!(%error, "a code that was not sent could not be taken back");
             }
             delivery
@@ -347,7 +363,7 @@ impl<'a> DrawnCode<'a> {
 
     fn issued(&self, delivery: Option<Delivery>) -> IssuedCode {
         let exposed = self.app.config.otp.expose.then(|| self.code.reveal().to_owned());
-        IssuedCode { delivery, exposed }
+        IssuedCode { challenge: self.challenge, delivery, exposed }
     }
 }
 

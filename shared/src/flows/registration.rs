@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::{
     app::App,
     base::{
-        id::{RegistrationId, UserId},
+        id::{ChallengeId, RegistrationId, UserId},
         kid::{Kid, Versioned},
         random::{self, RandomError},
         time::Timestamp,
@@ -54,6 +54,8 @@ pub enum Waiting {
     Registration,
     /// A sign-in by code, which clients know as `challenge`.
     SignIn,
+    /// A password reset, which clients know as `challenge`, too.
+    Reset,
     /// A notice that is sent later. It has no code, and clients never see it.
     Notice,
 }
@@ -64,6 +66,7 @@ impl Waiting {
         match self {
             Self::Registration => b"",
             Self::SignIn => b"sign-in",
+            Self::Reset => b"reset",
             Self::Notice => b"notice",
         }
     }
@@ -84,7 +87,12 @@ impl PendingRegistration {
         Ok(Self { id: RegistrationId::generate()?, waiting, phone })
     }
 
-    /// Returns the registration of an `activation_id`, or the sign-in of a `challenge`; none if we did not make it or its
+    /// Returns the reset that waits for this code.
+    pub fn of_reset(phone: Phone, code: ChallengeId) -> Self {
+        Self { id: RegistrationId::from_bytes(*code.as_bytes()), waiting: Waiting::Reset, phone }
+    }
+
+    /// Returns the registration of an `activation_id`, or the sign-in or the reset of a `challenge`; none if we did not make it or its
     /// key may no longer be used.
     pub async fn of_id(app: &App, ctx: &Context, waiting: Waiting, text: &str) -> Result<Option<Self>, ApiError> {
         Self::opened(app, ctx.now, waiting, text).await
@@ -151,6 +159,7 @@ impl PendingRegistration {
             // No registration has the identifier of a notice.
             Waiting::Registration | Waiting::Notice => Purpose::Activation(self.id),
             Waiting::SignIn => Purpose::SignIn(self.id),
+            Waiting::Reset => Purpose::ResetBy(ChallengeId::from_bytes(*self.id.as_bytes())),
         }
     }
 
@@ -302,9 +311,14 @@ mod tests {
         assert_eq!(PendingRegistration::open(&key(1), Waiting::Registration, &sealed), Err(NotARegistration));
         assert_eq!(PendingRegistration::open(&key(1), Waiting::SignIn, &text), Err(NotARegistration));
         let notice = PendingRegistration { waiting: Waiting::Notice, ..registration() }.seal(&key(1)).unwrap();
-        for waiting in [Waiting::Registration, Waiting::SignIn] {
+        for waiting in [Waiting::Registration, Waiting::SignIn, Waiting::Reset] {
             assert_eq!(PendingRegistration::open(&key(1), waiting, &notice), Err(NotARegistration));
         }
+        let reset = PendingRegistration { waiting: Waiting::Reset, ..registration() }.seal(&key(1)).unwrap();
+        for waiting in [Waiting::Registration, Waiting::SignIn, Waiting::Notice] {
+            assert_eq!(PendingRegistration::open(&key(1), waiting, &reset), Err(NotARegistration));
+        }
+        assert_eq!(PendingRegistration::open(&key(1), Waiting::Reset, &sealed), Err(NotARegistration));
     }
 
     #[test]

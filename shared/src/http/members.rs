@@ -316,6 +316,65 @@ impl Member for StepUpProofs {
     }
 }
 
+/// What a reset takes: the phone or the challenge that its code belongs to, and a second factor if one was sent.
+pub struct ResetProofs {
+    /// What the code belongs to.
+    pub asked: ResetAsked,
+    /// The second factor.
+    pub second: Option<Proof>,
+}
+
+/// What the code of a reset belongs to.
+pub enum ResetAsked {
+    /// The phone that it was sent to, with the tries of everybody who names the phone.
+    Phone(KnownPhone),
+    /// The challenge of the request that it was sent for, with tries of its own.
+    Challenge(SealedChallenge),
+}
+
+impl Member for ResetProofs {
+    fn read(fields: &mut Fields<'_>, _name: &'static str) -> Option<Self> {
+        let phone = Option::<KnownPhone>::read(fields, PHONE);
+        let challenge = Option::<SealedChallenge>::read(fields, CHALLENGE);
+        let second = Option::<Proof>::read(fields, CODE);
+        let (name, why) = match (phone?, challenge?) {
+            (Some(phone), None) => return Some(Self { asked: ResetAsked::Phone(phone), second: second? }),
+            (None, Some(challenge)) => {
+                return Some(Self { asked: ResetAsked::Challenge(challenge), second: second? });
+            }
+            (Some(_), Some(_)) => (CHALLENGE, "must not be sent together with `phone`"),
+            (None, None) => (PHONE, "is required, or `challenge` instead"),
+        };
+        fields.refuse(name, &why);
+        None
+    }
+
+    fn describe(schema: &mut BodySchema, _name: &'static str, comment: &[&str], example: Option<&str>) {
+        const FORMS: &[Form] = &[
+            Form { with: &[PHONE], perhaps_with: &[CODE] },
+            with(&[PHONE, RECOVERY_CODE]),
+            Form { with: &[CHALLENGE], perhaps_with: &[CODE] },
+            with(&[CHALLENGE, RECOVERY_CODE]),
+        ];
+        let asked: [(_, &[&str], _); 2] = [
+            (
+                PHONE,
+                &[
+                    " The phone that the code was sent to, in any spelling. Everybody who names the phone shares its tries,",
+                    " so send `challenge` instead.",
+                ],
+                text::<KnownPhone>(None),
+            ),
+            (
+                CHALLENGE,
+                &[" The `challenge` from the response of `POST /auth/request-reset`, in place of `phone`."],
+                text::<SealedChallenge>(None),
+            ),
+        ];
+        schema.choice(asked.into_iter().chain(proof_members(comment, example)), FORMS);
+    }
+}
+
 /// The second step of a sign-in: a second factor, or the password where the first step was a code.
 pub enum SecondStepProof {
     /// The second factor.
@@ -385,6 +444,7 @@ impl Member for RecoveryProofs {
 }
 
 const PASSWORD: &str = "password";
+const PHONE: &str = "phone";
 const CHALLENGE: &str = "challenge";
 const OTP: &str = "otp";
 

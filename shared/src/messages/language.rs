@@ -57,7 +57,7 @@ impl Language {
         match purpose {
             Purpose::Activation(_) => self.0.activation,
             Purpose::SignIn(_) => self.0.sign_in,
-            Purpose::Reset => self.0.reset,
+            Purpose::Reset | Purpose::ResetBy(_) => self.0.reset,
             Purpose::VerifyPhone => self.0.verify_phone,
             Purpose::ChangePhone(_) => self.0.change_phone,
         }

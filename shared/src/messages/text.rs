@@ -75,7 +75,7 @@ impl TextSettings {
         let own = match purpose {
             Purpose::Activation(_) => self.activation_template.as_deref(),
             Purpose::SignIn(_) => self.sign_in_template.as_deref(),
-            Purpose::Reset => self.reset_template.as_deref(),
+            Purpose::Reset | Purpose::ResetBy(_) => self.reset_template.as_deref(),
             Purpose::VerifyPhone => self.verify_phone_template.as_deref(),
             Purpose::ChangePhone(_) => self.change_phone_template.as_deref(),
         };

@@ -114,7 +114,7 @@ impl Store {
             Transacted::Refused(parts) => match parts.as_slice() {
                 [Part::Fine, rest @ ..] => {
                     let limits: Vec<_> = std::iter::once(&tries).chain(budgets).copied().collect();
-                    ActivationIssue::Code(codes::refused(rest, &limits, now)?)
+                    ActivationIssue::Code(codes::refused(rest, &limits, true, now)?)
                 }
                 [Part::Failed(Some(item)), ..] if waits(item)? => ActivationIssue::Code(CodeIssue::Overtaken),
                 _ => ActivationIssue::NotWaiting,

@@ -14,6 +14,7 @@ use super::{
     outcome::Attempt,
     profile::Profile,
     sessions::{NewSession, Renewal},
+    sign_ins::SpentCode,
     table::{
         error::StoreError,
         expression::{ItemUpdate, Write},
@@ -302,10 +303,8 @@ impl Store {
             .value(":now", moment(now))
             .value(":resend_at", moment(now.plus(code.cooldown)))
             .value(":expires_at", ttl(now.plus(FAILURE_WINDOW * WINDOWS_KEPT)));
-        let update = match target.account {
-            Some(account) => bind(update, account),
-            None => update.remove("#user_id").remove("#epoch").remove("#mfa_enabled"),
-        };
+        let update = bind_to(update, target.account);
+        let bars_when_guessed = code.purpose != Purpose::Reset;
         let update = match target.failures_since {
             // Begins a new window, unless another request has begun one.
             Some(since) if since.plus(FAILURE_WINDOW) <= now => update
@@ -314,6 +313,10 @@ impl Store {
                 .value(":carried", number(carried(target.failures, since, now)))
                 .value(":since", moment(since))
                 .and_when(&format!("{COOLED_DOWN} AND #failures_since = :since")),
+            // The tries of strangers who name the phone must not keep its owner from a code with a challenge.
+            _ if !bars_when_guessed => {
+                update.set("#failures_since = if_not_exists(#failures_since, :now)").and_when(COOLED_DOWN)
+            }
             // A code whose failures are used up would be refused, so no message is paid for it.
             _ => update
                 .set("#failures_since = if_not_exists(#failures_since, :now)")
@@ -323,9 +326,12 @@ impl Store {
 
         let mut writes = vec![Write::Update(update)];
         writes.extend(budgets.iter().map(|budget| budget.of_code(code.is_sent, now)));
+        if code.purpose == Purpose::Reset {
+            writes.push(Write::Update(under_challenge(code, target.account)));
+        }
         Ok(match self.transact(writes).await? {
             Transacted::Committed => CodeIssue::Issued,
-            Transacted::Refused(parts) => refused(&parts, budgets, now)?,
+            Transacted::Refused(parts) => refused(&parts, budgets, bars_when_guessed, now)?,
         })
     }
 
@@ -342,26 +348,34 @@ impl Store {
         is_free: bool,
         charged: &[Limit<'_>],
     ) -> Result<(), StoreError> {
-        let marked = || {
-            let update = ItemUpdate::new(Key::code(code.phone, code.purpose));
+        let mark = |key: Key| {
+            let update = ItemUpdate::new(key);
             let update = match failure {
                 Failure::Certain => update.add("#not_sent :marked"),
                 Failure::Doubtful => update.add("#doubtful :marked"),
             };
             update.value(":marked", texts([code.challenge])).value(":challenge", text(code.challenge.to_string()))
         };
+        let copy = || {
+            let copy = Key::code(code.phone, Purpose::ResetBy(code.challenge));
+            (code.purpose == Purpose::Reset).then(|| mark(copy).when("contains(#open_challenges, :challenge)"))
+        };
         let free = |update: ItemUpdate| {
             update.set("#resend_at = :now").value(":now", moment(code.now)).when("#challenge_id = :challenge")
         };
+        let marked = || mark(Key::code(code.phone, code.purpose));
         let mut ways = Vec::new();
         if is_free && let Purpose::Activation(_) | Purpose::SignIn(_) = code.purpose {
             let cooldown = ItemUpdate::new(Key::cooldown(code.phone, code.purpose));
             let cooldown = cooldown.value(":challenge", text(code.challenge.to_string()));
             ways.push(vec![marked().when("contains(#open_challenges, :challenge)"), free(cooldown)]);
         } else if is_free {
-            ways.push(vec![free(marked())]);
+            ways.push([free(marked())].into_iter().chain(copy()).collect());
         }
-        ways.push(vec![marked().when("contains(#open_challenges, :challenge)")]);
+        let open = marked().when("contains(#open_challenges, :challenge)");
+        ways.push([open].into_iter().chain(copy()).collect());
+        // Newer codes may have displaced the one of the phone.
+        ways.extend(copy().map(|copy| vec![copy]));
         ways.push(Vec::new());
         for way in ways {
             let given_back = charged.iter().map(|limit| limit.give_back(code.now));
@@ -484,17 +498,18 @@ impl Store {
     /// session if one is asked for.
     pub async fn reset_password(
         &self,
-        phone: &Phone,
-        account: CodeAccount,
-        (code, effect): (&PendingCode, &RepeatMac),
+        (phone, account): (&Phone, CodeAccount),
+        used: SpentCode<'_>,
         new: &PasswordHash,
         session: Option<NewSession>,
         now: Timestamp,
     ) -> Result<CodeUse, StoreError> {
-        let spent = spend(phone, Purpose::Reset, code, effect, now);
-        let spent = leave_session(spent, session.as_ref());
+        let SpentCode { purpose, code, effect, pseudonym } = used;
+        let spent = leave_session(spend(phone, purpose, code, effect, now), session.as_ref());
         let [credential, profile] = accounts::reset_password(phone, account, new, session.is_some(), now);
         let mut writes = vec![Write::Update(spent), credential, profile];
+        writes.extend(end_copy(phone, purpose, code, now));
+        writes.push(Write::Update(clear_codes(pseudonym, now)));
         writes.extend(session.map(|session| Write::Create(session.into_item())));
         writes.extend(code.counted(now));
         CodeUse::of(self.transact(writes).await?, code, now)
@@ -560,6 +575,17 @@ pub fn tries_subject(purpose: Purpose, pseudonym: &str) -> String {
     format!("{}:{pseudonym}", purpose.as_str())
 }
 
+/// Returns the limit of the codes for resets that are sent to a phone in a day. A challenge cannot be tried more often than
+/// its code allows, so a limit of the codes is one of the guesses, which callers cannot use up by wrong tries.
+pub fn codes_of_phone(subject: &str, max_attempts: u64) -> Limit<'_> {
+    Limit::new(Bucket::CodesPhone, subject, MAX_FAILURES / max_attempts.max(1), FAILURE_WINDOW)
+}
+
+/// Builds the write that forgets those codes, after a right one.
+pub(super) fn clear_codes(pseudonym: &str, now: Timestamp) -> ItemUpdate {
+    codes_of_phone(&tries_subject(Purpose::Reset, pseudonym), 1).clear(now)
+}
+
 /// Returns the limit of those tries.
 pub fn tries_of_phone(subject: &str) -> Limit<'_> {
     Limit::new(Bucket::OtpPhone, subject, MAX_FAILURES, FAILURE_WINDOW)
@@ -567,6 +593,51 @@ pub fn tries_of_phone(subject: &str) -> Limit<'_> {
 
 /// The condition that allows the next code to be sent.
 pub(super) const COOLED_DOWN: &str = "(attribute_not_exists(#resend_at) OR #resend_at <= :now)";
+
+/// Returns the write that stores the code of a reset once more, under its challenge, with tries of its own.
+fn under_challenge(code: NewCode<'_>, account: Option<CodeAccount>) -> ItemUpdate {
+    let code = NewCode { purpose: Purpose::ResetBy(code.challenge), ..code };
+    bind_to(OpenCodes::default().issue(&code, account), account)
+        .set("#failures_since = :now")
+        .set("#expires_at = :expires_at")
+        .and_when("attribute_not_exists(#pk)")
+        .value(":now", moment(code.now))
+        .value(":expires_at", ttl(code.now.plus(code.ttl)))
+}
+
+/// Returns the write that ends the other copy of a code that is used up, if it was stored twice: that of its challenge, or
+/// that of its phone with every other open code, whose failures it resets.
+///
+/// It has no condition, so that strangers who change the item of the phone do not make it fail.
+pub(super) fn end_copy(phone: &Phone, purpose: Purpose, code: &PendingCode, now: Timestamp) -> Option<Write> {
+    let other = match purpose {
+        Purpose::Reset => Purpose::ResetBy(code.challenge),
+        Purpose::ResetBy(_) => Purpose::Reset,
+        _ => return None,
+    };
+    let ended = ItemUpdate::new(Key::code(phone, other))
+        .remove("#op")
+        .remove("#codes")
+        .remove("#challenge_id")
+        .remove("#open_challenges")
+        .remove("#not_sent")
+        .remove("#doubtful")
+        .set("#failures = :zero")
+        .set("#failures_since = :now")
+        .set("#expires_at = :expires_at")
+        .value(":zero", number(0))
+        .value(":now", moment(now))
+        .value(":expires_at", ttl(now.plus(FAILURE_WINDOW)));
+    Some(Write::Update(ended))
+}
+
+/// Binds a code to this account, or to nobody.
+fn bind_to(code: ItemUpdate, account: Option<CodeAccount>) -> ItemUpdate {
+    match account {
+        Some(account) => bind(code, account),
+        None => code.remove("#user_id").remove("#epoch").remove("#mfa_enabled"),
+    }
+}
 
 /// Binds a code to an account at its current epoch.
 pub(super) fn bind(code: ItemUpdate, account: CodeAccount) -> ItemUpdate {
@@ -585,14 +656,20 @@ pub(super) fn bind(code: ItemUpdate, account: CodeAccount) -> ItemUpdate {
 }
 
 /// Returns why a code was refused: by a budget, which all parts but the first are, or by its item, which is the first. A
-/// budget takes precedence over the cooldown, because it lasts longer.
-pub(super) fn refused(parts: &[Part], budgets: &[Limit<'_>], now: Timestamp) -> Result<CodeIssue, StoreError> {
+/// budget takes precedence over the cooldown, because it lasts longer. `bars_when_guessed` tells whether wrong codes in the
+/// item keep others from being issued.
+pub(super) fn refused(
+    parts: &[Part],
+    budgets: &[Limit<'_>],
+    bars_when_guessed: bool,
+    now: Timestamp,
+) -> Result<CodeIssue, StoreError> {
     let reached = parts.iter().skip(1).zip(budgets).find(|(part, _)| matches!(part, Part::Failed(_)));
     if let Some((_, budget)) = reached {
         return Ok(CodeIssue::LimitReached(budget.reached(now)));
     }
     let Some(Part::Failed(Some(item))) = parts.first() else { return Ok(CodeIssue::Overtaken) };
-    if let Some(reached) = failures_used_up(item, now)? {
+    if bars_when_guessed && let Some(reached) = failures_used_up(item, now)? {
         return Ok(CodeIssue::LimitReached(reached));
     }
     Ok(match item.optional_moment(RESEND_AT)? {

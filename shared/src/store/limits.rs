@@ -77,6 +77,8 @@ buckets! {
     MessagesTotal: "messages-total",
     /// Requests for messages from one address, whether or not a message was sent.
     MessageRequests: "message-requests",
+    /// Codes to one phone that were sent and may be guessed by their challenges.
+    CodesPhone: "codes-phone",
     /// Wrong codes for one phone.
     OtpPhone: "otp-phone",
     /// Wrong codes of one account's second factor.
@@ -94,6 +96,7 @@ impl Bucket {
     pub const fn is_of_messages(self) -> bool {
         match self {
             Self::MessagesPhone
+            | Self::CodesPhone
             | Self::MessagesAccount
             | Self::MessagesAddress
             | Self::AddressPhones

@@ -31,8 +31,8 @@ use aws_sdk_dynamodb::Client;
 pub use accounts::{CodeAccount, Credential, LoginCompletion, Registration};
 pub use activations::{Activation, ActivationIssue};
 pub use codes::{
-    CodeIssue, CodeTarget, CodeTry, CodeUse, Failure, PendingCode, PendingCodes, PhoneChange, UsedCode, tries_of_phone,
-    tries_subject,
+    CodeIssue, CodeTarget, CodeTry, CodeUse, Failure, PendingCode, PendingCodes, PhoneChange, UsedCode, codes_of_phone,
+    tries_of_phone, tries_subject,
 };
 pub use deletion::{AccountDeletion, Guesses, StoredAccount, StoredCode, StoredFactor};
 pub use imports::{Import, ImportedAccount, OldPassword};

@@ -28,7 +28,7 @@ use crate::{
 /// The time for which a challenge waits. Until then, another code may be sent for it.
 const WAITS: Duration = Duration::from_mins(15);
 
-/// The right code of a challenge, which a step-up uses up.
+/// A right code that a request uses up.
 #[derive(Clone, Copy, Debug)]
 pub struct SpentCode<'a> {
     /// The purpose of the code.

@@ -171,6 +171,14 @@ impl Person {
         reply
     }
 
+    /// `POST /auth/verify-reset`, with the challenge that the device was given.
+    pub(crate) async fn verify_reset_by_challenge(&self, otp: &str, new: &str) -> Reply {
+        let body = json!({"challenge": self.reset_challenge(), "otp": otp, "new_password": new});
+        let reply = self.begin("/auth/verify-reset", self.with_factor(body)).await;
+        self.learn_password(new, &reply);
+        reply
+    }
+
     /// `POST /auth/verify-phone`
     pub(crate) async fn verify_phone(&self) -> Reply {
         self.ask(Method::POST, "/auth/verify-phone").await

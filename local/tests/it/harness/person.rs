@@ -218,6 +218,12 @@ impl Person {
         self.kept("challenge")
     }
 
+    /// The challenge of the last reset that was asked for.
+    #[track_caller]
+    pub(crate) fn reset_challenge(&self) -> String {
+        self.kept("challenge of a reset")
+    }
+
     #[track_caller]
     fn kept(&self, member: &str) -> String {
         self.device().remove(member).unwrap_or_else(|| panic!("the device was given no `{member}`"))
@@ -265,7 +271,11 @@ impl Person {
     /// Keeps the tokens of an answer, and learns the secrets that it shows once.
     fn keep(&self, reply: &Reply) {
         let text = |member: &str| reply.body[member].as_str().map(str::to_owned);
-        let kept = KEPT.into_iter().filter_map(|member| Some((member, text(member)?)));
+        let name = |member| match (member, reply.function.as_deref()) {
+            ("challenge", Some("request-reset")) => "challenge of a reset",
+            _ => member,
+        };
+        let kept = KEPT.into_iter().filter_map(|member| Some((name(member), text(member)?)));
         self.device.lock().unwrap().extend(kept);
         if let Some(secret) = text("secret") {
             let told = Authenticator::new(&secret, self.world.clock.clone());

@@ -70,11 +70,13 @@ impl Reply {
         self.body[member].as_str().unwrap_or_else(|| panic!("the answer has no text `{member}`"))
     }
 
-    /// Everything that a client can tell two answers apart by: all but the request's identifier.
+    /// Everything that a client can tell two answers apart by: all but the request's identifier. Of a challenge, which
+    /// is sealed under a random number, that is the length.
     pub(crate) fn fingerprint(&self) -> (u16, Vec<(String, String)>, Value) {
         let mut body = self.body.clone();
         if let Some(body) = body.as_object_mut() {
             body.remove("instance");
+            body.entry("challenge").and_modify(|sealed| *sealed = sealed.as_str().map(str::len).into());
         }
         let headers = self.headers.iter().filter(|(name, _)| *name != header::CONTENT_LENGTH);
         let mut headers: Vec<_> = headers.map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned())).collect();

@@ -85,6 +85,7 @@ impl Key {
         let name = purpose.as_str();
         let sort = match purpose {
             Purpose::Activation(id) | Purpose::SignIn(id) => format!("OTP#{name}#{id}"),
+            Purpose::ResetBy(id) => format!("OTP#{name}#{id}"),
             Purpose::Reset | Purpose::VerifyPhone => format!("OTP#{name}"),
             Purpose::ChangePhone(user) => return Self::of_user(user, format!("{NEW_PHONE_PREFIX}{}", phone.as_e164())),
         };
