@@ -372,6 +372,48 @@ async fn one_failure_is_tried_again_and_nobody_notices() {
     }
 }
 
+/// Providers, and what stands between them and us, answer a success that says otherwise.
+#[tokio::test]
+async fn a_success_is_one_only_if_the_response_says_so() {
+    let vonage_problem = r#"{"type": "https://developer.vonage.com/api-errors/messages#1120", "title": "t"}"#;
+    let (sent, unknown, not_sent) = ((1, 0, 0), (1, 1, 0), (0, 0, 1));
+    for (name, status, body, counts, tries) in [
+        ("twilio", 201, TWILIO_SENT, sent, 1),
+        ("twilio", 201, r#"{"sid": "SM1", "status": "failed", "error_code": 30003}"#, not_sent, 1),
+        ("twilio", 200, r#"{"code": 21211, "message": "m", "status": 400}"#, not_sent, 1),
+        ("twilio", 200, r#"{"code": 20003, "message": "m", "status": 401}"#, not_sent, 2),
+        ("twilio", 200, "", unknown, 1),
+        ("twilio", 200, "<html>Sign in to this network</html>", unknown, 1),
+        ("twilio", 204, "", unknown, 1),
+        ("vonage", 202, VONAGE_SENT, sent, 1),
+        ("vonage", 202, vonage_problem, not_sent, 2),
+        ("vonage", 200, r#"{"messages": [{"status": "4"}]}"#, unknown, 1),
+        ("vonage", 200, "null", unknown, 1),
+        // The contract with a webhook is the status alone.
+        ("http", 200, "", sent, 1),
+        ("http", 200, r#"{"error": "ignored"}"#, sent, 1),
+        // Redirections are not followed: they would lead a code elsewhere.
+        ("twilio", 307, "", not_sent, 2),
+        ("vonage", 302, "", not_sent, 2),
+        ("http", 308, "", not_sent, 2),
+        ("http", 524, "", unknown, 1),
+    ] {
+        let provider = Provider::answering(status, body);
+        let (world, person) = with_provider(name, &provider).await;
+        world.metrics.take();
+        person.request_reset().await.expect(202);
+        let metrics = world.metrics.take();
+        let count = |of: &str| metrics.iter().filter(|line| line[of] == 1).count();
+        assert_eq!(
+            (count("CodesSent"), count("CodesUnknown"), count("CodesNotSent")),
+            counts,
+            "{name} {status} {body}"
+        );
+        assert_eq!(provider.seen().len(), tries, "{name} {status} {body}");
+        assert_eq!(has_code(&world), counts != not_sent, "{name} {status} {body}");
+    }
+}
+
 #[tokio::test]
 async fn what_may_have_been_sent_stays_a_code_and_is_not_sent_twice() {
     for (name, ..) in PROVIDERS {

@@ -84,7 +84,8 @@ impl HttpsPoster {
     ) -> Delivery {
         let once = || async {
             match self.send(post).await {
-                Ok(Answer { status: 408 | 504, .. }) => Delivery::Unknown,
+                // 524 is Cloudflare's 504.
+                Ok(Answer { status: 408 | 504 | 524, .. }) => Delivery::Unknown,
                 Ok(answer) => judge(&answer),
                 Err(error) if never_arrived(&error) => Delivery::NotSent("the provider cannot be reached".into()),
                 Err(_) => Delivery::Unknown,
@@ -115,16 +116,24 @@ impl fmt::Debug for HttpsPoster {
     }
 }
 
-/// Judges a response that the provider's own `code` explains, if it has one; `is_about_number` tells codes that blame the
-/// number from those that do not.
+/// Judges a response that the provider's own `code` explains, if it has one, whatever its status; `is_about_number` tells
+/// codes that blame the number from those that do not. `has_message` says whether the response names the message that the
+/// provider took: a success that names none may come from a proxy in between.
 pub(super) fn judge_by_code<C: Display>(
     answer: &Answer,
+    has_message: bool,
     code: Option<C>,
     is_about_number: impl FnOnce(&C) -> bool,
 ) -> Delivery {
     let status = answer.status;
     match code {
-        _ if (200..300).contains(&status) => Delivery::Sent,
+        None if (200..300).contains(&status) => {
+            if has_message {
+                Delivery::Sent
+            } else {
+                Delivery::Unknown
+            }
+        }
         _ if is_ambiguous(status) => Delivery::Unknown,
         Some(code) if is_about_number(&code) => Delivery::Refused(format!("error {code}")),
         Some(code) => Delivery::NotSent(format!("status {status}, error {code}")),

@@ -41,9 +41,15 @@ impl Credentials {
     }
 }
 
-#[derive(Deserialize)]
-struct Problem {
-    code: u32,
+/// A response: the message that was taken, or a problem.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Taken {
+    sid: Option<String>,
+    /// The error of a message that failed at once.
+    error_code: Option<u32>,
+    /// The error of a problem.
+    code: Option<u32>,
 }
 
 pub(super) async fn send(
@@ -80,6 +86,6 @@ pub(super) async fn send(
 
 fn judge(answer: &Answer) -> Delivery {
     // The error's message repeats the number; its code does not.
-    let code = serde_json::from_slice::<Problem>(&answer.body).map(|problem| problem.code).ok();
-    judge_by_code(answer, code, |code| REFUSED.contains(code))
+    let Taken { sid, error_code, code } = serde_json::from_slice(&answer.body).unwrap_or_default();
+    judge_by_code(answer, sid.is_some(), error_code.or(code), |code| REFUSED.contains(code))
 }

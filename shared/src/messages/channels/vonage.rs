@@ -23,11 +23,13 @@ pub(super) struct Credentials {
     api_secret: Zeroizing<String>,
 }
 
-/// A problem of Vonage's (RFC 7807); its code is the fragment of the type.
-#[derive(Deserialize)]
-struct Problem {
+/// A response: the message that was taken, or a problem (RFC 7807), whose code is the fragment of its type.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Taken {
+    message_uuid: Option<String>,
     #[serde(rename = "type")]
-    type_: String,
+    type_: Option<String>,
 }
 
 pub(super) async fn send(
@@ -58,7 +60,8 @@ pub(super) async fn send(
 }
 
 fn judge(answer: &Answer) -> Delivery {
-    let type_ = serde_json::from_slice::<Problem>(&answer.body).map(|problem| problem.type_).unwrap_or_default();
-    let code = type_.rsplit_once('#').map(|(_, code)| code).filter(|code| code.len() <= 40);
-    judge_by_code(answer, code, |code| REFUSED.contains(code))
+    let Taken { message_uuid, type_ } = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let code = type_.as_deref().and_then(|type_| type_.rsplit_once('#'));
+    let code = code.map(|(_, code)| code).filter(|code| code.len() <= 40);
+    judge_by_code(answer, message_uuid.is_some(), code, |code| REFUSED.contains(code))
 }
