@@ -273,7 +273,7 @@ async fn show(desk: Desk<'_>, profile: &Profile, credential: &Credential) -> Res
         lines.push(("former phone", former.as_e164().to_owned()));
         lines.push(("parked until", ends_at.to_rfc3339()));
     }
-    lines.extend(profile.legacy_id.map(|id| ("legacy id", id.to_string())));
+    lines.extend(profile.legacy_id.as_ref().map(|id| ("legacy id", id.to_string())));
     let state =
         credential.disabled_at.map_or_else(|| "enabled".to_owned(), |at| format!("disabled since {}", at.to_rfc3339()));
     lines.push(("state", state));

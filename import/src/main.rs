@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Parser;
-use import::{LeftOut, Plan, Summary, read_users, rehearse, report, write};
+use import::{LeftOut, OnDuplicate, Plan, Preset, Summary, read_users, rehearse, report, write};
 use indicatif::{ProgressBar, ProgressStyle};
 use latchkey::{
     base::terminal::{Sentence, say, sentence},
@@ -16,18 +16,28 @@ use operator::{Place, now};
 
 /// Move the users of another system, with their passwords, to Latchkey.
 ///
-/// Their table is `users(id, phone, hashed_password)`, with bcrypt hashes. A stronger hash replaces each when its user
-/// first signs in. Users without a password sign in by a code; they need `SECRET_KEY_ARN`.
+/// Their table is `users(id, phone, hashed_password)`, or that of a preset, or what a query returns, with bcrypt hashes. A
+/// stronger hash replaces each when its user first signs in. Users without a password sign in by a code; they need
+/// `SECRET_KEY_ARN`.
 ///
 /// The command reads and checks all users before it writes any. You can stop it and run it again at any time: accounts
 /// that exist already stay unchanged.
 #[derive(Parser)]
 #[command(name = "import", version)]
 struct Arguments {
-    /// Database to read: `sqlite:///path/test.db`, `postgresql://user:password@host/name`,
+    /// Database to read: the path of a SQLite file, `sqlite:///path/test.db`, `postgresql://user:password@host/name`,
     /// `mysql://user:password@host/name`.
     #[arg(long, value_name = "URL")]
     from: String,
+    /// System whose table it is.
+    #[arg(long, value_enum, value_name = "SYSTEM", default_value = "users")]
+    preset: Preset,
+    /// Query to read by, for any other table. Its columns are identifier, phone and bcrypt hash, in this order.
+    #[arg(long, value_name = "SQL", conflicts_with = "preset")]
+    query: Option<String>,
+    /// Which of the users to move whose phones are one number.
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "leave-out")]
+    on_duplicate: OnDuplicate,
     #[command(flatten)]
     to: Place,
     /// Write nothing; print what would be done.
@@ -53,14 +63,15 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<ExitCode, Sentence> {
-    let Arguments { from, to, dry_run, leave_out, report } = arguments;
+    let Arguments { from, preset, query, on_duplicate, to, dry_run, leave_out, report } = arguments;
     let connection = to.connect().await.map_err(sentence)?;
-    let users = read_users(&from).await.map_err(sentence)?;
+    let users = read_users(&from, query.as_deref().unwrap_or_else(|| preset.query())).await.map_err(sentence)?;
     let found = users.len();
     // Only users without a password need it.
     let keyring = Keyring::new(connection.store.clone(), connection.clients.secrets.clone(), &connection.config.keys);
     let secret = keyring.secret(now()).await.ok();
-    let mut plan = Plan::of(users, &connection.config.phones, secret.as_ref().map(|secret| &secret.counting.audit));
+    let key = secret.as_ref().map(|secret| &secret.counting.audit);
+    let mut plan = Plan::of(users, &connection.config.phones, key, on_duplicate);
     say(&format!("Users found: {found}. Of these, {} can be moved.", plan.accounts.len()));
     for (reason, count) in plan.reasons() {
         say(&format!("  {count} cannot: {reason}"));
@@ -97,7 +108,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Sentence> {
     if !left_out.is_empty() {
         say(&format!("  {} cannot: the phone has another account already", left_out.len()));
         plan.left_out.extend(left_out);
-        plan.left_out.sort_by_key(|user| user.id);
+        plan.left_out.sort_by(|one, other| one.id.cmp(&other.id));
         write_report(&report, &plan.left_out)?;
         say(&format!("They are listed in {}.", report.display()));
     }

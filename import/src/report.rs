@@ -38,7 +38,7 @@ fn write_to(file: File, left_out: &[LeftOut]) -> io::Result<()> {
     let mut report = WriterBuilder::new().quote_style(QuoteStyle::Always).from_writer(file);
     report.write_record(["id", "phone", "reason"])?;
     for user in left_out {
-        report.write_record([&user.id.to_string(), &without_formula(&user.phone), &user.reason])?;
+        report.write_record([&without_formula(&user.id.to_string()), &without_formula(&user.phone), &user.reason])?;
     }
     report.flush()
 }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     fn left_out(phone: &str) -> LeftOut {
-        LeftOut { id: 7, phone: phone.to_owned(), reason: "the phone must be one".to_owned() }
+        LeftOut { id: 7.into(), phone: phone.to_owned(), reason: "the phone must be one".to_owned() }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use latchkey::{
         id::{SessionId, UserId},
         time::Timestamp,
     },
-    domain::phone::Phone,
+    domain::{legacy_id::LegacyId, phone::Phone},
     flows::{self, caller::Caller},
     http::{
         StatusCode,
@@ -78,7 +78,7 @@ struct AccountRecord {
     /// The identifier in the system that the account was imported from. Absent if it was not imported.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 42)]
-    legacy_id: Option<i64>,
+    legacy_id: Option<LegacyId>,
 }
 
 /// A count of attempts.

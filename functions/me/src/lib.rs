@@ -3,6 +3,7 @@
 use latchkey::{
     ApiError, App, Context, Request, Response,
     base::{id::UserId, time::Timestamp},
+    domain::legacy_id::LegacyId,
     flows::caller::Caller,
     http::{
         StatusCode,
@@ -41,7 +42,7 @@ pub struct MeResponse {
     /// The identifier in the system that the account was imported from. Absent if it was not imported.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 42)]
-    legacy_id: Option<i64>,
+    legacy_id: Option<LegacyId>,
 }
 
 /// Show the caller's account

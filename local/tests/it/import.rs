@@ -1,9 +1,9 @@
 //! `cargo run -p import`, as far as it works on the table: the users of the origin, and what they find here.
 
 use admin::doctor::Finding;
-use import::{LeftOut, OriginUser, Plan, Summary, read_users, rehearse, write};
+use import::{LeftOut, OnDuplicate, OriginUser, Plan, Preset, Summary, read_from, read_users, rehearse, write};
 use latchkey::{
-    domain::{password::PasswordHash, phone::PhoneRules},
+    domain::{legacy_id::LegacyId, password::PasswordHash, phone::PhoneRules},
     store::{ImportedAccount, OldPassword},
 };
 use local::emulator::Fault;
@@ -37,7 +37,8 @@ fn rules() -> PhoneRules {
 async fn accounts(users: &[(i64, &str)]) -> Vec<ImportedAccount> {
     let folder = tempfile::tempdir().unwrap();
     let url = database(folder.path().join("test.db").to_str().unwrap(), users).await;
-    let plan = Plan::of(read_users(&url).await.unwrap(), &rules(), None);
+    let users = read_users(&url, Preset::Users.query()).await.unwrap();
+    let plan = Plan::of(users, &rules(), None, OnDuplicate::LeaveOut);
     assert!(plan.left_out.is_empty());
     plan.accounts
 }
@@ -65,6 +66,99 @@ async fn a_user_of_the_origin_signs_in_with_the_old_password_and_gets_a_new_hash
     person.login().await.expect(200);
     assert_eq!(world.item("PHONE#", "CREDENTIAL")["password_hash"]["S"], upgraded, "once is enough");
     assert_eq!(person.export().await.expect(200).body["account"]["legacy_id"], 42);
+}
+
+/// An in-memory database with the tables that these statements make.
+async fn database_of(statements: &[&'static str]) -> AnyConnection {
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect("sqlite::memory:").await.unwrap();
+    for statement in statements {
+        sqlx::query(*statement).execute(&mut connection).await.unwrap();
+    }
+    connection
+}
+
+/// What a query returns: identifiers, phones and hashes.
+async fn rows(connection: &mut AnyConnection, query: &str) -> Vec<(LegacyId, Option<String>, Option<String>)> {
+    let users = read_from(connection, query).await.unwrap();
+    users.into_iter().map(|user| (user.id, user.phone, user.hashed_password)).collect()
+}
+
+fn row(id: impl Into<LegacyId>, phone: &str, hash: Option<&str>) -> (LegacyId, Option<String>, Option<String>) {
+    (id.into(), Some(phone.to_owned()), hash.map(str::to_owned))
+}
+
+#[tokio::test]
+async fn every_preset_reads_the_users_of_its_system() {
+    let mut database = database_of(&[
+        "ATTACH ':memory:' AS auth",
+        "CREATE TABLE auth.users (id TEXT, phone TEXT, encrypted_password TEXT, phone_confirmed_at TEXT, deleted_at TEXT, \
+         banned_until TEXT, created_at TEXT)",
+        "INSERT INTO auth.users VALUES ('b2c4', '201012345678', '$2a$', '2025', NULL, NULL, '2025'), \
+         ('a1c3', '201112345678', '', '2025', NULL, '2001-01-01', '2024'), ('no-phone', NULL, '$2a$', '2025', NULL, NULL, '2025'), \
+         ('empty', '', '$2a$', '2025', NULL, NULL, '2025'), ('unconfirmed', '201212345678', '$2a$', NULL, NULL, NULL, '2025'), \
+         ('banned', '201212345679', '$2a$', '2025', NULL, '2999-01-01', '2025'), \
+         ('deleted', '201212345670', '$2a$', '2025', '2025', NULL, '2025')",
+        "CREATE TABLE auth_user (id INTEGER, username TEXT, password TEXT, is_active BOOL)",
+        "INSERT INTO auth_user VALUES (1, '01012345678', 'bcrypt$$2b$', TRUE), (2, '01112345678', '!x', TRUE), (3, 'x', 'x', FALSE)",
+        "CREATE TABLE main.users (id INTEGER, phone TEXT, hashed_password TEXT, password TEXT, encrypted_password TEXT)",
+        "INSERT INTO main.users VALUES (7, '01012345678', 'hashed', 'laravel', 'devise')",
+    ])
+    .await;
+    for preset in Preset::ALL {
+        let expected = match preset {
+            Preset::Users => vec![row(7, "01012345678", Some("hashed"))],
+            Preset::Laravel => vec![row(7, "01012345678", Some("laravel"))],
+            Preset::Devise => vec![row(7, "01012345678", Some("devise"))],
+            Preset::Django => vec![row(1, "01012345678", Some("bcrypt$$2b$")), row(2, "01112345678", None)],
+            Preset::Supabase => {
+                let text = |id: &str| LegacyId::Text(id.to_owned());
+                vec![row(text("a1c3"), "+201112345678", Some("")), row(text("b2c4"), "+201012345678", Some("$2a$"))]
+            }
+        };
+        assert_eq!(rows(&mut database, preset.query()).await, expected, "{preset:?}");
+    }
+}
+
+/// Phones in columns of numbers, hashes in columns of bytes, and identifiers of every kind.
+#[tokio::test]
+async fn cells_are_read_whatever_the_type_of_their_column() {
+    let mut database = database_of(&[]).await;
+    let (number, text) = (LegacyId::Number, |id: &str| LegacyId::Text(id.to_owned()));
+    for (cells, expected) in [
+        ("5, 201012345678, x'243262'", row(number(5), "201012345678", Some("$2b"))),
+        ("-5, 201012345678.0, NULL", row(number(-5), "201012345678", None)),
+        ("' 7f3a ', '+20', ''", row(text("7f3a"), "+20", Some(""))),
+        ("'7', '2.01012E+11', '$2b'", row(text("7"), "2.01012E+11", Some("$2b"))),
+        ("x'6162', x'2b3230', '$2b'", row(text("ab"), "+20", Some("$2b"))),
+    ] {
+        let query = format!("SELECT {cells} FROM (SELECT 1)");
+        assert_eq!(rows(&mut database, &query).await, [expected], "{cells}");
+    }
+    for (cells, why) in
+        [("NULL, '', ''", "column 0"), ("'', '', ''", "column 0"), ("1, ''", "column index out of bounds")]
+    {
+        let error = read_from(&mut database, &format!("SELECT {cells}")).await.map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_identifier_that_is_no_number_stays_as_it_was() {
+    let world = World::new();
+    let id = "0d5f1b1e-7c39-4c29-93c5-2b1d8a6f9a10";
+    let user = OriginUser {
+        id: LegacyId::Text(id.to_owned()),
+        phone: Some(PHONE.to_owned()),
+        hashed_password: Some(BCRYPT.to_owned()),
+    };
+    let plan = Plan::of(vec![user], &rules(), None, OnDuplicate::LeaveOut);
+    assert_eq!(import(&world, &plan.accounts).await.created, 1);
+    assert_eq!(import(&world, &plan.accounts).await.already_there, 1);
+    let person = world.visitor(PHONE);
+    person.sign_in().await;
+    assert_eq!(person.me().await.expect(200).body["legacy_id"], id);
+    assert_eq!(person.export().await.expect(200).body["account"]["legacy_id"], id);
 }
 
 #[tokio::test]
@@ -116,7 +210,7 @@ async fn a_phone_that_has_an_account_keeps_it() {
     let person = world.visitor(PHONE).typing(NEW_PASSWORD).registered().await;
     let summary = import(&world, &accounts(&[(1, PHONE), (2, OTHER_PHONE)]).await).await;
     let reason = "the phone has another account already".to_owned();
-    assert_eq!(summary.left_out, [LeftOut { id: 1, phone: "+201012345678".to_owned(), reason }]);
+    assert_eq!(summary.left_out, [LeftOut { id: 1.into(), phone: "+201012345678".to_owned(), reason }]);
     assert_eq!(summary.created, 1);
     person.typing(PASSWORD).login().await.expect_problem(401, "invalid-credentials");
     person.sign_in().await;
@@ -131,7 +225,7 @@ async fn an_import_that_was_cut_off_goes_on() {
     let accounts: Vec<_> = users
         .iter()
         .map(|(id, phone)| ImportedAccount {
-            legacy_id: *id,
+            legacy_id: (*id).into(),
             phone: rules().parse(phone).unwrap(),
             password: OldPassword::Hash(PasswordHash::from_bcrypt(BCRYPT).unwrap()),
         })
@@ -179,7 +273,7 @@ async fn a_password_that_was_hashed_as_it_was_typed_signs_in() {
         let hash = bcrypt::hash_with_salt(typed, 4, [7; 16]).unwrap().to_string();
         let password = OldPassword::Hash(PasswordHash::from_bcrypt(&hash).unwrap());
         let phone = rules().parse(PHONE).unwrap();
-        import(&world, &[ImportedAccount { legacy_id: 1, phone, password }]).await;
+        import(&world, &[ImportedAccount { legacy_id: 1.into(), phone, password }]).await;
 
         let person = world.visitor(PHONE);
         person.typing(&format!("{typed}x")).login().await.expect_problem(401, "invalid-credentials");
@@ -197,7 +291,7 @@ async fn a_database_that_cannot_be_read_is_named_without_its_password() {
         ("postgresql://me:pass-in-url@127.0.0.1:1/x", "127.0.0.1"),
         ("oracle://x", "oracle"),
     ] {
-        let error = read_users(url).await.map(|_| ()).unwrap_err().to_string();
+        let error = read_users(url, Preset::Users.query()).await.map(|_| ()).unwrap_err().to_string();
         assert!(error.contains(part) && !error.contains("pass-in-url"), "{error}");
     }
 }
@@ -220,8 +314,8 @@ async fn a_user_without_a_password_signs_in_by_a_code_and_is_not_imported_twice(
     let world = World::with(&[("SIGN_UP", "closed")]);
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &[7; 32]);
     let key = latchkey::base::kid::Versioned { kid: latchkey::base::kid::Kid::from_byte(1).unwrap(), key };
-    let user = OriginUser { id: 42, phone: Some(PHONE.to_owned()), hashed_password: None };
-    let plan = Plan::of(vec![user], &rules(), Some(&key));
+    let user = OriginUser { id: 42.into(), phone: Some(PHONE.to_owned()), hashed_password: None };
+    let plan = Plan::of(vec![user], &rules(), Some(&key), OnDuplicate::LeaveOut);
     assert_eq!(import(&world, &plan.accounts).await.created, 1);
     assert_eq!(import(&world, &plan.accounts).await.already_there, 1);
     let person = world.visitor(PHONE).without_password();

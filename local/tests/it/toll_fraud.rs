@@ -18,7 +18,7 @@ const BCRYPT: &str = "$2b$04$2zMEUdZC85CqLhKae.pfeunVXkvrX8VF/p7NPNmesAh7aaykBAR
 pub(crate) async fn accounts(world: &World, phones: &[String]) {
     let store = world.store();
     for phone in phones {
-        let legacy_id = phone[1..].parse().unwrap();
+        let legacy_id = phone[1..].parse::<i64>().unwrap().into();
         let phone = Phone::from_stored(phone).unwrap();
         let account = ImportedAccount {
             legacy_id,

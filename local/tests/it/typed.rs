@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::{OTHER_PHONE, PHONE, RESET_PASSWORD, Reply, World, another_code};
 
 /// Spellings of +201012345678 as contacts, messengers, keyboards and spreadsheets write them.
-const PHONES: [&str; 70] = [
+const PHONES: [&str; 76] = [
     // Contacts of iOS and Android, WhatsApp.
     "\u{202a}+20 10 12345678\u{202c}",
     "\u{202d}+201012345678\u{202c}",
@@ -80,7 +80,13 @@ const PHONES: [&str; 70] = [
     "０１０１２３４５６７８",
     "𝟎𝟏𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖",
     "010۱۲۳۴٥٦٧٨",
+    "০১০১২৩৪৫৬৭৮",
+    "tel:+20-10-1234-5678",
+    "tel://+201012345678",
     // Cells and lists.
+    "01012345678.0",
+    "+201012345678.0",
+    "201012345678.00",
     "'01012345678",
     "\"+20 10 1234 5678\",",
     "«01012345678»;",
@@ -88,7 +94,7 @@ const PHONES: [&str; 70] = [
 ];
 
 /// What is no single number to people.
-const NO_PHONES: [&str; 21] = [
+const NO_PHONES: [&str; 25] = [
     "",
     "'",
     "hello",
@@ -108,6 +114,10 @@ const NO_PHONES: [&str; 21] = [
     "1+201012345678",
     "*01012345678#",
     "O1O12345678",
+    "2.01012E+11",
+    "201012345678,0",
+    "+20 10 12345678 p5",
+    "%2B201012345678",
     "①01012345678",
     "tel:tel:01012345678",
 ];
@@ -147,6 +157,7 @@ fn spellings(code: &str) -> Vec<String> {
         in_script('०'),
         in_script('０'),
         in_script('𝟎'),
+        in_script('০'),
         mixed,
         apart,
     ]
@@ -284,9 +295,23 @@ async fn what_is_no_code_is_refused_and_no_try() {
     let world = World::new();
     let person = world.person().await;
     let code = person.reset_code().await;
-    for no_code in
-        ["", "12345", "1234567", "12345a", "+12345", "123456 123456", "123,456", "½23456", "①23456", "0x1234"]
-    {
+    for no_code in [
+        "",
+        "12345",
+        "1234567",
+        "12345a",
+        "12345O",
+        "l23456",
+        "+12345",
+        "123456 123456",
+        "123,456",
+        "½23456",
+        "①23456",
+        "0x1234",
+        "123456.0",
+        "G-123456",
+        "1.2e5",
+    ] {
         let reply = person.verify_reset(no_code, RESET_PASSWORD).await.expect_fields(&["/otp"]);
         assert_eq!(reply.body["errors"][0]["detail"], "must be the six digits of the code", "{no_code:?}");
     }
@@ -339,17 +364,18 @@ async fn a_recovery_code_is_one_code_in_every_spelling() {
         person.first_step().await;
         person.with_proof("recovery_code", code).login_mfa().await
     };
+    // Other marks of lists: `spelling::the_mark_of_a_list_is_no_part_of_a_code`.
     let spellings: [fn(&str) -> String; 10] = [
         |code| format!("{code}\n"),
         |code| format!("\t{code}\r\n"),
         |code| code.replace('-', "\u{a0}"),
         |code| code.replace('-', "\u{2013}"),
-        |code| code.replace('-', "\u{2212}"),
-        |code| code.replace('-', "."),
+        |code| code.replace('-', "·"),
+        |code| code.replace('-', "/"),
         |code| code.replace('-', "\u{200b}").to_lowercase(),
         |code| code.chars().map(|c| char::from_u32(u32::from(c) + 0xfee0).unwrap()).collect(),
         |code| format!("\"{code}\","),
-        |code| format!("7. {code}"),
+        |code| format!("- [ ] 10. `{code}`"),
     ];
     for (code, spelled) in person.recovery_codes().iter().zip(spellings) {
         let reply = enter(&spelled(code)).await;

@@ -2,6 +2,7 @@
 //! network and no clock.
 
 pub mod device;
+pub mod legacy_id;
 mod numbering;
 pub mod otp;
 pub mod password;

@@ -205,10 +205,11 @@ impl PasswordHash {
         Self(phc)
     }
 
-    /// Takes a bcrypt hash that another system made, without what its cell has around it ([`spelling::cell`]). Refuses it
-    /// if a login could not compare it.
+    /// Takes a bcrypt hash that another system made, without what its cell has around it ([`spelling::cell`]), and
+    /// without the name that some systems put before it. Refuses it if a login could not compare it.
     pub fn from_bcrypt(hash: &str) -> Result<Self, InvalidBcryptHash> {
         let hash = spelling::cell(hash);
+        let hash = BCRYPT_NAMES.iter().find_map(|name| hash.strip_prefix(name)).unwrap_or(hash);
         let parts: HashParts = hash.parse().map_err(|_| InvalidBcryptHash::NotBcrypt)?;
         // `$2x$` marks hashes of an implementation that handled bytes above 127 wrongly.
         if hash.starts_with("$2x$") || parts.get_cost() < *BCRYPT_COSTS.start() {
@@ -234,6 +235,10 @@ impl PasswordHash {
 /// The bcrypt costs that are accepted. Each is twice the work of the one before: of cost 13, one comparison takes half a
 /// second or more, for every login of every user while `LEGACY_HASHES` is on.
 const BCRYPT_COSTS: RangeInclusive<u32> = 4..=13;
+
+/// The names that systems put before a bcrypt hash of the password itself: Django, Spring Security, LDAP. Django's
+/// `bcrypt_sha256$` is the hash of another text.
+const BCRYPT_NAMES: [&str; 3] = ["bcrypt$", "{bcrypt}", "{CRYPT}"];
 
 /// The bcrypt cost of the origin's hashes.
 const DEFAULT_LEGACY_COST: u32 = 12;
@@ -742,6 +747,15 @@ mod tests {
             assert_eq!(PasswordHash::from_bcrypt(&cell).unwrap().as_str(), BCRYPT, "{cell:?}");
         }
         assert!(BCRYPT.ends_with('.'), "a dot at its end is the hash's own");
+        // Other systems' names of it, and a column of a fixed number of bytes.
+        for cell in ["bcrypt${}", "{bcrypt}{}", "{CRYPT}{}", "'bcrypt${}'", "{}\0\0\0"] {
+            let cell = cell.replacen("{}", BCRYPT, 1);
+            assert_eq!(PasswordHash::from_bcrypt(&cell).unwrap().as_str(), BCRYPT, "{cell:?}");
+        }
+        for cell in ["bcrypt_sha256${}", "bcrypt:{}", "b'{}'", "!{}", "NULL"] {
+            let cell = cell.replace("{}", BCRYPT);
+            assert!(PasswordHash::from_bcrypt(&cell).is_err(), "{cell:?}");
+        }
     }
 
     /// The hashes are bcrypt's with cost 4, of the bytes that another system was sent.

@@ -79,12 +79,11 @@ impl FromStr for RecoveryCode {
     type Err = InvalidRecoveryCode;
 
     /// Reads a code as people type it from paper and paste it ([`spelling::digits_and_letters`]): in upper or lower case,
-    /// with or without separators, with its number in a list, `O` for `0`, and `I` or `L` for `1`. All spellings give the
+    /// with or without separators, with the mark of a list, `O` for `0`, and `I` or `L` for `1`. All spellings give the
     /// same code and the same hash.
     fn from_str(typed: &str) -> Result<Self, InvalidRecoveryCode> {
         let read = |typed| spelling::digits_and_letters(typed).filter(|characters| characters.len() == CHARACTERS);
-        let characters =
-            read(typed).or_else(|| read(spelling::without_list_number(typed)?)).ok_or(InvalidRecoveryCode)?;
+        let characters = read(typed).or_else(|| read(spelling::without_list_mark(typed))).ok_or(InvalidRecoveryCode)?;
         let bytes = base32::decode(Alphabet::Crockford, &characters).map(Zeroizing::new).ok_or(InvalidRecoveryCode)?;
         let bytes = <[u8; LENGTH]>::try_from(bytes.as_slice()).map_err(|_| InvalidRecoveryCode)?;
         Ok(Self(Zeroizing::new(bytes)))

@@ -104,7 +104,8 @@ pub fn cell(text: &str) -> &str {
         Meaning::Quote => true,
         // Of the separators only those that nobody sees: a hash may end with a dot.
         Meaning::Separator => c.is_whitespace() || c.general_category() == GeneralCategory::Format,
-        _ => false,
+        // Columns of a fixed number of bytes are filled up with NUL.
+        _ => c == '\0',
     };
     text.trim_start_matches(surrounds).trim_end_matches(|c| surrounds(c) || Meaning::of(c) == Meaning::ListSeparator)
 }
@@ -117,6 +118,7 @@ pub fn phone_number(typed: &str) -> Option<Zeroizing<String>> {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("tel:") => core(rest),
         _ => typed,
     };
+    let typed = without_decimals(typed);
     // No slash yet: then any number of digits may follow.
     let mut after_slash = MIN_DIGITS_AFTER_SLASH;
     let number = collect(typed, |c, so_far| match Meaning::of(c) {
@@ -133,6 +135,14 @@ pub fn phone_number(typed: &str) -> Option<Zeroizing<String>> {
         _ => Keep::Refused,
     })?;
     (after_slash >= MIN_DIGITS_AFTER_SLASH).then_some(number)
+}
+
+/// Returns a number without the `.0` that spreadsheets and columns of numbers leave behind it. Read as a digit, that zero
+/// would make it another number. Numbers that people separate by dots are not meant: `06.12.34.56.00` keeps its zeros.
+fn without_decimals(typed: &str) -> &str {
+    let number = typed.strip_suffix(".0").or_else(|| typed.strip_suffix(".00"));
+    let is_plain = |number: &&str| number.strip_prefix('+').unwrap_or(number).bytes().all(|b| b.is_ascii_digit());
+    number.filter(is_plain).unwrap_or(typed)
 }
 
 /// Returns the digits of a code in ASCII, without what separates and surrounds them. Returns `None` for a text that
@@ -156,14 +166,14 @@ pub fn digits_and_letters(typed: &str) -> Option<Zeroizing<String>> {
     })
 }
 
-/// Returns the text after a number such as `7. ` or `10) `, which comes along when a list is copied. Returns `None` if it
-/// does not begin with one.
-pub fn without_list_number(typed: &str) -> Option<&str> {
-    let typed = core(typed);
+/// Returns the text without what comes along when it is copied from a list or a note: bullets, checkboxes and emphasis
+/// around it, and a number such as `7. ` or `10)` in front of it.
+pub fn without_list_mark(typed: &str) -> &str {
+    let typed = typed.trim_matches(|c: char| !c.is_alphanumeric());
     let rest = typed.trim_start_matches(|c| matches!(Meaning::of(c), Meaning::Digit(_)));
     let digits = typed.chars().count() - rest.chars().count();
-    let rest = rest.strip_prefix(['.', ')']).filter(|rest| rest.starts_with(char::is_whitespace));
-    rest.filter(|_| (1..=2).contains(&digits))
+    let is_mark = (1..=2).contains(&digits) && rest.starts_with(|c: char| ".):".contains(c) || c.is_whitespace());
+    if is_mark { rest } else { typed }
 }
 
 /// Returns the ASCII letter of a full-width one: their blocks have the same order.
@@ -343,17 +353,46 @@ mod tests {
             ("+20", "+20"),
             ("", ""),
             (" '\",; ", ""),
+            ("value\0\0\0", "value"),
         ] {
             assert_eq!(cell(text), value, "{text:?}");
         }
     }
 
     #[test]
-    fn the_number_in_a_list_is_no_part_of_a_code() {
-        assert_eq!(without_list_number("7. 9QK2"), Some(" 9QK2"));
-        assert_eq!(without_list_number("\n10)\t9QK2"), Some("\t9QK2"));
-        for code in ["9QK2", "9.QK2", "9 QK2", "123. 9QK2", ". 9QK2", ""] {
-            assert_eq!(without_list_number(code), None, "{code:?}");
+    fn the_mark_of_a_list_is_no_part_of_a_code() {
+        for (typed, code) in [
+            ("7. 9QK2", ". 9QK2"),
+            ("\n10)\t9QK2", ")\t9QK2"),
+            ("1: 9QK2", ": 9QK2"),
+            ("#3 9QK2", " 9QK2"),
+            ("* 9QK2", "9QK2"),
+            ("☐ 9QK2", "9QK2"),
+            ("**9QK2**", "9QK2"),
+            ("- [ ] 12. 9QK2", ". 9QK2"),
+            ("9QK2", "9QK2"),
+            ("123. 9QK2", "123. 9QK2"),
+            ("", ""),
+        ] {
+            assert_eq!(without_list_mark(typed), code, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn the_decimals_of_a_spreadsheet_are_no_digits_of_a_number() {
+        for (typed, number) in [
+            ("01012345678.0", Some("01012345678")),
+            ("+4915112345678.0", Some("+4915112345678")),
+            ("'628123456789.00\"\n", Some("628123456789")),
+            ("tel:0664123456.0", Some("0664123456")),
+            // People's dots.
+            ("06.12.34.56.00", Some("0612345600")),
+            ("0664 123 45.0", Some("0664123450")),
+            ("066412345.6", Some("0664123456")),
+            ("2.01012E+11", None),
+            ("201012345678,0", None),
+        ] {
+            assert_eq!(phone_number(typed).as_ref().map(|number| number.as_str()), number, "{typed:?}");
         }
     }
 
@@ -390,6 +429,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_decorated_number_is_the_number((plain, typed) in decorated()) {
+            prop_assume!(without_decimals(core(&typed)) == core(&typed));
             let read = phone_number(&typed);
             prop_assert_eq!(read.as_ref().map(|read| read.as_str()), Some(plain.as_str()), "{:?}", typed);
             let again = phone_number(&plain);
@@ -411,12 +451,13 @@ mod tests {
                     prop_assert_eq!(again.as_deref(), Some(&*plain));
                 }
             }
-            let _ = (cell(&typed), without_list_number(&typed));
+            let _ = (cell(&typed), without_list_mark(&typed));
         }
 
         /// No digit of a text is lost or made up, and no letter becomes one.
         #[test]
         fn every_digit_of_a_text_is_kept(typed in "[0-9٠-٩۰-۹ +/.()\u{202a}x-]{0,30}") {
+            prop_assume!(without_decimals(core(&typed)) == core(&typed));
             if let Some(plain) = phone_number(&typed) {
                 let digits = typed.chars().filter(|c| c.general_category() == GeneralCategory::DecimalNumber);
                 prop_assert_eq!(plain.trim_start_matches('+').len(), digits.count());

@@ -15,7 +15,7 @@ use super::{
     table::{
         error::StoreError,
         expression::{ItemDeletion, ItemUpdate, NewItem, Write},
-        item::{Item, integer, moment, number, text, ttl},
+        item::{self, Item, moment, number, text, ttl},
         keys::{
             CREATED_AT, DISABLED_AT, EPOCH, Key, LEGACY_ID, MFA_ENABLED, NEVER, PASSWORD_HASH, PASSWORDLESS, PHONE,
             PHONE_PROVED_AT, PHONE_VERIFIED_AT, SALT, SESSIONS_AT_MOST, USER_ID,
@@ -29,7 +29,7 @@ use crate::{
         id::{SessionId, UserId},
         time::Timestamp,
     },
-    domain::{password::PasswordHash, phone::Phone},
+    domain::{legacy_id::LegacyId, password::PasswordHash, phone::Phone},
 };
 
 /// The epoch of a new account.
@@ -395,7 +395,7 @@ pub(super) struct NewAccount<'a> {
     /// The hash of the password; none for an account without one.
     pub(super) password_hash: Option<&'a PasswordHash>,
     pub(super) phone_verified_at: Option<Timestamp>,
-    pub(super) legacy_id: Option<i64>,
+    pub(super) legacy_id: Option<&'a LegacyId>,
     /// Whether the same transaction starts a session of the account, which is then not counted yet.
     pub(super) starts_session: bool,
 }
@@ -425,7 +425,7 @@ fn first_profile(new: NewAccount<'_>, now: Timestamp) -> NewItem {
     if password_hash.is_none() {
         attributes.insert(PASSWORDLESS.to_owned(), AttributeValue::Bool(true));
     }
-    attributes.extend(legacy_id.map(|id| (LEGACY_ID.to_owned(), integer(id))));
+    attributes.extend(legacy_id.map(|id| (LEGACY_ID.to_owned(), item::legacy_id(id))));
     NewItem { key: Key::profile(user), attributes }
 }
 

@@ -17,14 +17,14 @@ use super::{
 };
 use crate::{
     base::{id::UserId, time::Timestamp},
-    domain::{password::PasswordHash, phone::Phone},
+    domain::{legacy_id::LegacyId, password::PasswordHash, phone::Phone},
 };
 
 /// An account of another system, to be imported.
 #[derive(Clone, Debug)]
 pub struct ImportedAccount {
     /// The account's identifier in the other system.
-    pub legacy_id: i64,
+    pub legacy_id: LegacyId,
     /// The account's phone.
     pub phone: Phone,
     /// The password, as the other system stored it.
@@ -94,7 +94,7 @@ impl Store {
             phone,
             password_hash,
             phone_verified_at: None,
-            legacy_id: Some(*legacy_id),
+            legacy_id: Some(legacy_id),
             starts_session: false,
         };
         let mark = Write::Create(NewItem { key: account.key(), attributes: HashMap::new() });
@@ -112,7 +112,7 @@ impl Store {
         }
         let Some(credential) = self.credential(&account.phone).await? else { return Ok(None) };
         let profile = self.read(Key::profile(credential.user)).await?;
-        let legacy_id = profile.map(|profile| profile.optional_integer(LEGACY_ID)).transpose()?.flatten();
-        Ok(Some(if legacy_id == Some(account.legacy_id) { Import::AlreadyThere } else { Import::PhoneTaken }))
+        let legacy_id = profile.map(|profile| profile.optional_legacy_id(LEGACY_ID)).transpose()?.flatten();
+        Ok(Some(if legacy_id.as_ref() == Some(&account.legacy_id) { Import::AlreadyThere } else { Import::PhoneTaken }))
     }
 }

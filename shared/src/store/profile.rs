@@ -10,7 +10,7 @@ use super::table::{
 };
 use crate::{
     base::{id::UserId, time::Timestamp},
-    domain::phone::Phone,
+    domain::{legacy_id::LegacyId, phone::Phone},
 };
 
 /// The data of an account that its owner may see.
@@ -29,7 +29,7 @@ pub struct Profile {
     /// The time at which the account was created.
     pub created_at: Timestamp,
     /// The account's identifier in the system that it was imported from, if it was.
-    pub legacy_id: Option<i64>,
+    pub legacy_id: Option<LegacyId>,
     /// The account's epoch. Sessions of an earlier epoch have ended.
     pub epoch: u64,
 }
@@ -108,7 +108,7 @@ impl Profile {
             has_password: !item.flag(PASSWORDLESS),
             mfa_enabled: item.flag(MFA_ENABLED),
             created_at: item.moment(CREATED_AT)?,
-            legacy_id: item.optional_integer(LEGACY_ID)?,
+            legacy_id: item.optional_legacy_id(LEGACY_ID)?,
             epoch: item.number(EPOCH)?,
         }))
     }

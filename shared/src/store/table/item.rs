@@ -8,6 +8,7 @@ use super::error::StoreError;
 use crate::{
     base::{kid::Kid, time::Timestamp},
     domain::{
+        legacy_id::LegacyId,
         otp::OtpMac,
         password::PasswordHash,
         phone::Phone,
@@ -29,6 +30,14 @@ pub(in crate::store) fn number(value: u64) -> AttributeValue {
 /// Converts a number that may be negative.
 pub(in crate::store) fn integer(value: i64) -> AttributeValue {
     AttributeValue::N(value.to_string())
+}
+
+/// Converts the identifier of an imported account: to a number or a text, as the other system has it.
+pub(in crate::store) fn legacy_id(id: &LegacyId) -> AttributeValue {
+    match id {
+        LegacyId::Number(number) => integer(*number),
+        LegacyId::Text(text) => AttributeValue::S(text.clone()),
+    }
 }
 
 /// Converts a time that rules compare with now, to Unix milliseconds.
@@ -141,9 +150,15 @@ impl Item {
         number.and_then(|digits| digits.parse().ok()).ok_or(corrupt(name))
     }
 
-    pub(in crate::store) fn optional_integer(&self, name: &'static str) -> Result<Option<i64>, StoreError> {
-        let Some(value) = self.0.get(name) else { return Ok(None) };
-        value.as_n().ok().and_then(|digits| digits.parse().ok()).map(Some).ok_or(corrupt(name))
+    pub(in crate::store) fn optional_legacy_id(&self, name: &'static str) -> Result<Option<LegacyId>, StoreError> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(AttributeValue::N(digits)) => {
+                digits.parse().map(|number| Some(LegacyId::Number(number))).map_err(|_| corrupt(name))
+            }
+            Some(AttributeValue::S(text)) => Ok(Some(LegacyId::Text(text.clone()))),
+            Some(_) => Err(corrupt(name)),
+        }
     }
 
     /// Returns a counter, which is zero if it is missing.
