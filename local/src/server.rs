@@ -14,7 +14,7 @@ use axum::{
     body::Body,
     extract::{ConnectInfo, State},
     middleware::Next,
-    response::{Html, IntoResponse},
+    response::{Html, IntoResponse, Redirect},
     routing::{get, post},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::Authority};
@@ -89,6 +89,10 @@ pub async fn serve(
     let router = axum::Router::new()
         .route("/", get(start_page))
         .route("/dev/messages", get(messages))
+        // What people type.
+        .route("/dev", get(async || Redirect::temporary("/dev/messages")))
+        .route("/dev/", get(async || Redirect::temporary("/dev/messages")))
+        .route("/docs/", get(async || Redirect::temporary("/docs")))
         .route(DYNAMODB_PATH, post(dynamodb))
         .route(&format!("{DYNAMODB_PATH}/"), post(dynamodb))
         .route(SECRETS_MANAGER_PATH, post(secrets_manager))

@@ -46,10 +46,16 @@ const PAGE: &str = r#"<!DOCTYPE html>
   ul { list-style: none; padding: 0; display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); gap: .8rem; }
   li { border: 1px solid color-mix(in srgb, currentColor 20%, transparent); border-radius: .7rem; padding: .7rem 1rem; }
   li small { display: block; opacity: .7; }
-  pre { border: 1px solid color-mix(in srgb, currentColor 20%, transparent); border-radius: .7rem; padding: .7rem 1rem; overflow-x: auto; }
+  pre { border: 1px solid color-mix(in srgb, currentColor 20%, transparent); border-radius: .7rem; padding: .7rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere; }
   table { border-collapse: collapse; font-size: .9rem; width: 100%; }
   td { padding: .1rem .8rem .1rem 0; vertical-align: top; overflow-wrap: anywhere; }
   tr.set { font-weight: 600; }
+  @media (max-width: 40rem) {
+    pre { font-size: .8rem; }
+    td { display: block; padding: 0; }
+    td + td { padding-left: 1rem; }
+    tr { display: block; margin-bottom: .4rem; }
+  }
 </style>
 </head>
 <body>
@@ -62,10 +68,12 @@ const PAGE: &str = r#"<!DOCTYPE html>
   <li><a href="/.well-known/openid-configuration">Discovery</a><small>how others verify tokens</small></li>
 </ul>
 <h2>Try it</h2>
-<pre>curl <span class="origin"></span>/auth/register -H 'Content-Type: application/json' \
-     -d '{"phone": "{example}", "password": "mypassword"}'
-curl <span class="origin"></span>/auth/login -H 'Content-Type: application/json' \
-     -d '{"phone": "{example}", "password": "mypassword"}'</pre>
+<pre>curl <span class="origin"></span>/auth/register \
+  -H 'Content-Type: application/json' \
+  -d '{"phone": "{example}", "password": "mypassword"}'
+curl <span class="origin"></span>/auth/login \
+  -H 'Content-Type: application/json' \
+  -d '{"phone": "{example}", "password": "mypassword"}'</pre>
 <h2>Manage accounts</h2>
 <pre>cargo run -p admin -- user show {example}
 cargo run -p admin -- stats

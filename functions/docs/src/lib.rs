@@ -155,6 +155,16 @@ const PAGE: &str = r#"<!DOCTYPE html>
 <title>Latchkey API</title>
 <link rel="icon" type="image/png" href="docs/{favicon-32x32.png}">
 <link rel="stylesheet" href="docs/{swagger-ui.css}">
+<style>
+  /* A phone has no room beside names and responses. */
+  @media (max-width: 40rem) {
+    .swagger-ui .opblock-tag { flex-wrap: wrap; }
+    .swagger-ui .opblock-tag a { flex: 1; }
+    .swagger-ui .opblock-tag small { order: 1; flex: 1 0 100%; padding: .3rem 0 0; }
+    .swagger-ui .response-col_links { display: none; }
+    .swagger-ui .opblock-body pre.microlight { overflow-wrap: anywhere; }
+  }
+</style>
 </head>
 <body>
 <div id="swagger-ui"></div>
@@ -175,7 +185,7 @@ const START: &str = r##"const briefProblems = () => ({
       return React.createElement("tr", { className: "response" },
         React.createElement("td", { className: "response-col_status" }, props.code),
         React.createElement("td", { className: "response-col_description" }, text.replaceAll("`", "")),
-        React.createElement("td"));
+        React.createElement("td", { className: "response-col_links" }));
     },
   },
 });

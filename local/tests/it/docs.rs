@@ -28,6 +28,24 @@ async fn the_page_and_all_that_it_loads_come_from_us() {
     assert_eq!(loaded, 4);
 }
 
+/// The style of the page names parts of Swagger UI's page, which an update may rename.
+#[tokio::test]
+async fn the_page_fits_a_phone() {
+    let world = World::new();
+    let html = String::from_utf8(world.get("/docs").await.expect(200).bytes).unwrap();
+    assert!(html.contains(r#"name="viewport" content="width=device-width, initial-scale=1""#));
+    let style = html.split("<style>").nth(1).unwrap().split("</style>").next().unwrap();
+    let classes = style.split(['.', ' ', '\n']).filter(|name| name.starts_with("opblock") || name.contains("-col_"));
+    let link = html.split('"').find(|part| part.starts_with("docs/swagger-ui-bundle")).unwrap();
+    let script = String::from_utf8(world.get(&format!("/{link}")).await.expect(200).bytes).unwrap();
+    let mut found = 0;
+    for class in classes {
+        assert!(script.contains(class), "{class}");
+        found += 1;
+    }
+    assert_eq!(found, 5);
+}
+
 /// Somebody who asks for all of it without a pause costs as little as can be.
 #[tokio::test]
 async fn files_are_compressed_and_kept_for_a_year_under_a_name_that_changes_with_them() {

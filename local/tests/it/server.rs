@@ -494,6 +494,10 @@ fn the_start_page_leads_to_everything_and_shows_the_settings_in_force() {
             assert_eq!(server.request("GET", link, "", "").0, 200, "{link}");
         }
     }
+    for (typed, page) in [("/docs/", "/docs"), ("/dev", "/dev/messages"), ("/dev/", "/dev/messages")] {
+        let (head, _) = server.exchange("GET", typed, "", "");
+        assert!(head.starts_with("HTTP/1.1 307 ") && head.contains(&format!("location: {page}\r\n")), "{head}");
+    }
 }
 
 #[test]
