@@ -24,10 +24,13 @@ use latchkey::{
     store::{Import, ImportedAccount, OldPassword, Store, StoreError},
 };
 use ring::hmac;
-use sqlx::{AnyConnection, Connection, Row, any::AnyRow, error::UnexpectedNullError};
+use sqlx::{AnyConnection, Connection, Row, any::AnyRow};
 
 /// The number of accounts that are written at once.
 const AT_ONCE: usize = 32;
+
+/// The number of columns of a query: identifier, phone and hash.
+const COLUMNS: usize = 3;
 
 /// A system whose tables are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -164,12 +167,14 @@ pub async fn read_from(connection: &mut AnyConnection, query: &str) -> Result<Ve
 
 /// Reads the identifier in the first column: an integer, or a text.
 fn identifier(row: &AnyRow) -> Result<LegacyId, sqlx::Error> {
+    if row.len() < COLUMNS {
+        return Err(sqlx::Error::Decode("the query must return three columns: identifier, phone and hash".into()));
+    }
     if let Ok(number) = row.try_get::<i64, _>(0) {
         return Ok(LegacyId::Number(number));
     }
     let text = cell(row, 0)?.map(|text| spelling::cell(&text).to_owned()).filter(|text| !text.is_empty());
-    let missing = || sqlx::Error::ColumnDecode { index: "0".to_owned(), source: Box::new(UnexpectedNullError) };
-    text.map(LegacyId::Text).ok_or_else(missing)
+    text.map(LegacyId::Text).ok_or_else(|| sqlx::Error::Decode("a user has no identifier".into()))
 }
 
 /// Reads a text. Phones may be numbers, and hashes bytes, by the type of their column.

@@ -95,7 +95,7 @@ async fn a_request_that_may_mean_something_else_is_refused() {
     let person = World::new().person().await;
     let body = json!({"phone": PHONE, "password": PASSWORD}).to_string();
     let post = |body: &[u8]| Request::new(Method::POST, "/auth/login").body("application/json", body);
-    for content_type in ["text/plain", "application/json, text/plain", "application/vnd.api+json", "", ","] {
+    for content_type in ["text/plain", "application/json, text/plain", "text/vnd.api+json", "", ","] {
         let request = Request::new(Method::POST, "/auth/login").body(content_type, body.as_bytes());
         let reply = person.send(request).await;
         assert_eq!((reply.status, reply.code()), (415, "unsupported-media-type"), "{content_type:?}");

@@ -135,8 +135,7 @@ async fn cells_are_read_whatever_the_type_of_their_column() {
         let query = format!("SELECT {cells} FROM (SELECT 1)");
         assert_eq!(rows(&mut database, &query).await, [expected], "{cells}");
     }
-    for (cells, why) in
-        [("NULL, '', ''", "column 0"), ("'', '', ''", "column 0"), ("1, ''", "column index out of bounds")]
+    for (cells, why) in [("NULL, '', ''", "no identifier"), ("'', '', ''", "no identifier"), ("1, ''", "three columns")]
     {
         let error = read_from(&mut database, &format!("SELECT {cells}")).await.map(|_| ()).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");

@@ -17,6 +17,8 @@ use crate::harness::{E164, PASSWORD, PHONE, TEMPLATE, another_code, root};
 struct Server {
     process: Child,
     url: String,
+    /// What it printed before it was ready.
+    said: String,
     // Kept open: a server that writes to a closed pipe would fail.
     _stdout: BufReader<ChildStdout>,
 }
@@ -36,15 +38,16 @@ impl Server {
     fn start_on(port: &str, arguments: &[&str]) -> Self {
         let mut process = command(&["--port", port]).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
-        let mut line = String::new();
+        let (mut line, mut said) = (String::new(), String::new());
         let url = loop {
             line.clear();
             assert!(stdout.read_line(&mut line).unwrap() > 0, "the server ended before it was ready");
             if let Some(url) = line.trim().strip_prefix("Latchkey is ready on ") {
                 break url.to_owned();
             }
+            said.push_str(&line);
         };
-        Self { process, url, _stdout: stdout }
+        Self { process, url, said, _stdout: stdout }
     }
 
     fn port(&self) -> &str {
@@ -327,6 +330,15 @@ fn a_page_of_another_site_reads_neither_messages_nor_table() {
     let (status, answer) = server.request("POST", "/dev/dynamodb", target, r#"{"TableName": "Table"}"#);
     assert_eq!(status, 400);
     assert!(answer.contains("UnrecognizedClientException") && answer.contains("lambda.env"));
+}
+
+/// Responses and the page of messages contain every code.
+#[test]
+fn a_server_for_other_devices_says_that_they_can_sign_in_as_anyone() {
+    let warning = "Anyone who reaches this port can sign in as anyone: responses and /dev/messages contain every code.";
+    assert!(Server::start(&["--memory", "--host", "0.0.0.0"]).said.contains(warning));
+    let here = Server::start(&["--memory"]);
+    assert!(here.said.contains("API documentation") && !here.said.contains(warning));
 }
 
 /// Other users of this machine read no hash and no key, even if the folder and the files were there before.

@@ -111,7 +111,9 @@ impl Request {
 
     /// Reads the body like [`Self::read`], and also a form, where a standard of OAuth asks for it.
     pub fn read_form<T: FromFields>(&self, config: &Config) -> Result<T, ApiError> {
-        let members = if self.has_content_type("application/x-www-form-urlencoded") {
+        let members = if self
+            .has_content_type(|media_type| media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+        {
             self.form_members()?
         } else {
             self.json_object()?
@@ -128,7 +130,7 @@ impl Request {
 
     fn json_object(&self) -> Result<Map<String, Value>, ApiError> {
         let body = self.bounded_body()?;
-        if !self.has_content_type("application/json") {
+        if !self.has_content_type(is_json) {
             return Err(ApiError::UnsupportedMediaType);
         }
         // The mark that some editors and proxies put in front of UTF-8; a parser may ignore it (RFC 8259 section 8.1).
@@ -175,15 +177,13 @@ impl Request {
         if is_packed { Err(ApiError::UnsupportedMediaType) } else { Ok(&self.body) }
     }
 
-    /// Returns whether `Content-Type` says this. Some clients and proxies send it twice, which API Gateway joins by a
-    /// comma: then all of them have to say so.
-    fn has_content_type(&self, expected: &str) -> bool {
+    /// Returns whether `Content-Type` is as expected. Some clients and proxies send it twice, which API Gateway joins by a
+    /// comma: then all of them have to be.
+    fn has_content_type(&self, is_expected: fn(&str) -> bool) -> bool {
         let mut content_types = self.list(header::CONTENT_TYPE).peekable();
         content_types.peek().is_some()
-            && content_types.all(|content_type| {
-                let media_type = content_type.split(';').next().unwrap_or_default().trim_end();
-                media_type.eq_ignore_ascii_case(expected)
-            })
+            && content_types
+                .all(|content_type| is_expected(content_type.split(';').next().unwrap_or_default().trim_end()))
     }
 
     /// Returns the elements of a header that is a list, from all its lines. Empty ones are left out (RFC 9110 section
@@ -276,6 +276,16 @@ impl<'de> Visitor<'de> for UniqueMembers {
     }
 }
 
+/// Returns whether a media type is JSON: `application/json`, or another application's type in its syntax (`+json`, RFC 6839
+/// section 3.1). A page of another origin can send neither without asking first.
+fn is_json(media_type: &str) -> bool {
+    let media_type = media_type.to_ascii_lowercase();
+    let Some(subtype) = media_type.strip_prefix("application/") else { return false };
+    let name = subtype.strip_suffix("+json").unwrap_or_default();
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b);
+    subtype == "json" || (!name.is_empty() && name.bytes().all(is_name))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -325,7 +335,14 @@ mod tests {
         for (content_type, expected) in [
             ("application/json", true),
             ("Application/JSON; charset=utf-8", true),
+            ("application/vnd.api+json", true),
+            ("Application/LD+JSON;profile=x", true),
             ("application/jsonp", false),
+            ("application/+json", false),
+            ("application/json+xml", false),
+            ("application/x y+json", false),
+            ("text/vnd.api+json", false),
+            ("text/plain+json", false),
             ("text/plain", false),
             ("application/x-www-form-urlencoded", false),
         ] {
