@@ -109,4 +109,18 @@ async fn test_numbers_meet_no_cooldown() {
     person.login().await.expect(200);
     world.visitor(PHONE).register().await.expect(202);
     world.visitor(PHONE).register().await.expect_limit("messages-cooldown");
+
+    let numbers = "+201000000001=042424,+201000000002=042425";
+    let world = World::with(&[("TEST_NUMBERS", numbers), ("OTP_RESEND_COOLDOWN", "60")]);
+    let person = world.visitor(number).without_password();
+    for _ in 0..3 {
+        person.ask_code().await.expect(202);
+        person.resend_code().await.expect(202);
+    }
+    person.verify_code("042424").await.expect(200);
+    for _ in 0..3 {
+        person.change_phone("+201000000002").await.expect(202);
+    }
+    person.change_phone_verify("042425").await.expect(200);
+    assert!(world.outbox.messages().is_empty());
 }

@@ -142,6 +142,22 @@ async fn cells_are_read_whatever_the_type_of_their_column() {
     }
 }
 
+/// What PHP, Ruby, Java and Django write of one password.
+#[tokio::test]
+async fn hashes_under_every_usual_name_sign_in() {
+    let world = World::with(&[("LEGACY_HASHES", "bcrypt")]);
+    let hashes = [BCRYPT.replace("$2b$", "$2a$"), BCRYPT.replace("$2b$", "$2y$"), format!("bcrypt${BCRYPT}")];
+    let users = [PHONE, OTHER_PHONE, THIRD_PHONE].into_iter().zip(hashes).zip(1..).map(|((phone, hash), id)| {
+        OriginUser { id: LegacyId::Number(id), phone: Some(phone.to_owned()), hashed_password: Some(hash) }
+    });
+    let plan = Plan::of(users.collect(), &rules(), None, OnDuplicate::LeaveOut);
+    assert_eq!(import(&world, &plan.accounts).await.created, 3);
+    for phone in [PHONE, OTHER_PHONE, THIRD_PHONE] {
+        world.visitor(phone).mistyping().login().await.expect_problem(401, "invalid-credentials");
+        world.visitor(phone).sign_in().await;
+    }
+}
+
 #[tokio::test]
 async fn an_identifier_that_is_no_number_stays_as_it_was() {
     let world = World::new();

@@ -530,6 +530,44 @@ async fn what_is_not_written_as_we_write_it_is_refused_even_when_we_signed_it() 
     }
 }
 
+/// The token of the first step is read by the same reader. A good code is sent along, so that only the token is wrong.
+#[tokio::test]
+async fn cut_bent_and_forged_tokens_of_a_second_step() {
+    let world = World::new();
+    let person = world.person_with_factor().await;
+    person.first_step().await;
+    let token = person.mfa_token();
+    let (parts, own) = (Parts::of(&token), OwnKey::new());
+    let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("no token") };
+    let mut forged = vec![
+        format!("{token}="),
+        format!("{token}."),
+        format!(".{token}"),
+        format!("{header}.{claims}."),
+        format!("{header}.{claims}"),
+        format!("{header}..{signature}"),
+        format!("{}.{claims}.{signature}", encode(r#"{"alg":"none","typ":"mfa+jwt"}"#)),
+        parts.with_header("alg", "none".into()).token(),
+        parts.with_header("jwk", own.jwk.clone()).signed(|message| own.sign(message)),
+        parts.with_header("typ", "at+jwt".into()).token(),
+        parts.with_claim("sub", json!("5c0c7a0e-6a55-4c40-9e44-0f7a7d3c8a3b")).token(),
+        parts.with_claim("exp", json!(9_999_999_999_u64)).token(),
+        parts.signed(|message| own.sign(message)),
+        Parts { signature: vec![0; 64], ..parts.clone() }.token(),
+        Parts { signature: Parts::of(&person.access_token()).signature, ..parts.clone() }.token(),
+    ];
+    for cut in 1..=8 {
+        forged.extend([&token[..token.len() - cut], &token[cut..]].map(str::to_owned));
+        forged.push(format!("{token}{}", "A".repeat(cut)));
+    }
+    for token in &forged {
+        let body = json!({"mfa_token": token, "code": person.authenticator().code()});
+        world.post("/auth/login/mfa", body).await.expect_problem(401, "invalid-token");
+    }
+    // None of them used up the code or the token.
+    person.login_mfa().await.expect(200);
+}
+
 #[tokio::test]
 async fn one_token_has_one_spelling() {
     // The last character of 64 bytes in base64 has four bits that mean nothing: they must be zero.
