@@ -35,7 +35,7 @@ const COLUMNS: usize = 3;
 /// A system whose tables are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Preset {
-    /// `users(id, phone, hashed_password)`: the origin, and many applications of FastAPI.
+    /// `users(id, phone, hashed_password)`: the origin, and many others.
     Users,
     /// `auth.users` of Supabase, with UUIDs: users with a confirmed phone who are neither banned nor deleted.
     Supabase,
