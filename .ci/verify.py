@@ -1,6 +1,6 @@
 """Checks the running dev server with independent libraries: PyJWT verifies an access token of each signing algorithm by the
 sample in docs/protecting-other-apis.md, with clocks that differ from the server's, and pyotp is the authenticator of a login
-with a second factor, on phones whose clocks differ.
+with a second factor, on phones whose clocks differ, and of a sign-in by a code alone.
 
     verify.py
 """
@@ -106,6 +106,33 @@ def check_second_factor():
         print("pyotp's codes sign in on phones that are half a minute off, and each works once")
 
 
+def sign_in_by_code(url, status=None):
+    """Requests a code and sends it. There is no password."""
+    asked = call(f"{url}/auth/code", {"phone": ACCOUNT["phone"]})
+    body = {"challenge": asked["challenge"], "otp": asked["otp"]}
+    # The next code may be requested after a second.
+    time.sleep(asked["resend_in"])
+    return call(f"{url}/auth/code/verify", body, status=status)
+
+
+def check_sign_in_by_code():
+    with dev_server("--memory") as url:
+        token = sign_in_by_code(url)["access_token"]
+        assert verify(token, url)["amr"] == ["sms"], "the claims do not tell how the user signed in"
+        account = call(f"{url}/auth/me", token=token)
+        assert (account["phone_verified"], account["has_password"]) == (True, False)
+        authenticator = pyotp.parse_uri(call(f"{url}/auth/mfa/enroll", {}, token)["otpauth_uri"])
+        call(f"{url}/auth/mfa/confirm", {"code": authenticator.now()}, token)
+        pending = sign_in_by_code(url, status=403)
+        assert pending["code"] == "mfa-required", "the code alone signs in"
+        # The next step's code: the one of this step is used up.
+        body = {"mfa_token": pending["mfa_token"], "code": authenticator.at(time.time() + authenticator.interval)}
+        token = call(f"{url}/auth/login/mfa", body)["access_token"]
+        assert verify(token, url)["amr"] == ["sms", "otp", "mfa"] and call(f"{url}/auth/me", token=token)["id"] == account["id"]
+        print("a phone signs up and in by codes alone, with pyotp's codes as its second factor")
+
+
 for name in ("ES256", "RS256"):
     check_tokens(name)
 check_second_factor()
+check_sign_in_by_code()

@@ -1,5 +1,6 @@
 // Signs up, signs in, refreshes, reads the account and deletes it, from a page of another origin: as an app would, with
-// `fetch` and nothing else. The API's address is in the fragment. Every step says what the page could read.
+// `fetch` and nothing else. Then does so by codes alone, with a second factor on top. The API's address is in the fragment.
+// Every step says what the page could read.
 "use strict";
 
 const api = location.hash.slice(1);
@@ -18,6 +19,38 @@ function say(step, { status, answer, response }) {
   const row = document.getElementById("steps").insertRow();
   const more = [answer.code, answer.retry_after, response.headers.get("Retry-After")];
   for (const text of [step, status, ...more.filter((text) => text != null)]) row.insertCell().textContent = text;
+}
+
+// The code that an authenticator shows at a time (RFC 6238), for a secret in base32.
+async function totp(secret, milliseconds) {
+  const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  const bits = [...secret].map((letter) => digits.indexOf(letter).toString(2).padStart(5, "0")).join("");
+  const bytes = Uint8Array.from(bits.match(/.{8}/g), (byte) => parseInt(byte, 2));
+  const key = await crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-1" }, false, ["sign"]);
+  const step = new DataView(new ArrayBuffer(8));
+  step.setBigUint64(0, BigInt(Math.floor(milliseconds / 30000)));
+  const mac = new DataView(await crypto.subtle.sign("HMAC", key, step));
+  const number = mac.getUint32(mac.getUint8(19) & 15) & 0x7fffffff;
+  return String(number % 1000000).padStart(6, "0");
+}
+
+// Signs up by a code, switches a second factor on, and signs in by another code and that.
+async function journeyByCode(step) {
+  const ask = async () => {
+    const { challenge, otp, resend_in } = await step("code", "POST", "/auth/code", { body: { phone: "01212345678" } });
+    // The next code may be requested after a second.
+    await new Promise((done) => setTimeout(done, resend_in * 1000));
+    return { challenge, otp };
+  };
+  const { access_token: token } = await step("sign up by it", "POST", "/auth/code/verify", { body: await ask() });
+  const { secret } = await step("enroll", "POST", "/auth/mfa/enroll", { token, body: {} });
+  const now = Date.now();
+  await step("confirm", "POST", "/auth/mfa/confirm", { token, body: { code: await totp(secret, now) } });
+  const { mfa_token } = await step("sign in by it", "POST", "/auth/code/verify", { body: await ask() });
+  // The next step's code: the one of this step is used up.
+  const body = { mfa_token, code: await totp(secret, now + 30000) };
+  const signedIn = await step("second step", "POST", "/auth/login/mfa", { body });
+  await step("me", "GET", "/auth/me", { token: signedIn.access_token });
 }
 
 async function journey() {
@@ -44,6 +77,7 @@ async function journey() {
     await step("wrong password", "POST", "/auth/login", { body: { ...account, phone: "01112345678" } });
   }
   await step("delete", "DELETE", "/auth/me", { token: second.access_token, body: { password: account.password } });
+  await journeyByCode(step);
   return seen;
 }
 

@@ -14,7 +14,6 @@ use super::{
     outcome::Attempt,
     profile::Profile,
     sessions::{NewSession, Renewal},
-    sign_ins::SpentCode,
     table::{
         error::StoreError,
         expression::{ItemUpdate, Write},
@@ -180,6 +179,19 @@ pub struct PendingCode {
     pub receipt: Receipt,
     /// The country whose verified codes this one is counted with when it is used up. None for a test number.
     pub counted_in: Option<&'static str>,
+}
+
+/// A right code that a request uses up.
+#[derive(Clone, Copy, Debug)]
+pub struct SpentCode<'a> {
+    /// The purpose of the code.
+    pub purpose: Purpose,
+    /// The code.
+    pub code: &'a PendingCode,
+    /// The hash of what the code makes of the account.
+    pub effect: &'a RepeatMac,
+    /// The pseudonym of its phone, whose count of tries it clears.
+    pub pseudonym: &'a str,
 }
 
 impl PendingCode {

@@ -31,8 +31,8 @@ use aws_sdk_dynamodb::Client;
 pub use accounts::{CodeAccount, Credential, LoginCompletion, Registration};
 pub use activations::{Activation, ActivationIssue};
 pub use codes::{
-    CodeIssue, CodeTarget, CodeTry, CodeUse, Failure, PendingCode, PendingCodes, PhoneChange, UsedCode, codes_of_phone,
-    tries_of_phone, tries_subject,
+    CodeIssue, CodeTarget, CodeTry, CodeUse, Failure, PendingCode, PendingCodes, PhoneChange, SpentCode, UsedCode,
+    codes_of_phone, tries_of_phone, tries_subject,
 };
 pub use deletion::{AccountDeletion, Guesses, StoredAccount, StoredCode, StoredFactor};
 pub use imports::{Import, ImportedAccount, OldPassword};
@@ -53,7 +53,6 @@ pub use sessions::{
     MAX_SESSIONS, NewSession, PasswordTries, Renewal, Repetition, Reuse, Rotation, Session, SessionState,
     SessionSummary, StoredSession, TokenSession, TokenUser,
 };
-pub use sign_ins::SpentCode;
 pub use table::keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use table::{error::StoreError, wire::Receipt};
 pub use versions::{UsesByVersion, VersionUses};

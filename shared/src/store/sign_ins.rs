@@ -8,7 +8,7 @@ use tokio::join;
 use super::{
     ActivationIssue, CodeAccount, CodeTarget, CodeUse, NewCode, PendingCode, Store,
     accounts::{self, NewAccount},
-    codes,
+    codes::{self, SpentCode},
     limits::Limit,
     outcome::Change,
     profile::{Home, Profile},
@@ -27,19 +27,6 @@ use crate::{
 
 /// The time for which a challenge waits. Until then, another code may be sent for it.
 const WAITS: Duration = Duration::from_mins(15);
-
-/// A right code that a request uses up.
-#[derive(Clone, Copy, Debug)]
-pub struct SpentCode<'a> {
-    /// The purpose of the code.
-    pub purpose: Purpose,
-    /// The code.
-    pub code: &'a PendingCode,
-    /// The hash of what the code makes of the account.
-    pub effect: &'a RepeatMac,
-    /// The pseudonym of its phone, whose count of tries it clears.
-    pub pseudonym: &'a str,
-}
 
 impl Store {
     /// Replaces a session by another one of the same epoch, after another proof, and uses up the code if that was the
