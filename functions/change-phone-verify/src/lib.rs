@@ -120,5 +120,5 @@ async fn repeated(
     let session = app.store.token_session(profile.user, caller.session).await?;
     let session = session.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
     ctx.audit.reason("already-done");
-    Ok(Response::json(StatusCode::OK, &TokenResponse::of_session(app, ctx, keys, &session).await?))
+    Ok(Response::json(StatusCode::OK, &TokenResponse::of_started_session(app, ctx, keys, &session).await?))
 }

@@ -14,11 +14,15 @@ use latchkey::{
     },
     http::{
         StatusCode,
+        members::SealedDeviceToken,
         openapi::{BodyProblems, CredentialProblems, LimitProblems, MethodProblems, MfaProblems, ServerProblems},
     },
     request_body,
     store::{Credential, Home, LoginCompletion, Receipt},
-    tokens::mfa::{self, MfaToken},
+    tokens::{
+        device::DeviceToken,
+        mfa::{self, MfaToken},
+    },
 };
 
 request_body! {
@@ -28,13 +32,17 @@ request_body! {
         phone: KnownPhone,
         /// The account's password.
         password: Password,
+        /// The newest `device_token` that this device got, so that wrong passwords on other devices do not keep it waiting. One
+        /// that has ended counts as none.
+        device_token: Option<SealedDeviceToken>,
     }
 }
 
 /// Sign in
 ///
 /// A wrong password and an unknown phone get the same response in the same time. After five wrong passwords in a row,
-/// each further try requires a wait of up to 15 minutes; a password reset works meanwhile. If a second factor is on,
+/// each further try requires a wait of up to 15 minutes; a password reset works meanwhile. A device that sends its
+/// `device_token` is counted by itself. If a second factor is on,
 /// the right password gets 403 with an `mfa_token` for `POST /auth/login/mfa`.
 #[utoipa::path(
     post,
@@ -49,15 +57,21 @@ request_body! {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     app.require_method(SignInMethod::Password)?;
-    let LoginRequest { phone: KnownPhone(phone), password } = request.read(&app.config)?;
+    let LoginRequest { phone: KnownPhone(phone), password, device_token } = request.read(&app.config)?;
     ctx.audit.phone(&phone);
     let keys = TokenKeys::of(app, ctx).await?;
     // The attempt is counted before the password is compared. Known and unknown phones cost the same calls and the same
     // hash.
-    let attempt = app.store.spend_login_attempt(&phone, ctx.now);
+    let device = match &device_token {
+        Some(SealedDeviceToken(text)) => token_pair::known_device(app, ctx, text).await?,
+        None => None,
+    };
+    let attempt = app.store.spend_login_attempt_on(device, &phone, ctx.now);
     let (keys, admitted) = tokio::join!(keys.current(app, ctx), admission::admit_with_receipt(app, ctx, attempt));
     let (admitted, keys) = (admitted?, keys?);
-    let admitted = admitted.and_then(|(credential, receipt)| Some((credential?, receipt)));
+    // From here on, only a device that the account knows counts.
+    let device = admitted.as_ref().and_then(|(tried, _)| tried.device);
+    let admitted = admitted.and_then(|(tried, receipt)| Some((tried.credential?, receipt)));
     ctx.audit.factor(Factor::Password);
     if let Some((credential, _)) = &admitted {
         ctx.audit.user(credential.user);
@@ -75,7 +89,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     };
 
     if credential.mfa_enabled {
-        let token = begin_second_step(app, ctx, &keys, &phone, &credential, rehashed.as_ref(), receipt).await?;
+        let counted = (receipt, device.as_ref());
+        let token = begin_second_step(app, ctx, &keys, &phone, &credential, rehashed.as_ref(), counted).await?;
         return Err(ApiError::MfaRequired(Some(token)));
     }
 
@@ -83,7 +98,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         token_pair::new_session(app, ctx, &keys, credential.user, credential.epoch, (SignInMethod::Password, false))?;
     let id = session.id;
     let home = Home::Phone(phone);
-    let completed = app.store.complete_login(&home, &credential, rehashed.as_ref(), session);
+    let completed = app.store.complete_login(&home, &credential, rehashed.as_ref(), device.as_ref(), session);
     match admission::with_right_try(app, ctx, Box::pin(completed)).await? {
         LoginCompletion::Done => {
             ctx.audit.session(credential.user, id);
@@ -105,13 +120,13 @@ async fn begin_second_step(
     phone: &Phone,
     credential: &Credential,
     rehashed: Option<&PasswordHash>,
-    receipt: Receipt,
+    counted: (Receipt, Option<&DeviceToken>),
 ) -> Result<MfaToken, ApiError> {
     let (user, id) = (credential.user, TokenId::generate()?);
     let (issuer, audience) = (app.issuer(ctx.url.as_deref())?, &app.config.tokens.audience);
     let token = MfaToken::issue((&keys.signing, &keys.secret.writing.activation), issuer, audience, user, id, ctx.now)?;
     let ends_at = ctx.now.plus(mfa::LIFETIME);
-    let begun = app.store.begin_second_step(phone, credential, rehashed, id, ends_at, receipt);
+    let begun = app.store.begin_second_step(phone, credential, rehashed, id, ends_at, counted);
     admission::with_right_try(app, ctx, begun).await?;
     Ok(token)
 }

@@ -1,3 +1,3 @@
 //! The Lambda binary of `login`.
 
-latchkey::lambda!(login::handle, hashing, at_once(3));
+latchkey::lambda!(login::handle, hashing, at_once(4));

@@ -12,7 +12,7 @@ use latchkey::{
         StatusCode,
         openapi::{ServerProblems, TokenProblems},
     },
-    store::{Guesses, StoredAccount, StoredCode, StoredFactor, StoredSession},
+    store::{Guesses, StoredAccount, StoredCode, StoredDevice, StoredFactor, StoredSession},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -35,6 +35,8 @@ pub struct MeExportResponse {
     second_steps_end_at: Vec<String>,
     /// The sessions, including those that have ended and were not collected yet.
     sessions: Vec<SessionRecord>,
+    /// The known devices that have tried wrong passwords, or were forgotten.
+    known_devices: Vec<DeviceRecord>,
     /// The codes that were sent to the phone, or to a new phone to change to.
     codes: Vec<CodeRecord>,
     /// The number of messages that were sent to the phone today (UTC), notices included.
@@ -143,6 +145,20 @@ struct SessionRecord {
     idle_ends_at: String,
 }
 
+/// A known device, without its token.
+#[derive(Serialize, ToSchema)]
+struct DeviceRecord {
+    /// The identifier of the session that its sign-in started.
+    #[schema(value_type = String, example = "0b6f1c5e-3c1f-4d0a-9d55-3a1c8f7f2f10")]
+    id: SessionId,
+    /// The attempts with the password on it since the last success.
+    sign_in_attempts: AttemptsRecord,
+    /// The time when its session was ended from another one, so that it is no longer known. Absent if it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    forgotten_at: Option<String>,
+}
+
 /// A code, without its digits.
 #[derive(Serialize, ToSchema)]
 struct CodeRecord {
@@ -195,6 +211,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         enrollment_ends_at,
         second_steps_end_at,
         sessions,
+        devices,
         codes,
     } = stored;
 
@@ -216,6 +233,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         enrollment_ends_at: enrollment_ends_at.map(Timestamp::to_rfc3339),
         second_steps_end_at: second_steps_end_at.into_iter().map(Timestamp::to_rfc3339).collect(),
         sessions: sessions.into_iter().map(Into::into).collect(),
+        known_devices: devices.into_iter().map(Into::into).collect(),
         codes: codes.into_iter().map(Into::into).collect(),
         messages_today,
     };
@@ -256,6 +274,16 @@ impl From<StoredSession> for SessionRecord {
             last_used_at: summary.last_used_at.to_rfc3339(),
             ends_at: session.ends_at.to_rfc3339(),
             idle_ends_at: idle_ends_at.to_rfc3339(),
+        }
+    }
+}
+
+impl From<StoredDevice> for DeviceRecord {
+    fn from(device: StoredDevice) -> Self {
+        Self {
+            id: device.id,
+            sign_in_attempts: device.guesses.into(),
+            forgotten_at: device.forgotten_at.map(Timestamp::to_rfc3339),
         }
     }
 }

@@ -77,7 +77,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     // Nothing outlives the time that the account waits.
     session.ends_at = session.ends_at.min(*ends_at);
     let id = session.id;
-    let completed = app.store.complete_login(home, credential, None, session);
+    let completed = app.store.complete_login(home, credential, None, None, session);
     match admission::with_right_try(app, ctx, Box::pin(completed)).await? {
         LoginCompletion::Done => {
             ctx.audit.session(credential.user, id);

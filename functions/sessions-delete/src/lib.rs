@@ -27,7 +27,8 @@ request_body! {
 
 /// End a session
 ///
-/// The session's access tokens and its refresh token stop working at once. To end another session than the one that
+/// The session's access tokens and its refresh token stop working at once, and the device's `device_token` counts as none
+/// from then on, unless it is the session that asks. To end another session than the one that
 /// asks, the caller has signed in within ten minutes, or sends the password, and the second factor if one is on.
 #[utoipa::path(
     delete,
@@ -57,6 +58,11 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             request.read_again(&app.config, caller.has_password(app))?;
         Box::pin(caller.reauthenticate(app, ctx, password.as_ref(), code.as_ref())).await?;
     }
-    app.store.end_session(caller.profile.user, session.id).await?;
+    if session.id == caller.session {
+        app.store.end_session(caller.profile.user, session.id).await?;
+    } else {
+        // The device may be lost, and whoever found it must not have a count of passwords of their own.
+        app.store.end_session_and_forget(caller.profile.user, session.id, ctx.now).await?;
+    }
     Ok(Response::no_content())
 }

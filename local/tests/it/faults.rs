@@ -21,12 +21,13 @@ const UPDATE: &str = "UpdateItem";
 pub(crate) const ALWAYS: usize = 1000;
 
 /// Every endpoint that asks something of the table, with what it does that with, and its success.
-pub(crate) const ENDPOINTS: [(&str, &[&str], u16); 47] = [
+pub(crate) const ENDPOINTS: [(&str, &[&str], u16); 48] = [
     ("register", &[UPDATE, TRANSACT], 201),
     ("register, to be activated", &[UPDATE, BATCH, TRANSACT], 202),
     ("activate", &[UPDATE, TRANSACT], 201),
     ("resend-activation", &[SECRET, BATCH, TRANSACT], 202),
     ("login", &[UPDATE, PUT], 200),
+    ("login, at a known device", &[GET, UPDATE, PUT, DELETE], 200),
     ("login-mfa", &[SECRET, BATCH, UPDATE, TRANSACT], 200),
     ("login-mfa, by the password", &[SECRET, BATCH, UPDATE, TRANSACT], 200),
     ("refresh", &[SECRET, UPDATE, GET], 200),
@@ -38,8 +39,8 @@ pub(crate) const ENDPOINTS: [(&str, &[&str], u16); 47] = [
     ("logout-all", &[GET, BATCH, TRANSACT], 204),
     ("logout-all, by a refresh token", &[SECRET, BATCH, TRANSACT], 204),
     ("sessions", &[GET, QUERY], 200),
-    ("sessions-delete", &[GET, QUERY, DELETE], 204),
-    ("sessions-delete, with the password", &[GET, QUERY, UPDATE, DELETE], 204),
+    ("sessions-delete", &[GET, QUERY, TRANSACT], 204),
+    ("sessions-delete, with the password", &[GET, QUERY, UPDATE, TRANSACT], 204),
     ("me", &[GET, BATCH], 200),
     ("me-export", &[GET, SECRET, BATCH, QUERY], 200),
     ("me-delete", &[GET, BATCH, UPDATE, TRANSACT], 204),
@@ -207,6 +208,7 @@ impl Prepared {
             "activate" => newcomer.activate(&newcomer.code()).await,
             "resend-activation" => newcomer.resend_activation().await,
             "login" => person.login().await,
+            "login, at a known device" => person.login_as_known().await,
             "login-mfa" => with_factor().login_mfa().await,
             "login-mfa, by the password" => person.prove_by_password().await,
             "start-anew" => person.start_anew().await,
@@ -423,8 +425,8 @@ async fn a_session_whose_end_failed_is_alive_with_all_its_tokens() {
         ("logout-all, by a refresh token", TRANSACT),
         ("revoke", DELETE),
         ("revoke, of an access token", DELETE),
-        ("sessions-delete", DELETE),
-        ("sessions-delete, with the password", DELETE),
+        ("sessions-delete", TRANSACT),
+        ("sessions-delete, with the password", TRANSACT),
         ("change-password", TRANSACT),
         ("me-delete", TRANSACT),
         ("verify-reset", TRANSACT),
@@ -450,7 +452,7 @@ async fn a_session_whose_end_was_answered_to_nobody_has_ended() {
     let sessions = person.sessions().await.expect(200).body;
     let own = sessions["sessions"].as_array().unwrap().iter().find(|session| session["current"] == true).unwrap();
     let ended = own["id"].as_str().unwrap().to_owned();
-    world.emulator.faults().inject(DELETE, Fault::LostReply, 1);
+    world.emulator.faults().inject(TRANSACT, Fault::LostReply, 1);
     laptop.end_session(&ended).await.expect(204);
     person.me().await.expect_problem(401, "invalid-token");
 }

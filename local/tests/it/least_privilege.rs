@@ -154,6 +154,7 @@ async fn go_every_way(world: &World) {
     person.register().await.expect(409);
     person.mistyping().login().await.expect(401);
     person.sign_in().await;
+    person.login_as_known().await.expect(200);
     person.me().await.expect(200);
     person.export().await.expect(200);
     let laptop = person.on_another_device().signed_in().await;

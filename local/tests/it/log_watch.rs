@@ -15,11 +15,12 @@ use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util:
 static LINES: Mutex<String> = Mutex::new(String::new());
 
 /// Members of requests and answers that are secrets, wherever they stand.
-const SECRETS: [&str; 15] = [
+const SECRETS: [&str; 16] = [
     "attempt",
     "access_token",
     "activation_id",
     "code",
+    "device_token",
     "mfa_token",
     "new_password",
     "old_password",

@@ -14,7 +14,7 @@ async fn the_right_password_opens_a_session() {
     let reply = person.login().await.expect(200);
     assert_eq!(reply.text("token_type"), "bearer");
     assert_eq!(reply.body["expires_in"], 900);
-    assert_eq!(reply.body.as_object().unwrap().len(), 4);
+    assert_eq!(reply.body.as_object().unwrap().len(), 5);
     person.me().await.expect(200);
 
     let session = &world.items("USER#").into_iter().find(|item| item["sk"]["S"] != "PROFILE").unwrap();

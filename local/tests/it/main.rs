@@ -26,6 +26,7 @@ mod cors;
 mod costs;
 mod countries;
 mod crashes;
+mod devices;
 mod docs;
 mod documents;
 mod events;

@@ -129,6 +129,22 @@ async fn requests_wait_for_the_table_as_often_as_budgeted() {
 }
 
 #[tokio::test]
+async fn known_devices_do_so_too() {
+    let world = World::new().warm().await;
+    let foreign = world.person_with_phone(THIRD_PHONE).await.signed_in().await;
+    let person = world.signed_in_person().await;
+    world.calls();
+    person.mistyping().login_as_known().await.expect(401);
+    assert_eq!(steps(world.calls()), 1, "login with a wrong password, on a known device");
+    person.login_as_known().await.expect(200);
+    assert_eq!(steps(world.calls()), 2, "login on a known device");
+    person.login_with(&foreign.device_token()).await.expect(200);
+    assert_eq!(steps(world.calls()), 3, "login with another user's device token");
+    person.mistyping().login_with(&foreign.device_token()).await.expect(401);
+    assert_eq!(steps(world.calls()), 2, "login with a wrong password and another user's device token");
+}
+
+#[tokio::test]
 async fn registrations_that_wait_do_so_too() {
     let world = World::with(&[("REQUIRE_ACTIVATION", "true")]).warm().await;
     let person = world.visitor(PHONE);

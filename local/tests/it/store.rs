@@ -93,7 +93,7 @@ async fn a_login_that_a_reset_outran_opens_nothing_and_changes_nothing() {
     let rehashed = PasswordHash::from_stored("$argon2id$of-the-old-password".to_owned());
     let session = session(&old);
     let id = session.id;
-    let completed = store(&world, "login").complete_login(&home(), &old, Some(&rehashed), session).await.unwrap();
+    let completed = store(&world, "login").complete_login(&home(), &old, Some(&rehashed), None, session).await.unwrap();
 
     assert_eq!(completed, LoginCompletion::Overtaken);
     assert!(world.item("PHONE#", "CREDENTIAL")["password_hash"] == stored, "the new password stays");
@@ -108,7 +108,7 @@ async fn a_login_that_nothing_outran_lives() {
     let credential = credential(&world).await;
     let session = session(&credential);
     let id = session.id;
-    let completed = store(&world, "login").complete_login(&home(), &credential, None, session).await.unwrap();
+    let completed = store(&world, "login").complete_login(&home(), &credential, None, None, session).await.unwrap();
     assert_eq!(completed, LoginCompletion::Done);
     assert!(lives(&world, &credential, id).await);
 }
@@ -289,7 +289,7 @@ async fn a_login_that_was_outrun_ends_none_of_the_sessions_that_stay() {
     }
     let old = credential(&world).await;
     person.change_password(NEW_PASSWORD).await.expect(200);
-    let completed = store(&world, "login").complete_login(&home(), &old, None, session(&old)).await.unwrap();
+    let completed = store(&world, "login").complete_login(&home(), &old, None, None, session(&old)).await.unwrap();
     assert_eq!(completed, LoginCompletion::Overtaken);
     person.me().await.expect(200);
 }
@@ -300,7 +300,7 @@ async fn a_login_that_the_end_of_every_session_outran_may_be_tried_again() {
     let person = world.signed_in_person().await;
     let old = credential(&world).await;
     person.logout_all().await.expect(204);
-    let completed = store(&world, "login").complete_login(&home(), &old, None, session(&old)).await.unwrap();
+    let completed = store(&world, "login").complete_login(&home(), &old, None, None, session(&old)).await.unwrap();
     assert_eq!(completed, LoginCompletion::EpochRaised);
     person.login().await.expect(200);
 }

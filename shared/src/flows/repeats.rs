@@ -96,11 +96,11 @@ pub async fn tokens_of_code(
     let Some(session) = app.store.unused_session(user, session, ctx.now).await? else { return Ok(None) };
     ctx.audit.session(user, session.id);
     ctx.audit.reason("already-done");
-    Ok(Some(TokenResponse::of_session(app, ctx, keys, &session).await?))
+    Ok(Some(TokenResponse::of_started_session(app, ctx, keys, &session).await?))
 }
 
 /// Returns the tokens of a session that a repeated request has started the first time.
 pub async fn tokens(app: &App, ctx: &Context, found: &RepeatedSession) -> Result<TokenResponse, ApiError> {
     let keys = TokenKeys::of(app, ctx).await?.current(app, ctx).await?;
-    TokenResponse::of_session(app, ctx, &keys, &found.session).await
+    TokenResponse::of_started_session(app, ctx, &keys, &found.session).await
 }

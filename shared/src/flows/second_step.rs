@@ -40,5 +40,5 @@ pub async fn repeated(
 ) -> Result<Option<TokenResponse>, ApiError> {
     let found = repeats::repeated(app, ctx, claims.sub, Ended::SecondStep(claims.jti), request).await?;
     let Some(found) = found else { return Ok(None) };
-    Ok(Some(TokenResponse::of_session(app, ctx, keys, &found.session).await?))
+    Ok(Some(TokenResponse::of_started_session(app, ctx, keys, &found.session).await?))
 }

@@ -13,9 +13,11 @@ use crate::{
     error::{ApiError, TokenProblem},
     flows::caller::Caller,
     http::context::Context,
+    keyring::KeyringError,
     store::{NewSession, Profile, Renewal, Session, TokenSession},
     tokens::{
         access::{AccessToken, Grant},
+        device::{DeviceToken, SealError},
         keys::SigningKey,
         refresh::{RefreshToken, SessionSalt},
         secret::{Keys, Secret},
@@ -101,6 +103,13 @@ pub struct TokenResponse {
         pMux43x1JjaZ776kelDxNvfJ1nIhMLwx1bjIhU1O"
     )]
     refresh_token: String,
+    /// The device token, when a session starts. Keep the newest after the session has ended as well, and send it to
+    /// `POST /auth/login`: then nobody's wrong passwords on other devices keep this one waiting. It signs nobody in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        example = "AQFPTR3blHLHYSIBwIFJCFIDYPVqCLsVs7OrqKJtYBVwbbbYKLOTqCrhUbwMXZrnPvnPvz6g2nF0mUXDBLnz9GPVzyPOKZBl3g5kU1Ig"
+    )]
+    device_token: Option<String>,
 }
 
 /// Returns a session that is about to be started, and its tokens. The tokens are made first, so that no session is
@@ -200,7 +209,25 @@ fn start(
     let kid = session.kid;
     let tokens = TokenSession { user, id, kid, generation: 0, salt, epoch, authentication };
     let answer = TokenResponse::issue(app, ctx, &keys.signing, &writing, &tokens)?;
-    Ok((session, answer))
+    Ok((session, answer.with_device_token(&writing, &tokens, ctx.now)?))
+}
+
+/// Returns the device that a text is a token of, if we made it, it has not expired, and its key may still be used.
+///
+/// A token that names a key which this sandbox does not know yet counts as none, too: a sign-in must not fail for it.
+pub async fn known_device(app: &App, ctx: &Context, text: &str) -> Result<Option<DeviceToken>, ApiError> {
+    let Ok(kid) = DeviceToken::kid_of(text) else { return Ok(None) };
+    let keys = match app.keyring.reading(kid, ctx.now).await {
+        Err(KeyringError::UnknownVersion(_)) => None,
+        keys => keys?,
+    };
+    Ok(keys.and_then(|keys| DeviceToken::open(&keys.activation, text, ctx.now).ok()))
+}
+
+impl From<SealError> for ApiError {
+    fn from(error: SealError) -> Self {
+        Self::Internal(error.into())
+    }
 }
 
 impl TokenResponse {
@@ -215,6 +242,24 @@ impl TokenResponse {
         let own = app.keyring.reading(session.kid, ctx.now).await?;
         let own = own.ok_or(ApiError::InvalidToken(TokenProblem::WithdrawnKey))?;
         Self::issue(app, ctx, &keys.signing, &own, session)
+    }
+
+    /// Returns the first tokens of a session once more, for a client that missed the response which had them.
+    pub async fn of_started_session(
+        app: &App,
+        ctx: &Context,
+        keys: &TokenKeys,
+        session: &TokenSession,
+    ) -> Result<Self, ApiError> {
+        let writing = keys.newest_secret(app, ctx).writing;
+        Self::of_session(app, ctx, keys, session).await?.with_device_token(&writing, session, ctx.now)
+    }
+
+    /// Adds the token of the device on which a session starts.
+    fn with_device_token(self, keys: &Keys, session: &TokenSession, now: Timestamp) -> Result<Self, ApiError> {
+        let TokenSession { user, id: device, epoch, .. } = *session;
+        let token = DeviceToken { user, device, epoch, issued_at: now };
+        Ok(Self { device_token: Some(token.seal(&keys.activation)?), ..self })
     }
 
     /// Signs an access token and makes a refresh token with the keys of the version that the session names.
@@ -242,6 +287,7 @@ impl TokenResponse {
             token_type: "bearer",
             expires_in: settings.access_ttl.as_secs(),
             refresh_token: refresh_token.reveal(key),
+            device_token: None,
         })
     }
 }

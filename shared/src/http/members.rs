@@ -500,6 +500,8 @@ sealed_texts! {
     SealedActivationId: "AgEzsdeoQaw0DxD6EjhlwFmKjTCmFY1rTt3ZA8lAp1xxFZCyiOQGDAcGm5zGS09qu01k92EfCHLWoBQ2LiYPl88y";
     /// A `challenge`, which is not opened yet.
     SealedChallenge: "AgEeCcwHcfsWzCKOjAFM1ycqbUal95XJWhGfmI8KTi2oAQ9uQ6coaYr3BHaMwLxAy7nnEukmfkfNGcFel84bANFA";
+    /// A `device_token`, which is not opened yet. Every text is one, since a device whose token has ended must still sign in.
+    SealedDeviceToken: "AQFPTR3blHLHYSIBwIFJCFIDYPVqCLsVs7OrqKJtYBVwbbbYKLOTqCrhUbwMXZrnPvnPvz6g2nF0mUXDBLnz9GPVzyPOKZBl3g5kU1Ig";
     /// An `mfa_token`, which is not verified yet.
     UnverifiedMfaToken: "eyJ0eXAiOiJtZmErand0IiwiYWxnIjoiRVMyNTYiLCJraWQiOiJleGFtcGxlIn0.\
         eyJleGFtcGxlIjp0cnVlfQ.bm90LWEtcmVhbC1zaWduYXR1cmU";

@@ -171,6 +171,9 @@ fn detail_of_limit(bucket: Bucket, retry_after: Duration) -> String {
             return format!("Too many sign-in attempts for this phone. Try again in {wait}, or reset the password.");
         }
         Bucket::LoginAddress => "Too many sign-in attempts from this address.",
+        Bucket::LoginDevice => {
+            return format!("Too many wrong passwords on this device. Try again in {wait}, or reset the password.");
+        }
         Bucket::LoginSession => "Too many wrong passwords in this session.",
         Bucket::RegisterAddress => "Too many registrations from this address.",
         Bucket::MessagesCooldown => "A code was sent a moment ago.",

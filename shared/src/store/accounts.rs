@@ -30,6 +30,7 @@ use crate::{
         time::Timestamp,
     },
     domain::{legacy_id::LegacyId, password::PasswordHash, phone::Phone},
+    tokens::device::DeviceToken,
 };
 
 /// The epoch of a new account.
@@ -467,9 +468,12 @@ fn account_credential((key, user, epoch): (Key, UserId, u64), password_hash: Opt
 
 /// Builds the update that resets the count of wrong passwords, if the account is still as it was read.
 pub(super) fn clear(key: Key, user: UserId, epoch: u64) -> ItemUpdate {
+    PASSWORDS.forget(still(key, user, epoch))
+}
+
+/// Builds an update of a credential, if the account is still as it was read.
+fn still(key: Key, user: UserId, epoch: u64) -> ItemUpdate {
     ItemUpdate::new(key)
-        .remove("#login_failures")
-        .remove("#login_attempted_at")
         .when("#user_id = :user AND #epoch = :epoch")
         .value(":user", text(user.to_string()))
         .value(":epoch", number(epoch))
@@ -590,7 +594,8 @@ impl Store {
         })
     }
 
-    /// Starts the session of a login whose password was right, and clears the count of attempts.
+    /// Starts the session of a login whose password was right, and clears the count of attempts: that of the known device
+    /// which the try was charged to, or else the credential's. Neither clears the other.
     ///
     /// The writes run in parallel and not in a transaction, because two logins of one user must not conflict. The
     /// session carries the epoch that was read with the hash. So if a change overtakes the login, the session is dead,
@@ -603,10 +608,14 @@ impl Store {
         home: &Home,
         credential: &Credential,
         rehashed: Option<&PasswordHash>,
+        device: Option<&DeviceToken>,
         session: NewSession,
     ) -> Result<LoginCompletion, StoreError> {
         let at_most = credential.sessions_at_most.filter(|sessions| *sessions < MAX_SESSIONS as u64);
-        let mut cleared = clear(home.key(), credential.user, credential.epoch);
+        let mut cleared = still(home.key(), credential.user, credential.epoch);
+        if device.is_none() {
+            cleared = PASSWORDS.forget(cleared);
+        }
         if at_most.is_some() {
             cleared = cleared.set("#sessions_at_most = #sessions_at_most + :one").value(":one", number(1));
         }
@@ -614,7 +623,16 @@ impl Store {
             // Two parallel logins may both do this. Either hash may stay, because both are of the same password.
             cleared = cleared.set("#password_hash = :rehashed").value(":rehashed", rehashed.into());
         }
-        let writes = async { try_join!(self.create(session.clone().into_item()), self.update(cleared)) };
+        let of_device = async {
+            match device {
+                Some(device) => self.clear_device(device).await,
+                None => Ok(()),
+            }
+        };
+        let writes = async {
+            let writes = try_join!(self.create(session.clone().into_item()), self.update(cleared), of_device);
+            writes.map(|(session, cleared, ())| (session, cleared))
+        };
         let written = if at_most.is_some() {
             writes.await
         } else {

@@ -16,15 +16,18 @@ use super::{
         expression::{ItemDeletion, Write},
         item::{Item, moment, number, text, ttl},
         keys::{
-            self, CREATED_AT, DELETED_AT, ENDS_AT, FAILURES, FAILURES_SINCE, Key, PHONE_PROVED_AT, PHONE_VERIFIED_AT,
-            PROFILE_SORT, RECOVERY_CODES, USER_ID,
+            self, CREATED_AT, DELETED_AT, ENDS_AT, FAILURES, FAILURES_SINCE, FORGOTTEN_AT, Key, PHONE_PROVED_AT,
+            PHONE_VERIFIED_AT, PROFILE_SORT, RECOVERY_CODES, USER_ID,
         },
         wire::Transacted,
     },
     throttle::{Counter, PASSWORDS, TOTP_COUNTERS},
 };
 use crate::{
-    base::{id::UserId, time::Timestamp},
+    base::{
+        id::{SessionId, UserId},
+        time::Timestamp,
+    },
     domain::{otp::Purpose, phone::Phone},
 };
 
@@ -57,6 +60,8 @@ pub struct StoredAccount {
     pub second_steps_end_at: Vec<Timestamp>,
     /// Every session, including those that have ended but that DynamoDB has not deleted yet.
     pub sessions: Vec<StoredSession>,
+    /// The devices that have tried wrong passwords, or are forgotten.
+    pub devices: Vec<StoredDevice>,
     /// The codes that were sent for this account, to its phone or to a new one.
     pub codes: Vec<StoredCode>,
 }
@@ -79,6 +84,17 @@ pub struct StoredFactor {
     pub recovery_codes_left: usize,
     /// The count of codes that were tried.
     pub guesses: Guesses,
+}
+
+/// A known device, as its owner may see it.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredDevice {
+    /// The device's identifier: that of the session that its sign-in started.
+    pub id: SessionId,
+    /// The passwords that were tried on it since the last right one.
+    pub guesses: Guesses,
+    /// The time at which its owner ended its session from another one, so that its token counts as none.
+    pub forgotten_at: Option<Timestamp>,
 }
 
 /// A code, as its owner may see it.
@@ -116,6 +132,16 @@ impl StoredFactor {
             created_at: item.moment(CREATED_AT)?,
             recovery_codes_left: item.set(RECOVERY_CODES).len(),
             guesses: Guesses::read(item, &TOTP_COUNTERS)?,
+        })
+    }
+}
+
+impl StoredDevice {
+    fn read(id: &str, item: &Item) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: id.parse().map_err(|_| StoreError::Corrupt { attribute: keys::SORT_KEY })?,
+            guesses: Guesses::read(item, &[&PASSWORDS])?,
+            forgotten_at: item.optional_moment(FORGOTTEN_AT)?,
         })
     }
 }
@@ -239,6 +265,7 @@ impl Store {
             let new = Phone::from_stored(e164).map_err(|_| StoreError::Corrupt { attribute: keys::SORT_KEY })?;
             StoredCode::read(Purpose::ChangePhone(user), new, item)
         });
+        let devices = items.iter().filter_map(|(sort, item)| Some((sort.strip_prefix(keys::DEVICE_PREFIX)?, item)));
         let credential = credential.filter(of_user).unwrap_or_default();
         Ok(StoredAccount {
             phone_proved_at: credential.optional_moment(PHONE_PROVED_AT)?,
@@ -248,6 +275,7 @@ impl Store {
             enrollment_ends_at: under_user(keys::ENROLLMENT_SORT).map(|item| item.moment(ENDS_AT)).transpose()?,
             second_steps_end_at: waiting.map(|(_, item)| item.moment(ENDS_AT)).collect::<Result<_, _>>()?,
             sessions: sessions::stored(&items)?,
+            devices: devices.map(|(id, item)| StoredDevice::read(id, item)).collect::<Result<_, _>>()?,
             codes: codes.chain(to_new_phones).collect::<Result<_, _>>()?,
         })
     }

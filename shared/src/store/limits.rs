@@ -55,6 +55,8 @@ buckets! {
     LoginPhone: "login-phone",
     /// Wrong passwords in one session.
     LoginSession: "login-session",
+    /// Wrong passwords on one known device.
+    LoginDevice: "login-device",
     /// Logins and code tries from one address.
     LoginAddress: "login-address",
     /// Registrations from one address.
@@ -106,6 +108,7 @@ impl Bucket {
             | Self::MessageRequests => true,
             Self::LoginPhone
             | Self::LoginSession
+            | Self::LoginDevice
             | Self::LoginAddress
             | Self::RegisterAddress
             | Self::MessagesCooldown

@@ -7,6 +7,7 @@ mod accounts;
 mod activations;
 mod codes;
 mod deletion;
+mod devices;
 mod imports;
 mod key_set;
 mod limits;
@@ -34,7 +35,8 @@ pub use codes::{
     CodeIssue, CodeTarget, CodeTry, CodeUse, Failure, PendingCode, PendingCodes, PhoneChange, SpentCode, UsedCode,
     codes_of_phone, tries_of_phone, tries_subject,
 };
-pub use deletion::{AccountDeletion, Guesses, StoredAccount, StoredCode, StoredFactor};
+pub use deletion::{AccountDeletion, Guesses, StoredAccount, StoredCode, StoredDevice, StoredFactor};
+pub use devices::LoginTry;
 pub use imports::{Import, ImportedAccount, OldPassword};
 pub use key_set::Publication;
 pub use limits::{Bucket, Counters, Limit, LimitReached, Limits, REQUESTS_PER_MESSAGE};

@@ -39,6 +39,7 @@ use crate::{
         repeat::RepeatMac,
         totp::SealedTotpSecret,
     },
+    tokens::device::DeviceToken,
 };
 
 /// The time for which an enrollment waits for its first code.
@@ -458,7 +459,8 @@ impl Store {
     }
 
     /// Stores a login whose password was right, until its second step. Takes back the try of the password, which was no
-    /// wrong one, and no other: wrong ones count until the second step is right.
+    /// wrong one, and no other: wrong ones count until the second step is right. Those on a known device, which nobody else
+    /// tries, are forgotten.
     pub async fn begin_second_step(
         &self,
         phone: &Phone,
@@ -466,11 +468,14 @@ impl Store {
         rehashed: Option<&PasswordHash>,
         token: TokenId,
         ends_at: Timestamp,
-        receipt: Receipt,
+        counted: (Receipt, Option<&DeviceToken>),
     ) -> Result<(), StoreError> {
         let waiting = waiting_login(credential.into(), SignInMethod::Password, token, ends_at);
         let counted = async {
-            self.take_back(receipt).await?;
+            match counted {
+                (_, Some(device)) => self.clear_device(device).await?,
+                (receipt, None) => self.take_back(receipt).await?,
+            }
             if let Some(hash) = rehashed {
                 self.update(accounts::rehash(phone, credential, hash)).await?;
             }

@@ -26,6 +26,17 @@ impl Person {
         self.begin("/auth/login", json!({"phone": self.phone(), "password": self.password()})).await
     }
 
+    /// `POST /auth/login`, with the device token of an earlier sign-in.
+    pub(crate) async fn login_as_known(&self) -> Reply {
+        self.login_with(&self.device_token()).await
+    }
+
+    /// `POST /auth/login`, with this device token.
+    pub(crate) async fn login_with(&self, token: &str) -> Reply {
+        let body = json!({"phone": self.phone(), "password": self.password(), "device_token": token});
+        self.begin("/auth/login", body).await
+    }
+
     /// `POST /auth/login/mfa`: with the authenticator's code, unless something else is shown.
     pub(crate) async fn login_mfa(&self) -> Reply {
         let shown = if self.proof.is_some() { self.clone() } else { self.with_code() };

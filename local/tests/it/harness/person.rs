@@ -52,7 +52,7 @@ pub(super) struct Known {
 type Device = HashMap<&'static str, String>;
 
 /// The members that a device keeps.
-const KEPT: [&str; 5] = ["access_token", "refresh_token", "mfa_token", "activation_id", "challenge"];
+const KEPT: [&str; 6] = ["access_token", "refresh_token", "device_token", "mfa_token", "activation_id", "challenge"];
 
 impl Person {
     /// Somebody without an account.
@@ -198,6 +198,12 @@ impl Person {
     #[track_caller]
     pub(crate) fn refresh_token(&self) -> String {
         self.kept("refresh_token")
+    }
+
+    /// The device's newest device token.
+    #[track_caller]
+    pub(crate) fn device_token(&self) -> String {
+        self.kept("device_token")
     }
 
     /// The token of the last login that was to go on with a second step.

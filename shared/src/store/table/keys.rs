@@ -58,6 +58,9 @@ pub(in crate::store) const OWED_NOTICES: &str = "NOTICES";
 /// The prefix of sort keys of a user's sessions.
 pub(in crate::store) const SESSION_PREFIX: &str = "SESSION#";
 
+/// The prefix of sort keys of a user's known devices. The identifier of the session that each was known by first follows.
+pub(in crate::store) const DEVICE_PREFIX: &str = "DEVICE#";
+
 /// A key of the table.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Key {
@@ -105,6 +108,11 @@ impl Key {
     /// Returns the key of a user's session.
     pub(in crate::store) fn session(user: UserId, session: SessionId) -> Self {
         Self::of_user(user, format!("{SESSION_PREFIX}{session}"))
+    }
+
+    /// Returns the key of a device that a user has signed in on: its count of wrong passwords.
+    pub(in crate::store) fn device(user: UserId, device: SessionId) -> Self {
+        Self::of_user(user, format!("{DEVICE_PREFIX}{device}"))
     }
 
     /// Returns the key of a user's second factor: the sealed secret, the last step, recovery codes, and the throttle of
@@ -202,6 +210,8 @@ attributes! {
     LOGIN_FAILURES = "login_failures";
     /// The time of the last of these attempts, in Unix milliseconds.
     LOGIN_ATTEMPTED_AT = "login_attempted_at";
+    /// The time at which a known device was forgotten, in Unix milliseconds.
+    FORGOTTEN_AT = "forgotten_at";
     /// The largest number of sessions that the user can have: those at the last count, and every login since.
     SESSIONS_AT_MOST = "sessions_at_most";
     /// The number of TOTP codes in the second step of logins since the last success.

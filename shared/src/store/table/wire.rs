@@ -4,7 +4,10 @@ use std::{collections::HashMap, ops::ControlFlow, time::Duration};
 
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
-    operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
+    operation::{
+        delete_item::DeleteItemError, put_item::PutItemError, transact_write_items::TransactWriteItemsError,
+        update_item::UpdateItemError,
+    },
     types::{AttributeValue, CancellationReason, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 
@@ -174,6 +177,24 @@ impl Store {
         let call = self.client.delete_item().table_name(&self.table).set_key(Some(key.into_attributes()));
         retry(|| call.clone().send(), is_conflict).await??;
         Ok(())
+    }
+
+    /// Deletes an item, unless it has this attribute.
+    pub(in crate::store) async fn delete_without(&self, key: Key, attribute: &str) -> Result<(), StoreError> {
+        let call = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(key.into_attributes()))
+            .condition_expression("attribute_not_exists(#kept)")
+            .expression_attribute_names("#kept", attribute);
+        match retry(|| call.clone().send(), is_conflict).await? {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                _ => Err(error.into()),
+            },
+        }
     }
 
     /// Deletes an item under a condition. One that does not hold is no error.
