@@ -311,8 +311,8 @@ async fn logging_out_keeps_a_device_known_and_ending_its_session_from_another_fo
     for by_identifier in [false, true] {
         person.login_as_known().await.expect(200);
         if by_identifier {
-            let list = person.sessions().await.expect(200).body;
-            let own = list["sessions"].as_array().unwrap().iter().find(|session| session["current"] == true).unwrap();
+            let shown = person.sessions().await.expect(200).body;
+            let own = shown["sessions"].as_array().unwrap().iter().find(|session| session["current"] == true).unwrap();
             person.end_session(own["id"].as_str().unwrap()).await.expect(204);
         } else {
             person.logout().await.expect(204);
@@ -336,7 +336,7 @@ async fn the_owner_is_told_of_devices_and_nothing_of_them_outlives_the_account()
     for device in devices {
         let is_lost = device["id"] == other.as_str();
         assert_eq!(device["forgotten_at"].is_string(), is_lost);
-        assert_eq!(device["sign_in_attempts"]["failures"], if is_lost { 0 } else { 1 });
+        assert_eq!(device["sign_in_attempts"]["failures"], u64::from(!is_lost));
     }
     person.delete_account().await.expect(204);
     assert!(items(&world).is_empty());
