@@ -125,7 +125,7 @@ async fn repeated(
 ) -> Result<Response, ApiError> {
     if used.second_step.is_some() {
         let keys = TokenKeys::or_current(keys, app, ctx).await?;
-        return Err(recycled::repeated_second_step(app, ctx, &keys, used, true).await?);
+        return Err(recycled::repeated_second_step(app, ctx, &keys, used, true)?);
     }
     let account = app.store.credential_of(phone).await?.ok_or(ApiError::InvalidOtp)?;
     if !used.has_made(&codes::effect(app, ctx, account.user, account.epoch, None).await?) {

@@ -168,7 +168,7 @@ async fn repeated(
 ) -> Result<Response, ApiError> {
     if used.second_step.is_some() {
         let keys = TokenKeys::or_current(keys, app, ctx).await?;
-        return Err(recycled::repeated_second_step(app, ctx, &keys, used, true).await?);
+        return Err(recycled::repeated_second_step(app, ctx, &keys, used, true)?);
     }
     let credential = app.store.credential_of(phone).await?.ok_or(ApiError::InvalidOtp)?;
     let password_hash = credential.password_hash.as_ref().ok_or(ApiError::InvalidOtp)?;

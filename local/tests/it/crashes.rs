@@ -41,10 +41,6 @@ async fn is_done(prepared: &Prepared, endpoint: &str) -> bool {
     match endpoint {
         "register" => stranger.login().await.status == 200,
         "activate" => newcomer.login().await.status == 200,
-        // Another code proves the phone again, or leads to the same choice.
-        "login-mfa, by the password" | "code-verify, of a number that may have changed hands" => {
-            signs_in_by_code(&person.on_another_device()).await
-        }
         "verify-reset, of a number that may have changed hands" => {
             let code = person.reset_code().await;
             person.verify_reset(&code, RESET_PASSWORD).await.code() == "identity-required"
@@ -73,9 +69,10 @@ async fn is_done(prepared: &Prepared, endpoint: &str) -> bool {
         "change-phone-verify" => world.visitor(OTHER_PHONE).login().await.status == 200,
         // The code is used up, and another one signs in.
         "code-verify" => signs_in_by_code(newcomer).await,
-        "code-verify, of an account" | "code-verify, with a second factor" => {
-            signs_in_by_code(&person.on_another_device()).await
-        }
+        "login-mfa, by the password"
+        | "code-verify, of an account"
+        | "code-verify, with a second factor"
+        | "code-verify, of a number that may have changed hands" => signs_in_by_code(&person.on_another_device()).await,
         "set-password" => signs_in_with(NEW_PASSWORD).await,
         "change-password" => signs_in_with(NEW_PASSWORD).await && !signs_in_with(PASSWORD).await,
         "verify-phone-confirm" => person.me().await.expect(200).body["phone_verified"] == true,

@@ -404,7 +404,6 @@ pub async fn compare(
 
 /// A code that was compared and is right.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "the large variant is the usual one, and lives for one request")]
 pub enum Compared {
     /// The code is open. The caller of the comparison uses it up.
     Right(PendingCode),

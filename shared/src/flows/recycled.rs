@@ -68,7 +68,7 @@ pub async fn begin_second_step(
     let begun = app.store.begin_second_step_by_code((phone, purpose), bound, (id, until), &pseudonym, ctx.now);
     match admission::with_right_try(app, ctx, begun).await? {
         CodeUse::Done => {}
-        CodeUse::Repeated(used) => return repeated_second_step(app, ctx, keys, &used, asks_for_identity).await,
+        CodeUse::Repeated(used) => return repeated_second_step(app, ctx, keys, &used, asks_for_identity),
         // Another code was used, or the account has changed, moved or gone since it was sent.
         CodeUse::Overtaken => return Err(ApiError::InvalidOtp),
     }
@@ -79,7 +79,7 @@ pub async fn begin_second_step(
 
 /// Answers a request that repeats the one that began a second step, because its response was lost: by a token of the same
 /// second step.
-pub async fn repeated_second_step(
+pub fn repeated_second_step(
     app: &App,
     ctx: &Context,
     keys: &TokenKeys,

@@ -92,9 +92,9 @@ pub async fn tokens_of_code(
     keys: &TokenKeys,
     used: &UsedCode,
 ) -> Result<Option<TokenResponse>, ApiError> {
-    let Some((user, session)) = used.session else { return Ok(None) };
-    let Some(session) = app.store.unused_session(user, session, ctx.now).await? else { return Ok(None) };
-    ctx.audit.session(user, session.id);
+    let Some((owner, session)) = used.session else { return Ok(None) };
+    let Some(session) = app.store.unused_session(owner, session, ctx.now).await? else { return Ok(None) };
+    ctx.audit.session(owner, session.id);
     ctx.audit.reason("already-done");
     Ok(Some(TokenResponse::of_started_session(app, ctx, keys, &session).await?))
 }

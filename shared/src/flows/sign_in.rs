@@ -152,7 +152,7 @@ async fn repeated(
 ) -> Result<TokenResponse, ApiError> {
     if let Some((account, _)) = used.second_step {
         let asks_for_identity = recycled::asks_for_identity(app, ctx, request, account).await?;
-        return Err(recycled::repeated_second_step(app, ctx, keys, used, asks_for_identity).await?);
+        return Err(recycled::repeated_second_step(app, ctx, keys, used, asks_for_identity)?);
     }
     repeats::tokens_of_code(app, ctx, keys, used).await?.ok_or(ApiError::InvalidOtp)
 }

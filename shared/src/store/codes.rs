@@ -242,10 +242,7 @@ impl UsedCode {
         if !is_repeated {
             return Ok(None);
         }
-        let session = match item.has(SUCCESSOR) {
-            true => Some((item.parsed(USER_ID)?, item.parsed(SUCCESSOR)?)),
-            false => None,
-        };
+        let session = if item.has(SUCCESSOR) { Some((item.parsed(USER_ID)?, item.parsed(SUCCESSOR)?)) } else { None };
         let second_step = match OpenCodes::read(item)?.account {
             Some(account) if item.has(SECOND_STEP) => Some((account, item.parsed(SECOND_STEP)?)),
             _ => None,

@@ -214,22 +214,36 @@ impl Store {
             Transacted::Committed => {}
             Transacted::Refused(_) => return Ok(AccountDeletion::Outrun),
         }
-        self.delete_what_is_left(user).await;
+        self.delete_what_is_left(user, profile.phone()).await;
         Ok(AccountDeletion::Done)
     }
 
-    /// Deletes the remaining items of a deleted account, which have no effect. Deletes as many as it can, even if some
-    /// deletions fail.
-    async fn delete_what_is_left(&self, user: UserId) {
+    /// Deletes the remaining items of a deleted account, which have no effect: those of its user, and under its phone the
+    /// challenges whose codes were for it. Deletes as many as it can, even if some deletions fail.
+    async fn delete_what_is_left(&self, user: UserId, phone: Option<&Phone>) {
         let delete_all = async {
-            let items = self.read_user(user).await?;
-            let dead = items.iter().map(|(sort, _)| sort).filter(|sort| *sort != PROFILE_SORT);
-            let deleted = join_all(dead.map(|sort| self.delete(Key::of_user(user, sort)))).await;
+            let (of_user, of_phone) = try_join!(self.items_of(user), self.challenges_of(user, phone))?;
+            let deleted = join_all(of_user.into_iter().chain(of_phone).map(|key| self.delete(key))).await;
             deleted.into_iter().collect::<Result<(), StoreError>>()
         };
         if let Err(error) = delete_all.await {
             tracing::warn!(%error, "items of a deleted account were left; DynamoDB's TTL deletes them later");
         }
+    }
+
+    /// Returns the keys of a user's items, without the profile's.
+    async fn items_of(&self, user: UserId) -> Result<Vec<Key>, StoreError> {
+        let sorts = self.read_user(user).await?.into_iter().map(|(sort, _)| sort);
+        Ok(sorts.filter(|sort| *sort != PROFILE_SORT).map(|sort| Key::of_user(user, sort)).collect())
+    }
+
+    /// Returns the keys of the challenges of a phone whose codes were for this user.
+    async fn challenges_of(&self, user: UserId, phone: Option<&Phone>) -> Result<Vec<Key>, StoreError> {
+        let Some(phone) = phone else { return Ok(Vec::new()) };
+        let items = self.read_partition(&keys::phone_partition(phone)).await?;
+        let is_own = |item: &Item| item.text(USER_ID).is_ok_and(|owner| owner == user.to_string());
+        let challenges = items.into_iter().filter(|(sort, item)| keys::is_of_challenge(sort) && is_own(item));
+        Ok(challenges.map(|(sort, _)| Key::of_phone(phone, sort)).collect())
     }
 
     /// Returns whether this user's account was deleted, for as long as its tombstone exists. Deletes again what the
@@ -238,7 +252,7 @@ impl Store {
         let profile = self.read(Key::profile(user)).await?;
         let is_deleted = profile.is_some_and(|profile| profile.has(DELETED_AT));
         if is_deleted {
-            self.delete_what_is_left(user).await;
+            self.delete_what_is_left(user, None).await;
         }
         Ok(is_deleted)
     }

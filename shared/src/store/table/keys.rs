@@ -136,6 +136,11 @@ impl Key {
         Self { partition: user_partition(user), sort: sort.into() }
     }
 
+    /// Returns the key of a phone's item, by its sort key.
+    pub(in crate::store) fn of_phone(phone: &Phone, sort: impl Into<String>) -> Self {
+        Self { partition: phone_partition(phone), sort: sort.into() }
+    }
+
     /// Returns the key of a notice that could not be sent yet.
     pub(in crate::store) fn owed_notice(sort: &str) -> Self {
         Self { partition: OWED_NOTICES.to_owned(), sort: sort.to_owned() }
@@ -178,7 +183,13 @@ impl Key {
     }
 }
 
-fn phone_partition(phone: &Phone) -> String {
+/// Returns whether a sort key is of something that waits for its code under an identifier of its own: a registration, a
+/// sign-in or a reset. Its form is `OTP#<purpose>#<id>`.
+pub(in crate::store) fn is_of_challenge(sort: &str) -> bool {
+    sort.strip_prefix("OTP#").is_some_and(|rest| rest.contains('#'))
+}
+
+pub(in crate::store) fn phone_partition(phone: &Phone) -> String {
     format!("{PHONE_PREFIX}{}", phone.as_e164())
 }
 
