@@ -22,7 +22,11 @@ async fn nothing_of_the_account_is_left_but_a_tombstone_without_personal_data() 
     person.with_code().change_phone(THIRD_PHONE).await.expect(202);
     person.with_recovery_code(0).delete_account().await.expect(204);
 
-    // Of the phone that it left there is a ghost, as of any: a throttle and an end.
+    // What waited under the phone that it left for a code is gone when that has expired. Of that phone there is a ghost, as
+    // of any: a throttle and an end.
+    assert!(world.items("PHONE#+201012345678").is_empty(), "nothing waits under its own");
+    world.advance(601);
+    world.collect_garbage();
     for item in world.items("PHONE#") {
         let names: Vec<_> = item.as_object().unwrap().keys().cloned().collect();
         assert!(item["pk"]["S"] == "PHONE#+201112345678" && item["user_id"].is_null(), "{names:?}");
