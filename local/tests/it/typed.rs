@@ -201,10 +201,14 @@ async fn guess_in_every_spelling(code: &str, enter: impl AsyncFn(&str) -> Reply)
     replies
 }
 
-/// How many tries the table has counted for the open code with this sort key.
+/// How many tries the table has counted for the open code with this sort key, or the only one with this prefix, if it ends
+/// with `#`.
 fn tries(world: &World, sort: &str) -> u64 {
     let mut items = world.items("");
-    items.retain(|item| item["sk"]["S"].as_str().unwrap().starts_with(sort));
+    items.retain(|item| {
+        let found = item["sk"]["S"].as_str().unwrap();
+        found == sort || (sort.ends_with('#') && found.starts_with(sort))
+    });
     assert_eq!(items.len(), 1, "{sort}");
     items[0]["attempts"]["N"].as_str().unwrap().parse().unwrap()
 }
