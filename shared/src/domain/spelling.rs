@@ -49,6 +49,8 @@ const INVISIBLE: [RangeInclusive<char>; 8] = [
 ];
 /// Dashes of other categories: the minus sign, and what input methods and line drawing have in its place.
 const DASHES: &str = "−ーｰ⁃─˗";
+/// Bullets, check marks and boxes, and what Markdown marks lists, quotations and emphasis with.
+const LIST_MARKS: &str = "*_~#>`•◦▪‣●○☐☑☒✓✔";
 /// Full stops and the dots in their place.
 const DOTS: &str = ".．。｡﹒․·•・･‧∙⋅۔";
 /// Brackets of other categories.
@@ -169,7 +171,12 @@ pub fn digits_and_letters(typed: &str) -> Option<Zeroizing<String>> {
 /// Returns the text without what comes along when it is copied from a list or a note: bullets, checkboxes and emphasis
 /// around it, and a number such as `7. ` or `10)` in front of it.
 pub fn without_list_mark(typed: &str) -> &str {
-    let typed = typed.trim_matches(|c: char| !c.is_alphanumeric());
+    let surrounds = |c: char| match Meaning::of(c) {
+        Meaning::Separator | Meaning::Slash | Meaning::Quote | Meaning::ListSeparator => true,
+        Meaning::Digit(_) | Meaning::Plus => false,
+        Meaning::Other => LIST_MARKS.contains(c),
+    };
+    let typed = typed.trim_matches(surrounds);
     let rest = typed.trim_start_matches(|c| matches!(Meaning::of(c), Meaning::Digit(_)));
     let digits = typed.chars().count() - rest.chars().count();
     let is_mark = (1..=2).contains(&digits) && rest.starts_with(|c: char| ".):".contains(c) || c.is_whitespace());
@@ -372,6 +379,8 @@ mod tests {
             ("- [ ] 12. 9QK2", ". 9QK2"),
             ("9QK2", "9QK2"),
             ("123. 9QK2", "123. 9QK2"),
+            ("9QK2\u{7}", "9QK2\u{7}"),
+            ("!9QK2", "!9QK2"),
             ("", ""),
         ] {
             assert_eq!(without_list_mark(typed), code, "{typed:?}");
