@@ -308,39 +308,32 @@ async fn show(desk: Desk<'_>, profile: &Profile, credential: &Credential) -> Res
 
 /// Lists accounts, at most `limit` of them, in the order in which the table returns them.
 pub async fn list(store: &Store, limit: usize) -> Result<String, StoreError> {
-    // One more tells whether there are more.
-    let mut accounts = store.profiles(limit.saturating_add(1)).await?;
-    let has_more = accounts.len() > limit;
-    accounts.truncate(limit);
-    let mut text = format!("{:16} {:36} {:20} verified  second factor\n", "phone", "id", "created");
-    for Profile { user, home, phone_verified, mfa_enabled, created_at, .. } in accounts {
+    let accounts = store.profiles(limit.saturating_add(1)).await?;
+    let header = format!("{:16} {:36} {:20} verified  second factor", "phone", "id", "created");
+    Ok(listed(&accounts, limit, header, |Profile { user, home, phone_verified, mfa_enabled, created_at, .. }| {
         let phone = home.phone().map_or("(parked)", Phone::as_e164);
-        let (verified, factor) = (if phone_verified { "yes" } else { "no" }, if mfa_enabled { "on" } else { "off" });
-        let created = created_at.to_rfc3339();
-        // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "{phone:16} {user} {created} {verified:9} {factor}");
-    }
-    if has_more {
-        let _ = writeln!(text, "There are more accounts: raise --limit.");
-    }
-    Ok(text.trim_end().to_owned())
+        let (verified, factor) = (if *phone_verified { "yes" } else { "no" }, on_or_off(*mfa_enabled));
+        format!("{phone:16} {user} {} {verified:9} {factor}", created_at.to_rfc3339())
+    }))
 }
 
 /// Lists parked accounts, at most `limit` of them, in the order in which the table returns them.
 pub async fn list_parked(store: &Store, limit: usize, now: Timestamp) -> Result<String, StoreError> {
-    // One more tells whether there are more.
-    let mut accounts = store.parked_profiles(limit.saturating_add(1), now).await?;
-    let has_more = accounts.len() > limit;
-    accounts.truncate(limit);
-    let mut text = format!("{:16} {:36} {:20} second factor\n", "former phone", "id", "parked until");
-    for Profile { user, home, mfa_enabled, .. } in accounts {
-        let Home::Parked { former, ends_at } = home else { continue };
-        let factor = if mfa_enabled { "on" } else { "off" };
-        // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "{:16} {user} {} {factor}", former.as_e164(), ends_at.to_rfc3339());
-    }
-    if has_more {
-        let _ = writeln!(text, "There are more accounts: raise --limit.");
-    }
-    Ok(text.trim_end().to_owned())
+    let accounts = store.parked_profiles(limit.saturating_add(1), now).await?;
+    let header = format!("{:16} {:36} {:20} second factor", "former phone", "id", "parked until");
+    Ok(listed(&accounts, limit, header, |Profile { user, home, mfa_enabled, .. }| {
+        let ends_at = home.ends_at().map_or_else(String::new, Timestamp::to_rfc3339);
+        format!("{:16} {user} {ends_at} {}", home.number().as_e164(), on_or_off(*mfa_enabled))
+    }))
+}
+
+/// Returns a line for each of the first `limit` accounts. One more tells that there are more.
+fn listed(accounts: &[Profile], limit: usize, header: String, line: impl Fn(&Profile) -> String) -> String {
+    let more = (accounts.len() > limit).then(|| "There are more accounts: raise --limit.".to_owned());
+    let lines = accounts.iter().take(limit).map(line);
+    std::iter::once(header).chain(lines).chain(more).collect::<Vec<_>>().join("\n")
+}
+
+fn on_or_off(is_on: bool) -> &'static str {
+    if is_on { "on" } else { "off" }
 }

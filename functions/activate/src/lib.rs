@@ -50,7 +50,7 @@ pub struct ActivateResponse {
 /// Creates the account with the password of this registration and counts its phone as verified. A code allows five
 /// tries. With `"sign_in": true`, the response also has the tokens of a session. The response is the same for a wrong,
 /// expired or used code and for the code of another registration. Repeating the request that used the code gets the
-/// account again until the code expires, and no other tokens.
+/// account again until the code expires, and the tokens of the same session if they were not used.
 ///
 /// If the phone has an account whose owner has not proved it for long, the right code gets 403 `identity-required`. `POST
 /// /auth/start-anew` then creates the account of this registration, with its password.
@@ -132,10 +132,7 @@ async fn repeated(
         return Err(ApiError::InvalidOtp);
     }
     ctx.audit.reason("already-done");
-    let tokens = match keys {
-        Some(keys) => repeats::tokens_of_code(app, ctx, &keys, used).await?,
-        None => None,
-    };
+    let tokens = repeats::tokens_of_code(app, ctx, keys.as_ref(), used).await?;
     Ok(created(ctx, phone, account.user, tokens))
 }
 

@@ -9,16 +9,15 @@ use latchkey::{
         proof::{Factor, SignInMethod},
     },
     flows::{
-        admission,
+        admission, login, second_step,
         token_pair::{self, TokenKeys, TokenResponse},
     },
     http::{
-        StatusCode,
         members::SealedDeviceToken,
         openapi::{BodyProblems, CredentialProblems, LimitProblems, MethodProblems, MfaProblems, ServerProblems},
     },
     request_body,
-    store::{Credential, Home, LoginCompletion, Receipt},
+    store::{Credential, Home, Receipt},
     tokens::{
         device::DeviceToken,
         mfa::{self, MfaToken},
@@ -94,21 +93,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         return Err(ApiError::MfaRequired(Some(token)));
     }
 
-    let (session, answer) =
-        token_pair::new_session(app, ctx, &keys, credential.user, credential.epoch, (SignInMethod::Password, false))?;
-    let id = session.id;
-    let home = Home::Phone(phone);
-    let completed = app.store.complete_login(&home, &credential, rehashed.as_ref(), device.as_ref(), session);
-    match admission::with_right_try(app, ctx, Box::pin(completed)).await? {
-        LoginCompletion::Done => {
-            ctx.audit.session(credential.user, id);
-            Ok(Response::json(StatusCode::OK, &answer))
-        }
-        LoginCompletion::EpochRaised => {
-            Err(ApiError::TemporarilyUnavailable("every session was ended meanwhile, including this one".into()))
-        }
-        LoginCompletion::Overtaken => Err(ApiError::InvalidCredentials),
-    }
+    let how = (SignInMethod::Password, false);
+    let started = token_pair::new_session(app, ctx, &keys, credential.user, credential.epoch, how)?;
+    login::complete(app, ctx, (&Home::Phone(phone), &credential), (rehashed.as_ref(), device.as_ref()), started).await
 }
 
 /// Stores the login until its second step and returns the token for that step, because the password alone signs nobody
@@ -123,8 +110,7 @@ async fn begin_second_step(
     counted: (Receipt, Option<&DeviceToken>),
 ) -> Result<MfaToken, ApiError> {
     let (user, id) = (credential.user, TokenId::generate()?);
-    let (issuer, audience) = (app.issuer(ctx.url.as_deref())?, &app.config.tokens.audience);
-    let token = MfaToken::issue((&keys.signing, &keys.secret.writing.activation), issuer, audience, user, id, ctx.now)?;
+    let token = second_step::token(app, ctx, keys, user, id)?;
     let ends_at = ctx.now.plus(mfa::LIFETIME);
     let begun = app.store.begin_second_step(phone, credential, rehashed, id, ends_at, counted);
     admission::with_right_try(app, ctx, begun).await?;

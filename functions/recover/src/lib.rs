@@ -9,16 +9,15 @@ use latchkey::{
         proof::{Factor, Proof, SignInMethod},
     },
     flows::{
-        admission, second_factor,
+        admission, login, second_factor,
         token_pair::{self, TokenKeys, TokenResponse},
     },
     http::{
-        StatusCode,
         members::RecoveryProofs,
         openapi::{CodeProblems, CredentialProblems, LimitProblems, RecoveryProblems, ServerProblems},
     },
     request_body,
-    store::{AskedAt, LoginCompletion, Parked, Receipt},
+    store::{AskedAt, Parked, Receipt},
 };
 
 request_body! {
@@ -73,21 +72,10 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let Parked { credential, home, ends_at } = &parked;
     let second_factor = credential.mfa_enabled && method == SignInMethod::Password;
     let how = (method, second_factor);
-    let (mut session, answer) = token_pair::new_session(app, ctx, &keys, credential.user, credential.epoch, how)?;
+    let (mut session, tokens) = token_pair::new_session(app, ctx, &keys, credential.user, credential.epoch, how)?;
     // Nothing outlives the time that the account waits.
     session.ends_at = session.ends_at.min(*ends_at);
-    let id = session.id;
-    let completed = app.store.complete_login(home, credential, None, None, session);
-    match admission::with_right_try(app, ctx, Box::pin(completed)).await? {
-        LoginCompletion::Done => {
-            ctx.audit.session(credential.user, id);
-            Ok(Response::json(StatusCode::OK, &answer))
-        }
-        LoginCompletion::EpochRaised => {
-            Err(ApiError::TemporarilyUnavailable("every session was ended meanwhile, including this one".into()))
-        }
-        LoginCompletion::Overtaken => Err(ApiError::InvalidCredentials),
-    }
+    login::complete(app, ctx, (home, credential), (None, None), (session, tokens)).await
 }
 
 /// Compares the password, and asks for the second factor if one is on. Only a caller who knows the password learns that.

@@ -180,10 +180,7 @@ async fn repeated(
     }
     ctx.audit.user(credential.user);
     ctx.audit.reason("already-done");
-    let tokens = match keys {
-        Some(keys) => repeats::tokens_of_code(app, ctx, &keys, used).await?,
-        None => None,
-    };
+    let tokens = repeats::tokens_of_code(app, ctx, keys.as_ref(), used).await?;
     Ok(answer(tokens))
 }
 

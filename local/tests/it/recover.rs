@@ -2,16 +2,22 @@
 
 use serde_json::json;
 
-use crate::harness::{LONG, OTHER_PHONE, PHONE, World};
+use crate::harness::{LONG, OTHER_PHONE, PHONE, Person, World};
 
-#[tokio::test]
-async fn wrong_passwords_are_counted_as_at_a_login_and_apart_from_it() {
-    let world = World::new();
+/// Somebody with a password, whose number is somebody else's by now.
+async fn parked(world: &World) -> Person {
     let owner = world.signed_in_person().await;
     owner.verify_own_phone().await;
     let newcomer = world.visitor(PHONE).without_password();
     newcomer.comes_back_late().await;
     newcomer.start_anew().await.expect(200);
+    owner
+}
+
+#[tokio::test]
+async fn wrong_passwords_are_counted_as_at_a_login_and_apart_from_it() {
+    let world = World::new();
+    let owner = parked(&world).await;
     for _ in 0..6 {
         owner.mistyping().recover().await.expect_problem(401, "invalid-credentials");
     }
@@ -44,11 +50,7 @@ async fn the_phone_and_some_proof_are_required() {
 #[tokio::test]
 async fn sessions_of_a_parked_account_are_counted_too() {
     let world = World::new();
-    let owner = world.signed_in_person().await;
-    owner.verify_own_phone().await;
-    let newcomer = world.visitor(PHONE).without_password();
-    newcomer.comes_back_late().await;
-    newcomer.start_anew().await.expect(200);
+    let owner = parked(&world).await;
     let mut devices = Vec::new();
     for _ in 0..21 {
         let device = owner.on_another_device();

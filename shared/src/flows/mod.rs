@@ -4,6 +4,7 @@ pub mod admission;
 mod budgets;
 pub mod caller;
 pub mod codes;
+pub mod login;
 mod notices;
 pub mod recycled;
 pub mod refresh_token;

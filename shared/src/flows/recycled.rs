@@ -1,7 +1,7 @@
 //! Phones that may have another owner, since carriers hand numbers out again (docs/adr/0050-recycled-numbers.md). A code
 //! proves who has a phone, and after a long time not that it is still the account's owner.
 
-use super::{admission, caller::Caller, codes, token_pair::TokenKeys};
+use super::{admission, caller::Caller, codes, second_step, token_pair::TokenKeys};
 use crate::{
     app::App,
     base::{
@@ -58,9 +58,7 @@ pub async fn begin_second_step(
     (account, code, asks_for_identity): (CodeAccount, &PendingCode, bool),
 ) -> Result<ApiError, ApiError> {
     let id = TokenId::generate()?;
-    let (issuer, audience) = (app.issuer(ctx.url.as_deref())?, &app.config.tokens.audience);
-    let token =
-        MfaToken::issue((&keys.signing, &keys.secret.writing.activation), issuer, audience, account.user, id, ctx.now)?;
+    let token = second_step::token(app, ctx, keys, account.user, id)?;
     let pseudonym = audit::pseudonym(&keys.secret.counting.audit, phone);
     let effect = codes::effect(app, ctx, account.user, account.epoch, None).await?;
     let until = ctx.now.plus(mfa::LIFETIME);
@@ -88,9 +86,7 @@ pub fn repeated_second_step(
 ) -> Result<ApiError, ApiError> {
     let (account, id) = used.second_step.ok_or(ApiError::InvalidOtp)?;
     ctx.audit.user(account.user);
-    let (issuer, audience) = (app.issuer(ctx.url.as_deref())?, &app.config.tokens.audience);
-    let token =
-        MfaToken::issue((&keys.signing, &keys.secret.writing.activation), issuer, audience, account.user, id, ctx.now)?;
+    let token = second_step::token(app, ctx, keys, account.user, id)?;
     Ok(second_step_required(app, account, token, asks_for_identity))
 }
 

@@ -92,8 +92,8 @@ impl PendingRegistration {
         Self { id: RegistrationId::from_bytes(*code.as_bytes()), waiting: Waiting::Reset, phone }
     }
 
-    /// Returns the registration of an `activation_id`, or the sign-in or the reset of a `challenge`; none if we did not make it or its
-    /// key may no longer be used.
+    /// Returns the registration of an `activation_id`, or the sign-in or the reset of a `challenge`; none if we did not make
+    /// it or its key may no longer be used.
     pub async fn of_id(app: &App, ctx: &Context, waiting: Waiting, text: &str) -> Result<Option<Self>, ApiError> {
         Self::opened(app, ctx.now, waiting, text).await
     }

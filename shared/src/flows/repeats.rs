@@ -85,14 +85,14 @@ pub async fn outcome_of_other(app: &App, ctx: &Context, caller: &Caller, otherwi
 }
 
 /// Returns the tokens of the session that the use of a code has started, if none of them was used since: then the response
-/// was lost.
+/// was lost. None without keys, which are read only for a request that asks for tokens.
 pub async fn tokens_of_code(
     app: &App,
     ctx: &Context,
-    keys: &TokenKeys,
+    keys: Option<&TokenKeys>,
     used: &UsedCode,
 ) -> Result<Option<TokenResponse>, ApiError> {
-    let Some((owner, session)) = used.session else { return Ok(None) };
+    let (Some(keys), Some((owner, session))) = (keys, used.session) else { return Ok(None) };
     let Some(session) = app.store.unused_session(owner, session, ctx.now).await? else { return Ok(None) };
     ctx.audit.session(owner, session.id);
     ctx.audit.reason("already-done");

@@ -6,15 +6,22 @@ use super::{
 };
 use crate::{
     app::App,
+    base::id::{TokenId, UserId},
     domain::repeat::RepeatMac,
     error::{ApiError, TokenProblem},
     http::context::Context,
     store::Ended,
     tokens::{
-        mfa::{self, MfaClaims, SealedUser},
+        mfa::{self, MfaClaims, MfaToken, SealedUser},
         signed::{InvalidSignedToken, Unverified},
     },
 };
+
+/// Makes the token that names a second step.
+pub fn token(app: &App, ctx: &Context, keys: &TokenKeys, user: UserId, id: TokenId) -> Result<MfaToken, ApiError> {
+    let (issuer, audience) = (app.issuer(ctx.url.as_deref())?, &app.config.tokens.audience);
+    Ok(MfaToken::issue((&keys.signing, &keys.secret.writing.activation), issuer, audience, user, id, ctx.now)?)
+}
 
 /// Verifies the token of a first step.
 pub async fn claims(app: &App, ctx: &Context, token: &str) -> Result<MfaClaims, ApiError> {

@@ -154,5 +154,5 @@ async fn repeated(
         let asks_for_identity = recycled::asks_for_identity(app, ctx, request, account).await?;
         return Err(recycled::repeated_second_step(app, ctx, keys, used, asks_for_identity)?);
     }
-    repeats::tokens_of_code(app, ctx, keys, used).await?.ok_or(ApiError::InvalidOtp)
+    repeats::tokens_of_code(app, ctx, Some(keys), used).await?.ok_or(ApiError::InvalidOtp)
 }

@@ -641,7 +641,7 @@ pub(super) fn end_copy(phone: &Phone, purpose: Purpose, code: &PendingCode, now:
 }
 
 /// Binds a code to this account, or to nobody.
-fn bind_to(code: ItemUpdate, account: Option<CodeAccount>) -> ItemUpdate {
+pub(super) fn bind_to(code: ItemUpdate, account: Option<CodeAccount>) -> ItemUpdate {
     match account {
         Some(account) => bind(code, account),
         None => code.remove("#user_id").remove("#epoch").remove("#mfa_enabled"),

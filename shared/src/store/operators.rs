@@ -177,6 +177,19 @@ impl Store {
 
     /// Returns the profiles of at most `limit` accounts, in the order of the table.
     pub async fn profiles(&self, limit: usize) -> Result<Vec<Profile>, StoreError> {
+        self.profiles_that(limit, |_| true).await
+    }
+
+    /// Returns the profiles of at most `limit` parked accounts, in the order of the table.
+    pub async fn parked_profiles(&self, limit: usize, now: Timestamp) -> Result<Vec<Profile>, StoreError> {
+        self.profiles_that(limit, |profile| profile.parked_until().is_some_and(|ends_at| ends_at > now)).await
+    }
+
+    async fn profiles_that(
+        &self,
+        limit: usize,
+        is_wanted: impl Fn(&Profile) -> bool,
+    ) -> Result<Vec<Profile>, StoreError> {
         let mut profiles = Vec::new();
         let mut read = |item: &Item| {
             let (partition, sort) = (item.text(PARTITION_KEY)?, item.text(SORT_KEY)?);
@@ -184,7 +197,7 @@ impl Store {
                 && sort == PROFILE_SORT
             {
                 let user = user.parse().map_err(|_| StoreError::Corrupt { attribute: PARTITION_KEY })?;
-                profiles.extend(Profile::read(user, item)?);
+                profiles.extend(Profile::read(user, item)?.filter(&is_wanted));
             }
             Ok(if profiles.len() >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };

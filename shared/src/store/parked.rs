@@ -1,8 +1,6 @@
 //! Phones that may have another owner: second steps that a code has begun, accounts that leave their phone to a new one, and
 //! their owners, who come back (docs/adr/0050-recycled-numbers.md).
 
-use std::ops::ControlFlow;
-
 use super::{
     CodeAccount, CodeUse, PendingCode, Store,
     accounts::{self, Credential, NewAccount},
@@ -15,7 +13,7 @@ use super::{
         error::StoreError,
         expression::{ItemCheck, ItemUpdate, Write},
         item::{Item, moment, number, text},
-        keys::{ENDS_AT, Key, PARTITION_KEY, PASSWORD_HASH, PHONE_PROVED_AT, PROFILE_SORT, SORT_KEY, USER_PREFIX},
+        keys::{ENDS_AT, Key, PASSWORD_HASH, PHONE_PROVED_AT},
         wire::{Part, Transacted},
     },
 };
@@ -199,26 +197,6 @@ impl Store {
         let Some(phone) = profile.phone() else { return Ok(Change::Overtaken) };
         let renewed = accounts::renew_proof(phone, profile.user, profile.epoch, now);
         Ok(self.transact(vec![Write::Update(renewed)]).await?.into())
-    }
-
-    /// Returns the profiles of at most `limit` parked accounts, in the order of the table.
-    pub async fn parked_profiles(&self, limit: usize, now: Timestamp) -> Result<Vec<Profile>, StoreError> {
-        let mut profiles = Vec::new();
-        let mut read = |item: &Item| {
-            let (partition, sort) = (item.text(PARTITION_KEY)?, item.text(SORT_KEY)?);
-            if let Some(user) = partition.strip_prefix(USER_PREFIX)
-                && sort == PROFILE_SORT
-            {
-                let user = user.parse().map_err(|_| StoreError::Corrupt { attribute: PARTITION_KEY })?;
-                let profile = Profile::read(user, item)?;
-                profiles.extend(
-                    profile.filter(|profile| matches!(profile.home, Home::Parked { ends_at, .. } if ends_at > now)),
-                );
-            }
-            Ok(if profiles.len() >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        };
-        let _ = self.read_items(&mut read).await?;
-        Ok(profiles)
     }
 }
 

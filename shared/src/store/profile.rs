@@ -73,6 +73,14 @@ impl Home {
         }
     }
 
+    /// Returns the time until which a parked account waits for its owner; none if it is not parked.
+    pub const fn ends_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Phone(_) => None,
+            Self::Parked { ends_at, .. } => Some(*ends_at),
+        }
+    }
+
     /// Returns the key of the credential.
     pub(super) fn key(&self) -> Key {
         match self {
@@ -90,10 +98,7 @@ impl Profile {
 
     /// Returns the time until which a parked account waits for its owner; none if it is not parked.
     pub const fn parked_until(&self) -> Option<Timestamp> {
-        match self.home {
-            Home::Phone(_) => None,
-            Home::Parked { ends_at, .. } => Some(ends_at),
-        }
+        self.home.ends_at()
     }
 
     /// Reads a profile from its item. Returns `None` for a tombstone, which has no account.

@@ -69,11 +69,7 @@ impl Store {
         budgets: &[Limit<'_>],
     ) -> Result<ActivationIssue, StoreError> {
         let now = code.now;
-        let update = target.open.issue(&code, target.account);
-        let update = match target.account {
-            Some(account) => codes::bind(update, account),
-            None => update.remove("#user_id").remove("#epoch").remove("#mfa_enabled"),
-        };
+        let update = codes::bind_to(target.open.issue(&code, target.account), target.account);
         let update = if is_first {
             update
                 .set("#failures_since = :now")
