@@ -221,6 +221,8 @@ async fn act_on(
         Action::Unlock => {
             let of = |secret| profile.phone().map(|phone| flows::phone_subjects(secret, phone));
             let subjects = desk.secret.and_then(of);
+            let of = |secret| profile.phone().map(|phone| flows::devices_subjects(secret, phone));
+            let devices = desk.secret.and_then(of);
             let account = desk.secret.map(|secret| flows::account_subject(secret, profile.user));
             let limits = desk.config.limits;
             let tries = desk.config.otp.max_attempts;
@@ -228,9 +230,15 @@ async fn act_on(
                 let codes = store::codes_of_phone(subject, tries);
                 [limits.messages_to(subject), limits.requests_to(subject), store::tries_of_phone(subject), codes]
             };
+            let of_devices = |subject| {
+                let codes = store::codes_of_phone(subject, tries);
+                [limits.messages_on_devices(subject), limits.requests_to(subject), codes]
+            };
             let of_account = |subject| [limits.messages_of(subject), limits.requests_of(subject)];
             let of_phone = subjects.iter().flatten().flat_map(|subject| of_phone(subject));
-            let limits: Vec<_> = of_phone.chain(account.iter().flat_map(|subject| of_account(subject))).collect();
+            let of_devices = devices.iter().flatten().flat_map(|subject| of_devices(subject));
+            let of_account = account.iter().flat_map(|subject| of_account(subject));
+            let limits: Vec<_> = of_phone.chain(of_devices).chain(of_account).collect();
             raised(store.unlock(profile, &limits, now).await?)?;
             Ok("Unlocked: nothing keeps the owner waiting. Open codes have ended; request a new one.".to_owned())
         }

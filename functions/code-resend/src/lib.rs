@@ -9,7 +9,7 @@ use latchkey::{
     },
     http::{
         StatusCode,
-        members::SealedChallenge,
+        members::{SealedChallenge, SealedDeviceToken},
         openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
     },
     request_body,
@@ -20,6 +20,9 @@ request_body! {
     pub struct CodeResendRequest {
         /// The `challenge` from the response of `POST /auth/code`.
         challenge: SealedChallenge,
+        /// The newest `device_token` that this device got, so that what strangers ask for the phone does not keep it from a
+        /// code. One that has ended counts as none.
+        device_token: Option<SealedDeviceToken>,
     }
 }
 
@@ -40,13 +43,14 @@ request_body! {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     app.require_method(SignInMethod::Code)?;
-    let CodeResendRequest { challenge: SealedChallenge(challenge) } = request.read(&app.config)?;
+    let CodeResendRequest { challenge: SealedChallenge(challenge), device_token } = request.read(&app.config)?;
     let over =
         || ApiError::invalid_field("/challenge", &"is over or was never given; start again with POST /auth/code");
     let challenge = sign_in::challenge(app, ctx, &challenge).await?.ok_or_else(over)?;
 
     let not_served = |why| ApiError::invalid_field("/challenge", &format!("its phone {why}"));
     app.check_recipient(&challenge.phone).map_err(not_served)?;
-    let sent = sign_in::send_code(app, ctx, &challenge, Item::Challenge).await?.ok_or_else(over)?;
+    let sent =
+        sign_in::send_code(app, ctx, &challenge, Item::Challenge, device_token.as_ref()).await?.ok_or_else(over)?;
     Ok(Response::json(StatusCode::ACCEPTED, &sent))
 }

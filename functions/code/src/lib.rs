@@ -10,6 +10,7 @@ use latchkey::{
     },
     http::{
         StatusCode,
+        members::SealedDeviceToken,
         openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
     },
     request_body,
@@ -20,6 +21,9 @@ request_body! {
     pub struct CodeRequest {
         /// The phone, international or national in the default country. Spaces, dashes and brackets are ignored.
         phone: Phone,
+        /// The newest `device_token` that this device got, so that what strangers ask for this phone does not keep it from a
+        /// code. One that has ended counts as none.
+        device_token: Option<SealedDeviceToken>,
     }
 }
 
@@ -41,9 +45,9 @@ request_body! {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     app.require_method(SignInMethod::Code)?;
-    let CodeRequest { phone } = request.read(&app.config)?;
+    let CodeRequest { phone, device_token } = request.read(&app.config)?;
     let challenge = PendingRegistration::of(phone, Waiting::SignIn)?;
-    let sent = sign_in::send_code(app, ctx, &challenge, Item::NewChallenge).await?;
+    let sent = sign_in::send_code(app, ctx, &challenge, Item::NewChallenge, device_token.as_ref()).await?;
     let sent = sent.ok_or_else(|| ApiError::Internal("a new challenge was not stored as waiting".into()))?;
     Ok(Response::json(StatusCode::ACCEPTED, &sent))
 }

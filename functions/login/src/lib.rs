@@ -9,7 +9,8 @@ use latchkey::{
         proof::{Factor, SignInMethod},
     },
     flows::{
-        admission, login, second_step,
+        login::{self, Admitted},
+        second_step,
         token_pair::{self, TokenKeys, TokenResponse},
     },
     http::{
@@ -61,21 +62,15 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let keys = TokenKeys::of(app, ctx).await?;
     // The attempt is counted before the password is compared. Known and unknown phones cost the same calls and the same
     // hash.
-    let device = match &device_token {
-        Some(SealedDeviceToken(text)) => token_pair::known_device(app, ctx, text).await?,
-        None => None,
-    };
-    let attempt = app.store.spend_login_attempt_on(device, &phone, ctx.now);
-    let (keys, admitted) = tokio::join!(keys.current(app, ctx), admission::admit_with_receipt(app, ctx, attempt));
+    let device = token_pair::known_device(app, ctx, device_token.as_ref()).await?;
+    let (keys, admitted) = tokio::join!(keys.current(app, ctx), login::admit(app, ctx, device, &phone));
     let (admitted, keys) = (admitted?, keys?);
-    // From here on, only a device that the account knows counts.
-    let device = admitted.as_ref().and_then(|(tried, _)| tried.device);
-    let admitted = admitted.and_then(|(tried, receipt)| Some((tried.credential?, receipt)));
     ctx.audit.factor(Factor::Password);
-    if let Some((credential, _)) = &admitted {
-        ctx.audit.user(credential.user);
+    if let Some(admitted) = &admitted {
+        ctx.audit.user(admitted.credential.user);
     }
-    let ((credential, receipt), verdict) = compare(app, &password, admitted)?;
+    // From here on, only a device that the account knows counts.
+    let (Admitted { credential, receipt, device }, verdict) = compare(app, &password, admitted)?;
     let rehashed = match verdict {
         Verdict::Wrong => return Err(ApiError::InvalidCredentials),
         _ if credential.disabled_at.is_some() => {
@@ -107,24 +102,20 @@ async fn begin_second_step(
     phone: &Phone,
     credential: &Credential,
     rehashed: Option<&PasswordHash>,
-    counted: (Receipt, Option<&DeviceToken>),
+    (receipt, device): (Receipt, Option<&DeviceToken>),
 ) -> Result<MfaToken, ApiError> {
     let (user, id) = (credential.user, TokenId::generate()?);
     let token = second_step::token(app, ctx, keys, user, id)?;
     let ends_at = ctx.now.plus(mfa::LIFETIME);
-    let begun = app.store.begin_second_step(phone, credential, rehashed, id, ends_at, counted);
-    admission::with_right_try(app, ctx, begun).await?;
+    let begun = app.store.begin_second_step(phone, credential, rehashed, id, ends_at, (receipt, device));
+    login::with_right_password(app, ctx, device, begun).await?;
     Ok(token)
 }
 
 /// Compares the password. For a phone without an account, and for an account without a password, does the same work and
 /// returns the error of a wrong password.
-fn compare(
-    app: &App,
-    password: &Password,
-    admitted: Option<(Credential, Receipt)>,
-) -> Result<((Credential, Receipt), Verdict), ApiError> {
-    let stored = admitted.as_ref().and_then(|(credential, _)| credential.password_hash.as_ref());
+fn compare(app: &App, password: &Password, admitted: Option<Admitted>) -> Result<(Admitted, Verdict), ApiError> {
+    let stored = admitted.as_ref().and_then(|admitted| admitted.credential.password_hash.as_ref());
     let verdict = app.hasher.verify_alike(password, stored, app.config.legacy_cost)?;
     admitted.map(|admitted| (admitted, verdict)).ok_or(ApiError::InvalidCredentials)
 }

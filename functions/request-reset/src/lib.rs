@@ -3,9 +3,10 @@
 use latchkey::{
     ApiError, App, Context, Request, Response,
     domain::{otp::Purpose, phone::KnownPhone, proof::SignInMethod},
-    flows::{self, codes, registration::PendingRegistration},
+    flows::{self, codes, registration::PendingRegistration, token_pair},
     http::{
         StatusCode,
+        members::SealedDeviceToken,
         openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
     },
     request_body,
@@ -18,6 +19,9 @@ request_body! {
     pub struct RequestResetRequest {
         /// The account's phone, in any spelling.
         phone: KnownPhone,
+        /// The newest `device_token` that this device got, so that what strangers ask for this phone does not keep it from a
+        /// code; the code then works with `challenge` alone. One that has ended counts as none.
+        device_token: Option<SealedDeviceToken>,
     }
 }
 
@@ -52,10 +56,11 @@ pub struct ResetRequestedResponse {
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     app.require_method(SignInMethod::Password)?;
-    let RequestResetRequest { phone: KnownPhone(phone) } = request.read(&app.config)?;
+    let RequestResetRequest { phone: KnownPhone(phone), device_token } = request.read(&app.config)?;
 
     // A phone without an account gets a code too, bound to no user: it costs the same calls and opens nothing.
-    let target = app.store.code_target(&phone, Purpose::Reset, ctx.now).await?;
+    let device = token_pair::known_device(app, ctx, device_token.as_ref()).await?;
+    let target = app.store.code_target_on(device, &phone, Purpose::Reset, ctx.now).await?;
     // Neither the outcome of the message nor its duration is revealed, because it would show whether there is an
     // account.
     let code = codes::issue(app, ctx, Purpose::Reset, &phone, target, flows::floor(app)).await?;

@@ -493,6 +493,41 @@ async fn a_test_message_goes_out_by_the_configured_provider_and_its_outcome_is_t
     assert!(!was_sent && said.contains("Acme: this is a test message"), "{said}");
 }
 
+/// Known devices wait for their own wrong passwords, and have messages of their own.
+#[tokio::test]
+async fn an_unlocked_account_keeps_no_known_device_waiting() {
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    person.verify_own_phone().await;
+    world.advance(2);
+    let lost = person.on_another_device().signed_in().await;
+    person.end_session(&person.other_session().await).await.expect(204);
+    for _ in 0..6 {
+        person.mistyping().login_as_known().await.expect_problem(401, "invalid-credentials");
+    }
+    let token = person.device_token();
+    for _ in 0..11 {
+        person.ask_code_with(&token).await.expect(202);
+        person.on_another_device().request_reset_with(&token).await.expect(429);
+        world.advance(1);
+    }
+    let sent = world.outbox.messages_after(0).1;
+    for _ in 0..6 {
+        person.mistyping().login_as_known().await;
+    }
+    person.login_as_known().await.expect_limit("login-device");
+
+    done(&world, Action::Unlock).await;
+    person.ask_code_with(&token).await.expect(202);
+    assert_eq!(world.outbox.messages_after(0).1, sent + 1);
+    person.login_as_known().await.expect(200);
+    // A forgotten device stays so.
+    for _ in 0..7 {
+        world.visitor(PHONE).mistyping().login().await;
+    }
+    lost.login_as_known().await.expect_limit("login-phone");
+}
+
 /// Whoever makes messages fail uses up the requests for a phone, or for an account, as well as the messages.
 #[tokio::test]
 async fn an_unlocked_account_may_ask_for_messages_again() {

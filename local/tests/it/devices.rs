@@ -275,18 +275,237 @@ async fn a_foreign_token_tells_nothing_of_a_phone() {
     assert_eq!(people[0].login_with(&foreign).await.expect_limit("login-phone"), 2);
 }
 
+/// A neighbor behind the same carrier's address uses up its tries, and a known device does not wait for that either.
 #[tokio::test]
-async fn an_address_over_its_limit_uses_up_no_try_of_a_device() {
-    let world = World::with(&[("LIMIT_LOGIN_PER_ADDRESS", "3")]);
+async fn an_address_over_its_limit_keeps_no_known_device_waiting() {
+    for has_factor in [false, true] {
+        let world = World::with(&[("LIMIT_LOGIN_PER_ADDRESS", "3")]);
+        let person = if has_factor { world.person_with_factor().await } else { world.signed_in_person().await };
+        let neighbor = async |at: usize| world.visitor(&format!("0101234560{at}")).mistyping().login().await;
+        for at in 0..3 {
+            neighbor(at).await.expect_problem(401, "invalid-credentials");
+        }
+        person.login().await.expect_limit("login-address");
+        for _ in 0..4 {
+            person.mistyping().login_as_known().await.expect_problem(401, "invalid-credentials");
+        }
+        assert_eq!(failures(&world), 4);
+        assert!([200, 403].contains(&person.login_as_known().await.status));
+        // What was not counted for the address is not given back to it.
+        neighbor(4).await.expect_limit("login-address");
+        // A token that counts as none is counted as everybody is, and uses up no try of its device.
+        let stolen = world.visitor("01012345605").mistyping();
+        stolen.login_with(&person.device_token()).await.expect_limit("login-address");
+        assert_eq!(failures(&world), 0);
+    }
+}
+
+/// Uses up what strangers who know this phone can: its messages, and its requests, for a sign-in and for a reset.
+async fn use_up_messages(world: &World, phone: &str) {
+    for at in 0..60 {
+        let stranger = world.visitor(phone).at(&format!("198.51.100.{at}"));
+        stranger.ask_code().await.expect(202);
+        stranger.request_reset().await.expect(202);
+        world.advance(1);
+    }
+}
+
+/// A verified phone with a device that has signed in.
+async fn known_and_verified(world: &World) -> Person {
     let person = world.signed_in_person().await;
-    for at in 0..3 {
-        world.visitor(&format!("0101234560{at}")).mistyping().login().await.expect_problem(401, "invalid-credentials");
+    person.verify_own_phone().await;
+    world.advance(2);
+    person
+}
+
+/// The number of messages to this phone.
+fn messages_to(world: &World, phone: &str) -> usize {
+    let phone = phone.trim_start_matches('0');
+    world.outbox.messages().iter().filter(|message| message.to.as_e164().ends_with(phone)).count()
+}
+
+#[tokio::test]
+async fn a_stranger_who_uses_up_the_messages_of_a_phone_keeps_no_code_from_a_known_device() {
+    let world = World::new();
+    let person = known_and_verified(&world).await;
+    let token = person.device_token();
+    use_up_messages(&world, PHONE).await;
+    let before = messages_to(&world, PHONE);
+    let elsewhere = person.on_another_device();
+    elsewhere.ask_code().await.expect(202);
+    elsewhere.request_reset().await.expect(202);
+    assert_eq!(messages_to(&world, PHONE), before, "nobody knows this device");
+
+    person.ask_code_with(&token).await.expect(202);
+    person.verify_code(&person.code()).await.expect(200);
+    person.ask_code_with(&token).await.expect_limit("messages-cooldown");
+    world.advance(1);
+    person.ask_code_with(&token).await.expect(202);
+    world.advance(1);
+    person.resend_code_with(&token).await.expect(202);
+    person.verify_code(&person.code()).await.expect(200);
+    world.advance(1);
+    person.request_reset_with(&token).await.expect(202);
+    assert_eq!(messages_to(&world, PHONE), before + 4);
+    person.verify_reset_by_challenge(&person.code(), RESET_PASSWORD).await.expect(204);
+    person.sign_in().await;
+}
+
+/// Requests of strangers in the same second do not keep it waiting, nor its requests a stranger.
+#[tokio::test]
+async fn a_known_device_has_a_cooldown_of_its_own() {
+    let world = World::new();
+    let person = known_and_verified(&world).await;
+    let (token, stranger) = (person.device_token(), world.visitor(PHONE).at("198.51.100.1"));
+    stranger.ask_code().await.expect(202);
+    stranger.request_reset().await.expect(202);
+    stranger.ask_code().await.expect_limit("messages-cooldown");
+    person.ask_code_with(&token).await.expect(202);
+    person.request_reset_with(&token).await.expect_limit("messages-cooldown");
+    world.advance(1);
+    person.request_reset_with(&token).await.expect(202);
+    stranger.request_reset().await.expect(202);
+}
+
+#[tokio::test]
+async fn the_known_devices_of_a_phone_share_its_ten_messages_a_day() {
+    let world = World::new();
+    let person = known_and_verified(&world).await;
+    let laptop = person.on_another_device().signed_in().await;
+    let (tokens, before) = ([person.device_token(), laptop.device_token()], messages_to(&world, PHONE));
+    let mut told = Vec::new();
+    for at in 0..14 {
+        told.push(person.ask_code_with(&tokens[at % 2]).await.expect(202).fingerprint());
+        world.advance(1);
     }
-    for _ in 0..20 {
-        person.mistyping().login_as_known().await.expect_limit("login-address");
+    assert!(told.iter().all(|reply| *reply == told[0]), "the response does not tell");
+    assert_eq!(messages_to(&world, PHONE), before + 10);
+    // The phone's own are as they were, and so are those of a reset.
+    world.visitor(PHONE).ask_code().await.expect(202);
+    person.request_reset_with(&tokens[0]).await.expect(202);
+    assert_eq!(messages_to(&world, PHONE), before + 12);
+    world.advance(86_400);
+    person.ask_code_with(&tokens[1]).await.expect(202);
+    assert_eq!(messages_to(&world, PHONE), before + 13);
+}
+
+/// Each code has five tries, so twenty codes have a hundred, however many messages are allowed.
+#[tokio::test]
+async fn the_codes_of_known_devices_have_a_hundred_tries_a_day() {
+    let world = World::with(&[("LIMIT_MESSAGES_PER_PHONE", "1000")]);
+    let person = known_and_verified(&world).await;
+    let (token, before) = (person.device_token(), messages_to(&world, PHONE));
+    for _ in 0..15 {
+        person.ask_code_with(&token).await.expect(202);
+        world.advance(1);
     }
-    assert_eq!(failures(&world), 0);
-    person.at("203.0.113.8").login_as_known().await.expect(200);
+    // A right code is no reason for more: who holds the token may be a thief, and the code its owner's.
+    person.verify_code(&person.code()).await.expect(200);
+    for _ in 0..15 {
+        person.ask_code_with(&token).await.expect(202);
+        world.advance(1);
+    }
+    assert_eq!(messages_to(&world, PHONE), before + 20);
+}
+
+/// The code of a known device lies under its challenge alone, so a stranger who names the phone cannot try it.
+#[tokio::test]
+async fn a_reset_that_a_known_device_asks_for_opens_with_its_challenge_alone() {
+    let world = World::new();
+    let person = known_and_verified(&world).await;
+    person.request_reset_with(&person.device_token()).await.expect(202);
+    let code = person.code();
+    let stranger = world.visitor(PHONE).at("198.51.100.1");
+    stranger.verify_reset(&code, NEW_PASSWORD).await.expect_problem(400, "invalid-otp");
+    for _ in 0..10 {
+        stranger.verify_reset(&code, NEW_PASSWORD).await.expect_problem(400, "invalid-otp");
+    }
+    person.verify_reset_by_challenge(&code, RESET_PASSWORD).await.expect(204);
+    person.sign_in().await;
+}
+
+#[tokio::test]
+async fn what_is_no_token_of_the_account_asks_for_a_code_as_everybody_does() {
+    let world = World::new();
+    let person = known_and_verified(&world).await;
+    let lost = person.on_another_device().signed_in().await;
+    let other = world.person_with_phone(OTHER_PHONE).await.signed_in().await;
+    person.end_session(&person.other_session().await).await.expect(204);
+    let old = person.device_token();
+    person.change_password(NEW_PASSWORD).await.expect(200);
+    use_up_messages(&world, PHONE).await;
+    let before = messages_to(&world, PHONE);
+    for token in [lost.device_token(), other.device_token(), old, String::new(), person.refresh_token()] {
+        person.ask_code_with(&token).await.expect(202);
+        person.request_reset_with(&token).await.expect(202);
+        world.advance(1);
+        person.resend_code_with(&token).await.expect(202);
+        world.advance(1);
+    }
+    assert_eq!(messages_to(&world, PHONE), before);
+    assert!(items(&world).iter().all(|item| item["resend_at"].is_null()));
+    for path in ["/auth/code", "/auth/request-reset"] {
+        let body = json!({"phone": PHONE, "device_token": 1});
+        world.post(path, body).await.expect_fields(&["/device_token"]);
+    }
+}
+
+/// Messages to a phone that was never verified are paid for by the budgets of all, whoever asks.
+#[tokio::test]
+async fn a_device_of_a_phone_that_was_never_verified_has_no_messages_of_its_own() {
+    let world = World::with(&[("LIMIT_MESSAGES_PER_COUNTRY", "1")]);
+    let person = world.signed_in_person().await;
+    world.visitor(OTHER_PHONE).ask_code().await.expect(202);
+    let before = world.outbox.messages_after(0).1;
+    person.ask_code_with(&person.device_token()).await.expect(202);
+    person.request_reset_with(&person.device_token()).await.expect(202);
+    assert!(world.outbox.messages_after(0).1 <= before + 1, "the budget of a reset is another one");
+    world.advance(1);
+    person.request_reset_with(&person.device_token()).await.expect(202);
+    assert!(world.outbox.messages_after(0).1 <= before + 1);
+}
+
+#[tokio::test]
+async fn a_foreign_token_tells_nothing_of_a_phone_at_a_request_for_a_code() {
+    let world = World::new().warm().await;
+    let foreign = world.person_with_phone(THIRD_PHONE).await.signed_in().await.device_token();
+    let people = [world.person().await, world.visitor(OTHER_PHONE)];
+    for by_code in [true, false] {
+        let (mut work, mut replies) = (Vec::new(), Vec::new());
+        for asker in &people {
+            world.calls();
+            let reply =
+                if by_code { asker.ask_code_with(&foreign).await } else { asker.request_reset_with(&foreign).await };
+            let mut permissions = world.permissions_used();
+            for step in &mut permissions {
+                step.retain(|permission| permission.action != "dynamodb:ConditionCheckItem");
+            }
+            work.push(permissions);
+            replies.push(reply.expect(202).fingerprint());
+        }
+        assert!(work[0] == work[1] && replies[0] == replies[1]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_32_requests_of_a_known_device_at_once_one_sends_a_code() {
+    for by_code in [true, false] {
+        let world = World::new();
+        let person = known_and_verified(&world).await;
+        let (token, before) = (person.device_token(), messages_to(&world, PHONE));
+        let asked = (0..32).map(|_| {
+            let (asker, token) = (person.on_another_device(), token.clone());
+            tokio::spawn(async move {
+                let reply =
+                    if by_code { asker.ask_code_with(&token).await } else { asker.request_reset_with(&token).await };
+                reply.status
+            })
+        });
+        let told: Vec<u16> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
+        assert_eq!(told.iter().filter(|status| **status == 202).count(), 1);
+        assert!(told.iter().all(|status| [202, 429, 503].contains(status)));
+        assert_eq!(messages_to(&world, PHONE), before + 1);
+    }
 }
 
 #[tokio::test]

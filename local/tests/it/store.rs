@@ -186,6 +186,7 @@ async fn a_code_is_right_only_under_the_systems_own_key() {
         ttl: Duration::from_mins(5),
         cooldown: Duration::from_secs(1),
         max_attempts: 5,
+        device: None,
         is_sent: true,
     };
     requester.issue_code(new_code, &target, &[]).await.unwrap();
@@ -215,6 +216,7 @@ async fn a_code_that_is_taken_back_late_takes_no_newer_one_with_it() {
         ttl: Duration::from_mins(5),
         cooldown: Duration::from_secs(1),
         max_attempts: 5,
+        device: None,
         is_sent: true,
     };
     requester.take_back_code(late, Failure::Certain, true, &[]).await.unwrap();

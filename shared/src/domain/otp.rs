@@ -92,6 +92,9 @@ impl Purpose {
     /// The names of all purposes.
     pub const NAMES: [&'static str; 5] = ["activation", "sign-in", "reset", "verify-phone", "change-phone"];
 
+    /// The names of those whose responses hide what became of the message.
+    pub const HIDDEN_NAMES: [&'static str; 2] = ["sign-in", "reset"];
+
     /// Returns the purpose's name in keys of the table and in the hashed message.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -104,13 +107,14 @@ impl Purpose {
     }
 
     /// Returns whether tries are counted for the phone apart from the code, since the item that counts the failures of
-    /// a code ends with a registration, a challenge or an account: with another one, the guesses at one phone would begin anew.
+    /// a code ends with a registration or an account: with another one, the guesses at one phone would begin anew.
+    ///
+    /// Where codes have challenges, the number of codes is limited instead of the tries at them, because strangers could use
+    /// up tries by challenges of their own.
     pub const fn is_counted_apart(self) -> bool {
         match self {
-            Self::Activation(_) | Self::SignIn(_) | Self::VerifyPhone | Self::ChangePhone(_) => true,
-            // Only the owner of an account can end the item of its resets, and the number of codes that have a challenge is
-            // limited instead of the tries at them.
-            Self::Reset | Self::ResetBy(_) => false,
+            Self::Activation(_) | Self::VerifyPhone | Self::ChangePhone(_) => true,
+            Self::SignIn(_) | Self::Reset | Self::ResetBy(_) => false,
         }
     }
 }
@@ -245,6 +249,8 @@ mod tests {
             Purpose::ChangePhone(user),
         ];
         assert_eq!(all.map(Purpose::as_str), Purpose::NAMES);
+        let hidden: Vec<_> = all.into_iter().filter(|purpose| purpose.is_hidden()).map(Purpose::as_str).collect();
+        assert_eq!(hidden, Purpose::HIDDEN_NAMES);
         let by_challenge = Purpose::ResetBy(ChallengeId::generate().unwrap());
         assert_eq!(by_challenge.as_str(), Purpose::Reset.as_str(), "one code, stored twice");
     }

@@ -10,7 +10,7 @@ use crate::{
     http::context::Context,
     log::{audit, metrics::Metric},
     store::{Bucket, CodeTarget, Limit, LimitReached, REQUESTS_PER_MESSAGE},
-    tokens::secret::Secret,
+    tokens::{device::DeviceToken, secret::Secret},
 };
 
 /// The least number of those requests from one address in an hour: phones share addresses behind carriers' NAT.
@@ -30,6 +30,9 @@ const NOTICE: &str = "notice";
 pub enum Pot {
     /// The reserve of phones that were verified with us: only their own limits bound it, so no flood uses it up.
     Verified,
+    /// The same for a device that the phone's account knows. The limits are those of the account's devices, which strangers
+    /// who know the phone do not charge (docs/adr/0053-messages-of-known-devices.md).
+    KnownDevice(DeviceToken),
     /// That of phones that were never verified, of a country that verified this many codes of late.
     New {
         /// Codes that were entered and right today and in the 14 days before.
@@ -41,11 +44,26 @@ impl Pot {
     /// Returns the pot of a code. Only a password reset and a sign-in may use the reserve, since their responses are the
     /// same whatever happens: elsewhere, a refusal would tell which phones are verified.
     pub fn of(purpose: Purpose, target: &CodeTarget) -> Self {
-        if purpose.is_hidden() && target.is_verified {
-            Self::Verified
-        } else {
-            Self::New { verified_in_country: target.verified_in_country }
+        match target.known_device {
+            _ if !(purpose.is_hidden() && target.is_verified) => {
+                Self::New { verified_in_country: target.verified_in_country }
+            }
+            Some(device) => Self::KnownDevice(device),
+            None => Self::Verified,
         }
+    }
+
+    /// Returns the known device that pays, if one does.
+    pub fn device(self) -> Option<DeviceToken> {
+        match self {
+            Self::KnownDevice(device) => Some(device),
+            Self::Verified | Self::New { .. } => None,
+        }
+    }
+
+    /// Returns whether no budget that strangers use up bounds it.
+    pub fn is_reserve(self) -> bool {
+        !matches!(self, Self::New { .. })
     }
 }
 
@@ -55,6 +73,8 @@ impl Pot {
 pub struct MessageSubjects {
     /// The phone, for this purpose alone: what strangers ask for uses up nothing that owners need in a session.
     phone: String,
+    /// The devices that the phone's account knows, for this purpose alone.
+    pub(super) devices: String,
     /// The phone, as a member of the different phones of an address.
     member: String,
     /// The account that asks in a session.
@@ -80,6 +100,7 @@ impl MessageSubjects {
         let windows = |subject: &str| ["day", "hour"].map(|window| format!("{scope}{subject}/{window}"));
         Self {
             phone: format!("{}:{member}", purpose.as_str()),
+            devices: devices_subject(purpose.as_str(), &member),
             member,
             account: account.map(|user| account_subject(secret, user)),
             address: format!("{scope}{}", address_subject(secret, ctx)),
@@ -114,13 +135,29 @@ pub fn phone_subjects(secret: &Secret, phone: &Phone) -> [String; 6] {
     [first, second, third, fourth, fifth, NOTICE].map(|kind| format!("{kind}:{pseudonym}"))
 }
 
+/// Returns the subject of limits of what the known devices of a phone's account ask for, of this kind.
+fn devices_subject(kind: &str, pseudonym: &str) -> String {
+    format!("device:{kind}:{pseudonym}")
+}
+
+/// Returns the subjects of all those limits.
+pub fn devices_subjects(secret: &Secret, phone: &Phone) -> Vec<String> {
+    let pseudonym = audit::pseudonym(&secret.counting.audit, phone);
+    Purpose::HIDDEN_NAMES.iter().map(|kind| devices_subject(kind, &pseudonym)).collect()
+}
+
 impl App {
     /// Returns the budgets that a message is charged to, all or nothing.
     pub fn message_budgets<'a>(&self, subjects: &'a MessageSubjects, pot: Pot) -> Vec<Limit<'a>> {
         let limits = self.config.limits;
-        let mut budgets = vec![limits.messages_to(&subjects.phone)];
-        let Pot::New { verified_in_country } = pot else { return budgets };
+        let of_phone = limits.messages_to(&subjects.phone);
+        let verified_in_country = match pot {
+            Pot::KnownDevice(_) => return vec![limits.messages_on_devices(&subjects.devices)],
+            Pot::Verified => return vec![of_phone],
+            Pot::New { verified_in_country } => verified_in_country,
+        };
 
+        let mut budgets = vec![of_phone];
         budgets.push(match &subjects.account {
             Some(account) => limits.messages_of(account),
             None => Limit::new(Bucket::MessagesAddress, &subjects.address, limits.messages_per_address, HOUR),
@@ -164,11 +201,12 @@ impl App {
 
     /// Returns the limit of requests for messages, which counts them whatever becomes of the message. It is generous, and
     /// is never given back: making messages fail is no way around it. It counts for the account that asks in a session,
-    /// for a phone that was verified, and otherwise for the address.
+    /// for a phone that was verified or the known devices of its account, and otherwise for the address.
     pub fn message_requests<'a>(&self, subjects: &'a MessageSubjects, pot: Pot) -> Limit<'a> {
         let limits = self.config.limits;
         match (pot, &subjects.account) {
             (Pot::Verified, _) => limits.requests_to(&subjects.phone),
+            (Pot::KnownDevice(_), _) => limits.requests_to(&subjects.devices),
             (Pot::New { .. }, Some(account)) => limits.requests_of(account),
             (Pot::New { .. }, None) => {
                 let allowed = limits.messages_per_address.saturating_mul(REQUESTS_PER_MESSAGE).max(LEAST_REQUESTS);

@@ -170,13 +170,20 @@ impl<'a> DrawnCode<'a> {
         let is_test = test_code.is_some();
         let code = test_code.map_or_else(OtpCode::generate, Ok)?;
         let challenge = ChallengeId::generate()?;
+        let pot = Pot::of(purpose, target);
+        let purpose = match (purpose, pot) {
+            (Purpose::Reset, Pot::KnownDevice(_)) => Purpose::ResetBy(challenge),
+            _ => purpose,
+        };
         let mac = OtpMac::new(&secret.writing.otp, Binding { purpose, phone, user, challenge }, &code);
         let subjects = MessageSubjects::new(&secret, phone, ctx, purpose, user);
-        let pot = Pot::of(purpose, target);
         // The fixed code of a test number is known, so a limit against guessing would protect nothing.
         let subject = || store::tries_subject(purpose, &audit::pseudonym(&secret.counting.audit, phone));
         let tries = (purpose.is_counted_apart() && !is_test).then(subject);
-        let codes = (purpose == Purpose::Reset && !is_test).then(subject);
+        let codes = (!purpose.is_counted_apart() && !is_test).then(|| match pot {
+            Pot::KnownDevice(_) => subjects.devices.clone(),
+            Pot::Verified | Pot::New { .. } => subject(),
+        });
         Ok(Self { app, ctx, purpose, phone, code, is_test, challenge, mac, subjects, pot, tries, codes })
     }
 
@@ -200,6 +207,7 @@ impl<'a> DrawnCode<'a> {
             // The code of a test number never changes, and nobody is sent it.
             cooldown: if self.is_test { Duration::ZERO } else { settings.resend_cooldown },
             max_attempts: settings.max_attempts,
+            device: self.pot.device(),
             is_sent,
         }
     }
@@ -215,10 +223,15 @@ impl<'a> DrawnCode<'a> {
         self.codes.as_deref().map(|subject| store::codes_of_phone(subject, max_attempts))
     }
 
+    /// Returns the limit of tries at the phone's codes, if the purpose has one: a code that would be refused is not paid for.
+    pub(crate) fn tries(&self) -> Option<Limit<'_>> {
+        self.tries.as_deref().map(store::tries_of_phone)
+    }
+
     /// Returns what the request counts for its address without being refused by it, where the response hides what became
     /// of the message.
     fn counted(&self, is_withheld: bool) -> Vec<Limit<'_>> {
-        let is_counted = self.purpose.is_hidden() && !self.is_test && (is_withheld || self.pot == Pot::Verified);
+        let is_counted = self.purpose.is_hidden() && !self.is_test && (is_withheld || self.pot.is_reserve());
         if is_counted { self.app.counted_for_address(&self.subjects) } else { Vec::new() }
     }
 
@@ -235,15 +248,13 @@ impl<'a> DrawnCode<'a> {
         let mut is_address_full = false;
         for _ in 0..TRIES {
             let is_sent = is_sent && !is_withheld;
-            // A challenge is stored with the limit of its own.
-            let tries = self.tries.as_deref().filter(|_| item == Item::OfPhone).map(store::tries_of_phone);
             let budgets = if is_withheld { Vec::new() } else { self.budgets() };
             let guessable = self.guessable().filter(|_| !is_withheld);
             let requests = self.requests().filter(|_| !is_withheld);
             let counted = self.counted(is_withheld).into_iter();
             // A code without a message adds no member, so it need not ask whether there is room for one.
             let counted = counted.filter(|limit| limit.member.is_none() || (is_sent && !is_address_full));
-            let limits = budgets.into_iter().chain(requests).chain(guessable).chain(counted).chain(tries);
+            let limits = budgets.into_iter().chain(requests).chain(guessable).chain(counted).chain(self.tries());
             let limits: Vec<_> = limits.collect();
             let issued = match self.store(item, &target, is_sent, &limits).await? {
                 ActivationIssue::Code(issued) => issued,
@@ -255,7 +266,7 @@ impl<'a> DrawnCode<'a> {
                 CodeIssue::LimitReached(LimitReached {
                     bucket: Bucket::AddressPhones | Bucket::AddressCountries,
                     ..
-                }) if self.pot == Pot::Verified => is_address_full = true,
+                }) if self.pot.is_reserve() => is_address_full = true,
                 CodeIssue::LimitReached(reached)
                     if self.is_hidden() && reached.bucket.is_of_messages() && !is_withheld =>
                 {
@@ -269,7 +280,8 @@ impl<'a> DrawnCode<'a> {
                 }
                 CodeIssue::LimitReached(reached) => return Err(app.message_limit_reached(reached, ctx.now)),
                 CodeIssue::Overtaken => {
-                    target = app.store.code_target(phone, *purpose, ctx.now).await?.for_account(target.account);
+                    let again = app.store.code_target_on(target.known_device, phone, *purpose, ctx.now).await?;
+                    target = again.for_account(target.account);
                 }
             }
         }
@@ -284,13 +296,14 @@ impl<'a> DrawnCode<'a> {
         limits: &[Limit<'_>],
     ) -> Result<ActivationIssue, ApiError> {
         let (app, code) = (self.app, self.new_code(is_sent));
+        if let Purpose::ResetBy(_) = self.purpose {
+            return Ok(app.store.issue_reset_on_device(code, target, limits).await?);
+        }
         if item == Item::OfPhone {
             return Ok(ActivationIssue::Code(app.store.issue_code(code, target, limits).await?));
         }
-        let secret = app.keyring.secret(self.ctx.now).await?;
-        let pseudonym = audit::pseudonym(&secret.counting.audit, self.phone);
         let is_first = item == Item::NewChallenge;
-        Ok(app.store.issue_sign_in(code, target, is_first, &pseudonym, limits).await?)
+        Ok(app.store.issue_sign_in(code, target, is_first, limits).await?)
     }
 
     /// Sends the code, and waits for the provider until `answer_at` at the latest. `charged` is given back if the message
@@ -509,47 +522,12 @@ async fn admit(
     if !purpose.is_counted_apart() || app.test_code(phone).is_some() {
         return admitted.await?.ok_or(ApiError::InvalidOtp);
     }
-    let pseudonym = audit::pseudonym(&secret.counting.audit, phone);
-    let charge = app.store.charge_try(purpose, &pseudonym, ctx.now);
-    if !matches!(purpose, Purpose::SignIn(_)) {
-        let found = admitted.await?.ok_or(ApiError::InvalidOtp)?;
-        if let CodeTry::Open(_) = found {
-            charge.await??;
-        }
-        return Ok(found);
+    let found = admitted.await?.ok_or(ApiError::InvalidOtp)?;
+    if let CodeTry::Open(_) = found {
+        let pseudonym = audit::pseudonym(&secret.counting.audit, phone);
+        app.store.charge_try(purpose, &pseudonym, ctx.now).await??;
     }
-    // A sign-in waits for the table less often: both are counted at once.
-    let (admitted, charged) = tokio::join!(admitted, charge);
-    match (admitted, charged?) {
-        (Ok(Some(found @ CodeTry::Open(_))), Ok(())) => Ok(found),
-        (Ok(Some(CodeTry::Open(_))), Err(reached)) => Err(reached.into()),
-        (not_compared, charged) => {
-            if charged.is_ok() {
-                app.store.give_try_back(purpose, &pseudonym, ctx.now).await?;
-            }
-            not_compared?.ok_or(ApiError::InvalidOtp)
-        }
-    }
-}
-
-/// Takes the try of a right code back, which stays valid because something else is missing.
-pub(super) async fn take_back(
-    app: &App,
-    ctx: &Context,
-    purpose: Purpose,
-    phone: &Phone,
-    code: &PendingCode,
-) -> Result<(), ApiError> {
-    let pseudonym = audit::pseudonym(&app.keyring.secret(ctx.now).await?.counting.audit, phone);
-    let of_phone = async {
-        if !purpose.is_counted_apart() || app.test_code(phone).is_some() {
-            return Ok(());
-        }
-        app.store.give_try_back(purpose, &pseudonym, ctx.now).await
-    };
-    let of_code = admission::with_right_try(app, ctx, app.store.take_back(code.receipt.clone()));
-    tokio::try_join!(of_code, of_phone)?;
-    Ok(())
+    Ok(found)
 }
 
 /// Counts a right code that has served its purpose. The codes of test numbers are not counted, because they were not

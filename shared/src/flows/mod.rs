@@ -17,5 +17,5 @@ pub mod sign_in;
 pub mod step_up;
 pub mod token_pair;
 
-pub use budgets::{MessageSubjects, Pot, account_subject, address_subject, phone_subjects};
+pub use budgets::{MessageSubjects, Pot, account_subject, address_subject, devices_subjects, phone_subjects};
 pub use sending::floor;

@@ -23,7 +23,6 @@ use crate::{
         codes::{self, DrawnCode, IssuedCode},
     },
     http::context::Context,
-    log::audit,
     messages::Notice,
     store::{ActivationIssue, CodeAccount, CodeIssue, CodeTarget, Limit},
 };
@@ -204,8 +203,6 @@ impl PendingRegistration {
         counted: &[Limit<'_>],
     ) -> Result<Option<IssuedCode>, ApiError> {
         let phone = &self.phone;
-        let secret = app.keyring.secret(ctx.now).await?;
-        let pseudonym = audit::pseudonym(&secret.counting.audit, phone);
         for _ in 0..codes::TRIES {
             let old = target.account.filter(|account| app.is_proof_old(account.phone_proved_at, ctx.now));
             let account = match (old, target.bound_account().filter(|account| !account.exists())) {
@@ -217,9 +214,8 @@ impl PendingRegistration {
             let bound = gets_code.then_some(account.user);
             let code = DrawnCode::draw(app, ctx, self.purpose(), phone, bound, &target).await?;
             let budgets = code.budgets();
-            let charged: Vec<_> = budgets.iter().copied().chain(code.requests()).collect();
-            let registration = (account, first, pseudonym.as_str());
-            match app.store.issue_activation(code.new_code(true), &target, registration, &charged).await? {
+            let limits: Vec<_> = budgets.iter().copied().chain(code.requests()).chain(code.tries()).collect();
+            match app.store.issue_activation(code.new_code(true), &target, (account, first), &limits).await? {
                 ActivationIssue::Code(CodeIssue::Issued) => {}
                 ActivationIssue::Code(CodeIssue::LimitReached(reached)) => {
                     return Err(app.message_limit_reached(reached, ctx.now));

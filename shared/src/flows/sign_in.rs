@@ -16,7 +16,7 @@ use crate::{
     base::id::UserId,
     domain::{otp::OtpCode, proof::SignInMethod},
     error::ApiError,
-    http::{Request, context::Context},
+    http::{Request, context::Context, members::SealedDeviceToken},
     log::audit,
     store::{CodeAccount, CodeTarget, CodeUse, UsedCode},
 };
@@ -55,15 +55,17 @@ pub async fn challenge(app: &App, ctx: &Context, text: &str) -> Result<Option<Pe
 
 /// Issues a code for a challenge, and sends it: to the phone of an account, and to one that gets an account by it. To any
 /// other phone the response is the same, after the same calls and the same time, and no code opens anything. Returns none
-/// if the challenge is over.
+/// if the challenge is over. `device_token` is that of the device that asks, if it sent one.
 pub async fn send_code(
     app: &App,
     ctx: &Context,
     challenge: &PendingRegistration,
     item: Item,
+    device_token: Option<&SealedDeviceToken>,
 ) -> Result<Option<ChallengeResponse>, ApiError> {
     let (phone, purpose) = (&challenge.phone, challenge.purpose());
-    let target = app.store.code_target(phone, purpose, ctx.now).await?;
+    let device = token_pair::known_device(app, ctx, device_token).await?;
+    let target = app.store.code_target_on(device, phone, purpose, ctx.now).await?;
     let account = account(app, &target)?;
     let issued =
         codes::issue_in(app, ctx, item, (purpose, phone), target.for_account(account), sending::floor(app)).await?;

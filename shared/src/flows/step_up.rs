@@ -122,7 +122,7 @@ async fn own_code(
         return Err(ApiError::InvalidOtp);
     }
     if let Err(error) = caller.require_factor(app, ctx, account, proof).await {
-        codes::take_back(app, ctx, purpose, phone, &code).await?;
+        admission::with_right_try(app, ctx, app.store.take_back(code.receipt.clone())).await?;
         return Err(error);
     }
     Ok((purpose, code))

@@ -12,7 +12,7 @@ use crate::{
     domain::proof::{Authentication, SignInMethod},
     error::{ApiError, TokenProblem},
     flows::caller::Caller,
-    http::context::Context,
+    http::{context::Context, members::SealedDeviceToken},
     keyring::KeyringError,
     store::{NewSession, Profile, Renewal, Session, TokenSession},
     tokens::{
@@ -215,7 +215,12 @@ fn start(
 /// Returns the device that a text is a token of, if we made it, it has not expired, and its key may still be used.
 ///
 /// A token that names a key which this sandbox does not know yet counts as none, too: a sign-in must not fail for it.
-pub async fn known_device(app: &App, ctx: &Context, text: &str) -> Result<Option<DeviceToken>, ApiError> {
+pub async fn known_device(
+    app: &App,
+    ctx: &Context,
+    token: Option<&SealedDeviceToken>,
+) -> Result<Option<DeviceToken>, ApiError> {
+    let Some(SealedDeviceToken(text)) = token else { return Ok(None) };
     let Ok(kid) = DeviceToken::kid_of(text) else { return Ok(None) };
     let keys = match app.keyring.reading(kid, ctx.now).await {
         Err(KeyringError::UnknownVersion(_)) => None,

@@ -177,7 +177,9 @@ fn detail_of_limit(bucket: Bucket, retry_after: Duration) -> String {
         Bucket::LoginSession => "Too many wrong passwords in this session.",
         Bucket::RegisterAddress => "Too many registrations from this address.",
         Bucket::MessagesCooldown => "A code was sent a moment ago.",
-        Bucket::MessagesPhone | Bucket::CodesPhone => "Too many codes were requested for this phone.",
+        Bucket::MessagesPhone | Bucket::MessagesDevice | Bucket::CodesPhone => {
+            "Too many codes were requested for this phone."
+        }
         Bucket::MessagesAccount | Bucket::MessageRequests => "Too many messages were requested.",
         Bucket::MessagesAddress | Bucket::AddressPhones => "Too many messages were requested from this address.",
         Bucket::AddressCountries => "Messages to too many countries were requested from this address.",

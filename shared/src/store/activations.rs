@@ -6,6 +6,7 @@ use super::{
     CodeIssue, CodeTarget, NewCode, PendingCode, Store, UsedCode,
     accounts::{self, CodeAccount, NewAccount},
     codes::{self, COOLED_DOWN},
+    devices,
     limits::Limit,
     sessions::NewSession,
     table::{
@@ -48,18 +49,18 @@ pub enum Activation {
 }
 
 impl Store {
-    /// Stores the code of a registration, under the cooldown of its phone, the phone's count of tries and the budgets.
-    /// Either every write happens or none.
+    /// Stores the code of a registration, under the cooldown of its phone and these limits. Either every write happens or
+    /// none.
     ///
     /// The first code brings the password hash, which waits with the registration. Another code may follow while the
     /// registration waits. `account` is the one to be created, or one that the phone has and whose owner may have left the
-    /// phone; `pseudonym` is the phone's.
+    /// phone.
     pub async fn issue_activation(
         &self,
         code: NewCode<'_>,
         target: &CodeTarget,
-        (account, first, pseudonym): (CodeAccount, Option<&PasswordHash>, &str),
-        budgets: &[Limit<'_>],
+        (account, first): (CodeAccount, Option<&PasswordHash>),
+        limits: &[Limit<'_>],
     ) -> Result<ActivationIssue, StoreError> {
         let now = code.now;
         let update = codes::bind(target.open.issue(&code, Some(account)), account);
@@ -77,7 +78,19 @@ impl Store {
             None => update.and_when("attribute_exists(#password_hash) AND #ends_at > :now").value(":now", moment(now)),
         };
         let waits = |item: &Item| Ok(item.has(PASSWORD_HASH) && item.moment(ENDS_AT)? > now);
-        self.issue_pending(code, update, pseudonym, budgets, waits).await
+        self.issue_pending(code, update, limits, waits).await
+    }
+
+    /// Issues the code of a reset that a known device asks for, under the device's cooldown and these limits. It is stored
+    /// under its challenge alone: whoever names the phone tries other codes, and other requests do not keep it waiting.
+    pub async fn issue_reset_on_device(
+        &self,
+        code: NewCode<'_>,
+        target: &CodeTarget,
+        limits: &[Limit<'_>],
+    ) -> Result<ActivationIssue, StoreError> {
+        let update = codes::under_challenge(code, target.account);
+        self.issue_pending(code, update, limits, |_| Ok(false)).await
     }
 
     /// Stores a code of something that waits for it under its own identifier: a registration, or a challenge. `update` is
@@ -86,36 +99,32 @@ impl Store {
         &self,
         code: NewCode<'_>,
         update: ItemUpdate,
-        pseudonym: &str,
-        budgets: &[Limit<'_>],
+        limits: &[Limit<'_>],
         waits: impl Fn(&Item) -> Result<bool, StoreError>,
     ) -> Result<ActivationIssue, StoreError> {
         let now = code.now;
-        // The cooldown belongs to the phone, not to what waits, so that beginning again does not send another message at
-        // once.
-        let cooldown = ItemUpdate::new(Key::cooldown(code.phone, code.purpose))
+        // The cooldown belongs to the phone or the device, not to what waits, so that beginning again does not send another
+        // message at once.
+        let cooldown = match code.device {
+            Some(device) => devices::unless_forgotten(&device),
+            None => ItemUpdate::new(Key::cooldown(code.phone, code.purpose))
+                .set("#expires_at = :expires_at")
+                .value(":expires_at", ttl(now.plus(code.cooldown))),
+        };
+        let cooldown = cooldown
             .remove("#op")
             .set("#challenge_id = :challenge")
             .set("#resend_at = :resend_at")
-            .set("#expires_at = :expires_at")
-            .when(COOLED_DOWN)
+            .and_when(COOLED_DOWN)
             .value(":challenge", text(code.challenge.to_string()))
             .value(":now", moment(now))
-            .value(":resend_at", moment(now.plus(code.cooldown)))
-            .value(":expires_at", ttl(now.plus(code.cooldown)));
-        // A code that would be refused is not paid for.
-        let subject = codes::tries_subject(code.purpose, pseudonym);
-        let tries = codes::tries_of_phone(&subject);
-
-        let mut writes = vec![Write::Update(update), Write::Update(cooldown), Write::Check(tries.check(now))];
-        writes.extend(budgets.iter().map(|budget| budget.of_code(code.is_sent, now)));
+            .value(":resend_at", moment(now.plus(code.cooldown)));
+        let mut writes = vec![Write::Update(update), Write::Update(cooldown)];
+        writes.extend(limits.iter().map(|limit| limit.of_code(code.is_sent, now)));
         Ok(match self.transact(writes).await? {
             Transacted::Committed => ActivationIssue::Code(CodeIssue::Issued),
             Transacted::Refused(parts) => match parts.as_slice() {
-                [Part::Fine, rest @ ..] => {
-                    let limits: Vec<_> = std::iter::once(&tries).chain(budgets).copied().collect();
-                    ActivationIssue::Code(codes::refused(rest, &limits, true, now)?)
-                }
+                [Part::Fine, rest @ ..] => ActivationIssue::Code(codes::refused(rest, limits, true, now)?),
                 [Part::Failed(Some(item)), ..] if waits(item)? => ActivationIssue::Code(CodeIssue::Overtaken),
                 _ => ActivationIssue::NotWaiting,
             },

@@ -19,8 +19,8 @@ use super::{
         expression::{ItemUpdate, Write},
         item::{Item, moment, number, text, texts, ttl},
         keys::{
-            ATTEMPTS, ATTEMPTS_END, CODES, FAILURES, FAILURES_SINCE, Key, PASSWORD_HASH, RESEND_AT, SECOND_STEP,
-            SUCCESSOR, TRIED, USED, USED_EFFECT, USED_ENDS_AT, USER_ID,
+            ATTEMPTS, ATTEMPTS_END, CODES, FAILURES, FAILURES_SINCE, FORGOTTEN_AT, Key, PASSWORD_HASH, RESEND_AT,
+            SECOND_STEP, SUCCESSOR, TRIED, USED, USED_EFFECT, USED_ENDS_AT, USER_ID,
         },
         wire::{Outcome, Part, Receipt, Transacted},
     },
@@ -37,6 +37,7 @@ use crate::{
         phone::Phone,
         repeat::RepeatMac,
     },
+    tokens::device::DeviceToken,
 };
 
 /// The largest number of wrong codes per phone and window, over all codes of one purpose (NIST SP 800-63B section
@@ -63,6 +64,8 @@ pub struct CodeTarget {
     pub is_verified: bool,
     /// The number of codes of the phone's country that were entered and right today or in the 14 days before.
     pub verified_in_country: u64,
+    /// The device that asks, if the phone's account knows it.
+    pub known_device: Option<DeviceToken>,
     pub(super) open: OpenCodes,
     failures: u64,
     failures_since: Option<Timestamp>,
@@ -275,14 +278,34 @@ impl Store {
     /// Looks up a phone before a code is issued for it, and how many codes its country verifies. Known and unknown phones
     /// take the same read.
     pub async fn code_target(&self, phone: &Phone, purpose: Purpose, now: Timestamp) -> Result<CodeTarget, StoreError> {
+        self.code_target_on(None, phone, purpose, now).await
+    }
+
+    /// The same for a code that is requested on a device that the phone's account may know. A token of another account, or
+    /// of another epoch, or of a device that was forgotten counts as none.
+    pub async fn code_target_on(
+        &self,
+        device: Option<DeviceToken>,
+        phone: &Phone,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Result<CodeTarget, StoreError> {
         let mut keys = vec![Key::credential(phone), Key::code(phone, purpose)];
+        keys.extend(device.map(|device| Key::device(device.user, device.device)));
+        let own = keys.len();
         keys.extend(verified::keys(phone.country_code(), now));
         let mut items = self.read_every(keys).await?;
-        let of_country = items.split_off(2);
-        let code = items.pop().flatten().unwrap_or_default();
-        let credential = items.pop().flatten();
+        let of_country = items.split_off(own);
+        let mut items = items.into_iter();
+        let (credential, code) = (items.next().flatten(), items.next().flatten().unwrap_or_default());
+        let is_forgotten = items.next().flatten().is_some_and(|item| item.has(FORGOTTEN_AT));
+        let account = accounts::account(credential.as_ref())?;
+        let is_of_account = |device: &DeviceToken| {
+            account.is_some_and(|found| (found.user, found.epoch) == (device.user, device.epoch))
+        };
         Ok(CodeTarget {
-            account: accounts::account(credential.as_ref())?,
+            account,
+            known_device: device.filter(|device| is_of_account(device) && !is_forgotten),
             is_verified: credential.as_ref().is_some_and(accounts::is_verified),
             verified_in_country: verified::sum(&of_country)?,
             has_account: credential.is_some_and(|credential| credential.has(USER_ID)),
@@ -374,8 +397,11 @@ impl Store {
         };
         let marked = || mark(Key::code(code.phone, code.purpose));
         let mut ways = Vec::new();
-        if is_free && let Purpose::Activation(_) | Purpose::SignIn(_) = code.purpose {
-            let cooldown = ItemUpdate::new(Key::cooldown(code.phone, code.purpose));
+        if is_free && let Purpose::Activation(_) | Purpose::SignIn(_) | Purpose::ResetBy(_) = code.purpose {
+            let cooldown = ItemUpdate::new(match code.device {
+                Some(device) => Key::device(device.user, device.device),
+                None => Key::cooldown(code.phone, code.purpose),
+            });
             let cooldown = cooldown.value(":challenge", text(code.challenge.to_string()));
             ways.push(vec![marked().when("contains(#open_challenges, :challenge)"), free(cooldown)]);
         } else if is_free {
@@ -483,9 +509,9 @@ impl Store {
         })
     }
 
-    /// Counts a try against a limit of the phone that neither a new registration or challenge nor another account resets
+    /// Counts a try against a limit of the phone that neither a new registration nor another account resets
     /// ([`Purpose::is_counted_apart`]). Right codes are counted as well, because after a right one nothing is left to
-    /// guess; a right sign-in clears the count.
+    /// guess.
     ///
     /// The subject of the limit is the phone's pseudonym, because the count outlives a deleted account.
     pub async fn charge_try(
@@ -495,11 +521,6 @@ impl Store {
         now: Timestamp,
     ) -> Result<Result<(), LimitReached>, StoreError> {
         self.charge(tries_of_phone(&tries_subject(purpose, pseudonym)), now).await
-    }
-
-    /// Gives that count back, for a try that was not compared after all.
-    pub async fn give_try_back(&self, purpose: Purpose, pseudonym: &str, now: Timestamp) -> Result<(), StoreError> {
-        self.give_back_all(&[tries_of_phone(&tries_subject(purpose, pseudonym))], now).await
     }
 
     /// Uses up a right code and sets the new password, in one transaction, so that only one of two parallel requests
@@ -518,7 +539,7 @@ impl Store {
         let [credential, profile] = accounts::reset_password(phone, account, new, session.is_some(), now);
         let mut writes = vec![Write::Update(spent), credential, profile];
         writes.extend(end_copy(phone, purpose, code, now));
-        writes.push(Write::Update(clear_codes(pseudonym, now)));
+        writes.push(Write::Update(clear_codes(purpose, pseudonym, now)));
         writes.extend(session.map(|session| Write::Create(session.into_item())));
         writes.extend(code.counted(now));
         CodeUse::of(self.transact(writes).await?, code, now)
@@ -584,15 +605,15 @@ pub fn tries_subject(purpose: Purpose, pseudonym: &str) -> String {
     format!("{}:{pseudonym}", purpose.as_str())
 }
 
-/// Returns the limit of the codes for resets that are sent to a phone in a day. A challenge cannot be tried more often than
-/// its code allows, so a limit of the codes is one of the guesses, which callers cannot use up by wrong tries.
+/// Returns the limit of the codes for resets, or for sign-ins, that are sent to a phone in a day. A challenge cannot be tried
+/// more often than its code allows, so a limit of the codes is one of the guesses, which callers cannot use up by wrong tries.
 pub fn codes_of_phone(subject: &str, max_attempts: u64) -> Limit<'_> {
     Limit::new(Bucket::CodesPhone, subject, MAX_FAILURES / max_attempts.max(1), FAILURE_WINDOW)
 }
 
 /// Builds the write that forgets those codes, after a right one.
-pub(super) fn clear_codes(pseudonym: &str, now: Timestamp) -> ItemUpdate {
-    codes_of_phone(&tries_subject(Purpose::Reset, pseudonym), 1).clear(now)
+pub(super) fn clear_codes(purpose: Purpose, pseudonym: &str, now: Timestamp) -> ItemUpdate {
+    codes_of_phone(&tries_subject(purpose, pseudonym), 1).clear(now)
 }
 
 /// Returns the limit of those tries.
@@ -603,8 +624,8 @@ pub fn tries_of_phone(subject: &str) -> Limit<'_> {
 /// The condition that allows the next code to be sent.
 pub(super) const COOLED_DOWN: &str = "(attribute_not_exists(#resend_at) OR #resend_at <= :now)";
 
-/// Returns the write that stores the code of a reset once more, under its challenge, with tries of its own.
-fn under_challenge(code: NewCode<'_>, account: Option<CodeAccount>) -> ItemUpdate {
+/// Returns the write that stores the code of a reset under its challenge, with tries of its own.
+pub(super) fn under_challenge(code: NewCode<'_>, account: Option<CodeAccount>) -> ItemUpdate {
     let code = NewCode { purpose: Purpose::ResetBy(code.challenge), ..code };
     bind_to(OpenCodes::default().issue(&code, account), account)
         .set("#failures_since = :now")

@@ -14,7 +14,7 @@ use super::{
         expression::{ItemDeletion, ItemUpdate, Write},
         item::{moment, ttl},
         keys::{FORGOTTEN_AT, Key},
-        wire::Outcome,
+        wire::{Outcome, Receipt},
     },
     throttle::PASSWORDS,
 };
@@ -30,61 +30,57 @@ use crate::{
 /// The time for which an item outlives the tokens of its device before DynamoDB may delete it.
 const KEPT: Duration = Duration::from_hours(24);
 
-/// What a password is compared with at a login.
+/// The outcome of a try of a login on a device that the phone's account may know.
 #[derive(Clone, Debug)]
-pub struct LoginTry {
-    /// The credential of the phone's account, if the phone has one.
-    pub credential: Option<Credential>,
-    /// The known device whose count the try is charged to; none if that is the phone's.
-    pub device: Option<DeviceToken>,
+pub enum DeviceTry {
+    /// The account knows the device: its own count decided.
+    Known(Attempt<Credential>),
+    /// The token is of another account or another epoch, or the device is forgotten. The receipt gives the device back what it
+    /// has counted, if anything.
+    Unknown(Option<Receipt>),
+}
+
+/// Adds to an update of a device's item that it is refused if the device is forgotten, and that the item lives as long as the
+/// token: after a hundred tries, waiting does not bring another hundred.
+fn kept(update: ItemUpdate, device: &DeviceToken) -> ItemUpdate {
+    update
+        .set("#expires_at = :expires_at")
+        .and_when("attribute_not_exists(#forgotten_at)")
+        .value(":expires_at", ttl(device.ends_at().plus(KEPT)))
+}
+
+/// Begins an update of a device's item, which is refused if the device is forgotten.
+pub(super) fn unless_forgotten(device: &DeviceToken) -> ItemUpdate {
+    kept(ItemUpdate::new(Key::device(device.user, device.device)), device)
 }
 
 impl Store {
-    /// Counts a try of a login, on a device that the phone's account may know, and returns the credential to
-    /// compare the password with.
+    /// Counts a try of a login for a device that the phone's account may know, and returns the credential to compare the
+    /// password with.
     ///
     /// The device's count and the credential are read at the same time, so that a known device costs no more steps than
-    /// an unknown one. If the token is of another account or another epoch, or the device is forgotten, the try is
-    /// charged to the phone, and the device gets its own back. The calls are the same for known and unknown phones.
-    pub async fn spend_login_attempt_on(
+    /// an unknown one. The calls are the same for known and unknown phones.
+    pub async fn spend_device_attempt(
         &self,
-        device: Option<DeviceToken>,
+        device: &DeviceToken,
         phone: &Phone,
         now: Timestamp,
-    ) -> Result<Attempt<LoginTry>, StoreError> {
-        let Some(device) = device else {
-            let attempt = self.spend_login_attempt(phone, now).await?;
-            return Ok(attempt.map(|credential| LoginTry { credential, device: None }));
-        };
+    ) -> Result<DeviceTry, StoreError> {
         let key = Key::device(device.user, device.device);
-        let counted = PASSWORDS
-            .spend(key.clone(), now)
-            // The count lives as long as the token: after a hundred tries, waiting does not bring another hundred.
-            .set("#expires_at = :expires_at")
-            .and_when("attribute_not_exists(#forgotten_at)")
-            .value(":expires_at", ttl(device.ends_at().plus(KEPT)));
+        let counted = kept(PASSWORDS.spend(key.clone(), now), device);
         let (counted, credential) = try_join!(self.update(counted), self.credential(phone))?;
         let credential = credential.filter(|found| (found.user, found.epoch) == (device.user, device.epoch));
-        let receipt = match (counted, credential) {
-            (Outcome::Applied(item), Some(credential)) => {
-                let with = LoginTry { credential: Some(credential), device: Some(device) };
-                return Ok(Attempt::Admitted { with, receipt: PASSWORDS.receipt(key, &item)? });
+        Ok(match (counted, credential) {
+            (Outcome::Applied(item), Some(with)) => {
+                DeviceTry::Known(Attempt::Admitted { with, receipt: PASSWORDS.receipt(key, &item)? })
             }
             (Outcome::Refused(Some(item)), Some(_)) if !item.has(FORGOTTEN_AT) => {
                 let retry_after = PASSWORDS.retry_after(&item, now)?;
-                return Ok(Attempt::LimitReached(LimitReached { bucket: Bucket::LoginDevice, retry_after }));
+                DeviceTry::Known(Attempt::LimitReached(LimitReached { bucket: Bucket::LoginDevice, retry_after }))
             }
-            (Outcome::Applied(item), None) => Some(PASSWORDS.receipt(key, &item)?),
-            (Outcome::Refused(_), _) => None,
-        };
-        let given_back = async {
-            match receipt {
-                Some(receipt) => self.take_back(receipt).await,
-                None => Ok(()),
-            }
-        };
-        let (attempt, ()) = try_join!(self.spend_login_attempt(phone, now), given_back)?;
-        Ok(attempt.map(|credential| LoginTry { credential, device: None }))
+            (Outcome::Applied(item), None) => DeviceTry::Unknown(Some(PASSWORDS.receipt(key, &item)?)),
+            (Outcome::Refused(_), _) => DeviceTry::Unknown(None),
+        })
     }
 
     /// Ends a session and forgets its device, in one transaction: the device's token counts as none from now on.

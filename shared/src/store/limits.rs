@@ -65,6 +65,8 @@ buckets! {
     MessagesCooldown: "messages-cooldown",
     /// Messages to one phone, for one purpose.
     MessagesPhone: "messages-phone",
+    /// Messages that the known devices of one phone's account asked for, for one purpose.
+    MessagesDevice: "messages-device",
     /// Messages that one account asked for in its sessions.
     MessagesAccount: "messages-account",
     /// Messages to phones that were never verified, requested from one address.
@@ -98,6 +100,7 @@ impl Bucket {
     pub const fn is_of_messages(self) -> bool {
         match self {
             Self::MessagesPhone
+            | Self::MessagesDevice
             | Self::CodesPhone
             | Self::MessagesAccount
             | Self::MessagesAddress
@@ -132,7 +135,7 @@ pub struct Limits {
     pub phones_per_address: u64,
     /// Different countries of these, per address and day: `LIMIT_COUNTRIES_PER_ADDRESS`.
     pub countries_per_address: u64,
-    /// Messages per phone, purpose and day: `LIMIT_MESSAGES_PER_PHONE`.
+    /// Messages per phone, purpose and day, and as many for the known devices of its account: `LIMIT_MESSAGES_PER_PHONE`.
     pub messages_per_phone: u64,
     /// Messages to phones of one country that were never verified, per day, at least: `LIMIT_MESSAGES_PER_COUNTRY`.
     pub messages_per_country: u64,
@@ -155,7 +158,13 @@ impl Limits {
         Limit::new(Bucket::MessagesPhone, phone, self.messages_per_phone, DAY)
     }
 
-    /// Returns the limit of requests for messages to a phone that was verified, by one of its subjects.
+    /// Returns the limit of messages that the known devices of a phone's account ask for, by the subject of these devices.
+    pub const fn messages_on_devices<'a>(&self, devices: &'a str) -> Limit<'a> {
+        Limit::new(Bucket::MessagesDevice, devices, self.messages_per_phone, DAY)
+    }
+
+    /// Returns the limit of requests for messages to a phone that was verified, by one of its subjects or by that of its
+    /// account's known devices.
     pub const fn requests_to<'a>(&self, phone: &'a str) -> Limit<'a> {
         Self::requests(phone, self.messages_per_phone)
     }

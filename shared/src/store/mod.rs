@@ -36,7 +36,7 @@ pub use codes::{
     codes_of_phone, tries_of_phone, tries_subject,
 };
 pub use deletion::{AccountDeletion, Guesses, StoredAccount, StoredCode, StoredDevice, StoredFactor};
-pub use devices::LoginTry;
+pub use devices::DeviceTry;
 pub use imports::{Import, ImportedAccount, OldPassword};
 pub use key_set::Publication;
 pub use limits::{Bucket, Counters, Limit, LimitReached, Limits, REQUESTS_PER_MESSAGE};

@@ -23,6 +23,7 @@ use crate::{
         otp::{OtpMac, Purpose},
         phone::Phone,
     },
+    tokens::device::DeviceToken,
 };
 
 /// The number of codes that may be entered: a user who has asked for another one may type either.
@@ -54,6 +55,8 @@ pub struct NewCode<'a> {
     pub cooldown: Duration,
     /// The number of tries.
     pub max_attempts: u64,
+    /// The device that asks, if the phone's account knows it. Its own cooldown takes the place of the phone's.
+    pub device: Option<DeviceToken>,
     /// Whether a message will carry the code. If not, nobody can enter it, but its tries count.
     pub is_sent: bool,
 }

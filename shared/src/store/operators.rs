@@ -15,9 +15,9 @@ use super::{
         expression::{ItemUpdate, NewItem, Write},
         item::{Item, moment, number, text, ttl},
         keys::{
-            self, AUDIT_LINE, CREDENTIAL_SORT, DELETED_AT, DISABLED_AT, ENDS_AT, Key, LEGACY_ID, MFA_ENABLED,
-            PARKED_AT, PARTITION_KEY, PASSWORD_HASH, PASSWORDLESS, PHONE_VERIFIED_AT, PROFILE_SORT, SORT_KEY,
-            TTL_ATTRIBUTE, USES,
+            self, AUDIT_LINE, CREDENTIAL_SORT, DELETED_AT, DISABLED_AT, ENDS_AT, FORGOTTEN_AT, Key, LEGACY_ID,
+            MFA_ENABLED, PARKED_AT, PARTITION_KEY, PASSWORD_HASH, PASSWORDLESS, PHONE_VERIFIED_AT, PROFILE_SORT,
+            SORT_KEY, TTL_ATTRIBUTE, USES,
         },
         wire::Outcome,
     },
@@ -154,10 +154,16 @@ impl Store {
         })
     }
 
-    /// Clears every count that keeps an account's owner waiting, in one transaction: passwords, codes by SMS, which end,
-    /// and codes of the second factor; and these messages of today. The password and the second factor stay as they are.
+    /// Clears every count that keeps an account's owner waiting: wrong passwords of its known devices; then, in one
+    /// transaction, those of the phone, codes by SMS, which end, and codes of the second factor; and these messages of today.
+    /// The password, the second factor and forgotten devices stay as they are.
     pub async fn unlock(&self, profile: &Profile, limits: &[Limit<'_>], now: Timestamp) -> Result<Change, StoreError> {
         let cleared = accounts::clear(profile.home.key(), profile.user, profile.epoch).remove("#op");
+        for (sort, _) in self.read_user_from(profile.user, keys::DEVICE_PREFIX).await? {
+            let Some(device) = sort.strip_prefix(keys::DEVICE_PREFIX) else { break };
+            let device = device.parse().map_err(|_| StoreError::Corrupt { attribute: SORT_KEY })?;
+            self.delete_without(Key::device(profile.user, device), FORGOTTEN_AT).await?;
+        }
         let mut writes = vec![Write::Update(cleared)];
         writes.extend(deletion::delete_own_codes(&profile.home));
         if profile.mfa_enabled {

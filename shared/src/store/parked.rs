@@ -88,13 +88,8 @@ impl Store {
             waiting.attributes.insert(PASSWORD_HASH.to_owned(), hash.into());
         }
         let mut writes = vec![Write::Update(spent), Write::Check(unchanged), Write::Create(waiting)];
-        match purpose {
-            Purpose::SignIn(_) => {
-                let subject = codes::tries_subject(purpose, pseudonym);
-                writes.push(Write::Update(codes::tries_of_phone(&subject).clear(now)));
-            }
-            Purpose::Reset | Purpose::ResetBy(_) => writes.push(Write::Update(codes::clear_codes(pseudonym, now))),
-            _ => {}
+        if !purpose.is_counted_apart() {
+            writes.push(Write::Update(codes::clear_codes(purpose, pseudonym, now)));
         }
         writes.extend(codes::end_copy(phone, purpose, code, now));
         writes.extend(code.counted(now));

@@ -48,15 +48,14 @@ impl Store {
             let Home::Phone(phone) = &profile.home else { return Ok(Change::Overtaken) };
             writes.push(Write::Update(spend(phone, purpose, (code, effect), now)));
             writes.push(Write::Update(accounts::renew_proof(phone, profile.user, profile.epoch, now)));
-            let subject = codes::tries_subject(purpose, pseudonym);
-            writes.push(Write::Update(codes::tries_of_phone(&subject).clear(now)));
+            writes.push(Write::Update(codes::clear_codes(purpose, pseudonym, now)));
             writes.extend(code.counted(now));
         }
         Ok(self.transact(writes).await?.into())
     }
 
-    /// Stores a code of a challenge, under the cooldown of its phone, the phone's count of tries and the budgets. Either
-    /// every write happens or none. `is_first` creates the challenge; without it, the challenge must still wait and have
+    /// Stores a code of a challenge, under the cooldown of its phone and these limits. Either every write happens or none.
+    /// `is_first` creates the challenge; without it, the challenge must still wait and have
     /// tries left, which no other code adds to.
     ///
     /// The code is bound to the target's account. Without one it opens nothing.
@@ -65,8 +64,7 @@ impl Store {
         code: NewCode<'_>,
         target: &CodeTarget,
         is_first: bool,
-        pseudonym: &str,
-        budgets: &[Limit<'_>],
+        limits: &[Limit<'_>],
     ) -> Result<ActivationIssue, StoreError> {
         let now = code.now;
         let update = codes::bind_to(target.open.issue(&code, target.account), target.account);
@@ -88,7 +86,7 @@ impl Store {
         let waits = |item: &Item| {
             Ok(item.has(CODES) && item.moment(ENDS_AT)? > now && item.count(ATTEMPTS)? < code.max_attempts)
         };
-        self.issue_pending(code, update, pseudonym, budgets, waits).await
+        self.issue_pending(code, update, limits, waits).await
     }
 
     /// Uses up a right code and starts a session. One transaction, so that only one of several parallel requests with the
@@ -107,8 +105,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<CodeUse, StoreError> {
         let spent = codes::leave_session(codes::spend(phone, purpose, code, effect, now), Some(&session));
-        let subject = codes::tries_subject(purpose, pseudonym);
-        let mut writes = vec![Write::Update(spent), Write::Update(codes::tries_of_phone(&subject).clear(now))];
+        let mut writes = vec![Write::Update(spent), Write::Update(codes::clear_codes(purpose, pseudonym, now))];
         writes.extend(code.counted(now));
         if account.is_to_be_created() {
             let user = account.user;

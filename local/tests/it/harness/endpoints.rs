@@ -63,6 +63,11 @@ impl Person {
         self.begin("/auth/code", json!({"phone": self.phone()})).await
     }
 
+    /// `POST /auth/code`, with this device token.
+    pub(crate) async fn ask_code_with(&self, token: &str) -> Reply {
+        self.begin("/auth/code", json!({"phone": self.phone(), "device_token": token})).await
+    }
+
     /// `POST /auth/code/verify`
     pub(crate) async fn verify_code(&self, otp: &str) -> Reply {
         self.begin("/auth/code/verify", json!({"challenge": self.challenge(), "otp": otp})).await
@@ -76,6 +81,11 @@ impl Person {
     /// `POST /auth/code/resend`
     pub(crate) async fn resend_code(&self) -> Reply {
         self.begin("/auth/code/resend", json!({"challenge": self.challenge()})).await
+    }
+
+    /// `POST /auth/code/resend`, with this device token.
+    pub(crate) async fn resend_code_with(&self, token: &str) -> Reply {
+        self.begin("/auth/code/resend", json!({"challenge": self.challenge(), "device_token": token})).await
     }
 
     /// `POST /auth/step-up`, by the password.
@@ -172,6 +182,11 @@ impl Person {
     /// `POST /auth/request-reset`
     pub(crate) async fn request_reset(&self) -> Reply {
         self.begin("/auth/request-reset", json!({"phone": self.phone()})).await
+    }
+
+    /// `POST /auth/request-reset`, with this device token.
+    pub(crate) async fn request_reset_with(&self, token: &str) -> Reply {
+        self.begin("/auth/request-reset", json!({"phone": self.phone(), "device_token": token})).await
     }
 
     /// `POST /auth/verify-reset`

@@ -58,9 +58,12 @@ impl ItemUpdate {
         self
     }
 
-    /// Adds a condition.
+    /// Adds a condition to those that there are, if any.
     pub(in crate::store) fn and_when(mut self, condition: &str) -> Self {
-        self.condition = format!("{condition} AND ({})", self.condition);
+        self.condition = match self.condition.as_str() {
+            "" => condition.to_owned(),
+            others => format!("{condition} AND ({others})"),
+        };
         self
     }
 
