@@ -16,7 +16,7 @@ use crate::{
     keyring::KeySettings,
     messages::{Provider, SmsSettings},
     store::Limits,
-    tokens::settings::TokenSettings,
+    tokens::{attestation::ProofSettings, settings::TokenSettings},
 };
 
 /// The configuration of a function. `docs/configuration.md` describes each variable.
@@ -57,6 +57,8 @@ pub struct Config {
     pub tokens: TokenSettings,
     /// `LIMIT_*`: limits and budgets.
     pub limits: Limits,
+    /// `PROOF_OF_WORK_BITS` and `ATTESTATION_PUBLIC_KEY`: the proofs that are asked for when such a budget is half used.
+    pub proofs: ProofSettings,
     /// The places of keys and secrets.
     pub keys: KeySettings,
     /// What is allowed, but probably not what was meant: a sentence for each variable.
@@ -109,6 +111,7 @@ impl Config {
         let edge = Edge::read(read);
         let tokens = TokenSettings::read(read);
         let limits = Limits::read(read);
+        let proofs = ProofSettings::read(read);
         let keys = KeySettings::read(read);
         let config = Self {
             table_name,
@@ -127,6 +130,7 @@ impl Config {
             edge,
             tokens,
             limits,
+            proofs,
             keys,
             warnings: read.warnings().to_vec(),
         };

@@ -14,6 +14,7 @@ use crate::{
     store::{Bucket, LimitReached, StoreError},
     tokens::{
         mfa::MfaToken,
+        puzzle::Puzzle,
         refresh::NotARefreshToken,
         signed::{InvalidSignedToken, IssueError},
     },
@@ -95,6 +96,14 @@ pub enum ApiError {
     /// Fields are missing or wrong.
     #[error("{} fields are wrong", .0.len())]
     InvalidRequest(Vec<FieldError>),
+    /// A budget that strangers share is half used up, and the request has no proof that it is worth a message.
+    #[error("a proof is required")]
+    ProofRequired {
+        /// The puzzle that a client may solve, and its bits, if there are puzzles.
+        puzzle: Option<(Puzzle, u8)>,
+        /// Whether an attestation is accepted.
+        takes_attestation: bool,
+    },
     /// A limit was reached.
     #[error("the limit {} was reached", .bucket.as_str())]
     TooManyRequests {

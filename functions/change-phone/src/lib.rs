@@ -6,11 +6,12 @@ use latchkey::{
     flows::{
         caller::Caller,
         codes::{self, CodeSentResponse},
+        proof,
     },
     http::{
         StatusCode,
         members::OwnPassword,
-        openapi::{CodeProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems},
+        openapi::{ChangePhoneProblems, CodeProblems, LimitProblems, ProofHeaders, ServerProblems, TokenProblems},
     },
     request_body,
 };
@@ -38,10 +39,11 @@ request_body! {
     operation_id = "change-phone",
     tag = "Account",
     security(("bearer" = [])),
+    params(ProofHeaders),
     request_body = ChangePhoneRequest,
     responses(
         (status = 202, description = "A code is on its way to the new phone", body = CodeSentResponse),
-        CodeProblems, TokenProblems, ReauthenticationProblems, LimitProblems, ServerProblems,
+        CodeProblems, TokenProblems, ChangePhoneProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
@@ -54,6 +56,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     }
 
     let purpose = Purpose::ChangePhone(caller.profile.user);
+    // Before the second factor, whose code works once.
+    proof::require(app, ctx, purpose, &phone).await?;
     let (proved, target) =
         tokio::try_join!(caller.reauthenticate(app, ctx, password.as_ref(), proof.as_ref()), async {
             Ok(app.store.code_target(&phone, purpose, ctx.now).await?)

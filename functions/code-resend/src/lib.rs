@@ -10,7 +10,7 @@ use latchkey::{
     http::{
         StatusCode,
         members::{SealedChallenge, SealedDeviceToken},
-        openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
+        openapi::{BodyProblems, LimitProblems, MessageProblems, ProofHeaders, ServerProblems},
     },
     request_body,
 };
@@ -35,10 +35,11 @@ request_body! {
     path = "/auth/code/resend",
     operation_id = "code-resend",
     tag = "Sign-in",
+    params(ProofHeaders),
     request_body = CodeResendRequest,
     responses(
         (status = 202, description = "A code is on its way to the phone", body = ChallengeResponse),
-        BodyProblems, MethodProblems, LimitProblems, ServerProblems,
+        BodyProblems, MessageProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {

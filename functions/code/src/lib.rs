@@ -11,7 +11,7 @@ use latchkey::{
     http::{
         StatusCode,
         members::SealedDeviceToken,
-        openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
+        openapi::{BodyProblems, LimitProblems, MessageProblems, ProofHeaders, ServerProblems},
     },
     request_body,
 };
@@ -37,10 +37,11 @@ request_body! {
     path = "/auth/code",
     operation_id = "code",
     tag = "Sign-in",
+    params(ProofHeaders),
     request_body = CodeRequest,
     responses(
         (status = 202, description = "A code is on its way to the phone", body = ChallengeResponse),
-        BodyProblems, MethodProblems, LimitProblems, ServerProblems,
+        BodyProblems, MessageProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {

@@ -9,11 +9,12 @@ use latchkey::{
     flows::{
         address_subject,
         codes::CodeSentResponse,
+        proof,
         registration::{PendingRegistration, RegisterResponse, Waiting},
     },
     http::{
         StatusCode,
-        openapi::{BodyProblems, LimitProblems, PhoneProblems, ServerProblems, SignUpProblems},
+        openapi::{BodyProblems, LimitProblems, PhoneProblems, ProofHeaders, ServerProblems, SignUpProblems},
     },
     request_body,
     store::{Bucket, Limit, Registration},
@@ -65,6 +66,7 @@ pub struct PendingRegistrationResponse {
     path = "/auth/register",
     operation_id = "register",
     tag = "Registration",
+    params(ProofHeaders),
     request_body = RegisterRequest,
     responses(
         (status = 201, description = "The account was created", body = RegisterResponse),
@@ -120,6 +122,7 @@ async fn ask_for_code(
     limit: Limit<'_>,
 ) -> Result<Response, ApiError> {
     let registration = PendingRegistration::of(phone, Waiting::Registration)?;
+    proof::require(app, ctx, registration.purpose(), &registration.phone).await?;
     let target = registration.admit(app, ctx, limit).await?;
     let password_hash = app.hasher.hash(password)?;
     let code = registration.send_code(app, ctx, target, Some(&password_hash), &[limit]).await?;

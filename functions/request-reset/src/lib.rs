@@ -3,11 +3,11 @@
 use latchkey::{
     ApiError, App, Context, Request, Response,
     domain::{otp::Purpose, phone::KnownPhone, proof::SignInMethod},
-    flows::{self, codes, registration::PendingRegistration, token_pair},
+    flows::{self, codes, proof, registration::PendingRegistration, token_pair},
     http::{
         StatusCode,
         members::SealedDeviceToken,
-        openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
+        openapi::{BodyProblems, LimitProblems, MessageProblems, ProofHeaders, ServerProblems},
     },
     request_body,
 };
@@ -48,10 +48,11 @@ pub struct ResetRequestedResponse {
     path = "/auth/request-reset",
     operation_id = "request-reset",
     tag = "Password reset",
+    params(ProofHeaders),
     request_body = RequestResetRequest,
     responses(
         (status = 202, description = "If the phone has an account, a code is on its way", body = ResetRequestedResponse),
-        BodyProblems, MethodProblems, LimitProblems, ServerProblems,
+        BodyProblems, MessageProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
@@ -61,6 +62,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     // A phone without an account gets a code too, bound to no user: it costs the same calls and opens nothing.
     let device = token_pair::known_device(app, ctx, device_token.as_ref()).await?;
     let target = app.store.code_target_on(device, &phone, Purpose::Reset, ctx.now).await?;
+    proof::require_unless_known(app, ctx, (Purpose::Reset, &phone), &target).await?;
     // Neither the outcome of the message nor its duration is revealed, because it would show whether there is an
     // account.
     let code = codes::issue(app, ctx, Purpose::Reset, &phone, target, flows::floor(app)).await?;

@@ -5,12 +5,13 @@ use latchkey::{
     domain::proof::SignInMethod,
     flows::{
         codes::CodeSentResponse,
+        proof,
         registration::{PendingRegistration, Waiting},
     },
     http::{
         StatusCode,
         members::SealedActivationId,
-        openapi::{BodyProblems, LimitProblems, MethodProblems, ServerProblems},
+        openapi::{BodyProblems, LimitProblems, MessageProblems, ProofHeaders, ServerProblems},
     },
     request_body,
 };
@@ -31,10 +32,11 @@ request_body! {
     path = "/auth/resend-activation",
     operation_id = "resend-activation",
     tag = "Registration",
+    params(ProofHeaders),
     request_body = ResendActivationRequest,
     responses(
         (status = 202, description = "A code is on its way to the phone", body = CodeSentResponse),
-        BodyProblems, MethodProblems, LimitProblems, ServerProblems,
+        BodyProblems, MessageProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
@@ -47,6 +49,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
     let not_served = |why| ApiError::invalid_field("/activation_id", &format!("its phone {why}"));
     app.check_recipient(&registration.phone).map_err(not_served)?;
+    proof::require(app, ctx, registration.purpose(), &registration.phone).await?;
     let target = app.store.code_target(&registration.phone, registration.purpose(), ctx.now).await?;
     let code = registration.send_code(app, ctx, target, None, &[]).await?.ok_or_else(over)?;
     Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way()?))

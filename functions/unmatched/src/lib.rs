@@ -12,7 +12,7 @@ pub use routes::ROUTES;
 const ALLOWED_METHODS: &str = "DELETE, GET, HEAD, PATCH, POST, PUT";
 
 /// The headers of a request that a page may set besides those that it always may.
-const ALLOWED_HEADERS: &str = "authorization, content-type";
+const ALLOWED_HEADERS: &str = "attestation, authorization, content-type, proof-of-work";
 
 /// The time that a browser may keep the answer to a preflight, in seconds: two hours, the most that Chromium keeps.
 const MAX_AGE: &str = "7200";

@@ -7,10 +7,11 @@ use latchkey::{
     flows::{
         caller::Caller,
         codes::{self, CodeSentResponse},
+        proof,
     },
     http::{
         StatusCode,
-        openapi::{LimitProblems, ParkedProblems, RecipientProblems, ServerProblems, TokenProblems},
+        openapi::{LimitProblems, OwnMessageProblems, ProofHeaders, RecipientProblems, ServerProblems, TokenProblems},
     },
 };
 
@@ -24,10 +25,11 @@ use latchkey::{
     operation_id = "verify-phone",
     tag = "Account",
     security(("bearer" = [])),
+    params(ProofHeaders),
     responses(
         (status = 202, description = "A code is on its way to the phone", body = CodeSentResponse),
         (status = 204, description = "The phone is already verified"),
-        RecipientProblems, TokenProblems, ParkedProblems, LimitProblems, ServerProblems,
+        RecipientProblems, TokenProblems, OwnMessageProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
@@ -38,6 +40,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     }
 
     app.check_recipient(phone).map_err(|why| ApiError::invalid_field("", &format!("the phone {why}")))?;
+    proof::require(app, ctx, Purpose::VerifyPhone, phone).await?;
     let target = app.store.code_target(phone, Purpose::VerifyPhone, ctx.now).await?;
     if target.account.is_none_or(|account| account.user != profile.user) {
         // The account lost this phone after the token was verified.

@@ -253,9 +253,10 @@ fn every_route_that_hashes_or_sends_has_a_rate_of_its_own() {
 fn no_secret_is_written_into_the_template() {
     for function in &TEMPLATE.functions {
         for (name, value) in &function.environment {
-            // Where a secret is, is no secret; nor are a password's rules.
+            // Where a secret is, is no secret; nor are a password's rules, or the public half of a key.
             let is_secret = ["SECRET", "KEY", "PASSWORD_", "PEPPER"].iter().any(|word| name.contains(word));
             let is_setting = name.starts_with("AWS_ENDPOINT_URL_")
+                || name.ends_with("_PUBLIC_KEY")
                 || name.starts_with("PASSWORD_MIN")
                 || name.starts_with("PASSWORD_BLOCKLIST");
             let is_reference = name.ends_with("_ARN") && TEMPLATE.secrets.iter().any(|secret| secret.name == *value);

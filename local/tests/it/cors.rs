@@ -53,7 +53,10 @@ async fn a_preflight_is_answered_for_every_route_and_method() {
             check_readable(&reply, origin);
             let methods: BTreeSet<_> = reply.header("access-control-allow-methods").unwrap().split(", ").collect();
             assert!(methods.contains(route.method.as_str()), "{route:?}: {methods:?}");
-            assert_eq!(reply.header("access-control-allow-headers"), Some("authorization, content-type"));
+            assert_eq!(
+                reply.header("access-control-allow-headers"),
+                Some("attestation, authorization, content-type, proof-of-work")
+            );
             assert_eq!(reply.header("access-control-max-age"), Some("7200"));
         }
         let refused = preflight(&world, &route.method, &path, STRANGER).await;

@@ -143,6 +143,12 @@ async fn go_by_code(world: &World) {
     person.sign_in().await;
     person.mistyping().step_up().await.expect(403);
     person.step_up().await.expect(200);
+    // On a known device, and until a code is withheld.
+    for _ in 0..21 {
+        world.advance(2);
+        person.ask_code_with(&person.device_token()).await.expect(202);
+        person.resend_code_with(&person.device_token()).await.expect(429);
+    }
     world.visitor(OTHER_PHONE).ask_code().await.expect(202);
 }
 

@@ -64,6 +64,7 @@ mod origin;
 mod outage;
 mod passwords;
 mod pots;
+mod proofs;
 mod races;
 mod recover;
 mod recycled;

@@ -18,7 +18,10 @@ use latchkey::{
         proof::{Authentication, SignInMethod},
         repeat::RepeatMac,
     },
-    http::{context::SourceAddress, cors::Page},
+    http::{
+        context::{ShownProofs, SourceAddress},
+        cors::Page,
+    },
     log::audit::Audit,
     runtime::respond,
     store::{
@@ -237,6 +240,7 @@ async fn a_panic_is_500_and_a_handler_that_never_ends_is_503() {
         language: None,
         url: Some("https://latchkey.test".to_owned()),
         is_past_front: false,
+        proofs: ShownProofs::default(),
         page: Page::default(),
         audit: Audit::default(),
     };

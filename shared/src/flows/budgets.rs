@@ -163,6 +163,14 @@ impl App {
             None => Limit::new(Bucket::MessagesAddress, &subjects.address, limits.messages_per_address, HOUR),
         });
         budgets.extend(self.different_of_address(subjects));
+        budgets.extend(self.shared_budgets(subjects, verified_in_country));
+        budgets
+    }
+
+    /// Returns the budgets that all callers share: of the phone's country and of all, for a day and an hour.
+    pub(super) fn shared_budgets<'a>(&self, subjects: &'a MessageSubjects, verified_in_country: u64) -> Vec<Limit<'a>> {
+        let limits = self.config.limits;
+        let mut budgets = Vec::with_capacity(4);
         let share = verified_in_country.saturating_mul(limits.verified_share) / 100;
         for (bucket, [of_day, of_hour], allowed) in [
             (Bucket::MessagesCountry, &subjects.of_country, limits.messages_per_country.max(share)),

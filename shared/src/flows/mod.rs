@@ -6,6 +6,7 @@ pub mod caller;
 pub mod codes;
 pub mod login;
 mod notices;
+pub mod proof;
 pub mod recycled;
 pub mod refresh_token;
 pub mod registration;

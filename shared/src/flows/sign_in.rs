@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{
     admission,
     codes::{self, Compared, Item},
-    recycled,
+    proof, recycled,
     registration::{PendingRegistration, Waiting},
     repeats, sending,
     token_pair::{self, TokenKeys, TokenResponse},
@@ -66,6 +66,7 @@ pub async fn send_code(
     let (phone, purpose) = (&challenge.phone, challenge.purpose());
     let device = token_pair::known_device(app, ctx, device_token).await?;
     let target = app.store.code_target_on(device, phone, purpose, ctx.now).await?;
+    proof::require_unless_known(app, ctx, (purpose, phone), &target).await?;
     let account = account(app, &target)?;
     let issued =
         codes::issue_in(app, ctx, item, (purpose, phone), target.for_account(account), sending::floor(app)).await?;

@@ -13,7 +13,6 @@ use crate::{
     error::{ApiError, TokenProblem},
     flows::caller::Caller,
     http::{context::Context, members::SealedDeviceToken},
-    keyring::KeyringError,
     store::{NewSession, Profile, Renewal, Session, TokenSession},
     tokens::{
         access::{AccessToken, Grant},
@@ -213,8 +212,6 @@ fn start(
 }
 
 /// Returns the device that a text is a token of, if we made it, it has not expired, and its key may still be used.
-///
-/// A token that names a key which this sandbox does not know yet counts as none, too: a sign-in must not fail for it.
 pub async fn known_device(
     app: &App,
     ctx: &Context,
@@ -222,10 +219,7 @@ pub async fn known_device(
 ) -> Result<Option<DeviceToken>, ApiError> {
     let Some(SealedDeviceToken(text)) = token else { return Ok(None) };
     let Ok(kid) = DeviceToken::kid_of(text) else { return Ok(None) };
-    let keys = match app.keyring.reading(kid, ctx.now).await {
-        Err(KeyringError::UnknownVersion(_)) => None,
-        keys => keys?,
-    };
+    let keys = app.keyring.known(kid, ctx.now).await?;
     Ok(keys.and_then(|keys| DeviceToken::open(&keys.activation, text, ctx.now).ok()))
 }
 

@@ -2,6 +2,8 @@
 
 use std::{fmt, net::IpAddr};
 
+use http::{HeaderMap, HeaderName};
+
 use super::cors::Page;
 use crate::{base::time::Timestamp, log::audit::Audit, messages::Language};
 
@@ -24,10 +26,34 @@ pub struct Context {
     /// The URL of the API that received the request, without a trailing slash; the issuer of tokens, unless one is
     /// configured. None if the event names no domain.
     pub url: Option<String>,
+    /// The proofs that the request shows.
+    pub proofs: ShownProofs,
     /// The page of another origin that sent the request, if one did.
     pub page: Page,
     /// The findings for the request's audit event.
     pub audit: Audit,
+}
+
+/// The proofs that a request shows before a message is sent, none of them verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShownProofs {
+    /// The solution of a puzzle: the header `Proof-Of-Work`.
+    pub work: Option<String>,
+    /// What a function of the team's has signed: the header `Attestation`.
+    pub attestation: Option<String>,
+}
+
+/// The header of a puzzle's solution.
+pub const PROOF_OF_WORK: HeaderName = HeaderName::from_static("proof-of-work");
+/// The header of an attestation.
+pub const ATTESTATION: HeaderName = HeaderName::from_static("attestation");
+
+impl ShownProofs {
+    /// Reads the headers.
+    pub fn read(headers: &HeaderMap) -> Self {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Self { work: text(PROOF_OF_WORK), attestation: text(ATTESTATION) }
+    }
 }
 
 /// The network address that a request came from.

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use utoipa::{
-    IntoResponses,
+    IntoParams, IntoResponses,
     openapi::{
         ContentBuilder, Ref, RefOr, Response, ResponseBuilder,
         example::ExampleBuilder,
@@ -18,8 +18,21 @@ use crate::{
     domain::{phone::InvalidPhone, proof::SignInMethod},
     error::{ApiError, TokenProblem},
     store::Bucket,
-    tokens::{mfa::MfaToken, signed::InvalidSignedToken},
+    tokens::{mfa::MfaToken, puzzle::Puzzle, signed::InvalidSignedToken},
 };
+
+/// The headers by which a caller shows a proof before a message is sent (docs/adr/0055-proofs-before-messages.md).
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it is the description alone; `ShownProofs` reads the headers")]
+pub struct ProofHeaders {
+    /// The solution of the `puzzle` of a `proof-required`: the puzzle, a dot, and the text that solves it.
+    #[param(rename = "Proof-Of-Work")]
+    proof_of_work: Option<String>,
+    /// An attestation by the operator's own function, in place of a solution.
+    #[param(rename = "Attestation")]
+    attestation: Option<String>,
+}
 
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident: $($kind:ident),+;)+) => {$(
@@ -53,8 +66,12 @@ problems! {
     MfaProblems: MfaRequired;
     /// The problem of endpoints that a setting may switch off.
     MethodProblems: SignInMethodOff;
-    /// Problems of the endpoint that creates accounts with a password.
-    SignUpProblems: SignInMethodOff, SignUpClosed;
+    /// Problems of endpoints that a setting may switch off, and that send a message.
+    MessageProblems: SignInMethodOff, ProofRequired;
+    /// Problems of endpoints that send a message to the account's own phone, which it may have lost.
+    OwnMessageProblems: ProofRequired, AccountParked;
+    /// Problems of the endpoint that creates accounts with a password, perhaps by a message.
+    SignUpProblems: SignInMethodOff, SignUpClosed, ProofRequired;
     /// Problems of the endpoint that sets a first password.
     SetPasswordProblems: MfaRequired, ReauthenticationRequired, SignInMethodOff, PasswordAlreadySet;
     /// Problems of endpoints that complete a sign-in, whose second step may follow.
@@ -73,6 +90,8 @@ problems! {
     StepUpProblems: WrongPassword, MfaRequired, SignInMethodOff;
     /// Problems of endpoints that require the current password again, and the second factor of an account that has one.
     ReauthenticationProblems: WrongPassword, MfaRequired, ReauthenticationRequired;
+    /// Problems of the endpoint that changes the phone: it requires the same, and sends a message.
+    ChangePhoneProblems: WrongPassword, MfaRequired, ReauthenticationRequired, ProofRequired;
     /// Problems of the endpoint that enrolls an authenticator: it requires the same, and a verified phone.
     EnrollmentProblems: WrongPassword, MfaRequired, ReauthenticationRequired, PhoneNotVerified, AccountParked;
     /// Problems of the endpoint that confirms an enrollment.
@@ -194,6 +213,9 @@ fn examples(kind: ProblemKind) -> Vec<(&'static str, ApiError)> {
         ProblemKind::SignUpClosed => ApiError::SignUpClosed,
         ProblemKind::PasswordAlreadySet => ApiError::PasswordAlreadySet,
         ProblemKind::PhoneNotVerified => ApiError::PhoneNotVerified,
+        ProblemKind::ProofRequired => {
+            ApiError::ProofRequired { puzzle: Some((Puzzle::example(), 16)), takes_attestation: true }
+        }
         ProblemKind::PastFront => ApiError::PastFront,
         ProblemKind::NotFound => ApiError::NotFound,
         ProblemKind::MethodNotAllowed => ApiError::MethodNotAllowed("GET, HEAD".to_owned()),

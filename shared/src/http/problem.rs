@@ -64,6 +64,7 @@ problem_kinds! {
     ReauthenticationRequired: FORBIDDEN, "reauthentication-required", "Another proof of who you are is required";
     SignInMethodOff: FORBIDDEN, "sign-in-method-off", "This way of signing in is switched off";
     SignUpClosed: FORBIDDEN, "sign-up-closed", "No accounts are created";
+    ProofRequired: FORBIDDEN, "proof-required", "A proof is required before a message is sent";
     PhoneNotVerified: FORBIDDEN, "phone-not-verified", "The phone is not verified";
     AccountParked: FORBIDDEN, "account-parked", "The account has no phone";
     PastFront: FORBIDDEN, "past-front", "The request came in past the front";
@@ -125,8 +126,14 @@ pub struct Problem {
     /// `identity-required` to `POST /auth/start-anew` (`mfa-required` of a login and `identity-required` only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mfa_token: Option<String>,
-    /// The accepted proofs. Send `totp` in the member `code`, and the others in the members of their names
-    /// (`mfa-required` and `identity-required` only).
+    /// The puzzle to solve, bound to the phone, for five minutes (`proof-required` only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub puzzle: Option<String>,
+    /// The number of leading zero bits that the hash of its solution has at least (`proof-required` only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bits: Option<u8>,
+    /// The accepted proofs. Send `totp` in the member `code`, `proof_of_work` and `attestation` in the headers of these names,
+    /// and the others in the members of their names (`mfa-required`, `identity-required` and `proof-required` only).
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(schema_with = methods_schema, required = false)]
     pub methods: &'static [&'static str],
@@ -146,7 +153,17 @@ const fn other_method(off: SignInMethod) -> &'static str {
 pub(crate) const MFA_METHODS: [&str; 2] = ["totp", "recovery_code"];
 
 /// Every proof that a problem may ask for.
-const PROOFS: [&str; 3] = ["totp", "recovery_code", "password"];
+const PROOFS: [&str; 5] = ["totp", "recovery_code", "password", "proof_of_work", "attestation"];
+
+/// Returns the proofs that are accepted before a message is sent.
+const fn proofs_before_messages(by_work: bool, by_attestation: bool) -> &'static [&'static str] {
+    match (by_work, by_attestation) {
+        (true, true) => &["proof_of_work", "attestation"],
+        (true, false) => &["proof_of_work"],
+        (false, true) => &["attestation"],
+        (false, false) => &[],
+    }
+}
 
 /// Says what an account asks for whose phone was not proved for long.
 fn detail_of_identity(methods: &[&str]) -> String {
@@ -221,8 +238,9 @@ fn methods_schema() -> Array {
     ArrayBuilder::new()
         .items(one_of(PROOFS))
         .description(Some(
-            "The accepted proofs. Send `totp` in the member `code`, and the others in the members of their names \
-             (`mfa-required` and `identity-required` only).",
+            "The accepted proofs. Send `totp` in the member `code`, `proof_of_work` and `attestation` in the headers of \
+             these names, and the others in the members of their names (`mfa-required`, `identity-required` and \
+             `proof-required` only).",
         ))
         .build()
 }
@@ -245,6 +263,7 @@ impl ApiError {
             Self::PastFront => ProblemKind::PastFront,
             Self::PasswordAlreadySet => ProblemKind::PasswordAlreadySet,
             Self::PhoneNotVerified => ProblemKind::PhoneNotVerified,
+            Self::ProofRequired { .. } => ProblemKind::ProofRequired,
             Self::NotFound => ProblemKind::NotFound,
             Self::MethodNotAllowed(_) => ProblemKind::MethodNotAllowed,
             Self::EnrollmentOver => ProblemKind::EnrollmentOver,
@@ -326,6 +345,17 @@ impl ApiError {
                 "Request a code with POST /auth/verify-phone, and send it to POST /auth/verify-phone/confirm."
                     .to_owned()
             }
+            Self::ProofRequired { puzzle: Some(_), .. } => {
+                "Many messages are being requested. Solve the puzzle: find a text for which SHA-256 of `puzzle`, a dot and \
+                 the text begins with `bits` zero bits, and repeat the request with these three as the header \
+                 `Proof-Of-Work`."
+                    .to_owned()
+            }
+            Self::ProofRequired { puzzle: None, .. } => {
+                "Many messages are being requested. Repeat the request with an attestation for this phone in the header \
+                 `Attestation`."
+                    .to_owned()
+            }
             Self::PastFront => "Send requests to the public address of this service.".to_owned(),
             Self::NotFound => {
                 "No endpoint has this path, or the object is not yours. No path ends with a slash; GET /docs lists them."
@@ -373,7 +403,18 @@ impl ApiError {
                 Self::MfaRequired(Some(token)) | Self::IdentityRequired(token, _) => Some(token.reveal().to_owned()),
                 _ => None,
             },
+            puzzle: match self {
+                Self::ProofRequired { puzzle: Some((puzzle, _)), .. } => Some(puzzle.as_str().to_owned()),
+                _ => None,
+            },
+            bits: match self {
+                Self::ProofRequired { puzzle: Some((_, bits)), .. } => Some(*bits),
+                _ => None,
+            },
             methods: match self {
+                Self::ProofRequired { puzzle, takes_attestation } => {
+                    proofs_before_messages(puzzle.is_some(), *takes_attestation)
+                }
                 Self::MfaRequired(_) => &MFA_METHODS,
                 Self::IdentityRequired(_, methods) => methods,
                 _ => &[],

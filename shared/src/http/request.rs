@@ -11,7 +11,7 @@ use serde::{
 use serde_json::{Map, Value};
 
 use super::{
-    context::{Context, SourceAddress},
+    context::{Context, ShownProofs, SourceAddress},
     cors::Page,
     fields::{Fields, FromFields},
 };
@@ -62,6 +62,7 @@ impl Request {
             user_agent,
             language: language.and_then(Language::preferred),
             url: url(&domain, parts.headers.get(header::HOST).and_then(|host| host.to_str().ok())),
+            proofs: ShownProofs::read(&parts.headers),
             page: Page::judge(&parts.headers, &edge.origins),
             audit: Audit::default(),
         };

@@ -343,6 +343,17 @@ impl Counters {
         }
         Ok(None)
     }
+
+    /// Returns whether at least half of one of these limits is used up, of those whose counters were read.
+    pub fn half_used(&self, limits: &[Limit<'_>]) -> Result<bool, StoreError> {
+        for (limit, counter) in limits.iter().zip(&self.0) {
+            let uses = counter.as_ref().map(|counter| counter.count(USES)).transpose()?.unwrap_or_default();
+            if uses >= limit.allowed.div_ceil(2) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 impl Store {

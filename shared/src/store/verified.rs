@@ -3,11 +3,14 @@
 
 use std::time::Duration;
 
-use super::table::{
-    error::StoreError,
-    expression::{ItemUpdate, Write},
-    item::{Item, number, ttl},
-    keys::{Key, USES},
+use super::{
+    Store,
+    table::{
+        error::StoreError,
+        expression::{ItemUpdate, Write},
+        item::{Item, number, ttl},
+        keys::{Key, USES},
+    },
 };
 use crate::base::time::Timestamp;
 
@@ -32,6 +35,13 @@ pub(super) fn count(country: &str, now: Timestamp) -> Write {
         .value(":one", number(1))
         .value(":expires_at", ttl(now.window_start(DAY).plus(DAY * (DAYS_BEFORE + 2))));
     Write::Update(update)
+}
+
+impl Store {
+    /// Returns the number of codes of a country that were entered and right today or in the 14 days before.
+    pub async fn verified_in_country(&self, country: &str, now: Timestamp) -> Result<u64, StoreError> {
+        sum(&self.read_every(keys(country, now).collect()).await?)
+    }
 }
 
 /// Returns the keys of the counters of today and of the days before.
