@@ -233,7 +233,17 @@ async fn secret(connection: &Connection, action: SecretAction) -> Result<ExitCod
 }
 
 async fn stats(connection: &Connection) -> Result<ExitCode, Sentence> {
-    let stats = connection.store.stats(now()).await.map_err(sentence)?;
+    let progress = |items| {
+        // Where nobody watches, such as in a script's log, the lines would only be in the way.
+        if io::stderr().is_terminal() {
+            eprint!("\r{items} items read");
+        }
+    };
+    let stats = connection.store.stats(now(), progress).await;
+    if io::stderr().is_terminal() {
+        eprintln!();
+    }
+    let stats = stats.map_err(sentence)?;
     for (name, count) in [
         ("accounts", stats.accounts),
         ("  verified", stats.verified),

@@ -84,7 +84,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
     if credential.mfa_enabled {
         let counted = (receipt, device.as_ref());
-        let token = begin_second_step(app, ctx, &keys, &phone, &credential, rehashed.as_ref(), counted).await?;
+        let begun = begin_second_step(app, ctx, &keys, &phone, &credential, rehashed.as_ref(), counted);
+        let token = Box::pin(begun).await?;
         return Err(ApiError::MfaRequired(Some(token)));
     }
 
@@ -108,7 +109,7 @@ async fn begin_second_step(
     let token = second_step::token(app, ctx, keys, user, id)?;
     let ends_at = ctx.now.plus(mfa::LIFETIME);
     let begun = app.store.begin_second_step(phone, credential, rehashed, id, ends_at, (receipt, device));
-    login::with_right_password(app, ctx, device, begun).await?;
+    login::with_right_password(app, ctx, device, Box::pin(begun)).await?;
     Ok(token)
 }
 

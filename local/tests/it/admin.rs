@@ -308,7 +308,9 @@ async fn the_table_is_counted() {
     act(&world, Action::Delete, THIRD_PHONE).await.0.unwrap();
     // A ghost.
     world.visitor("01012345679").login().await.expect(401);
-    let stats = connection(&world, &[]).store.stats(world.clock.now()).await.unwrap();
+    let read = std::cell::Cell::new(0);
+    let stats = connection(&world, &[]).store.stats(world.clock.now(), |items| read.set(items)).await.unwrap();
+    assert_eq!((read.get(), read.get()), (stats.items, world.items("").len()), "every segment, each item once");
     assert_eq!((stats.accounts, stats.disabled, stats.tombstones), (3, 1, 1));
     assert_eq!((stats.with_second_factor, stats.imported, stats.with_legacy_hash), (1, 0, 0));
     assert_eq!(

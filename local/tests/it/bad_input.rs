@@ -190,3 +190,19 @@ proptest! {
         });
     }
 }
+
+/// Who sees the sentence alone, such as in a terminal or a log, learns what to mend.
+#[tokio::test]
+async fn the_sentence_for_people_names_the_wrong_fields() {
+    let world = World::new();
+    let reply = world.post("/auth/register", json!({"phone": 5})).await.expect_problem(422, "invalid-request");
+    let (detail, errors) = (reply.text("detail"), reply.body["errors"].as_array().unwrap());
+    assert_eq!(errors.len(), 2);
+    for error in errors {
+        let name = error["pointer"].as_str().unwrap().trim_start_matches('/');
+        assert!(detail.contains(&format!("`{name}` {}.", error["detail"].as_str().unwrap())), "{detail}");
+    }
+    let body = json!({"challenge": 1, "otp": 1, "code": 1, "new_password": 1, "sign_in": 1});
+    let reply = world.post("/auth/verify-reset", body).await.expect_problem(422, "invalid-request");
+    assert!(reply.text("detail").ends_with("`errors` has more."));
+}

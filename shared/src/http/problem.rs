@@ -180,6 +180,21 @@ fn detail_of_identity(methods: &[&str]) -> String {
     )
 }
 
+/// The number of wrong fields that the sentence for people names. `errors` has all of them.
+const NAMED_FIELDS: usize = 3;
+
+/// Says which fields are wrong, and how.
+fn detail_of_fields(errors: &[FieldError]) -> String {
+    let named =
+        errors.iter().take(NAMED_FIELDS).map(|FieldError { pointer, detail }| match pointer.strip_prefix('/') {
+            Some(name) => format!("`{name}` {detail}"),
+            // It is about the whole request, and says so itself.
+            None => detail.clone(),
+        });
+    let more = (errors.len() > NAMED_FIELDS).then(|| "`errors` has more".to_owned());
+    named.chain(more).map(|sentence| format!("{sentence}.")).collect::<Vec<_>>().join(" ")
+}
+
 /// Says which limit is reached, and when to try again.
 fn detail_of_limit(bucket: Bucket, retry_after: Duration) -> String {
     let wait = in_words(retry_after);
@@ -371,7 +386,7 @@ impl ApiError {
             Self::UnsupportedMediaType => {
                 "Send `Content-Type: application/json`, and no `Content-Encoding` but `identity`.".to_owned()
             }
-            Self::InvalidRequest(_) => "`errors` says which fields are wrong, and how.".to_owned(),
+            Self::InvalidRequest(errors) => detail_of_fields(errors),
             Self::TooManyRequests { bucket, retry_after } => detail_of_limit(*bucket, *retry_after),
             Self::TemporarilyUnavailable(_) => "Nothing was lost. Try again after `Retry-After`.".to_owned(),
             Self::Internal(_) => "The error was logged. Quote `instance` when you report it.".to_owned(),

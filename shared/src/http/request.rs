@@ -146,7 +146,7 @@ impl Request {
         };
         match serde_json::from_slice(body).map_err(malformed)? {
             Unique(Value::Object(members)) => Ok(members),
-            Unique(_) => Err(ApiError::invalid_field("", &"must be a JSON object")),
+            Unique(_) => Err(ApiError::invalid_field("", &"the body must be a JSON object")),
         }
     }
 

@@ -229,10 +229,10 @@ impl Store {
         Ok(if found || is_whole { Some(found) } else { None })
     }
 
-    /// Counts everything in the table, by reading all of it.
-    pub async fn stats(&self, now: Timestamp) -> Result<Stats, StoreError> {
+    /// Counts everything in the table, by reading all of it. Tells `progress` from time to time how many items were read.
+    pub async fn stats(&self, now: Timestamp, progress: impl Fn(usize)) -> Result<Stats, StoreError> {
         let mut stats = Stats::default();
-        self.for_each_item(|item| stats.count(item, now)).await?;
+        self.for_each_item(|item| stats.count(item, now), progress).await?;
         Ok(stats)
     }
 

@@ -80,7 +80,7 @@ impl Store {
     /// Counts what depends on each version of the master secret, by reading the whole table.
     pub async fn uses_by_version(&self, now: Timestamp) -> Result<UsesByVersion, StoreError> {
         let mut uses = UsesByVersion::default();
-        self.for_each_item(|item| uses.count(item, now)).await?;
+        self.for_each_item(|item| uses.count(item, now), |_| ()).await?;
         Ok(uses)
     }
 }
