@@ -324,7 +324,7 @@ impl Role {
             member(statement, "Condition").map(|condition| partitions(condition, is_denial)).transpose()?;
         for resource in one_or_more(member(statement, "Resource")) {
             // A resource that is not in the template may be denied but never allowed.
-            let resource = target(resource).or_else(|| scalar(resource).filter(|_| is_denial));
+            let resource = target(resource).or_else(|| pattern(resource).filter(|_| is_denial));
             let resource = resource.ok_or("has a policy for something unknown")?;
             for action in one_or_more(member(statement, "Action")) {
                 let action = scalar(action).ok_or("has a policy for an action without a name")?;
@@ -403,6 +403,14 @@ fn target(value: &Value) -> Option<String> {
         "Ref" => Some(name.to_owned()),
         "GetAtt" => name.strip_suffix(".Arn").map(str::to_owned),
         _ => None,
+    }
+}
+
+/// Returns an ARN as it is written, with its references to AWS's own names.
+fn pattern(value: &Value) -> Option<String> {
+    match value {
+        Value::Tagged(tagged) if tagged.tag == "Sub" => tagged.value.as_str().map(str::to_owned),
+        value => scalar(value),
     }
 }
 

@@ -42,8 +42,12 @@ const KEY_SET_USABLE: Duration = JWKS_MAX_AGE;
 /// write that long after its successor has taken over.
 pub const SECRETS_USABLE: Duration = PUBLISHED_BEFORE;
 
-/// The time for which nothing with an unknown `kid` causes a read, after a read in vain.
-const UNKNOWN_KEY_AGAIN: Duration = Duration::from_secs(30);
+/// The time for which no token with an unknown `kid` causes a read of the key set, after a read in vain. It is short,
+/// because it is also the time for which invented ones may hide a key that a removal brings forward.
+const UNKNOWN_KEY_AGAIN: Duration = Duration::from_secs(1);
+
+/// The same for unknown versions of the master secret, whose reads cost more.
+const UNKNOWN_VERSION_AGAIN: Duration = Duration::from_secs(5);
 
 /// The variable that names the master secret.
 const SECRET_KEY: &str = "SECRET_KEY_ARN";
@@ -179,14 +183,14 @@ impl Keyring {
     /// Returns the keys of the version that made something that must not be lost, such as a sealed secret of a second
     /// factor, even if that version has leaked. None if it was retired.
     ///
-    /// An unknown version causes another read of the secret. If that does not find it, none causes one for 30 s, so that
+    /// An unknown version causes another read of the secret. If that does not find it, none causes one for 5 s, so that
     /// invented ones do not cost a read each.
     pub async fn opening(&self, kid: Kid, now: Timestamp) -> Result<Option<Arc<Keys>>, KeyringError> {
         let copy = self.secret.at_hand();
         let versions = self.versions(SECRETS_FRESH, now).await?;
         let mut found = versions.find(kid);
         if let Version::Unknown = found
-            && is_due(&self.unknown_version_at, now)
+            && is_due(&self.unknown_version_at, UNKNOWN_VERSION_AGAIN, now)
         {
             let was_read_now = copy.is_none_or(|copy| !Arc::ptr_eq(&copy, &versions));
             if !was_read_now {
@@ -245,6 +249,13 @@ impl Keyring {
         )
     }
 
+    /// Returns whether the published keys lack an entry of the secret's deny list, by the copies at hand: the table was
+    /// restored from a time before the removal. A removal writes the table first, so it is no reason.
+    pub fn table_lacks_removed_key(&self) -> bool {
+        let (Some(keys), Some(published)) = (self.signing_keys.at_hand(), self.key_set.at_hand()) else { return false };
+        keys.was_forgotten_by(&published)
+    }
+
     /// Returns whether the secret still has a key that was removed, by the copies at hand and, if they say so, by a
     /// copy of the secret that is at most 30 s old.
     pub async fn secret_has_removed_key(&self, now: Timestamp) -> bool {
@@ -281,7 +292,7 @@ impl Keyring {
         self.verifying_key_by(kid, KEY_SET_FRESH_WITHOUT_SESSION, now).await
     }
 
-    /// An unknown `kid` causes another read. If that does not find the key, none causes one for 30 s, so that invented
+    /// An unknown `kid` causes another read. If that does not find the key, none causes one for a second, so that invented
     /// ones do not cost a read each.
     async fn verifying_key_by(
         &self,
@@ -293,7 +304,7 @@ impl Keyring {
         let keys = self.key_set.get(fresh, now, || Box::pin(self.read_key_set())).await?;
         let mut found = keys.find(kid, now).cloned();
         // A removed key is known: reading again would not bring it back.
-        if found.is_some() || keys.removed.contains(kid) || !is_due(&self.unknown_key_at, now) {
+        if found.is_some() || keys.removed.contains(kid) || !is_due(&self.unknown_key_at, UNKNOWN_KEY_AGAIN, now) {
             return Ok(found);
         }
         let was_read_now = copy.is_none_or(|copy| !Arc::ptr_eq(&copy, &keys));
@@ -372,9 +383,9 @@ impl Keyring {
 }
 
 /// Returns whether something unknown may cause a read again, by the time of the last read in vain.
-fn is_due(asked_at: &Mutex<Option<Timestamp>>, now: Timestamp) -> bool {
+fn is_due(asked_at: &Mutex<Option<Timestamp>>, again: Duration, now: Timestamp) -> bool {
     let asked_at = *asked_at.lock().unwrap_or_else(PoisonError::into_inner);
-    asked_at.is_none_or(|asked_at| now.since(asked_at) >= UNKNOWN_KEY_AGAIN)
+    asked_at.is_none_or(|asked_at| now.since(asked_at) >= again)
 }
 
 fn note(asked_at: &Mutex<Option<Timestamp>>, now: Timestamp) {

@@ -5,7 +5,7 @@ use latchkey::{
     base::id::UserId,
     domain::{
         password::{Password, Verdict},
-        phone::KnownPhone,
+        phone::{KnownPhone, Phone},
         proof::{Factor, Proof, SignInMethod},
     },
     flows::{
@@ -50,11 +50,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let RecoverRequest { phone: KnownPhone(phone), proofs } = request.read(&app.config)?;
     ctx.audit.phone(&phone);
     let keys = TokenKeys::of(app, ctx).await?;
-    // Counted before anything is compared. Every phone costs the same calls and the same hash.
-    let attempt = app.store.spend_recovery_attempt(&phone, ctx.now);
-    let (keys, admitted) = tokio::join!(keys.current(app, ctx), admission::admit_with_receipt(app, ctx, attempt));
+    let (keys, admitted) = tokio::join!(keys.current(app, ctx), Box::pin(admit(app, ctx, &phone, &proofs)));
     let (admitted, keys) = (admitted?, keys?);
-    let admitted = admitted.and_then(|(parked, receipt)| Some((parked?, receipt)));
     if let Some((parked, _)) = &admitted {
         ctx.audit.user(parked.credential.user);
     }
@@ -78,11 +75,56 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     login::complete(app, ctx, (home, credential), (None, None), (session, tokens)).await
 }
 
+/// Counts the attempt before anything is compared, and returns the account that is parked for the phone. Every phone costs the
+/// same calls and the same hash.
+///
+/// A recovery code waits for no attempts of others, and is no attempt itself: nobody can guess one. A password beside a right
+/// one is counted with the second factor, which strangers cannot try without the password.
+async fn admit(
+    app: &App,
+    ctx: &Context,
+    phone: &Phone,
+    proofs: &RecoveryProofs,
+) -> Result<Option<(Parked, Option<Receipt>)>, ApiError> {
+    match proofs {
+        RecoveryProofs::SecondFactor(Proof::Recovery(_)) => {
+            return Ok(app.store.parked(phone, ctx.now).await?.map(|parked| (parked, None)));
+        }
+        RecoveryProofs::Password(_, Some(proof @ Proof::Recovery(_))) => {
+            if let Some(parked) = shows_recovery_code(app, ctx, phone, proof).await? {
+                let attempt = app.store.spend_totp_attempt(parked.credential.user, AskedAt::Reset, ctx.now);
+                let admitted = admission::admit_with_receipt(app, ctx, attempt).await?;
+                return Ok(admitted.map(|(_, receipt)| (parked, Some(receipt))));
+            }
+        }
+        RecoveryProofs::Password(..) | RecoveryProofs::SecondFactor(_) => {}
+    }
+    let attempt = app.store.spend_recovery_attempt(phone, ctx.now);
+    let admitted = admission::admit_with_receipt(app, ctx, attempt).await?;
+    Ok(admitted.and_then(|(parked, receipt)| Some((parked?, Some(receipt)))))
+}
+
+/// Returns the account that is parked for the phone if this is one of its recovery codes, which stays valid.
+async fn shows_recovery_code(
+    app: &App,
+    ctx: &Context,
+    phone: &Phone,
+    proof: &Proof,
+) -> Result<Option<Parked>, ApiError> {
+    let parked = app.store.parked(phone, ctx.now).await?.filter(|parked| parked.credential.mfa_enabled);
+    let user = parked.as_ref().map_or_else(UserId::generate, |parked| Ok(parked.credential.user))?;
+    match Box::pin(second_factor::judge(app, ctx, user, proof, AskedAt::Reset)).await {
+        Ok(_) => Ok(parked),
+        Err(ApiError::WrongRecoveryCode) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Compares the password, and asks for the second factor if one is on. Only a caller who knows the password learns that.
 async fn by_password(
     app: &App,
     ctx: &Context,
-    admitted: Option<(Parked, Receipt)>,
+    admitted: Option<(Parked, Option<Receipt>)>,
     password: &Password,
     proof: Option<&Proof>,
 ) -> Result<Parked, ApiError> {
@@ -94,9 +136,11 @@ async fn by_password(
     let (parked, receipt) = admitted.ok_or(ApiError::InvalidCredentials)?;
     if parked.credential.mfa_enabled {
         // The password was right, so its try is taken back, whatever the outcome of the second factor.
-        app.store.take_back(receipt).await?;
+        if let Some(receipt) = receipt {
+            app.store.take_back(receipt).await?;
+        }
         // A recovery code causes no notice: the account has no phone.
-        second_factor::require(app, ctx, parked.credential.user, None, proof, AskedAt::Reset).await?;
+        Box::pin(second_factor::require(app, ctx, parked.credential.user, None, proof, AskedAt::Reset)).await?;
     }
     Ok(parked)
 }
@@ -106,7 +150,7 @@ async fn by_password(
 async fn by_factor(
     app: &App,
     ctx: &Context,
-    admitted: Option<(Parked, Receipt)>,
+    admitted: Option<(Parked, Option<Receipt>)>,
     proof: &Proof,
 ) -> Result<Parked, ApiError> {
     let is_on = app.config.sign_in_methods.contains(&SignInMethod::Password);

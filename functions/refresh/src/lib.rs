@@ -82,7 +82,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
                 "a spent refresh token was used again: the session ends"
             );
             app.metrics.count(Metric::RefreshTokenReuse, why, ctx.now);
-            app.store.end_session(token.user, token.session).await?;
+            // Whoever has the token may have the device's, too.
+            app.store.end_session_and_forget(token.user, token.session, ctx.now).await?;
             Err(ApiError::InvalidToken(TokenProblem::Reused))
         }
     }

@@ -51,7 +51,8 @@ impl ToSchema for RevokeForm {}
 ///
 /// Ends the session of a refresh token or an access token, by RFC 7009: every token of the session stops working at
 /// once. The token is the only proof that is needed, and it may have expired. The response is the same for a text that
-/// is no token of this service, and for a session that has already ended.
+/// is no token of this service, for one whose key was removed, and for a session that has already ended. After a removal
+/// of keys, send the refresh token.
 #[utoipa::path(
     post,
     path = "/auth/revoke",

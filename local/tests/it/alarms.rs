@@ -113,6 +113,8 @@ async fn guesses() -> Names {
     let person = world.person_with_factor().await;
     for _ in 0..10 {
         person.mistyping().login().await;
+        person.mistyping().login_as_known().await;
+        person.mistyping().step_up().await;
     }
     world.advance(1000);
     person.first_step().await;
@@ -121,7 +123,6 @@ async fn guesses() -> Names {
     }
     let other = world.person_with_phone("01112345678").await;
     for _ in 0..21 {
-        // After the hundredth wrong one no further code is sent.
         if other.request_reset().await.status == 429 {
             break;
         }

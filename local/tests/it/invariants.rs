@@ -76,7 +76,10 @@ fn broken(items: &[Value]) -> Option<String> {
             (Some(("USER", user)), sort) => of_user(&items, user, sort, item),
             (Some(("PHONE" | "LIMIT" | "AUDIT", _)), _) => (!has_ttl(item)).then_some("it has no TTL"),
             // For good: the public keys, and that a user was imported.
-            _ => None,
+            (None, _) if *partition == "KEYS" => None,
+            (Some(("IMPORT", _)), _) => None,
+            (None, _) if *partition == "NOTICES" => (!has_ttl(item)).then_some("it has no TTL"),
+            _ => Some("nothing of ours has such a key"),
         };
         let kind = sort.split('#').next().unwrap_or_default();
         why.map(|why| format!("{} {kind}: {why}", partition.split('#').next().unwrap_or_default()))

@@ -545,7 +545,7 @@ fn whoever_sends_messages_sends_to_phones_alone() {
     let publish = |resource: &str| Permission { action: "sns:Publish".to_owned(), resource: resource.to_owned() };
     for function in &TEMPLATE.functions {
         let sends = function.permissions.contains(&publish("*"));
-        let denied = if sends { BTreeSet::from([publish("arn:aws:sns:*:*:*")]) } else { BTreeSet::new() };
+        let denied = if sends { BTreeSet::from([publish("arn:${AWS::Partition}:sns:*:*:*")]) } else { BTreeSet::new() };
         assert_eq!(function.denials, denied, "{}: topics have ARNs, phones have none", function.name);
     }
 }

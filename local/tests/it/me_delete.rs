@@ -50,6 +50,20 @@ async fn nothing_of_the_account_is_left_but_a_tombstone_without_personal_data() 
     assert!(world.items("USER#").is_empty());
 }
 
+/// The codes that made the account and signed in to it were used, and name its phone.
+#[tokio::test]
+async fn nothing_of_the_codes_that_were_used_is_left() {
+    for by_code in [false, true] {
+        let world = World::with(&[("REQUIRE_ACTIVATION", "true")]);
+        let person = if by_code { world.person_by_code().await } else { world.signed_in_person().await };
+        person.on_another_device().sign_in_by_code().await;
+        person.on_another_device().ask_code().await.expect(202);
+        person.delete_account().await.expect(204);
+        assert!(world.items("PHONE#").is_empty());
+        assert!(world.items("").iter().all(|item| !item.to_string().contains(E164)));
+    }
+}
+
 #[tokio::test]
 async fn everything_that_opened_the_account_is_dead_at_once() {
     let world = World::new();

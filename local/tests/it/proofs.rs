@@ -18,25 +18,31 @@ use serde_json::{Value, json};
 
 use crate::harness::{E164, OTHER_PHONE, PASSWORD, PHONE, Person, Reply, THIRD_PHONE, World};
 
-/// A country's hour has two messages, so one uses up half of it.
-const TIGHT: (&str, &str) = ("LIMIT_MESSAGES_PER_COUNTRY", "12");
+/// A country's hour has ten messages.
+const TIGHT: (&str, &str) = ("LIMIT_MESSAGES_PER_COUNTRY", "60");
 
 /// Puzzles of a few hundred hashes.
 const WORK: (&str, &str) = ("PROOF_OF_WORK_BITS", "8");
 
-/// Uses up half of the budgets of the country's new phones: for sign-ins, for resets, and for everything else.
-async fn flood(world: &World) {
+/// Uses up this many messages of the country's new phones: of sign-ins, of resets, and of everything else.
+async fn use_up(world: &World, uses: usize) {
     world.visitor("01012345601").at("198.51.100.1").ask_code().await;
     let counters = world.items("LIMIT#messages-country#sign-in:EG/");
     assert_eq!(counters.len(), 2, "of a day and of an hour");
-    for purpose in ["", "reset:"] {
+    for purpose in ["", "sign-in:", "reset:"] {
         for counter in &counters {
             let mut counter = counter.clone();
             counter["pk"]["S"] = counter["pk"]["S"].as_str().unwrap().replace("sign-in:", purpose).into();
+            counter["uses"] = json!({"N": uses.to_string()});
             world.put_item(&counter);
         }
     }
     world.advance(2);
+}
+
+/// Uses up more than half of an hour.
+async fn flood(world: &World) {
+    use_up(world, 6).await;
 }
 
 /// Returns whether the hash of this begins with that many zero bits.
@@ -94,31 +100,39 @@ async fn nothing_is_asked_for_by_default_or_before_a_pot_is_half_empty() {
     let world = World::with(&[TIGHT]);
     flood(&world).await;
     world.visitor(PHONE).ask_code().await.expect(202);
-    let world = World::with(&[WORK]);
-    flood(&world).await;
+    let world = World::with(&[TIGHT, WORK]);
+    use_up(&world, 3).await;
     world.visitor(PHONE).ask_code().await.expect(202);
+}
+
+/// At the half, one request is asked and the next is not, so that no step tells whether one message was charged.
+#[tokio::test]
+async fn at_the_half_chance_decides() {
+    let world = World::with(&[("LIMIT_MESSAGES_PER_COUNTRY", "600"), WORK]);
+    let mut told = Vec::new();
+    for at in 10..70 {
+        use_up(&world, 50).await;
+        let stranger = world.visitor(&format!("010123457{at}")).at(&format!("198.51.100.{at}"));
+        told.push(stranger.ask_code().await.status);
+    }
+    assert!(told.iter().all(|status| [202, 403].contains(status)));
+    let asked = told.iter().filter(|status| **status == 403).count();
+    assert!((5..=55).contains(&asked), "{asked} of 60, where half is expected");
 }
 
 /// Each endpoint that has a message sent asks for the work, and takes it.
 #[tokio::test]
 async fn while_a_pot_is_half_empty_every_message_costs_work() {
     for activation in ["false", "true"] {
-        let world = World::with(&[WORK, ("LIMIT_MESSAGES_PER_COUNTRY", "60"), ("REQUIRE_ACTIVATION", activation)]);
-        let half = async || {
-            flood(&world).await;
-            for mut counter in world.items("LIMIT#messages-country") {
-                counter["uses"] = json!({"N": "5"});
-                world.put_item(&counter);
-            }
-        };
+        let world = World::with(&[WORK, ("LIMIT_MESSAGES_PER_COUNTRY", "120"), ("REQUIRE_ACTIVATION", activation)]);
         let person = world.person().await.signed_in().await;
         let mover = world.person_with_phone(OTHER_PHONE).await.signed_in().await;
         let waiting = world.visitor(THIRD_PHONE);
         waiting.register().await;
         waiting.ask_code().await.expect(202);
         world.advance(2);
-        // Of an hour's ten messages, five are gone.
-        half().await;
+        // Of an hour's twenty messages, twelve are gone.
+        use_up(&world, 12).await;
         let newcomer = world.visitor("01012345678");
         let requests: &[(&str, &Person, Value)] = &[
             ("/auth/code", &newcomer, json!({"phone": "01012345678"})),

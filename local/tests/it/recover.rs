@@ -33,6 +33,63 @@ async fn wrong_passwords_are_counted_as_at_a_login_and_apart_from_it() {
     other.sign_in().await;
 }
 
+/// Whoever knows the phone that an account had would otherwise keep its owner out until it is deleted.
+#[tokio::test]
+async fn a_recovery_code_waits_for_no_attempts_of_others() {
+    for has_password in [true, false] {
+        let world = World::new();
+        let owner = if has_password { world.person().await } else { world.person_by_code().await };
+        let owner = if has_password { owner.signed_in().await } else { owner };
+        if has_password {
+            owner.verify_own_phone().await;
+        }
+        world.advance(2);
+        owner.switch_factor_on().await;
+        let newcomer = world.visitor(PHONE).without_password();
+        newcomer.comes_back_late().await;
+        newcomer.start_anew().await.expect(200);
+
+        let stranger = world.visitor(PHONE).at("198.51.100.66");
+        let wrong =
+            json!({"phone": PHONE, "password": "not the password", "recovery_code": "0000-0000-0000-0000-0000-0000"});
+        for _ in 0..60 {
+            stranger.mistyping().recover().await;
+            stranger.post("/auth/recover", wrong.clone()).await;
+            let code = json!({"phone": PHONE, "recovery_code": "0000-0000-0000-0000-0000-0000"});
+            stranger.post("/auth/recover", code).await.expect_problem(401, "invalid-credentials");
+        }
+        stranger.mistyping().recover().await.expect_limit("login-phone");
+        let recovering = if has_password { owner.clone() } else { owner.without_password() };
+        if has_password {
+            recovering.mistyping().with_recovery_code(0).recover().await.expect_problem(401, "invalid-credentials");
+        }
+        recovering.with_recovery_code(0).recover().await.expect(200);
+        owner.me().await.expect(200);
+        recovering.with_recovery_code(0).recover().await.expect(if has_password { 400 } else { 401 });
+    }
+}
+
+/// Who holds a recovery code guesses the password as slowly as whoever holds the password guesses an authenticator's codes.
+#[tokio::test]
+async fn a_recovery_code_buys_no_guesses_at_the_password() {
+    let world = World::new();
+    let owner = world.signed_in_person().await;
+    owner.verify_own_phone().await;
+    world.advance(2);
+    owner.switch_factor_on().await;
+    let newcomer = world.visitor(PHONE).without_password();
+    newcomer.comes_back_late().await;
+    newcomer.start_anew().await.expect(200);
+    let thief = owner.mistyping().with_recovery_code(0);
+    for _ in 0..6 {
+        thief.recover().await.expect_problem(401, "invalid-credentials");
+    }
+    thief.recover().await.expect_limit("mfa");
+    owner.with_recovery_code(0).recover().await.expect_limit("mfa");
+    world.advance(2);
+    owner.with_recovery_code(0).recover().await.expect(200);
+}
+
 #[tokio::test]
 async fn the_phone_and_some_proof_are_required() {
     let world = World::new();

@@ -1,9 +1,10 @@
-//! Proofs that callers show before they are sent a message, while a pot that strangers share is half used
+//! Proofs that callers show before they are sent a message, while a pot that strangers share is about half used
 //! (docs/adr/0055-proofs-before-messages.md).
 
 use super::budgets::{MessageSubjects, Pot};
 use crate::{
     app::App,
+    base::random,
     domain::{otp::Purpose, phone::Phone},
     error::ApiError,
     http::context::Context,
@@ -13,6 +14,12 @@ use crate::{
         puzzle::{Puzzle, Solution},
     },
 };
+
+/// The hundredths of a budget up to which nobody is asked for a proof.
+const ASKED_NEVER: u32 = 45;
+
+/// The hundredths from which everybody is.
+const ASKED_ALWAYS: u32 = 55;
 
 /// Requires a proof for a code to this phone that somebody asks for outside of a known device. Does nothing, and asks nothing
 /// of the table, unless proofs are switched on.
@@ -45,7 +52,9 @@ pub async fn require(app: &App, ctx: &Context, purpose: Purpose, phone: &Phone) 
         app.store.counters(&shared, ctx.now),
         app.store.verified_in_country(phone.country_code(), ctx.now)
     )?;
-    if !counters.half_used(&app.shared_budgets(&subjects, verified))? {
+    let used = counters.percent_used(&app.shared_budgets(&subjects, verified))?;
+    // No step tells of a single message: the chance to be asked grows from none to all.
+    if u64::from(random::below(ASKED_ALWAYS - ASKED_NEVER)?) + u64::from(ASKED_NEVER) >= used {
         return Ok(());
     }
     let bits = settings.work_bits;

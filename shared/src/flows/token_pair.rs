@@ -36,8 +36,10 @@ impl TokenKeys {
     /// Reads the keys. Endpoints call this before they change anything, because without keys they could return no
     /// tokens.
     pub async fn of(app: &App, ctx: &Context) -> Result<Self, ApiError> {
-        let (signing, secret) = tokio::try_join!(app.keyring.signing_key(ctx.now), app.keyring.secret(ctx.now))?;
-        Ok(Self { signing, secret })
+        let (signing, secret) = tokio::join!(app.keyring.signing_key(ctx.now), app.keyring.secret(ctx.now));
+        // Reported before it fails: where the table was restored, it may publish no key that may sign.
+        report_disagreement(app, ctx);
+        Ok(Self { signing: signing?, secret: secret? })
     }
 
     /// Returns the master secret's keys by the newest copy: something that named an unknown version may have caused
@@ -49,11 +51,20 @@ impl TokenKeys {
     /// Returns the keys with the one that signs by what is published now. Endpoints call this beside their first
     /// access to the table, so that no token is signed with a key that was removed a moment ago.
     pub async fn current(self, app: &App, ctx: &Context) -> Result<Self, ApiError> {
-        let signing = app.keyring.current_signing_key(ctx.now).await?;
+        let signing = app.keyring.current_signing_key(ctx.now).await;
+        report_disagreement(app, ctx);
+        let signing = signing?;
         if app.keyring.secret_has_removed_key(ctx.now).await {
             app.report_disagreement(Disagreement::Secret, ctx.now);
         }
         Ok(Self { signing, ..self })
+    }
+}
+
+/// Reports a removed key that the secret denies and the table does not, by the copies that were just read.
+fn report_disagreement(app: &App, ctx: &Context) {
+    if app.keyring.table_lacks_removed_key() {
+        app.report_disagreement(Disagreement::Table, ctx.now);
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
         item::{Item, moment, number, text, ttl},
         keys::{
             self, CREATED_AT, DELETED_AT, ENDS_AT, FAILURES, FAILURES_SINCE, FORGOTTEN_AT, Key, PHONE_PROVED_AT,
-            PHONE_VERIFIED_AT, PROFILE_SORT, RECOVERY_CODES, USER_ID,
+            PHONE_VERIFIED_AT, PROFILE_SORT, RECOVERY_CODES, USED, USER_ID,
         },
         wire::Transacted,
     },
@@ -237,12 +237,16 @@ impl Store {
         Ok(sorts.filter(|sort| *sort != PROFILE_SORT).map(|sort| Key::of_user(user, sort)).collect())
     }
 
-    /// Returns the keys of the challenges of a phone whose codes were for this user.
+    /// Returns the keys of the challenges of a phone whose codes were for this user or were used, and of its cooldowns. What
+    /// strangers have begun for the phone stays, and opens nothing.
     async fn challenges_of(&self, user: UserId, phone: Option<&Phone>) -> Result<Vec<Key>, StoreError> {
         let Some(phone) = phone else { return Ok(Vec::new()) };
         let items = self.read_partition(&keys::phone_partition(phone)).await?;
         let is_own = |item: &Item| item.text(USER_ID).is_ok_and(|owner| owner == user.to_string());
-        let challenges = items.into_iter().filter(|(sort, item)| keys::is_of_challenge(sort) && is_own(item));
+        let is_gone = |sort: &str, item: &Item| {
+            (keys::is_of_challenge(sort) && (is_own(item) || item.has(USED))) || keys::is_cooldown(sort)
+        };
+        let challenges = items.into_iter().filter(|(sort, item)| is_gone(sort, item));
         Ok(challenges.map(|(sort, _)| Key::of_phone(phone, sort)).collect())
     }
 

@@ -344,15 +344,14 @@ impl Counters {
         Ok(None)
     }
 
-    /// Returns whether at least half of one of these limits is used up, of those whose counters were read.
-    pub fn half_used(&self, limits: &[Limit<'_>]) -> Result<bool, StoreError> {
+    /// Returns how much of the fullest of these limits is used up, in hundredths, of those whose counters were read.
+    pub fn percent_used(&self, limits: &[Limit<'_>]) -> Result<u64, StoreError> {
+        let mut most = 0;
         for (limit, counter) in limits.iter().zip(&self.0) {
             let uses = counter.as_ref().map(|counter| counter.count(USES)).transpose()?.unwrap_or_default();
-            if uses >= limit.allowed.div_ceil(2) {
-                return Ok(true);
-            }
+            most = most.max(uses.saturating_mul(100) / limit.allowed.max(1));
         }
-        Ok(false)
+        Ok(most)
     }
 }
 

@@ -60,6 +60,22 @@ pub enum StartAnew {
     Over,
 }
 
+impl Parked {
+    /// Reads a parked account; none if the item is a ghost's, or its time is over.
+    fn read(
+        former: &Phone,
+        credential: Option<Credential>,
+        item: &Item,
+        now: Timestamp,
+    ) -> Result<Option<Self>, StoreError> {
+        let Some(credential) = credential else { return Ok(None) };
+        let ends_at = item.moment(ENDS_AT)?;
+        let home = Home::Parked { former: former.clone(), ends_at };
+        // DynamoDB may keep it for days after its end.
+        Ok((ends_at > now).then_some(Self { credential, home, ends_at }))
+    }
+}
+
 impl Store {
     /// Uses up a right code and stores the sign-in that it has begun until its second step: the second factor, or another
     /// proof because the phone was not proved for long. The new password of a registration waits with it.
@@ -149,19 +165,19 @@ impl Store {
         former: &Phone,
         now: Timestamp,
     ) -> Result<Attempt<Option<Parked>>, StoreError> {
-        let attempt = self.spend_attempt_at(Key::parked(former), now).await?;
-        let read = |(credential, item): (Option<Credential>, Item)| -> Result<_, StoreError> {
-            let Some(credential) = credential else { return Ok(None) };
-            let ends_at = item.moment(ENDS_AT)?;
-            let home = Home::Parked { former: former.clone(), ends_at };
-            // DynamoDB may keep it for days after its end.
-            Ok((ends_at > now).then_some(Parked { credential, home, ends_at }))
-        };
-        Ok(match attempt {
-            Attempt::Admitted { with, receipt } => Attempt::Admitted { with: read(with)?, receipt },
+        Ok(match self.spend_attempt_at(Key::parked(former), now).await? {
+            Attempt::Admitted { with: (credential, item), receipt } => {
+                Attempt::Admitted { with: Parked::read(former, credential, &item, now)?, receipt }
+            }
             Attempt::LimitReached(reached) => Attempt::LimitReached(reached),
             Attempt::Nothing => Attempt::Nothing,
         })
+    }
+
+    /// Returns the account that is parked for this phone, without counting an attempt: for a proof that nobody can guess.
+    pub async fn parked(&self, former: &Phone, now: Timestamp) -> Result<Option<Parked>, StoreError> {
+        let Some(item) = self.read(Key::parked(former)).await? else { return Ok(None) };
+        Parked::read(former, Credential::read(&item)?, &item, now)
     }
 
     /// Gives a parked account a phone again, as an operator has found its owner to have it, and ends its sessions. One

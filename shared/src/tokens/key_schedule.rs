@@ -248,7 +248,7 @@ impl KeySchedule {
                 .map(|(key, private_key)| SigningKey::from_base64(key.public.key.algorithm(), private_key))
                 .collect::<Result<Vec<_>, _>>()
         };
-        Ok(SigningKeys { keys: read(&self.keys)?, spare: read(&self.spare)? })
+        Ok(SigningKeys { keys: read(&self.keys)?, spare: read(&self.spare)?, removed: self.removed.clone() })
     }
 
     /// Returns the schedule with the new key added, as edition `generation`. The new key signs after
@@ -357,13 +357,15 @@ impl KeySchedule {
 pub struct SigningKeys {
     keys: Vec<SigningKey>,
     spare: Vec<SigningKey>,
+    /// The secret's deny list.
+    removed: BTreeSet<String>,
 }
 
 impl SigningKeys {
     /// Returns the key that signs at `now`: of those that the key set lets sign, the one whose turn came last. So a
     /// token is never signed with a key that was removed or is not public, even if the secret says otherwise.
     pub fn at(&self, now: Timestamp, published: &KeySet) -> Option<&SigningKey> {
-        let keys = self.keys.iter().chain(&self.spare);
+        let keys = self.keys.iter().chain(&self.spare).filter(|key| !self.removed.contains(key.verifying().kid()));
         let allowed = keys.filter_map(|key| Some((published.signs_since(key.verifying().kid(), now)?, key)));
         allowed.max_by_key(|(since, _)| *since).map(|(_, key)| key)
     }
@@ -371,6 +373,11 @@ impl SigningKeys {
     /// Returns all keys, including those that do not sign yet, without the spare ones.
     pub fn all(&self) -> impl Iterator<Item = &SigningKey> {
         self.keys.iter()
+    }
+
+    /// Returns whether the table's deny list lacks an entry of the secret's: secret and table disagree.
+    pub fn was_forgotten_by(&self, published: &KeySet) -> bool {
+        !self.removed.is_subset(&published.removed)
     }
 
     /// Returns whether one of the keys was removed by the table's word: secret and table disagree.

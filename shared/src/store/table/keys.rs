@@ -189,6 +189,11 @@ pub(in crate::store) fn is_of_challenge(sort: &str) -> bool {
     sort.strip_prefix("OTP#").is_some_and(|rest| rest.contains('#'))
 }
 
+/// Returns whether a sort key is of a cooldown that all registrations of a phone share, or all challenges of sign-ins.
+pub(in crate::store) fn is_cooldown(sort: &str) -> bool {
+    ["OTP#activation", "OTP#sign-in"].contains(&sort)
+}
+
 pub(in crate::store) fn phone_partition(phone: &Phone) -> String {
     format!("{PHONE_PREFIX}{}", phone.as_e164())
 }
