@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt::Write, time::Duration};
 
-use http::{Method, Response};
+use http::{Method, Response, StatusCode};
 use latchkey::{
     base::{terminal::say, time::in_words},
     messages::Outbox,
@@ -39,6 +39,9 @@ impl Console {
         say(&line(exchange, &body));
         for hint in self.hints(&body, outbox) {
             say(&format!("    {hint}"));
+        }
+        if exchange.method == Method::OPTIONS && exchange.response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            say("    a page of another origin may not read this: --env ALLOWED_ORIGINS=… names those that may");
         }
     }
 

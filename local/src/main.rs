@@ -159,7 +159,12 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
         }
     };
     let example = settings.example_phone(&template);
-    say(&banner(&url, &kept, &example, (!is_loopback).then(|| address_in_the_network(bound.ip(), port)).as_deref()));
+    say(&banner(
+        &url,
+        &kept,
+        (&example, settings.signs_in_by_code()),
+        (!is_loopback).then(|| address_in_the_network(bound.ip(), port)).as_deref(),
+    ));
     let server = Server {
         start_page: start_page::render(&template, &settings, &example, &kept),
         console: Console::new(&settings.overrides),
@@ -216,7 +221,12 @@ fn address_in_the_network(listening: IpAddr, port: u16) -> String {
 
 /// Returns the lines that the server prints when it is ready. `elsewhere` is its URL for other devices, if it listens to
 /// any.
-fn banner(url: &str, kept: &str, example: &str, elsewhere: Option<&str>) -> String {
+fn banner(url: &str, kept: &str, (example, by_code): (&str, bool), elsewhere: Option<&str>) -> String {
+    let (path, body) = if by_code {
+        ("/auth/code", format!(r#"{{"phone": "{example}"}}"#))
+    } else {
+        ("/auth/register", format!(r#"{{"phone": "{example}", "password": "mypassword"}}"#))
+    };
     let warning = elsewhere.map(|elsewhere| {
         format!(
             "\n  From other devices {elsewhere}  (from Android's emulator: http://10.0.2.2 and the port)\n  Anyone who \
@@ -230,8 +240,8 @@ fn banner(url: &str, kept: &str, example: &str, elsewhere: Option<&str>) -> Stri
   Message inbox      {url}/dev/messages
   Settings           {url}/
 
-  curl {url}/auth/register -H 'Content-Type: application/json' \
-       -d '{{"phone": "{example}", "password": "mypassword"}}'
+  curl {url}{path} -H 'Content-Type: application/json' \
+       -d '{body}'
 
 Latchkey is ready on {url}"#,
         version = env!("CARGO_PKG_VERSION"),

@@ -92,6 +92,7 @@ pub async fn serve(
         // What people type.
         .route("/dev", get(async || Redirect::temporary("/dev/messages")))
         .route("/dev/", get(async || Redirect::temporary("/dev/messages")))
+        .route("/dev/messages/", get(async || Redirect::temporary("/dev/messages")))
         .route("/docs/", get(async || Redirect::temporary("/docs")))
         .route(DYNAMODB_PATH, post(dynamodb))
         .route(&format!("{DYNAMODB_PATH}/"), post(dynamodb))

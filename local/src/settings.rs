@@ -1,6 +1,6 @@
 //! The settings of a dev server: which variables override the template's, and from where they come.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, fs, path::Path};
 
 use latchkey::base::terminal::Sentence;
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType};
@@ -12,11 +12,15 @@ use crate::template::Template;
 /// every try of a day counts; limits that protect strangers from each other would only stop the developer.
 ///
 /// The pages that may call the API are those that are served on this machine.
-const DEVELOPERS: [(&str, &str); 5] = [
+const DEVELOPERS: [(&str, &str); 9] = [
     ("ALLOWED_ORIGINS", "http://localhost:*,http://127.0.0.1:*"),
+    ("LIMIT_COUNTRIES_PER_ADDRESS", "1000"),
     ("LIMIT_LOGIN_PER_ADDRESS", "100000"),
-    ("LIMIT_MESSAGES_PER_ADDRESS", "1000"),
+    ("LIMIT_MESSAGES_PER_ADDRESS", "100000"),
+    ("LIMIT_MESSAGES_PER_COUNTRY", "1000000"),
     ("LIMIT_MESSAGES_PER_PHONE", "1000"),
+    ("LIMIT_MESSAGES_TOTAL", "1000000"),
+    ("LIMIT_PHONES_PER_ADDRESS", "1000"),
     ("LIMIT_REGISTER_PER_ADDRESS", "100000"),
 ];
 
@@ -77,6 +81,11 @@ impl Settings {
 }
 
 impl Settings {
+    /// Returns whether users may sign in by a code.
+    pub fn signs_in_by_code(&self) -> bool {
+        self.overrides.get("SIGN_IN_METHODS").is_none_or(|methods| methods.trim() != "password")
+    }
+
     /// Returns a phone to try: as the default country writes it, or else of the first country that is served.
     pub fn example_phone(&self, template: &Template) -> String {
         let set = |name: &str| {
@@ -105,10 +114,22 @@ impl Settings {
 /// and comments.
 fn variables_of(file: &Path) -> Result<Vec<(String, String)>, Sentence> {
     let name = file.display();
-    let lines = dotenvy::from_path_iter(file).map_err(|error| format!("--env-file {name} cannot be read: {error}"))?;
+    let text = fs::read_to_string(file).map_err(|error| format!("--env-file {name} cannot be read: {error}"))?;
+    // Some editors put a byte order mark in front.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     // The library's error repeats the line, which may hold a secret.
-    let mistake = |_| format!("--env-file {name} has a line that is not NAME=VALUE; quote values with spaces");
-    lines.collect::<Result<Vec<_>, _>>().map_err(mistake)
+    let mistake = |error: dotenvy::Error| {
+        let line = match error {
+            dotenvy::Error::LineParse(wrong, _) => {
+                let begins = |line: &str| !line.trim().is_empty() && wrong.trim().starts_with(line.trim());
+                text.lines().position(begins)
+            }
+            _ => None,
+        };
+        let line = line.map_or_else(|| "has a line that".to_owned(), |at| format!("line {}", at + 1));
+        format!("--env-file {name} {line} is not NAME=VALUE; put values with spaces or quotes between single quotes")
+    };
+    dotenvy::from_read_iter(text.as_bytes()).collect::<Result<Vec<_>, _>>().map_err(mistake)
 }
 
 #[cfg(test)]
@@ -174,7 +195,10 @@ mod tests {
     fn a_file_that_cannot_be_read_is_named_and_its_lines_are_not_repeated() {
         let error = Settings::read(&template(), Some(Path::new("no-such.env")), |_| None, Vec::new()).unwrap_err();
         assert!(error.contains("--env-file no-such.env cannot be read"), "{error}");
-        let error = read(Some("SMS_CREDENTIALS my-token\n"), &[], &[]).unwrap_err();
+        let error = read(Some("SIGN_UP=open\n\nSMS_CREDENTIALS my-token\n"), &[], &[]).unwrap_err();
+        assert!(error.contains("line 3 is"), "{error}");
+        let marked = read(Some("\u{feff}SIGN_UP=closed\n"), &[], &[]).unwrap();
+        assert_eq!(marked.overrides["SIGN_UP"], "closed", "a byte order mark is no part of the name");
         assert!(error.contains("not NAME=VALUE") && !error.contains("my-token"), "{error}");
     }
 

@@ -7,14 +7,30 @@ use crate::{html::escape, settings::Settings, template::Template};
 /// The variables whose values are not shown, because they are or may contain secrets.
 const HIDDEN: [&str; 2] = ["SMS_API_URL", "TEST_NUMBERS"];
 
+/// What to try first where users sign in by a code.
+const BY_CODE: &str = r#"<pre>curl <span class="origin"></span>/auth/code \
+  -H 'Content-Type: application/json' \
+  -d '{"phone": "{example}"}'</pre>
+<p>The code is in the message inbox. Send it with the <code>challenge</code> of the response to <code>POST /auth/code/verify</code>:
+  it signs in, and makes the account the first time.</p>"#;
+
+/// The same where they sign in by a password alone.
+const BY_PASSWORD: &str = r#"<pre>curl <span class="origin"></span>/auth/register \
+  -H 'Content-Type: application/json' \
+  -d '{"phone": "{example}", "password": "mypassword"}'
+curl <span class="origin"></span>/auth/login \
+  -H 'Content-Type: application/json' \
+  -d '{"phone": "{example}", "password": "mypassword"}'</pre>"#;
+
 /// Returns the page of a server with this template and these settings. `example` is a phone to try, and `kept` says where
 /// data is kept.
-pub fn render(template: &Template, Settings { overrides, .. }: &Settings, example: &str, kept: &str) -> String {
+pub fn render(template: &Template, settings: &Settings, example: &str, kept: &str) -> String {
+    let overrides = &settings.overrides;
     let functions = template.functions.iter().flat_map(|function| &function.environment);
-    let mut settings: BTreeMap<&str, &str> = functions.map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    settings.extend(overrides.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let mut all: BTreeMap<&str, &str> = functions.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    all.extend(overrides.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let mut rows = String::new();
-    for (name, value) in settings.into_iter().filter(|(_, value)| !value.is_empty()) {
+    for (name, value) in all.into_iter().filter(|(_, value)| !value.is_empty()) {
         let (class, note) = if overrides.contains_key(name) { (" class=\"set\"", "set here") } else { ("", "") };
         let value = if HIDDEN.contains(&name) { "…" } else { value };
         let _ = write!(
@@ -27,6 +43,7 @@ pub fn render(template: &Template, Settings { overrides, .. }: &Settings, exampl
     PAGE.replace("{rows}", &rows)
         .replace("{version}", env!("CARGO_PKG_VERSION"))
         .replace("{kept}", &escape(kept))
+        .replace("{try}", if settings.signs_in_by_code() { BY_CODE } else { BY_PASSWORD })
         .replace("{example}", &escape(example))
 }
 
@@ -68,12 +85,7 @@ const PAGE: &str = r#"<!DOCTYPE html>
   <li><a href="/.well-known/openid-configuration">Discovery</a><small>how others verify tokens</small></li>
 </ul>
 <h2>Try it</h2>
-<pre>curl <span class="origin"></span>/auth/register \
-  -H 'Content-Type: application/json' \
-  -d '{"phone": "{example}", "password": "mypassword"}'
-curl <span class="origin"></span>/auth/login \
-  -H 'Content-Type: application/json' \
-  -d '{"phone": "{example}", "password": "mypassword"}'</pre>
+{try}
 <h2>Manage accounts</h2>
 <pre>cargo run -p admin -- user show {example}
 cargo run -p admin -- stats

@@ -84,6 +84,12 @@ pub enum ApiError {
     /// No enrollment of an authenticator waits for a code: none was begun, or it is over.
     #[error("no enrollment waits for a code")]
     EnrollmentOver,
+    /// The account has no second factor, and the request is about the one that it has.
+    #[error("the account has no second factor")]
+    MfaNotEnabled,
+    /// The account has a second factor, and no enrollment of another one waits for a code.
+    #[error("the account has a second factor, and no enrollment waits")]
+    MfaAlreadyEnabled,
     /// The phone already has an account.
     #[error("the phone already has an account")]
     PhoneTaken,
@@ -112,6 +118,9 @@ pub enum ApiError {
         /// The time until the next try can succeed.
         retry_after: Duration,
     },
+    /// The provider certainly did not send the message. What it was charged is given back.
+    #[error("the message was not sent")]
+    MessageNotSent,
     /// A dependency is down. No check was skipped.
     #[error("a dependency is down")]
     TemporarilyUnavailable(#[source] Source),

@@ -21,7 +21,13 @@ use latchkey::{
     store::{Activation, UsedCode},
 };
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Ref, RefOr, Schema,
+        schema::{AllOfBuilder, AnyOfBuilder},
+    },
+};
 
 request_body! {
     /// A pending registration and the code that was sent for it.
@@ -36,13 +42,35 @@ request_body! {
 }
 
 /// The new account and, with `sign_in`, the tokens of its first session.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
 pub struct ActivateResponse {
     #[serde(flatten)]
     account: RegisterResponse,
     #[serde(flatten)]
-    #[schema(value_type = TokenResponse)]
     tokens: Option<TokenResponse>,
+}
+
+impl PartialSchema for ActivateResponse {
+    /// Returns the schema of an account with tokens, or without: a client that did not ask for them must not require them.
+    fn schema() -> RefOr<Schema> {
+        let part = |name: &str| RefOr::<Schema>::Ref(Ref::from_schema_name(name));
+        let account = part("RegisterResponse");
+        let signed_in = AllOfBuilder::new().item(account.clone()).item(part("TokenResponse"));
+        let description = "The new account and, with `sign_in`, the tokens of its first session.";
+        AnyOfBuilder::new().item(signed_in).item(account).description(Some(description)).into()
+    }
+}
+
+impl ToSchema for ActivateResponse {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        for (name, schema) in
+            [("RegisterResponse", RegisterResponse::schema()), ("TokenResponse", TokenResponse::schema())]
+        {
+            schemas.push((name.to_owned(), schema));
+        }
+        RegisterResponse::schemas(schemas);
+        TokenResponse::schemas(schemas);
+    }
 }
 
 /// Activate an account

@@ -71,10 +71,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             let found = repeats::repeated_with_ended_session(app, ctx, &request, PURPOSE, &code).await?;
             let tokens = repeats::tokens(app, ctx, &found).await?;
             let renewed = ApiError::InvalidToken(TokenProblem::SessionRenewed);
-            let Some(seed) = &found.recovery_seed else { return Err(renewed) };
-            // The same keys as the first time, although others may write by now. If they have leaked, nothing is shown.
-            let deriving = app.keyring.reading(seed.kid(), ctx.now).await?.ok_or(renewed)?;
-            let codes = RecoveryCodes::derive(&deriving.recovery_code, found.session.user, seed);
+            let codes = repeats::recovery_codes(app, ctx, &found).await?.ok_or(renewed)?;
             Ok(Response::json(StatusCode::OK, &MfaConfirmResponse { recovery_codes: codes.reveal(), tokens }))
         }
         answer => answer,
@@ -95,7 +92,8 @@ async fn confirm(app: &App, ctx: &Context, request: &Request) -> Result<Response
     let (keys, admitted) = tokio::join!(keys.current(app, ctx), admission::admit_with_receipt(app, ctx, attempt));
     let (admitted, keys) = (admitted?, keys?);
     let Some((Enrollment { secret: sealed, is_under_way }, receipt)) = admitted else {
-        return Err(caller.overtaken(app, ctx, ApiError::EnrollmentOver).await);
+        let over = if caller.profile.mfa_enabled { ApiError::MfaAlreadyEnabled } else { ApiError::EnrollmentOver };
+        return Err(caller.overtaken(app, ctx, over).await);
     };
     let kid = sealed.kid().map_err(|error| ApiError::Internal(error.into()))?;
     let opening = admission::or_take_back(app, &receipt, app.keyring.reading(kid, ctx.now).await).await?;

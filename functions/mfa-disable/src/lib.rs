@@ -12,7 +12,7 @@ use latchkey::{
         StatusCode,
         members::OwnPassword,
         openapi::{
-            CodeProblems, LimitProblems, NotFoundProblems, ReauthenticationProblems, ServerProblems, TokenProblems,
+            CodeProblems, FactorProblems, LimitProblems, ReauthenticationProblems, ServerProblems, TokenProblems,
         },
     },
     messages::Notice,
@@ -43,7 +43,7 @@ request_body! {
     request_body = MfaDisableRequest,
     responses(
         (status = 200, description = "The tokens of a new session; every other session has ended", body = TokenResponse),
-        CodeProblems, TokenProblems, ReauthenticationProblems, NotFoundProblems, LimitProblems, ServerProblems,
+        CodeProblems, TokenProblems, ReauthenticationProblems, FactorProblems, LimitProblems, ServerProblems,
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
@@ -51,7 +51,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let MfaDisableRequest { password: OwnPassword(password), code } =
         request.read_again(&app.config, caller.has_password(app))?;
     if !caller.profile.mfa_enabled {
-        return Err(ApiError::NotFound);
+        return Err(ApiError::MfaNotEnabled);
     }
     let keys = TokenKeys::of(app, ctx).await?;
     let proved = caller.reauthenticate(app, ctx, password.as_ref(), code.as_ref());

@@ -2,7 +2,6 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
-    base::id::UserId,
     domain::{
         password::{Password, Verdict},
         phone::{KnownPhone, Phone},
@@ -17,7 +16,7 @@ use latchkey::{
         openapi::{CodeProblems, CredentialProblems, LimitProblems, RecoveryProblems, ServerProblems},
     },
     request_body,
-    store::{AskedAt, Parked, Receipt},
+    store::{AskedAt, Bucket, Parked, Receipt},
 };
 
 request_body! {
@@ -112,8 +111,11 @@ async fn shows_recovery_code(
     proof: &Proof,
 ) -> Result<Option<Parked>, ApiError> {
     let parked = app.store.parked(phone, ctx.now).await?.filter(|parked| parked.credential.mfa_enabled);
-    let user = parked.as_ref().map_or_else(UserId::generate, |parked| Ok(parked.credential.user))?;
-    match Box::pin(second_factor::judge(app, ctx, user, proof, AskedAt::Reset)).await {
+    let judged = match &parked {
+        Some(parked) => Box::pin(second_factor::judge(app, ctx, parked.credential.user, proof, AskedAt::Reset)).await,
+        None => second_factor::judge_nobody(app, ctx, proof, AskedAt::Reset).await,
+    };
+    match judged {
         Ok(_) => Ok(parked),
         Err(ApiError::WrongRecoveryCode) => Ok(None),
         Err(error) => Err(error),
@@ -159,9 +161,17 @@ async fn by_factor(
         parked.credential.mfa_enabled && !has_password
     };
     let parked = admitted.map(|(parked, _)| parked).filter(opened);
-    let user = parked.as_ref().map_or_else(UserId::generate, |parked| Ok(parked.credential.user))?;
-    match second_factor::require(app, ctx, user, None, Some(proof), AskedAt::Reset).await {
+    let shown = match &parked {
+        Some(parked) => {
+            let user = parked.credential.user;
+            Box::pin(second_factor::require(app, ctx, user, None, Some(proof), AskedAt::Reset)).await
+        }
+        None => second_factor::judge_nobody(app, ctx, proof, AskedAt::Reset).await.map(|_| ()),
+    };
+    match shown {
         Ok(()) => parked.ok_or(ApiError::InvalidCredentials),
+        // The caller's address, or the account's authenticator, has to wait; every phone gets the first.
+        Err(error @ ApiError::TooManyRequests { bucket: Bucket::LoginAddress, .. }) => Err(error),
         Err(error @ (ApiError::TemporarilyUnavailable(_) | ApiError::Internal(_))) => Err(error),
         Err(_) => Err(ApiError::InvalidCredentials),
     }

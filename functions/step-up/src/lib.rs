@@ -3,6 +3,7 @@
 use latchkey::{
     ApiError, App, Context, Request, Response,
     domain::proof::SignInMethod,
+    error::TokenProblem,
     flows::{
         caller::Caller,
         step_up::{self, FirstFactor},
@@ -43,7 +44,11 @@ request_body! {
     )
 )]
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
-    let caller = Caller::authenticate(app, ctx, &request).await?;
+    let caller = match Caller::authenticate(app, ctx, &request).await {
+        // An earlier step-up may have ended the session of this token, and its response may have been lost.
+        Err(ApiError::InvalidToken(TokenProblem::SessionRenewed)) => None,
+        caller => Some(caller?),
+    };
     let StepUpRequest { proofs } = request.read(&app.config)?;
     let (first, second) = match proofs {
         StepUpProofs::Password(password, second) => {
@@ -56,6 +61,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         }
         StepUpProofs::SecondFactor(second) => (None, Some(second)),
     };
-    let tokens = Box::pin(step_up::renew(app, ctx, &caller, first, second.as_ref())).await?;
+    let tokens = match caller {
+        Some(caller) => Box::pin(step_up::renew(app, ctx, &caller, first, second.as_ref())).await?,
+        None => step_up::repeated(app, ctx, &request, first.as_ref(), second.as_ref()).await?,
+    };
     Ok(Response::json(StatusCode::OK, &tokens))
 }

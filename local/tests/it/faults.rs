@@ -21,7 +21,7 @@ const UPDATE: &str = "UpdateItem";
 pub(crate) const ALWAYS: usize = 1000;
 
 /// Every endpoint that asks something of the table, with what it does that with, and its success.
-pub(crate) const ENDPOINTS: [(&str, &[&str], u16); 48] = [
+pub(crate) const ENDPOINTS: [(&str, &[&str], u16); 50] = [
     ("register", &[UPDATE, TRANSACT], 201),
     ("register, to be activated", &[UPDATE, BATCH, TRANSACT], 202),
     ("activate", &[UPDATE, TRANSACT], 201),
@@ -56,8 +56,10 @@ pub(crate) const ENDPOINTS: [(&str, &[&str], u16); 48] = [
     ("verify-phone", &[BATCH, TRANSACT], 202),
     ("verify-phone-confirm", &[GET, SECRET, BATCH, UPDATE, TRANSACT], 204),
     ("request-reset", &[BATCH, TRANSACT], 202),
+    ("request-reset, at a known device", &[SECRET, BATCH, TRANSACT], 202),
     ("verify-reset", &[SECRET, UPDATE, TRANSACT], 204),
     ("code", &[SECRET, BATCH, TRANSACT], 202),
+    ("code, at a known device", &[SECRET, BATCH, TRANSACT], 202),
     ("code-resend", &[SECRET, BATCH, TRANSACT], 202),
     ("code-verify", &[SECRET, UPDATE, TRANSACT], 200),
     ("code-verify, of an account", &[SECRET, UPDATE, TRANSACT], 200),
@@ -139,7 +141,9 @@ impl Prepared {
             person.first_step().await;
         }
         match endpoint {
-            "mfa-enroll" => person.verify_own_phone().await,
+            "mfa-enroll" | "request-reset, at a known device" | "code, at a known device" => {
+                person.verify_own_phone().await;
+            }
             "mfa-confirm" => drop(person.enroll().await),
             _ => {}
         }
@@ -240,6 +244,8 @@ impl Prepared {
             "verify-phone" => person.verify_phone().await,
             "verify-phone-confirm" => person.confirm_phone(&self.phone_code).await,
             "request-reset" => person.request_reset().await,
+            "request-reset, at a known device" => person.request_reset_with(&person.device_token()).await,
+            "code, at a known device" => person.ask_code_with(&person.device_token()).await,
             "verify-reset" | "verify-reset, of a number that may have changed hands" => {
                 person.verify_reset(&self.code, RESET_PASSWORD).await
             }

@@ -90,6 +90,46 @@ async fn a_recovery_code_buys_no_guesses_at_the_password() {
     owner.with_recovery_code(0).recover().await.expect(200);
 }
 
+/// Who asks counts for the address alike, whether or not an account is parked and whatever it has, so that what is left to an
+/// address tells nothing.
+#[tokio::test]
+async fn the_calls_and_the_counts_tell_nobody_what_is_parked() {
+    let wrong = "0000-0000-0000-0000-0000-0000";
+    let proofs = [
+        json!({"phone": PHONE, "code": "000000"}),
+        json!({"phone": PHONE, "recovery_code": wrong}),
+        json!({"phone": PHONE, "password": "not the password"}),
+        json!({"phone": PHONE, "password": "not the password", "recovery_code": wrong}),
+    ];
+    for proof in proofs {
+        let mut told = Vec::new();
+        for (is_parked, has_password) in [(false, false), (true, false), (true, true)] {
+            let world = World::new().warm().await;
+            if is_parked {
+                let owner = if has_password { world.signed_in_person().await } else { world.person_by_code().await };
+                if has_password {
+                    owner.verify_own_phone().await;
+                }
+                world.advance(2);
+                owner.switch_factor_on().await;
+                let newcomer = world.visitor(PHONE).without_password();
+                newcomer.comes_back_late().await;
+                newcomer.start_anew().await.expect(200);
+            }
+            let stranger = world.visitor(PHONE).at("198.51.100.66");
+            let before = world.items("LIMIT#login-address").len();
+            world.calls();
+            let reply = stranger.post("/auth/recover", proof.clone()).await.expect_problem(401, "invalid-credentials");
+            let used = world.permissions_used();
+            let counters = world.items("LIMIT#login-address");
+            let count = counters.iter().map(|counter| counter["uses"]["N"].as_str().unwrap().parse::<u64>().unwrap());
+            told.push((reply.fingerprint(), used, counters.len() - before, count.max()));
+        }
+        assert!(told[0] == told[1], "{:?}: without a password", proof.as_object().unwrap().keys());
+        assert!(told[0] == told[2], "{:?}: with one", proof.as_object().unwrap().keys());
+    }
+}
+
 #[tokio::test]
 async fn the_phone_and_some_proof_are_required() {
     let world = World::new();

@@ -221,3 +221,77 @@ async fn other_changes_that_are_repeated_say_that_the_change_was_made() {
     person.logout().await.expect(204);
     person.logout().await.expect(204);
 }
+
+/// Steps up by a code by SMS with a second factor, or by that alone.
+async fn step_up(client: &Person, otp: Option<&str>) -> Reply {
+    match otp {
+        Some(otp) => client.step_up_by_code(otp).await,
+        None => client.step_up_by_factor().await,
+    }
+}
+
+#[tokio::test]
+async fn a_step_up_by_a_code_is_repeated_and_one_by_the_password_is_not() {
+    for with_sms in [true, false] {
+        for proof in ["code", "recovery_code"] {
+            let world = World::new();
+            let person = world.person_with_factor().await;
+            world.advance(30);
+            person.ask_code().await.expect(202);
+            let otp = person.code();
+            let otp = with_sms.then_some(otp.as_str());
+            let person = if proof == "code" { person.with_code() } else { person.with_recovery_code(0) };
+            let deaf = person.with_copied_tokens();
+            let first = step_up(&person, otp).await.expect(200);
+            is_of_one_session(&first, &step_up(&deaf.with_copied_tokens(), otp).await.expect(200));
+            // Neither another factor, nor another code, nor the password stands for what was shown.
+            let other = deaf.with_copied_tokens().with_recovery_code(1);
+            step_up(&other, otp).await.expect_problem(401, "invalid-token");
+            deaf.with_copied_tokens().step_up().await.expect_problem(401, "invalid-token");
+            if let Some(otp) = otp {
+                let wrong = another_code(otp);
+                step_up(&deaf.with_copied_tokens(), Some(&wrong)).await.expect_problem(401, "invalid-token");
+            }
+            is_of_one_session(&first, &step_up(&deaf.with_copied_tokens(), otp).await.expect(200));
+            person.refresh().await.expect(200);
+            step_up(&deaf.with_copied_tokens(), otp).await.expect_problem(401, "invalid-token");
+        }
+    }
+    let person = World::new().signed_in_person().await;
+    let deaf = person.with_copied_tokens();
+    person.step_up().await.expect(200);
+    deaf.step_up().await.expect_problem(401, "invalid-token");
+}
+
+#[tokio::test]
+async fn five_wrong_repetitions_of_a_step_up_end_it() {
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    person.ask_code().await.expect(202);
+    let (otp, deaf) = (person.code(), person.with_copied_tokens());
+    person.step_up_by_code(&otp).await.expect(200);
+    for _ in 0..5 {
+        deaf.step_up_by_code(&another_code(&otp)).await.expect_problem(401, "invalid-token");
+    }
+    deaf.step_up_by_code(&otp).await.expect_problem(401, "invalid-token");
+}
+
+/// Recovery codes that nobody has seen, and old ones that are dead, would cost an account whose authenticator is lost.
+#[tokio::test]
+async fn replaced_recovery_codes_are_shown_again_to_who_missed_them() {
+    for proof in ["code", "recovery_code"] {
+        let world = World::new();
+        let person = world.person_with_factor().await;
+        world.advance(30);
+        let person = if proof == "code" { person.with_code() } else { person.with_recovery_code(0) };
+        let deaf = person.with_copied_tokens();
+        let first = person.mfa_recovery_codes().await.expect(200);
+        let again = deaf.with_copied_tokens().mfa_recovery_codes().await.expect(200);
+        is_of_one_session(&first, &again);
+        assert!(first.body["recovery_codes"] == again.body["recovery_codes"]);
+        let other = deaf.with_copied_tokens().with_recovery_code(1);
+        other.mfa_recovery_codes().await.expect_problem(401, "invalid-token");
+        world.advance(300);
+        deaf.mfa_recovery_codes().await.expect_problem(401, "invalid-token");
+    }
+}

@@ -36,6 +36,21 @@ impl RepeatMac {
         Self::of(key, "session v1", &[&session.to_string(), purpose, typed.reveal()])
     }
 
+    /// Hashes the request of a session that ends with it and shows a code by SMS, a second factor, or both.
+    pub fn of_proofs(
+        key: &hmac::Key,
+        session: SessionId,
+        purpose: &str,
+        (otp, proof): (Option<&OtpCode>, Option<&Proof>),
+    ) -> Self {
+        let (kind, proof) = match proof {
+            Some(Proof::Totp(code)) => ("totp", Zeroizing::new(code.reveal().to_owned())),
+            Some(Proof::Recovery(code)) => ("recovery", code.reveal()),
+            None => ("", Zeroizing::new(String::new())),
+        };
+        Self::of(key, "proofs v1", &[&session.to_string(), purpose, otp.map_or("", OtpCode::reveal), kind, &proof])
+    }
+
     /// Hashes the second step of a login.
     pub fn of_second_step(key: &hmac::Key, token: TokenId, proof: &Proof) -> Self {
         let token = token.to_string();

@@ -60,9 +60,7 @@ impl IssuedCode {
     /// Returns the response to a request for a code, or 503 if the message certainly was not sent.
     pub fn on_its_way(self) -> Result<CodeSentResponse, ApiError> {
         match self.delivery {
-            Some(Delivery::Refused(_) | Delivery::NotSent(_) | Delivery::Doubtful(_)) => {
-                Err(ApiError::TemporarilyUnavailable("the message was not sent".into()))
-            }
+            Some(Delivery::Refused(_) | Delivery::NotSent(_) | Delivery::Doubtful(_)) => Err(ApiError::MessageNotSent),
             Some(Delivery::Sent | Delivery::Unknown) | None => Ok(CodeSentResponse { otp: self.exposed }),
         }
     }

@@ -6,8 +6,11 @@ use std::time::Duration;
 use super::admission;
 use crate::{
     app::App,
-    base::{id::UserId, random},
-    domain::{otp::OtpCode, repeat::RepeatMac},
+    base::{
+        id::{SessionId, UserId},
+        random,
+    },
+    domain::{otp::OtpCode, proof::Proof, recovery_code::RecoveryCodes, repeat::RepeatMac},
     error::{ApiError, TokenProblem},
     flows::{
         caller::{Caller, bearer_claims},
@@ -67,6 +70,46 @@ pub async fn repeated_with_ended_session(
     let mac = RepeatMac::of_session(&secret.counting.otp.key, claims.sid, purpose, code);
     let found = repeated(app, ctx, claims.sub, Ended::Session(claims.sid), &mac).await?;
     found.ok_or(ApiError::InvalidToken(TokenProblem::SessionRenewed))
+}
+
+/// Returns the hash of a request of this session that shows this second factor; none if it shows none.
+pub async fn by_proof(
+    app: &App,
+    ctx: &Context,
+    session: SessionId,
+    purpose: &str,
+    proof: Option<&Proof>,
+) -> Result<Option<RepeatMac>, ApiError> {
+    let Some(proof) = proof else { return Ok(None) };
+    let secret = app.keyring.secret(ctx.now).await?;
+    Ok(Some(RepeatMac::of_proofs(&secret.counting.otp.key, session, purpose, (None, Some(proof)))))
+}
+
+/// Returns the session that the same request has started in place of the one of its access token. An error means that the
+/// response says so: the change was made, and the session has ended with it.
+pub async fn repeated_by_proof(
+    app: &App,
+    ctx: &Context,
+    request: &Request,
+    purpose: &str,
+    proof: &Proof,
+) -> Result<RepeatedSession, ApiError> {
+    let renewed = || ApiError::InvalidToken(TokenProblem::SessionRenewed);
+    let claims = bearer_claims(app, ctx, request).await?;
+    let mac = by_proof(app, ctx, claims.sid, purpose, Some(proof)).await?.ok_or_else(renewed)?;
+    repeated(app, ctx, claims.sub, Ended::Session(claims.sid), &mac).await?.ok_or_else(renewed)
+}
+
+/// Returns the recovery codes that a repeated request has shown the first time: derived by the same keys, although others
+/// may write by now. None if it showed none, or if these keys have leaked.
+pub async fn recovery_codes(
+    app: &App,
+    ctx: &Context,
+    found: &RepeatedSession,
+) -> Result<Option<RecoveryCodes>, ApiError> {
+    let Some(seed) = &found.recovery_seed else { return Ok(None) };
+    let deriving = app.keyring.reading(seed.kid(), ctx.now).await?;
+    Ok(deriving.map(|keys| RecoveryCodes::derive(&keys.recovery_code, found.session.user, seed)))
 }
 
 /// Waits until the caller's session is renewed by a request that is under way, and returns the error that says so.

@@ -104,6 +104,17 @@ pub async fn judge(app: &App, ctx: &Context, user: UserId, proof: &Proof, at: As
     code.ok_or_else(|| wrong(proof))
 }
 
+/// Does the same for an account that does not exist, where nothing may tell so. The proof is always wrong.
+pub async fn judge_nobody(app: &App, ctx: &Context, proof: &Proof, at: AskedAt) -> Result<RightCode, ApiError> {
+    let user = UserId::generate()?;
+    match proof {
+        Proof::Totp(_) => admission::admit_nobody(app, ctx, app.store.spend_totp_attempt(user, at, ctx.now)).await?,
+        Proof::Recovery(_) => admission::admit_nobody(app, ctx, app.store.factor_to_recover(user, at, ctx.now)).await?,
+    }
+    ctx.audit.factor(proof.factor());
+    Err(wrong(proof))
+}
+
 /// Seals anew what is sealed with an older version than the one that writes. It is stored by the write that uses up the
 /// code, and never with an older version.
 async fn sealed_anew(

@@ -2,22 +2,24 @@
 
 use super::{
     admission,
-    caller::Caller,
+    caller::{Caller, bearer_claims},
     codes::{self, Compared},
-    second_factor, sign_in,
+    repeats, second_factor, sign_in,
     token_pair::{self, TokenKeys, TokenResponse},
 };
 use crate::{
     app::App,
+    base::id::SessionId,
     domain::{
         otp::{OtpCode, Purpose},
         password::Password,
         proof::{Proof, SignInMethod},
+        repeat::RepeatMac,
     },
-    error::ApiError,
-    http::context::Context,
+    error::{ApiError, TokenProblem},
+    http::{Request, context::Context},
     log::audit,
-    store::{AskedAt, Change, CodeAccount, PendingCode, SpentCode},
+    store::{AskedAt, Change, CodeAccount, Ended, PendingCode, Repeatable, SpentCode},
 };
 
 /// A first factor in a request, not verified yet.
@@ -77,7 +79,11 @@ pub async fn renew(
     });
     // Only the right password clears the count of wrong ones: a code would buy a thief of the session new guesses.
     let tries = (method != Some(SignInMethod::Password)).then_some(caller.login.tries);
-    let stepped_up = app.store.step_up(&caller.profile, used, (caller.session, tries), session, ctx.now);
+    let repeat = request_of(app, ctx, caller.session, first.as_ref(), proof).await?.map(|request| {
+        let until = ctx.now.plus(repeats::REPEATABLE);
+        Repeatable { request, until, recovery_seed: None }
+    });
+    let stepped_up = app.store.step_up(&caller.profile, used, (caller.session, tries), (session, repeat), ctx.now);
     let stepped_up = match &code {
         // What the other proofs were counted for is taken back already.
         Some(_) => admission::with_right_try(app, ctx, stepped_up).await?,
@@ -94,6 +100,40 @@ pub async fn renew(
         // Another request used the code, or ended the session.
         Change::Overtaken => Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
     }
+}
+
+/// Returns the tokens of the session that the same step-up has started, if its response was lost: the caller's token is of the
+/// session that it ended. One by the password is not repeated, because a repetition would have to prove and count it again
+/// (docs/adr/0029-a-lost-confirmation.md).
+pub async fn repeated(
+    app: &App,
+    ctx: &Context,
+    request: &Request,
+    first: Option<&FirstFactor>,
+    proof: Option<&Proof>,
+) -> Result<TokenResponse, ApiError> {
+    let renewed = || ApiError::InvalidToken(TokenProblem::SessionRenewed);
+    let claims = bearer_claims(app, ctx, request).await?;
+    let mac = request_of(app, ctx, claims.sid, first, proof).await?.ok_or_else(renewed)?;
+    let found = repeats::repeated(app, ctx, claims.sub, Ended::Session(claims.sid), &mac).await?;
+    repeats::tokens(app, ctx, &found.ok_or_else(renewed)?).await
+}
+
+/// Returns the hash of a step-up of this session; none if it is by the password.
+async fn request_of(
+    app: &App,
+    ctx: &Context,
+    session: SessionId,
+    first: Option<&FirstFactor>,
+    proof: Option<&Proof>,
+) -> Result<Option<RepeatMac>, ApiError> {
+    let otp = match first {
+        Some(FirstFactor::Password(_)) => return Ok(None),
+        Some(FirstFactor::Code(_, otp)) => Some(otp),
+        None => None,
+    };
+    let secret = app.keyring.secret(ctx.now).await?;
+    Ok(Some(RepeatMac::of_proofs(&secret.counting.otp.key, session, "step-up", (otp, proof))))
 }
 
 /// Compares the code of a challenge for the caller's own phone, and requires the second factor if one is on. If that is

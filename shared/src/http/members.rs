@@ -475,7 +475,8 @@ macro_rules! sealed_texts {
             const EXAMPLE: &'static str = $example;
 
             fn parse(text: &str, _: &Config) -> Result<Self, Infallible> {
-                Ok(Self(text.to_owned()))
+                // None of them begins or ends with white space, which comes with a paste or from a file.
+                Ok(Self(text.trim().to_owned()))
             }
 
             fn rules() -> ObjectBuilder {

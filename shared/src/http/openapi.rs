@@ -95,7 +95,9 @@ problems! {
     /// Problems of the endpoint that enrolls an authenticator: it requires the same, and a verified phone.
     EnrollmentProblems: WrongPassword, MfaRequired, ReauthenticationRequired, PhoneNotVerified, AccountParked;
     /// Problems of the endpoint that confirms an enrollment.
-    ConfirmationProblems: EnrollmentOver;
+    ConfirmationProblems: EnrollmentOver, MfaAlreadyEnabled;
+    /// The problem of endpoints about the second factor that an account has.
+    FactorProblems: MfaNotEnabled;
     /// The problem of endpoints that give a phone to an account.
     PhoneProblems: PhoneTaken;
     /// The problem of endpoints that send a message to the account's own phone, which may be one that is not served.
@@ -220,6 +222,8 @@ fn examples(kind: ProblemKind) -> Vec<(&'static str, ApiError)> {
         ProblemKind::NotFound => ApiError::NotFound,
         ProblemKind::MethodNotAllowed => ApiError::MethodNotAllowed("GET, HEAD".to_owned()),
         ProblemKind::EnrollmentOver => ApiError::EnrollmentOver,
+        ProblemKind::MfaNotEnabled => ApiError::MfaNotEnabled,
+        ProblemKind::MfaAlreadyEnabled => ApiError::MfaAlreadyEnabled,
         ProblemKind::PhoneTaken => ApiError::PhoneTaken,
         ProblemKind::BodyTooLarge => ApiError::BodyTooLarge,
         ProblemKind::UnsupportedMediaType => ApiError::UnsupportedMediaType,

@@ -71,6 +71,8 @@ problem_kinds! {
     NotFound: NOT_FOUND, "not-found", "The path or the object does not exist";
     MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "The path does not allow this method";
     EnrollmentOver: CONFLICT, "enrollment-over", "No enrollment waits for a code";
+    MfaNotEnabled: CONFLICT, "mfa-not-enabled", "The account has no second factor";
+    MfaAlreadyEnabled: CONFLICT, "mfa-already-enabled", "The second factor is on already";
     PasswordAlreadySet: CONFLICT, "password-already-set", "The account has a password already";
     PhoneTaken: CONFLICT, "phone-taken", "The phone already has an account";
     BodyTooLarge: PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large";
@@ -90,6 +92,10 @@ impl ProblemKind {
 
 /// The time that a client waits after a 503 before it tries again (docs/threats.md#f3).
 const UNAVAILABLE_RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// The same after a message that was not sent. A provider is down for longer than a moment, and each request counts among the
+/// requests for messages: a client that obeys this uses up those of an hour in more than an hour.
+const NOT_SENT_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// An error response (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
@@ -282,12 +288,14 @@ impl ApiError {
             Self::NotFound => ProblemKind::NotFound,
             Self::MethodNotAllowed(_) => ProblemKind::MethodNotAllowed,
             Self::EnrollmentOver => ProblemKind::EnrollmentOver,
+            Self::MfaNotEnabled => ProblemKind::MfaNotEnabled,
+            Self::MfaAlreadyEnabled => ProblemKind::MfaAlreadyEnabled,
             Self::PhoneTaken => ProblemKind::PhoneTaken,
             Self::BodyTooLarge => ProblemKind::BodyTooLarge,
             Self::UnsupportedMediaType => ProblemKind::UnsupportedMediaType,
             Self::InvalidRequest(_) => ProblemKind::InvalidRequest,
             Self::TooManyRequests { .. } => ProblemKind::TooManyRequests,
-            Self::TemporarilyUnavailable(_) => ProblemKind::TemporarilyUnavailable,
+            Self::TemporarilyUnavailable(_) | Self::MessageNotSent => ProblemKind::TemporarilyUnavailable,
             Self::Internal(_) => ProblemKind::Internal,
         }
     }
@@ -326,9 +334,11 @@ impl ApiError {
             Self::InvalidToken(
                 TokenProblem::SessionEnded
                 | TokenProblem::Reused
-                | TokenProblem::WithdrawnKey
-                | TokenProblem::NotARefreshToken(_),
+                | TokenProblem::WithdrawnKey,
             ) => "The session has ended. Sign in again.".to_owned(),
+            Self::InvalidToken(TokenProblem::NotARefreshToken(_)) => {
+                "The text is no refresh token of this service. Send the one from the last response unchanged.".to_owned()
+            }
             Self::InvalidToken(TokenProblem::NotAnMfaToken(_) | TokenProblem::LoginOver) => {
                 "`mfa_token` has expired, was used, or is not valid. Start again with POST /auth/login.".to_owned()
             }
@@ -381,6 +391,10 @@ impl ApiError {
                                      minutes have passed, or the account has changed. Start again with POST \
                                      /auth/mfa/enroll."
                 .to_owned(),
+            Self::MfaNotEnabled => "Enroll an authenticator with POST /auth/mfa/enroll first.".to_owned(),
+            Self::MfaAlreadyEnabled => "The second factor is on, and no other enrollment waits for a code. To replace the \
+                                        authenticator, start with POST /auth/mfa/enroll."
+                .to_owned(),
             Self::PhoneTaken => "Sign in, or reset the password.".to_owned(),
             Self::BodyTooLarge => format!("Send at most {MAX_BODY} bytes."),
             Self::UnsupportedMediaType => {
@@ -388,6 +402,7 @@ impl ApiError {
             }
             Self::InvalidRequest(errors) => detail_of_fields(errors),
             Self::TooManyRequests { bucket, retry_after } => detail_of_limit(*bucket, *retry_after),
+            Self::MessageNotSent => "The message could not be sent. Try again after `Retry-After`.".to_owned(),
             Self::TemporarilyUnavailable(_) => "Nothing was lost. Try again after `Retry-After`.".to_owned(),
             Self::Internal(_) => "The error was logged. Quote `instance` when you report it.".to_owned(),
         }
@@ -398,6 +413,7 @@ impl ApiError {
         match self {
             Self::TooManyRequests { retry_after, .. } => Some(whole_seconds(*retry_after)),
             Self::TemporarilyUnavailable(_) => Some(whole_seconds(UNAVAILABLE_RETRY_AFTER)),
+            Self::MessageNotSent => Some(whole_seconds(NOT_SENT_RETRY_AFTER)),
             _ => None,
         }
     }
@@ -462,6 +478,7 @@ impl ApiError {
             Self::TemporarilyUnavailable(source) | Self::Internal(source) => {
                 tracing::error!(code = self.code(), error = %fault::chain(source.as_ref()), "request failed");
             }
+            Self::MessageNotSent => tracing::error!(code = self.code(), error = %self, "request failed"),
             Self::InvalidToken(problem) => tracing::info!(code = self.code(), reason = %problem, "request refused"),
             _ => tracing::info!(code = self.code(), "request refused"),
         }

@@ -154,8 +154,13 @@ impl Renewal {
 /// so that a client which missed the response learns why its tokens are dead.
 ///
 /// The new session goes on with these tries of the password, if no other was made meanwhile. Without them it begins with
-/// none.
-pub(super) fn replace(old: SessionId, new: NewSession, tries: Option<PasswordTries>, now: Timestamp) -> [Write; 2] {
+/// none. A repetition of the request is recognized by `repeat`, if there is one.
+pub(super) fn replace(
+    old: SessionId,
+    new: NewSession,
+    (tries, repeat): (Option<PasswordTries>, Option<&Repeatable>),
+    now: Timestamp,
+) -> [Write; 2] {
     let ended = ItemUpdate::new(Key::session(new.user, old))
         .remove("#op")
         .set("#renewed = :true")
@@ -166,6 +171,10 @@ pub(super) fn replace(old: SessionId, new: NewSession, tries: Option<PasswordTri
         .value(":epoch", number(new.epoch))
         .value(":now", moment(now))
         .value(":expires_at", ttl(now.plus(KEPT)));
+    let ended = match repeat {
+        Some(Repeatable { request, until, .. }) => repeatable::leave(ended, request, *until, new.id),
+        None => ended,
+    };
     let mut new = new.into_item();
     let ended = match tries {
         None => ended,

@@ -12,6 +12,7 @@ use super::{
     limits::Limit,
     outcome::Change,
     profile::{Home, Profile},
+    repeatable::Repeatable,
     sessions::{self, NewSession, PasswordTries},
     table::{
         error::StoreError,
@@ -31,18 +32,19 @@ const WAITS: Duration = Duration::from_mins(15);
 impl Store {
     /// Replaces a session by another one of the same epoch, after another proof, and uses up the code if that was the
     /// proof. One transaction, under the condition that the session is live and the account is as it was read, so that of
-    /// several step-ups in parallel one succeeds. The new session goes on with these tries of the password.
+    /// several step-ups in parallel one succeeds. The new session goes on with these tries of the password; a repetition of
+    /// the request is recognized by `repeat`.
     pub async fn step_up(
         &self,
         profile: &Profile,
         used: Option<SpentCode<'_>>,
         (old, tries): (SessionId, Option<PasswordTries>),
-        new: NewSession,
+        (new, repeat): (NewSession, Option<Repeatable>),
         now: Timestamp,
     ) -> Result<Change, StoreError> {
         let unchanged = ItemCheck::new(Key::profile(profile.user), "#epoch = :epoch");
         let mut writes = vec![Write::Check(unchanged.value(":epoch", number(profile.epoch)))];
-        writes.extend(sessions::replace(old, new, tries, now));
+        writes.extend(sessions::replace(old, new, (tries, repeat.as_ref()), now));
         if let Some(SpentCode { purpose, code, effect, pseudonym }) = used {
             // A parked account has no phone that a code could be for.
             let Home::Phone(phone) = &profile.home else { return Ok(Change::Overtaken) };

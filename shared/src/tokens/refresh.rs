@@ -171,11 +171,13 @@ impl RefreshAttempt {
 impl FromStr for RefreshAttempt {
     type Err = InvalidAttempt;
 
-    /// Accepts what base64, base64url, hexadecimal and UUIDs consist of, and the unreserved characters of URLs.
+    /// Accepts what base64, base64url, hexadecimal and UUIDs consist of, and the unreserved characters of URLs. A UUID is the
+    /// same in capitals (RFC 9562 section 4), since a client may store it as one.
     fn from_str(text: &str) -> Result<Self, InvalidAttempt> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
         if Self::LENGTHS.contains(&text.len()) && text.bytes().all(is_allowed) {
-            Ok(Self(text.to_owned()))
+            let is_uuid = uuid::Uuid::try_parse(text).is_ok_and(|_| text.len() == 36);
+            Ok(Self(if is_uuid { text.to_ascii_lowercase() } else { text.to_owned() }))
         } else {
             Err(InvalidAttempt)
         }

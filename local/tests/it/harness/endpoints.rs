@@ -93,6 +93,11 @@ impl Person {
         self.post("/auth/step-up", self.reauthenticated(json!({}))).await
     }
 
+    /// `POST /auth/step-up`, by the second factor that is shown alone.
+    pub(crate) async fn step_up_by_factor(&self) -> Reply {
+        self.post("/auth/step-up", self.with_factor(json!({}))).await
+    }
+
     /// `POST /auth/step-up`, by a code of the challenge that was asked for last.
     pub(crate) async fn step_up_by_code(&self, otp: &str) -> Reply {
         let body = json!({"challenge": self.challenge(), "otp": otp});
