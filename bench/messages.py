@@ -6,27 +6,16 @@ and every notice. Prints the messages.
 With FOLDER, stores the pages there as HTML files, to view them. Needs nothing but Python.
 """
 
-import base64
-import hashlib
-import hmac
 import html
 import pathlib
 import re
-import struct
 import sys
 import time
 
-from dev_server import connect, dev_server, send
+from dev_server import connect, dev_server, send, totp
 
 LANGUAGES = ["en", "ar", "uz"]
 PASSWORD, OTHER = "mypassword", "newPass123"
-
-
-def totp(secret):
-    """Returns the TOTP code of this moment (RFC 6238), with nothing but the standard library."""
-    mac = hmac.digest(base64.b32decode(secret), struct.pack(">Q", int(time.time()) // 30), hashlib.sha1)
-    at = mac[-1] & 0xF
-    return f"{(struct.unpack('>I', mac[at:at + 4])[0] & 0x7FFFFFFF) % 1_000_000:06}"
 
 
 class Client:
