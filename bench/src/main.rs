@@ -12,6 +12,7 @@ mod cold;
 mod cost;
 mod guard;
 mod lab;
+mod newcomer;
 mod profiles;
 mod results;
 mod sandbox;
@@ -37,6 +38,8 @@ Commands:
   profiles Size, instructions and build time of one build per folder in --binaries (bench/profiles.sh makes them)
   targets  The latest results beside what is aimed at
   scale    How often transactions on a shared counter meet, by simulation
+  newcomer Time of `cargo run`, until it answers, and of `cargo test` in a fresh clone of what is committed; `run` or
+           `test` behind it measures one of them
   guard    Compares with bench/limits.json, and fails if something costs more than it says; --renew writes it anew
 
 Binaries are those of `cargo build --release --bin FUNCTION` (target/release), as `sam build` makes them, unless
@@ -102,6 +105,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         "profiles" => profiles::run(arguments),
         "targets" => targets::run(),
         "scale" => scale::run(),
+        "newcomer" => newcomer::run(arguments),
         "guard" => guard::run(arguments),
         _ => Err(USAGE.into()),
     }
