@@ -2,13 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use crate::{
-    Arguments, Failure,
-    cold::{SETTLING, as_number},
-    lab::Lab,
-    results::Table,
-    sandbox::Sandbox,
-};
+use crate::{Arguments, Failure, cold::as_number, lab::Lab, results::Table, sandbox::Sandbox};
 
 /// What one request asks of AWS.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,13 +39,14 @@ pub(crate) fn measure(binaries: &Path) -> Result<BTreeMap<String, Calls>, Failur
     lab.walk(&Lab::functions()?, |lab, step| {
         let command = lab.copy_of(binaries, &step.function)?.display().to_string();
         lab.services.forget();
-        let mut sandbox = Sandbox::start(&[command], &lab.variables_of(&step.function)?)?;
+        let mut sandbox = Sandbox::start(&[command], &lab.variables_without_haste(&step.function)?)?;
         sandbox.ready()?;
-        std::thread::sleep(SETTLING);
+        sandbox.settle(&lab.services)?;
         let secrets = as_number(lab.services.calls().iter().filter(|call| call.operation == "GetSecretValue").count());
         let connections_init = as_number(lab.services.connections());
         lab.services.forget();
         let (answer, _) = sandbox.invoke(&step.event)?;
+        sandbox.settle(&lab.services)?;
         let connections_first = as_number(lab.services.connections());
         let calls = lab.services.calls();
         let sum = |of: fn(&(f64, f64)) -> f64| calls.iter().fold(0.0, |sum, call| sum + of(&call.units));

@@ -1,6 +1,6 @@
 //! `cold`: what a start costs.
 
-use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
+use std::{collections::BTreeMap, path::Path, process::Command};
 
 use crate::{
     Arguments, Failure,
@@ -15,22 +15,47 @@ pub(crate) const FUNCTIONS: [&str; 5] = ["health", "me", "refresh", "request-res
 /// How often CPU time is measured. The median counts.
 const STARTS: usize = 9;
 
-/// How often instructions are counted, at least and at most. It is enough when two counts agree on the lowest. Under
-/// valgrind all is so slow that the SDK's time sometimes runs out, or that a connection comes too early to resume another's
-/// TLS session, and either only ever adds.
-const COUNTS: (usize, usize) = (4, 10);
+/// How often instructions are counted, at least and at most. It is enough when two counts agree on the lowest: calls at the
+/// same time may be answered in another order, which only ever adds.
+const COUNTS: (usize, usize) = (2, 10);
+
+/// How often instructions are counted at most, until a count is within a limit.
+const TRIES: usize = 10;
 
 /// The part by which two counts may differ that agree.
 const AGREEMENT: f64 = 0.003;
 
-/// The time between a start and its first event. A connection that the start began and has not completed yet counts to
-/// the start. On Lambda, the first event is there at once.
-pub(crate) const SETTLING: Duration = Duration::from_millis(50);
+/// The columns of instructions.
+pub(crate) const FIRST: &str = "first answer, M instr.";
+pub(crate) const INIT: &str = "init, M instr.";
+
+/// Whether instructions are counted, and how often.
+#[derive(Clone, Copy)]
+pub(crate) enum Counting<'a> {
+    /// Until two counts agree on the lowest.
+    Agreed,
+    /// Until a count is at most what this returns for a function and a column.
+    Within(&'a dyn Fn(&str, &str) -> f64),
+}
+
+impl Counting<'_> {
+    /// Returns whether further counts of a function would change nothing. The counts are in their order.
+    fn is_done(self, function: &str, column: &str, counted: &[f64]) -> bool {
+        let Some(lowest) = counted.first() else { return false };
+        match self {
+            Self::Agreed => {
+                let is_agreed = counted.get(1).is_some_and(|next| *next <= lowest * (1.0 + AGREEMENT));
+                (is_agreed && counted.len() >= COUNTS.0) || counted.len() >= COUNTS.1
+            }
+            Self::Within(limit) => *lowest <= limit(function, column) || counted.len() >= TRIES,
+        }
+    }
+}
 
 /// What the start of a function costs.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cold {
-    /// Millions of instructions until the first event is asked for; 0 if they are not counted.
+    /// Millions of instructions until the first event is asked for.
     pub(crate) init: f64,
     /// The same until the first answer.
     pub(crate) first: f64,
@@ -48,30 +73,26 @@ pub(crate) struct Cold {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut rows = BTreeMap::new();
-    for (name, cold) in measure(&arguments.functions()?, &arguments.binaries, true)? {
+    for (name, cold) in measure(&arguments.functions()?, &arguments.binaries, Counting::Agreed)? {
         let Cold { init, first, init_ms, first_ms, peak, connections_init, connections_first } = cold;
         rows.insert(name, vec![first, init, init_ms, first_ms, peak, connections_init, connections_first]);
     }
-    let columns = vec![
-        "first answer, M instr.",
-        "init, M instr.",
-        "init, CPU ms",
-        "first, CPU ms",
-        "peak RSS, MiB",
-        "TLS in init",
-        "TLS in first",
-    ];
+    let columns = vec![FIRST, INIT, "init, CPU ms", "first, CPU ms", "peak RSS, MiB", "TLS in init", "TLS in first"];
     Table { name: "cold", title: "A start and its first answer over TLS", columns, rows }.publish()
 }
 
-/// Measures the starts of these functions, and counts their instructions if that is wanted.
-pub(crate) fn measure(names: &[String], binaries: &Path, counts: bool) -> Result<Vec<(String, Cold)>, Failure> {
-    if counts && !Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success()) {
+/// Measures the starts of these functions.
+pub(crate) fn measure(
+    names: &[String],
+    binaries: &Path,
+    counting: Counting<'_>,
+) -> Result<Vec<(String, Cold)>, Failure> {
+    if !Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success()) {
         return Err("instructions are counted by valgrind, which is not installed".into());
     }
     let mut measured = Vec::new();
     Lab::start()?.walk(names, |lab, step| {
-        let (answer, cold) = measure_one(lab, step, binaries, counts)?;
+        let (answer, cold) = measure_one(lab, step, binaries, counting)?;
         eprintln!("{}: {cold:.2?}", step.function);
         measured.push((step.function.clone(), cold));
         Ok(answer)
@@ -79,7 +100,7 @@ pub(crate) fn measure(names: &[String], binaries: &Path, counts: bool) -> Result
     Ok(measured)
 }
 
-fn measure_one(lab: &mut Lab, step: &Step, binaries: &Path, counts: bool) -> Result<(String, Cold), Failure> {
+fn measure_one(lab: &mut Lab, step: &Step, binaries: &Path, counting: Counting<'_>) -> Result<(String, Cold), Failure> {
     // Once by the dev server, so that all later answers come from memory.
     lab.services.record();
     let answer = lab.run_once(step, binaries)?;
@@ -92,7 +113,7 @@ fn measure_one(lab: &mut Lab, step: &Step, binaries: &Path, counts: bool) -> Res
         lab.services.forget();
         let mut sandbox = Sandbox::start(std::slice::from_ref(&command), &variables)?;
         sandbox.ready()?;
-        std::thread::sleep(SETTLING);
+        sandbox.settle(&lab.services)?;
         let init = sandbox.usage()?;
         cold.connections_init = cold.connections_init.max(as_number(lab.services.connections()));
         lab.services.forget();
@@ -104,33 +125,29 @@ fn measure_one(lab: &mut Lab, step: &Step, binaries: &Path, counts: bool) -> Res
         cold.peak = cold.peak.max(first.peak_mib);
     }
     (cold.init_ms, cold.first_ms) = (median(init_ms), median(first_ms));
-    if counts {
-        let output = Path::new(&command).with_extension("callgrind");
-        let valgrind =
-            ["valgrind", "--tool=callgrind", &format!("--callgrind-out-file={}", output.display()), "-q", &command];
-        let valgrind = valgrind.map(str::to_owned);
-        let count = |answers: bool| {
-            let mut counted: Vec<f64> = Vec::new();
-            for _ in 0..COUNTS.1 {
-                let mut sandbox = Sandbox::start(&valgrind, &variables)?;
-                sandbox.ready()?;
-                if answers {
-                    sandbox.invoke(&step.event)?;
-                }
-                sandbox.stop()?;
-                counted.push(instructions(&std::fs::read_to_string(&output)?)?);
-                counted.sort_by(f64::total_cmp);
-                if let [lowest, next, ..] = counted.as_slice()
-                    && counted.len() >= COUNTS.0
-                    && *next <= lowest * (1.0 + AGREEMENT)
-                {
-                    break;
-                }
+    let output = Path::new(&command).with_extension("callgrind");
+    let valgrind =
+        ["valgrind", "--tool=callgrind", &format!("--callgrind-out-file={}", output.display()), "-q", &command];
+    let valgrind = valgrind.map(str::to_owned);
+    let variables = lab.variables_without_haste(&step.function)?;
+    let count = |column: &str| {
+        let mut counted: Vec<f64> = Vec::new();
+        while !counting.is_done(&step.function, column, &counted) {
+            lab.services.forget();
+            let mut sandbox = Sandbox::start(&valgrind, &variables)?;
+            sandbox.ready()?;
+            sandbox.settle(&lab.services)?;
+            if column == FIRST {
+                sandbox.invoke(&step.event)?;
+                sandbox.settle(&lab.services)?;
             }
-            counted.first().copied().ok_or_else(|| Failure::from("nothing was counted"))
-        };
-        (cold.init, cold.first) = (count(false)?, count(true)?);
-    }
+            sandbox.stop()?;
+            counted.push(instructions(&std::fs::read_to_string(&output)?)?);
+            counted.sort_by(f64::total_cmp);
+        }
+        counted.first().copied().ok_or_else(|| Failure::from("nothing was counted"))
+    };
+    (cold.init, cold.first) = (count(INIT)?, count(FIRST)?);
     Ok((answer, cold))
 }
 

@@ -23,6 +23,9 @@ const ISSUER: &str = "https://latchkey.execute-api.eu-west-1.amazonaws.com";
 /// Events that no client sends.
 const EVENTS_OF_OPERATORS: [&str; 4] = ["rotate-keys", "rotate-secret", "send-notices", "unmatched"];
 
+/// The library that slows a function's clock down.
+const SLOW_CLOCK: &str = "slow_clock.so";
+
 /// Returns the repository's folder.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_owned)
@@ -74,6 +77,7 @@ impl Lab {
         std::thread::spawn(move || lines.for_each(drop));
         let upstream = upstream.ok_or("the dev server did not start")?;
         let services = Services::start(&upstream, &folder)?;
+        make_slow_clock(&folder)?;
         let variables = fs::read_to_string(data.join("lambda.env"))?;
         let variables = variables.lines().filter_map(|line| line.split_once('='));
         let variables = variables.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect();
@@ -105,6 +109,13 @@ impl Lab {
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
+        Ok(variables)
+    }
+
+    /// Returns the same, and the variable that slows the function's clock down.
+    pub(crate) fn variables_without_haste(&self, function: &str) -> Result<Vec<(String, String)>, Failure> {
+        let mut variables = self.variables_of(function)?;
+        variables.push(("LD_PRELOAD".to_owned(), self.folder.join(SLOW_CLOCK).display().to_string()));
         Ok(variables)
     }
 
@@ -218,6 +229,16 @@ impl Drop for Lab {
         let _ = self.server.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Compiles what slows a function's clock down.
+fn make_slow_clock(folder: &Path) -> Result<(), Failure> {
+    let source = folder.join("slow_clock.c");
+    fs::write(&source, include_str!("slow_clock.c"))?;
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O2", "-fPIC", "-shared", "-nostdlib", "-o"]).arg(folder.join(SLOW_CLOCK)).arg(&source);
+    let output = compiler.output().map_err(|error| format!("cc: {error}"))?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into()) }
 }
 
 /// Returns the variables that template.yaml gives each function, by the name of its binary.

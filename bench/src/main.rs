@@ -1,4 +1,4 @@
-//! `cargo run --release -p bench -- COMMAND`: what a start, a request and a month cost.
+//! `cargo run -p bench -- COMMAND`: what a start, a request and a month cost.
 //!
 //! The functions under test are their real binaries, on a Runtime API of our own (`sandbox.rs`), against a mock of AWS
 //! over TLS (`services.rs`) whose answers the dev server gave (`lab.rs`).
@@ -12,6 +12,7 @@ mod cold;
 mod cost;
 mod guard;
 mod lab;
+mod newcomer;
 mod profiles;
 mod results;
 mod sandbox;
@@ -26,7 +27,7 @@ use std::{error::Error, path::PathBuf, process::ExitCode};
 type Failure = Box<dyn Error + Send + Sync>;
 
 const USAGE: &str = "\
-Usage: cargo run --release -p bench -- COMMAND [--binaries FOLDER] [--every FOLDER] [FUNCTION…]
+Usage: cargo run -p bench -- COMMAND [--binaries FOLDER] [--every FOLDER] [--renew] [FUNCTION…]
 
 Commands:
   cold     Instructions (callgrind), CPU time, memory and connections, from a start to the first answer
@@ -37,7 +38,9 @@ Commands:
   profiles Size, instructions and build time of one build per folder in --binaries (bench/profiles.sh makes them)
   targets  The latest results beside what is aimed at
   scale    How often transactions on a shared counter meet, by simulation
-  guard    Compares with bench/limits.json, and fails if something costs more than it says
+  newcomer Time of `cargo run`, until it answers, and of `cargo test` in a fresh clone of what is committed; `run` or
+           `test` behind it measures one of them
+  guard    Compares with bench/limits.json, and fails if something costs more than it says; --renew writes it anew
 
 Binaries are those of `cargo build --release --bin FUNCTION` (target/release), as `sam build` makes them, unless
 --binaries names another folder. `calls` and `guard` take every function's calls from the binaries in target/debug or
@@ -50,6 +53,7 @@ struct Arguments {
     command: String,
     binaries: PathBuf,
     every: PathBuf,
+    renews: bool,
     functions: Vec<String>,
 }
 
@@ -78,12 +82,13 @@ fn arguments() -> Option<Arguments> {
     let mut rest = std::env::args().skip(1);
     let command = rest.next()?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| lab::root().join("target"), PathBuf::from);
-    let mut arguments =
-        Arguments { command, binaries: target.join("release"), every: target.join("debug"), functions: Vec::new() };
+    let (binaries, every) = (target.join("release"), target.join("debug"));
+    let mut arguments = Arguments { command, binaries, every, renews: false, functions: Vec::new() };
     while let Some(argument) = rest.next() {
         match argument.as_str() {
             "--binaries" => arguments.binaries = PathBuf::from(rest.next()?),
             "--every" => arguments.every = PathBuf::from(rest.next()?),
+            "--renew" => arguments.renews = true,
             name => arguments.functions.push(name.to_owned()),
         }
     }
@@ -100,6 +105,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         "profiles" => profiles::run(arguments),
         "targets" => targets::run(),
         "scale" => scale::run(),
+        "newcomer" => newcomer::run(arguments),
         "guard" => guard::run(arguments),
         _ => Err(USAGE.into()),
     }

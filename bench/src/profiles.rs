@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             Ok(if text.is_empty() { f64::NAN } else { text.trim().parse()? })
         };
         let names = FUNCTIONS.map(str::to_owned);
-        for (function, cold) in cold::measure(&names, &folder, true)? {
+        for (function, cold) in cold::measure(&names, &folder, cold::Counting::Agreed)? {
             let (binary, zip) = size::measure(&folder, &function)?;
             let row =
                 vec![cold.first, cold.init, binary, zip, cold.peak, cold.init_ms + cold.first_ms, seconds(&function)?];

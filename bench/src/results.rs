@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs,
+    path::PathBuf,
     process::Command,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -25,13 +26,14 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Prints the table, beside the committed results of the same name, and takes their place.
-    pub(crate) fn publish(&self) -> Result<(), Failure> {
-        let folder = root().join("bench/results");
-        fs::create_dir_all(&folder)?;
-        let path = folder.join(format!("{}.json", self.name));
+    fn path(&self) -> PathBuf {
+        root().join(format!("bench/results/{}.json", self.name))
+    }
+
+    /// Prints the table, beside the committed results of the same name.
+    pub(crate) fn print(&self) {
         let before: Value =
-            fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+            fs::read_to_string(self.path()).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         println!("{}\n{}\n", self.title, circumstances());
         if let Some(of) = before["of"].as_str() {
             println!("In brackets, the change since {of}.\n");
@@ -52,6 +54,12 @@ impl Table {
             }
             println!();
         }
+    }
+
+    /// Prints the table, beside the committed results of the same name, and takes their place.
+    pub(crate) fn publish(&self) -> Result<(), Failure> {
+        self.print();
+        let path = self.path();
         let rows: BTreeMap<_, _> = self
             .rows
             .iter()
@@ -142,24 +150,32 @@ pub(crate) fn draw_lines(name: &str, title: &str, lines: &[(&str, Vec<(f64, f64)
     Ok(())
 }
 
-fn shown(value: f64) -> String {
+/// Returns a number as tables show it.
+pub(crate) fn shown(value: f64) -> String {
     if value.fract() == 0.0 { format!("{value}") } else { format!("{value:.2}") }
+}
+
+/// Returns what a program prints, or nothing if it cannot be run.
+fn output(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).current_dir(root()).output().ok();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+}
+
+/// Returns the version of the compiler.
+pub(crate) fn compiler() -> String {
+    output("rustc", &["--version"])
 }
 
 /// Returns the machine, the date and the versions of a result.
 fn circumstances() -> String {
-    let of = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).current_dir(root()).output().ok();
-        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
-    };
     let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let processor = processor.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
     let processor = processor.trim_start_matches([' ', '\t', ':']).to_owned();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (date, rustc, commit) = (
-        of("date", &["--utc", "--date", &format!("@{}", now()), "+%F"]),
-        of("rustc", &["--version"]),
-        of("git", &["rev-parse", "--short", "HEAD"]),
+        output("date", &["--utc", "--date", &format!("@{}", now()), "+%F"]),
+        compiler(),
+        output("git", &["rev-parse", "--short", "HEAD"]),
     );
     format!("{date}, {commit}, {rustc}, {cores} cores of {processor}")
 }

@@ -14,10 +14,14 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use crate::Failure;
+use crate::{Failure, services::Services};
 
 /// The longest time that a function may take until it asks or answers; under valgrind all is fifty times as slow.
 const PATIENCE: Duration = Duration::from_mins(3);
+
+/// How often in a row, and how far apart, a process must be seen at rest. Threads of the mock that wake up may have to wait
+/// for a processor in between.
+const QUIET: (u32, Duration) = (8, Duration::from_millis(10));
 
 /// What a function said to the Runtime API.
 enum Said {
@@ -129,6 +133,33 @@ impl Sandbox {
                 Said::Answer { at, body, .. } => return Ok((body, at - sent)),
             }
         }
+    }
+
+    /// Waits until the process sleeps and what it calls has nothing to do for it, so that nothing that it began is left to
+    /// be done at another time. Depends on no speed: a process that waits for a processor does not sleep.
+    pub(crate) fn settle(&self, services: &Services) -> Result<(), Failure> {
+        let (until, mut quiet) = (Instant::now() + PATIENCE, 0);
+        while quiet < QUIET.0 {
+            if Instant::now() > until {
+                return Err("the function never comes to rest".into());
+            }
+            quiet = if self.sleeps()? && !services.is_busy() { quiet + 1 } else { 0 };
+            std::thread::sleep(QUIET.1);
+        }
+        Ok(())
+    }
+
+    /// Returns whether every thread of the process sleeps.
+    fn sleeps(&self) -> Result<bool, Failure> {
+        for thread in fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
+            // A thread may end meanwhile. The name, in parentheses, may contain anything.
+            let stat = fs::read_to_string(thread?.path().join("stat")).unwrap_or_default();
+            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+            if state != Some('S') {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Returns what the process has used since its start.

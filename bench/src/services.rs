@@ -36,6 +36,8 @@ struct Heard {
     replays: bool,
     calls: Vec<Call>,
     connections: usize,
+    /// Handshakes and calls that are not finished.
+    unfinished: usize,
 }
 
 /// The mock, and where it listens.
@@ -107,6 +109,11 @@ impl Services {
     /// Returns the number of connections since [`Self::forget`].
     pub(crate) fn connections(&self) -> usize {
         lock(&self.heard).connections
+    }
+
+    /// Returns whether a handshake or a call is not finished.
+    pub(crate) fn is_busy(&self) -> bool {
+        lock(&self.heard).unfinished > 0
     }
 
     /// Writes a copy of a binary that trusts the mock: the mock's root has the place of Amazon's first one, byte for
@@ -200,14 +207,43 @@ fn make_certificates(folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A handshake or a call that is not finished before this is dropped.
+struct Unfinished(Arc<Mutex<Heard>>);
+
+impl Unfinished {
+    fn begin(heard: &Arc<Mutex<Heard>>) -> Self {
+        lock(heard).unfinished += 1;
+        Self(heard.clone())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        lock(&self.0).unfinished -= 1;
+    }
+}
+
+fn shake_hands(
+    mut connection: TcpStream,
+    config: Arc<ServerConfig>,
+) -> Option<StreamOwned<ServerConnection, TcpStream>> {
+    connection.set_nodelay(true).ok()?;
+    let mut session = ServerConnection::new(config).ok()?;
+    while session.is_handshaking() {
+        session.complete_io(&mut connection).ok()?;
+    }
+    Some(StreamOwned::new(session, connection))
+}
+
 fn accept(listener: &TcpListener, config: &Arc<ServerConfig>, mock: &Mock) {
     for connection in listener.incoming().map_while(Result::ok) {
         lock(&mock.heard).connections += 1;
+        let handshake = Unfinished::begin(&mock.heard);
         let (config, mock) = (config.clone(), mock.clone());
         std::thread::spawn(move || {
-            let _ = connection.set_nodelay(true);
-            if let Ok(session) = ServerConnection::new(config) {
-                let _ = mock.serve(BufReader::new(StreamOwned::new(session, connection)));
+            if let Some(session) = shake_hands(connection, config) {
+                drop(handshake);
+                let _ = mock.serve(BufReader::new(session));
             }
         });
     }
@@ -217,6 +253,7 @@ impl Mock {
     fn serve(&self, mut reader: BufReader<impl Read + Write>) -> Option<()> {
         loop {
             let (first, headers, body) = read_message(&mut reader)?;
+            let _call = Unfinished::begin(&self.heard);
             let target = headers.iter().find(|(name, _)| name == "x-amz-target").map_or("", |(_, value)| value);
             let (status, answer) = if target.is_empty() && first.starts_with("GET / ") {
                 (200, b"healthy: dynamodb.eu-west-1.amazonaws.com ".to_vec())

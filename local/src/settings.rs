@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fs, path::Path};
 
 use latchkey::base::terminal::Sentence;
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType};
+use numbering_plans::{Number, Plan};
 use tracing_subscriber::filter::Targets;
 
 use crate::template::Template;
@@ -86,7 +86,8 @@ impl Settings {
         self.overrides.get("SIGN_IN_METHODS").is_none_or(|methods| methods.trim() != "password")
     }
 
-    /// Returns a phone to try: as the default country writes it, or else of the first country that is served.
+    /// Returns a phone to try: the documents' own example where that is served, or else one of the default country, or of
+    /// the first country that is served, in international form.
     pub fn example_phone(&self, template: &Template) -> String {
         let set = |name: &str| {
             let functions = template.functions.iter().find_map(|function| function.environment.get(name));
@@ -95,18 +96,14 @@ impl Settings {
         let country = set("PHONE_DEFAULT_COUNTRY").unwrap_or("EG");
         let served = set("PHONE_ALLOWED_COUNTRIES").unwrap_or(country);
         let is_served = served.split(',').any(|served| served.trim() == country);
-        // The documents' own example.
+        let of_documents = "01012345678".to_owned();
         if country == "EG" && is_served {
-            return "01012345678".to_owned();
+            return of_documents;
         }
         let country = if is_served { country } else { served.split(',').next().unwrap_or_default().trim() };
-        let format = if is_served { PhoneNumberFormat::National } else { PhoneNumberFormat::E164 };
-        let mut regions = PHONE_NUMBER_UTIL.get_supported_regions();
-        let region = regions.find(|region| region.as_region_str().as_str() == country);
-        let example =
-            |region| PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, PhoneNumberType::Mobile);
-        let number = region.and_then(|region| example(region).ok());
-        number.map_or_else(|| "01012345678".to_owned(), |number| number.format_as(format).into_owned())
+        let plan = Plan::of_region(country);
+        let number = plan.and_then(|plan| Number::parse(plan.mobile_example()?, Some(plan)));
+        number.map_or(of_documents, |number| number.e164())
     }
 }
 
@@ -206,9 +203,9 @@ mod tests {
     fn the_example_is_a_phone_that_the_settings_serve() {
         for (settings, expected) in [
             (&[][..], "01012345678"),
-            (&[("PHONE_DEFAULT_COUNTRY", "DE")], "01512 3456789"),
+            (&[("PHONE_DEFAULT_COUNTRY", "DE")], "+4915123456789"),
             (&[("PHONE_ALLOWED_COUNTRIES", "US,CA")], "+12015550123"),
-            (&[("PHONE_DEFAULT_COUNTRY", "UZ"), ("PHONE_ALLOWED_COUNTRIES", "EG, UZ")][..], "91 234 56 78"),
+            (&[("PHONE_DEFAULT_COUNTRY", "UZ"), ("PHONE_ALLOWED_COUNTRIES", "EG, UZ")][..], "+998912345678"),
         ] {
             let found = read(None, &[], settings).unwrap().example_phone(&template());
             assert_eq!(found, expected, "{settings:?}");

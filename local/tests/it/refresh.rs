@@ -460,8 +460,8 @@ async fn an_attempt_that_is_a_uuid_is_the_same_in_capitals() {
     let person = world.signed_in_person().await;
     let uuid = "5bca2cf1-3a57-4f6b-9c1c-8f8f7f2f1072";
     let deaf = person.with_copied_tokens();
-    let first = person.attempting(uuid).refresh().await.expect(200);
+    let first = person.with_attempt(uuid).refresh().await.expect(200);
     world.advance(3600);
-    let again = deaf.attempting(&uuid.to_uppercase()).refresh().await.expect(200);
+    let again = deaf.with_attempt(&uuid.to_uppercase()).refresh().await.expect(200);
     assert!(first.text("refresh_token") == again.text("refresh_token"));
 }
