@@ -234,7 +234,7 @@ fn banner(url: &str, kept: &str, (example, by_code): (&str, bool), elsewhere: Op
         )
     });
     format!(
-        r#"Latchkey {version}, data kept {kept}
+        r"Latchkey {version}, data kept {kept}
 {warning}
   API documentation  {url}/docs
   Message inbox      {url}/dev/messages
@@ -243,7 +243,7 @@ fn banner(url: &str, kept: &str, (example, by_code): (&str, bool), elsewhere: Op
   curl {url}{path} -H 'Content-Type: application/json' \
        -d '{body}'
 
-Latchkey is ready on {url}"#,
+Latchkey is ready on {url}",
         version = env!("CARGO_PKG_VERSION"),
         warning = warning.unwrap_or_default(),
     )

@@ -47,7 +47,7 @@ pub const SECRETS_USABLE: Duration = PUBLISHED_BEFORE;
 const UNKNOWN_KEY_AGAIN: Duration = Duration::from_secs(1);
 
 /// The same for unknown versions of the master secret, whose reads cost more.
-const UNKNOWN_VERSION_AGAIN: Duration = Duration::from_secs(5);
+const UNKNOWN_VERSION_AGAIN: Duration = Duration::from_secs(30);
 
 /// The variable that names the master secret.
 const SECRET_KEY: &str = "SECRET_KEY_ARN";
@@ -183,7 +183,7 @@ impl Keyring {
     /// Returns the keys of the version that made something that must not be lost, such as a sealed secret of a second
     /// factor, even if that version has leaked. None if it was retired.
     ///
-    /// An unknown version causes another read of the secret. If that does not find it, none causes one for 5 s, so that
+    /// An unknown version causes another read of the secret. If that does not find it, none causes one for 30 s, so that
     /// invented ones do not cost a read each.
     pub async fn opening(&self, kid: Kid, now: Timestamp) -> Result<Option<Arc<Keys>>, KeyringError> {
         let copy = self.secret.at_hand();

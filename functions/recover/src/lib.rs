@@ -170,9 +170,12 @@ async fn by_factor(
     };
     match shown {
         Ok(()) => parked.ok_or(ApiError::InvalidCredentials),
-        // The caller's address, or the account's authenticator, has to wait; every phone gets the first.
-        Err(error @ ApiError::TooManyRequests { bucket: Bucket::LoginAddress, .. }) => Err(error),
-        Err(error @ (ApiError::TemporarilyUnavailable(_) | ApiError::Internal(_))) => Err(error),
+        // That the caller's address has to wait is told for every phone, and that an authenticator does for none.
+        Err(
+            error @ (ApiError::TooManyRequests { bucket: Bucket::LoginAddress, .. }
+            | ApiError::TemporarilyUnavailable(_)
+            | ApiError::Internal(_)),
+        ) => Err(error),
         Err(_) => Err(ApiError::InvalidCredentials),
     }
 }

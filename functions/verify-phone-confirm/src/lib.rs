@@ -41,11 +41,6 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let caller = Caller::authenticate(app, ctx, &request).await?;
     let (profile, phone) = (&caller.profile, caller.phone()?);
     let VerifyPhoneConfirmRequest { otp } = request.read(&app.config)?;
-    if profile.phone_verified {
-        // By the other of two codes, or by the same one, whose response was lost.
-        ctx.audit.reason("already-done");
-        return Ok(Response::no_content());
-    }
 
     let effect = codes::effect(app, ctx, profile.user, profile.epoch, None).await?;
     let used = match codes::compare(app, ctx, Purpose::VerifyPhone, phone, &otp).await? {

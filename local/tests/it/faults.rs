@@ -56,7 +56,7 @@ pub(crate) const ENDPOINTS: [(&str, &[&str], u16); 50] = [
     ("verify-phone", &[BATCH, TRANSACT], 202),
     ("verify-phone-confirm", &[GET, SECRET, BATCH, UPDATE, TRANSACT], 204),
     ("request-reset", &[BATCH, TRANSACT], 202),
-    ("request-reset, at a known device", &[SECRET, BATCH, TRANSACT], 202),
+    ("request-reset, at a known device", &[BATCH, TRANSACT], 202),
     ("verify-reset", &[SECRET, UPDATE, TRANSACT], 204),
     ("code", &[SECRET, BATCH, TRANSACT], 202),
     ("code, at a known device", &[SECRET, BATCH, TRANSACT], 202),

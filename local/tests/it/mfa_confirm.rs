@@ -118,7 +118,7 @@ async fn an_enrollment_cannot_replace_a_factor_that_it_was_not_asked_for() {
     // As written by a request that was under way.
     item["attempts"]["N"] = "0".into();
     world.put_item(&item);
-    person.mfa_confirm(&authenticator.code()).await.expect_problem(409, "enrollment-over");
+    person.mfa_confirm(&authenticator.code()).await.expect_problem(409, "mfa-already-enabled");
     person.first_step().await;
     person.login_mfa().await.expect(200);
 }

@@ -16,7 +16,7 @@ async fn password_and_code_switch_it_off_and_leave_nothing_of_it() {
     assert!(world.items("USER#").iter().all(|item| item["sk"]["S"] != "MFA"));
     // A login that waited is over, recovery codes are worth nothing, and off is off.
     laptop.with_recovery_code(0).login_mfa().await.expect_problem(401, "invalid-token");
-    person.with_recovery_code(0).mfa_disable().await.expect_problem(404, "not-found");
+    person.with_recovery_code(0).mfa_disable().await.expect_problem(409, "mfa-not-enabled");
 }
 
 #[tokio::test]

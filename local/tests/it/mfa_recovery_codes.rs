@@ -21,9 +21,9 @@ async fn new_codes_are_shown_once_and_the_old_ones_die() {
 async fn there_are_none_without_a_second_factor() {
     let world = World::new();
     let person = world.signed_in_person().await;
-    person.mfa_recovery_codes().await.expect_problem(404, "not-found");
+    person.mfa_recovery_codes().await.expect_problem(409, "mfa-not-enabled");
     person.enroll().await;
-    person.mfa_recovery_codes().await.expect_problem(404, "not-found");
+    person.mfa_recovery_codes().await.expect_problem(409, "mfa-not-enabled");
     assert!(world.items("USER#").iter().all(|item| item["sk"]["S"] != "MFA"));
 }
 
@@ -51,7 +51,7 @@ async fn after_disabling_there_are_none_to_be_had_and_the_old_ones_stay_dead() {
     let person = World::new().person_with_factor().await;
     person.with_code().mfa_disable().await.expect(200);
     let old = person.with_recovery_code(0);
-    old.mfa_recovery_codes().await.expect_problem(404, "not-found");
+    old.mfa_recovery_codes().await.expect_problem(409, "mfa-not-enabled");
     person.sign_in().await;
     person.switch_factor_on().await;
     person.first_step().await;

@@ -196,7 +196,7 @@ async fn a_solution_is_for_its_phone_and_five_minutes() {
     };
     refused(OTHER_PHONE, &solution).await;
     let puzzle = asked.text("puzzle");
-    let lazy = (0..).map(|at| format!("{puzzle}.{at}")).find(|text| !is_solution(text, 8)).unwrap();
+    let lazy = (0..1000).map(|at| format!("{puzzle}.{at}")).find(|text| !is_solution(text, 8)).unwrap();
     for text in ["", ".", "x", puzzle, &lazy, &solution.to_lowercase(), &format!("{solution} "), &"9".repeat(5000)] {
         refused(PHONE, text).await;
     }
@@ -218,7 +218,7 @@ async fn an_attestation_stands_for_the_work() {
         let methods = if bits == "0" { json!(["attestation"]) } else { json!(["proof_of_work", "attestation"]) };
         assert_eq!(asked.body["methods"], methods);
         assert_eq!(asked.body.get("puzzle").is_some(), bits == "8");
-        let attested = |text: &str| world.visitor(PHONE).with_header("attestation", text);
+        let showing = |text: &str| world.visitor(PHONE).with_header("attestation", text);
 
         let now = world.clock.now().unix_seconds();
         let right = json!({"aud": "latchkey", "phone": E164, "iat": now, "exp": now + 300});
@@ -247,9 +247,9 @@ async fn an_attestation_stands_for_the_work() {
             access_token,
             String::new(),
         ] {
-            attested(&text).ask_code().await.expect_problem(403, "proof-required");
+            showing(&text).ask_code().await.expect_problem(403, "proof-required");
         }
-        attested(&attester.attest(&world, E164)).ask_code().await.expect(202);
+        showing(&attester.attest(&world, E164)).ask_code().await.expect(202);
     }
 }
 

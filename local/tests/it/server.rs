@@ -490,9 +490,14 @@ fn a_developer_who_tries_all_day_is_not_locked_out() {
     let server = Server::start(&["--memory", "--env", "OTP_EXPOSE=false"]);
     server.post("/auth/register", &json!({"phone": PHONE, "password": PASSWORD}));
     let (_, page) = server.request("GET", "/", "", "");
-    for limit in ["LIMIT_MESSAGES_PER_PHONE", "LIMIT_MESSAGES_PER_ADDRESS"] {
+    for limit in ["LIMIT_MESSAGES_PER_PHONE", "LIMIT_MESSAGES_PER_ADDRESS", "LIMIT_PHONES_PER_ADDRESS"] {
         let row = format!("<tr class=\"set\"><td><code>{limit}</code></td><td><code>1000</code></td>");
         assert!(page.contains(&row), "{limit}");
+    }
+    // A suite of end-to-end tests with a fresh number for each.
+    for at in 0..40 {
+        let (status, _) = server.post("/auth/code", &json!({"phone": format!("010123456{at:02}")}));
+        assert_eq!(status, 202);
     }
 }
 

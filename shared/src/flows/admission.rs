@@ -90,14 +90,16 @@ pub fn admit_unguessable<'a, T: Send + 'a>(
 
 /// Does what [`admit`] does for a try of something that does not exist, where nothing may tell so: the same calls, and the same
 /// count for the caller's address.
-pub async fn admit_nobody<T: Send>(
-    app: &App,
-    ctx: &Context,
-    attempt: impl Future<Output = Result<T, StoreError>> + Send,
-) -> Result<(), ApiError> {
-    let attempt = async { attempt.await.map_err(ApiError::from) };
-    let (charged, _) = tokio::try_join!(charge_address(app, ctx), attempt)?;
-    Ok(charged?)
+pub fn admit_nobody<'a, T: Send + 'a>(
+    app: &'a App,
+    ctx: &'a Context,
+    attempt: impl Future<Output = Result<T, StoreError>> + Send + 'a,
+) -> BoxFuture<'a, Result<(), ApiError>> {
+    Box::pin(async move {
+        let attempt = async { attempt.await.map_err(ApiError::from) };
+        let (charged, _) = tokio::try_join!(charge_address(app, ctx), attempt)?;
+        Ok(charged?)
+    })
 }
 
 /// Does what a right try leads to, and meanwhile takes the count of that try back from the caller's address: many users
