@@ -14,7 +14,7 @@ schemathesis.openapi.format("password", st.from_regex(r"^[A-Za-z0-9 ]{12,40}xQ7$
 
 # Requests that fit the description are never refused as malformed. These are about values that only we make.
 OURS = {("POST /auth/resend-activation", "/activation_id"), ("POST /auth/activate", "/activation_id"),
-        ("POST /auth/code/resend", "/challenge")}
+        ("POST /auth/code/resend", "/challenge"), ("POST /auth/request-reset", "/challenge")}
 # Whether these need the password depends on the account, which may have none; no schema tells.
 OF_ACCOUNT = {"POST /auth/change-phone", "DELETE /auth/me", "POST /auth/me/delete", "POST /auth/mfa/disable",
               "POST /auth/mfa/enroll", "POST /auth/mfa/recovery-codes", "DELETE /auth/sessions/{id}"}

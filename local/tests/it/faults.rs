@@ -21,7 +21,7 @@ const UPDATE: &str = "UpdateItem";
 pub(crate) const ALWAYS: usize = 1000;
 
 /// Every endpoint that asks something of the table, with what it does that with, and its success.
-pub(crate) const ENDPOINTS: [(&str, &[&str], u16); 50] = [
+pub(crate) const ENDPOINTS: [(&str, &[&str], u16); 51] = [
     ("register", &[UPDATE, TRANSACT], 201),
     ("register, to be activated", &[UPDATE, BATCH, TRANSACT], 202),
     ("activate", &[UPDATE, TRANSACT], 201),
@@ -56,6 +56,7 @@ pub(crate) const ENDPOINTS: [(&str, &[&str], u16); 50] = [
     ("verify-phone", &[BATCH, TRANSACT], 202),
     ("verify-phone-confirm", &[GET, SECRET, BATCH, UPDATE, TRANSACT], 204),
     ("request-reset", &[BATCH, TRANSACT], 202),
+    ("request-reset, for a challenge", &[BATCH, TRANSACT], 202),
     ("request-reset, at a known device", &[BATCH, TRANSACT], 202),
     ("verify-reset", &[SECRET, UPDATE, TRANSACT], 204),
     ("code", &[SECRET, BATCH, TRANSACT], 202),
@@ -244,6 +245,7 @@ impl Prepared {
             "verify-phone" => person.verify_phone().await,
             "verify-phone-confirm" => person.confirm_phone(&self.phone_code).await,
             "request-reset" => person.request_reset().await,
+            "request-reset, for a challenge" => person.request_reset_again().await,
             "request-reset, at a known device" => person.request_reset_with(&person.device_token()).await,
             "code, at a known device" => person.ask_code_with(&person.device_token()).await,
             "verify-reset" | "verify-reset, of a number that may have changed hands" => {

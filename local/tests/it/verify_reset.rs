@@ -176,6 +176,78 @@ async fn a_stranger_who_uses_up_the_tries_of_a_phone_does_not_close_its_reset() 
     owner.verify_reset_by_challenge(&code, RESET_PASSWORD).await.expect(204);
 }
 
+/// Who presses "send again" may type either code, as everywhere.
+#[tokio::test]
+async fn another_code_may_be_sent_for_a_challenge_and_either_works() {
+    for typed in [0, 1] {
+        for known_device in [false, true] {
+            let world = World::new();
+            let person = world.signed_in_person().await;
+            person.verify_own_phone().await;
+            world.advance(2);
+            let token = known_device.then(|| person.device_token());
+            let ask = async |challenge: Option<&str>| {
+                let body = json!({"phone": PHONE, "challenge": challenge, "device_token": token});
+                world.post("/auth/request-reset", body).await
+            };
+            let first = ask(None).await.expect(202).text("challenge").to_owned();
+            let mut codes = vec![person.code()];
+            ask(Some(&first)).await.expect_limit("messages-cooldown");
+            world.advance(1);
+            let again = ask(Some(&first)).await.expect(202).text("challenge").to_owned();
+            codes.push(person.code());
+            assert!(again != first, "sealed anew");
+            let enter = async |challenge: &str, otp: &str, new: &str| {
+                let body = json!({"challenge": challenge, "otp": otp, "new_password": new});
+                world.post("/auth/verify-reset", body).await
+            };
+            enter(&again, &another_code(&another_code(&codes[0])), RESET_PASSWORD).await;
+            enter(if typed == 0 { &again } else { &first }, &codes[typed], RESET_PASSWORD).await.expect(204);
+            enter(&again, &codes[1 - typed], NEW_PASSWORD).await.expect(400);
+            person.typing(RESET_PASSWORD).login().await.expect(200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_code_for_a_challenge_tells_nobody_who_is_registered() {
+    let world = World::new();
+    let (person, unknown) = (world.person().await, world.visitor(OTHER_PHONE));
+    let mut told = Vec::new();
+    for asker in [&person, &unknown] {
+        asker.request_reset().await.expect(202);
+        world.advance(1);
+        told.push(asker.request_reset_again().await.expect(202).fingerprint());
+    }
+    assert!(told[0] == told[1]);
+    let body = json!({"phone": OTHER_PHONE, "challenge": person.reset_challenge()});
+    world.post("/auth/request-reset", body).await.expect_fields(&["/challenge"]);
+    let body = json!({"phone": PHONE, "challenge": "x"});
+    world.post("/auth/request-reset", body).await.expect_fields(&["/challenge"]);
+}
+
+/// Five tries for each code, however it is asked for, and twenty codes a day.
+#[tokio::test]
+async fn another_code_for_a_challenge_has_five_tries_and_counts_as_a_code() {
+    let world = World::with(&[("LIMIT_MESSAGES_PER_PHONE", "1000"), ("LIMIT_MESSAGES_PER_ADDRESS", "1000")]);
+    let person = world.person().await;
+    person.request_reset().await.expect(202);
+    let mut wrong = 0;
+    for _ in 0..24 {
+        for _ in 0..10 {
+            let reply = person.verify_reset_by_challenge(&another_code(&person.code()), RESET_PASSWORD).await;
+            assert!([400, 429].contains(&reply.status));
+        }
+        let challenges = world.items("PHONE#");
+        let challenge = challenges.iter().find(|item| item["sk"]["S"].as_str().unwrap().starts_with("OTP#reset#"));
+        wrong = challenge.unwrap()["attempts"]["N"].as_str().unwrap().parse().unwrap();
+        world.advance(1);
+        person.request_reset_again().await.expect(202);
+    }
+    assert_eq!(wrong, 100, "of a day");
+    assert_eq!(world.outbox.messages_after(0).1, 20);
+}
+
 #[tokio::test]
 async fn a_challenge_has_five_tries_and_one_code() {
     let world = World::new();

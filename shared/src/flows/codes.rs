@@ -295,7 +295,7 @@ impl<'a> DrawnCode<'a> {
     ) -> Result<ActivationIssue, ApiError> {
         let (app, code) = (self.app, self.new_code(is_sent));
         if let Purpose::ResetBy(_) = self.purpose {
-            return Ok(app.store.issue_reset_on_device(code, target, limits).await?);
+            return Ok(app.store.issue_reset_by_challenge(code, target, limits).await?);
         }
         if item == Item::OfPhone {
             return Ok(ActivationIssue::Code(app.store.issue_code(code, target, limits).await?));

@@ -81,15 +81,24 @@ impl Store {
         self.issue_pending(code, update, limits, waits).await
     }
 
-    /// Issues the code of a reset that a known device asks for, under the device's cooldown and these limits. It is stored
-    /// under its challenge alone: whoever names the phone tries other codes, and other requests do not keep it waiting.
-    pub async fn issue_reset_on_device(
+    /// Issues the code of a reset that is stored under a challenge alone, under the cooldown and these limits: that of a known
+    /// device, so that whoever names the phone tries other codes, or another one of a challenge that waits, beside the code
+    /// that it has.
+    pub async fn issue_reset_by_challenge(
         &self,
         code: NewCode<'_>,
         target: &CodeTarget,
         limits: &[Limit<'_>],
     ) -> Result<ActivationIssue, StoreError> {
-        let update = codes::under_challenge(code, target.account);
+        let update = if code.purpose == Purpose::ResetBy(code.challenge) {
+            codes::under_challenge(code, target.account)
+        } else {
+            codes::bind_to(target.open.issue(&code, target.account), target.account)
+                .set("#failures_since = if_not_exists(#failures_since, :now)")
+                .set("#expires_at = :expires_at")
+                .value(":now", moment(code.now))
+                .value(":expires_at", ttl(code.now.plus(code.ttl)))
+        };
         self.issue_pending(code, update, limits, |_| Ok(false)).await
     }
 
@@ -105,18 +114,23 @@ impl Store {
         let now = code.now;
         // The cooldown belongs to the phone or the device, not to what waits, so that beginning again does not send another
         // message at once.
-        let cooldown = match code.device {
-            Some(device) => devices::unless_forgotten(&device),
-            None => ItemUpdate::new(Key::cooldown(code.phone, code.purpose))
+        let by = |update: ItemUpdate| {
+            update.set("#challenge_id = :challenge").value(":challenge", text(code.challenge.to_string()))
+        };
+        let cooldown = match (code.device, code.purpose) {
+            (Some(device), _) => by(devices::unless_forgotten(&device)),
+            // That of all resets of the phone, in the item of the codes that are tried by the phone.
+            (None, Purpose::ResetBy(_)) => ItemUpdate::new(Key::code(code.phone, Purpose::Reset))
+                .set("#expires_at = if_not_exists(#expires_at, :expires_at)")
+                .value(":expires_at", ttl(now.plus(code.cooldown))),
+            (None, _) => by(ItemUpdate::new(Key::cooldown(code.phone, code.purpose)))
                 .set("#expires_at = :expires_at")
                 .value(":expires_at", ttl(now.plus(code.cooldown))),
         };
         let cooldown = cooldown
             .remove("#op")
-            .set("#challenge_id = :challenge")
             .set("#resend_at = :resend_at")
             .and_when(COOLED_DOWN)
-            .value(":challenge", text(code.challenge.to_string()))
             .value(":now", moment(now))
             .value(":resend_at", moment(now.plus(code.cooldown)));
         let mut writes = vec![Write::Update(update), Write::Update(cooldown)];

@@ -194,6 +194,11 @@ impl Person {
         self.begin("/auth/request-reset", json!({"phone": self.phone(), "device_token": token})).await
     }
 
+    /// `POST /auth/request-reset`, for the challenge that the device was given.
+    pub(crate) async fn request_reset_again(&self) -> Reply {
+        self.begin("/auth/request-reset", json!({"phone": self.phone(), "challenge": self.reset_challenge()})).await
+    }
+
     /// `POST /auth/verify-reset`
     pub(crate) async fn verify_reset(&self, otp: &str, new: &str) -> Reply {
         let body = json!({"phone": self.phone(), "otp": otp, "new_password": new});
