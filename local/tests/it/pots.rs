@@ -1,6 +1,8 @@
 //! Three pots of messages: what floods of strangers leave to owners, and that nothing tells who is in which pot
 //! (docs/adr/0038).
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 
 use crate::{
@@ -69,6 +71,38 @@ async fn of_200_requests_at_once_the_hours_budget_goes_out() {
         world.visitor(&format!("+2010123{at:05}")).ask_code().await.expect(202);
     }
     assert_eq!(world.outbox.messages_after(0).1, 10);
+}
+
+/// The strangers of a country get as many messages as a share of the codes that were entered there allows.
+#[tokio::test]
+async fn a_country_may_be_sent_as_much_as_its_codes_of_today_and_14_days_before_allow() {
+    let world = World::with(&[("LIMIT_MESSAGES_PER_COUNTRY", "6"), ("LIMIT_VERIFIED_SHARE", "100")]);
+    let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+    let into_day = world.clock.now().unix_seconds() % 86_400;
+    world.clock.advance(hours(24) - Duration::from_secs(into_day));
+    let first_day = world.clock.now();
+    // Six a day, one an hour, for four days: the floor.
+    for at in 0..24 {
+        let (day, hour) = (at / 6, at % 6);
+        world.clock.advance(first_day.plus(hours(day * 24 + hour)).since(world.clock.now()));
+        world.visitor(&format!("+2011123{at:05}")).without_password().sign_in_by_code().await;
+    }
+    let mut asked = 0;
+    let mut sent_in_an_hour_of = async |day: u64| {
+        world.clock.advance(first_day.plus(hours(day * 24)).since(world.clock.now()));
+        let before = world.outbox.messages_after(0).1;
+        for _ in 0..6 {
+            asked += 1;
+            world.visitor(&format!("+2010123{asked:05}")).ask_code().await.expect(202);
+        }
+        world.outbox.messages_after(0).1 - before
+    };
+    // A sixth of all 24, then of 18 and of 12. At last the floor of six.
+    assert_eq!(sent_in_an_hour_of(14).await, 4);
+    assert_eq!(sent_in_an_hour_of(15).await, 3);
+    assert_eq!(sent_in_an_hour_of(16).await, 2);
+    assert_eq!(sent_in_an_hour_of(17).await, 1);
+    assert_eq!(sent_in_an_hour_of(18).await, 1);
 }
 
 /// The room that is left to an address is its user's to see: one request for somebody else's phone must not tell whether

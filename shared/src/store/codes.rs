@@ -307,7 +307,7 @@ impl Store {
             account,
             known_device: device.filter(|device| is_of_account(device) && !is_forgotten),
             is_verified: credential.as_ref().is_some_and(accounts::is_verified),
-            verified_in_country: verified::sum(&of_country)?,
+            verified_in_country: verified::sum(&of_country, now)?,
             has_account: credential.is_some_and(|credential| credential.has(USER_ID)),
             open: OpenCodes::read(&code)?,
             failures: code.count(FAILURES)?,

@@ -1,6 +1,6 @@
 //! Writes as expressions. One builder serves single updates and parts of transactions.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use aws_sdk_dynamodb::{
     error::BuildError,
@@ -19,7 +19,7 @@ pub(in crate::store) struct ItemUpdate {
     key: Key,
     sets: Vec<&'static str>,
     removes: Vec<&'static str>,
-    adds: Vec<&'static str>,
+    adds: Vec<Cow<'static, str>>,
     deletes: Vec<&'static str>,
     condition: String,
     values: HashMap<String, AttributeValue>,
@@ -41,8 +41,8 @@ impl ItemUpdate {
         self
     }
 
-    pub(in crate::store) fn add(mut self, addition: &'static str) -> Self {
-        self.adds.push(addition);
+    pub(in crate::store) fn add(mut self, addition: impl Into<Cow<'static, str>>) -> Self {
+        self.adds.push(addition.into());
         self
     }
 
@@ -73,9 +73,10 @@ impl ItemUpdate {
     }
 
     pub(in crate::store) fn update_expression(&self) -> String {
-        let clauses = [("SET", &self.sets), ("REMOVE", &self.removes), ("ADD", &self.adds), ("DELETE", &self.deletes)];
+        let [sets, removes, deletes] = [&self.sets, &self.removes, &self.deletes].map(|parts| parts.join(", "));
+        let clauses = [("SET", sets), ("REMOVE", removes), ("ADD", self.adds.join(", ")), ("DELETE", deletes)];
         let clauses = clauses.into_iter().filter(|(_, parts)| !parts.is_empty());
-        clauses.map(|(verb, parts)| format!("{verb} {}", parts.join(", "))).collect::<Vec<_>>().join(" ")
+        clauses.map(|(verb, parts)| format!("{verb} {parts}")).collect::<Vec<_>>().join(" ")
     }
 
     pub(in crate::store) fn names(&self) -> HashMap<String, String> {
@@ -221,7 +222,10 @@ fn names_in(expressions: &[&str]) -> HashMap<String, String> {
         for rest in expression.split('#').skip(1) {
             let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
             let name = rest.get(..end).unwrap_or_default();
-            debug_assert!(keys::ALL.contains(&name), "`{name}` is no attribute of the table");
+            debug_assert!(
+                keys::ALL.contains(&name) || keys::DAYS.contains(&name),
+                "`{name}` is no attribute of the table"
+            );
             names.insert(format!("#{name}"), name.to_owned());
         }
     }

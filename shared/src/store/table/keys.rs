@@ -61,6 +61,13 @@ pub(in crate::store) const SESSION_PREFIX: &str = "SESSION#";
 /// The prefix of sort keys of a user's known devices. The identifier of the session that each was known by first follows.
 pub(in crate::store) const DEVICE_PREFIX: &str = "DEVICE#";
 
+/// The attributes of counters of days, by the day's place in its period. A period is as long as the days that a budget
+/// looks back: today and 14 before (docs/adr/0038-three-pots-of-messages.md).
+pub(in crate::store) const DAYS: [&str; 15] = [
+    "day_0", "day_1", "day_2", "day_3", "day_4", "day_5", "day_6", "day_7", "day_8", "day_9", "day_10", "day_11",
+    "day_12", "day_13", "day_14",
+];
+
 /// A key of the table.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Key {
