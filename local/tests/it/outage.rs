@@ -61,10 +61,11 @@ enum Wanted {
     Reset,
     OwnPhone,
     OtherPhone,
+    SignIn,
 }
 
 impl Wanted {
-    const ALL: [Self; 4] = [Self::Activation, Self::Reset, Self::OwnPhone, Self::OtherPhone];
+    const ALL: [Self; 5] = [Self::Activation, Self::Reset, Self::OwnPhone, Self::OtherPhone, Self::SignIn];
 
     /// A world and somebody in it who can ask for such a code.
     async fn begin(self, name: &str, variables: &[(&str, &str)]) -> (Sending, Person) {
@@ -89,13 +90,19 @@ impl Wanted {
             Self::Reset => person.request_reset().await,
             Self::OwnPhone => person.verify_phone().await,
             Self::OtherPhone => person.change_phone(OTHER_PHONE).await,
+            Self::SignIn if again => person.resend_code().await,
+            Self::SignIn => person.ask_code().await,
         }
+    }
+
+    /// Whether the answer must not tell who has an account, so that it is the same whatever becomes of the message.
+    fn is_hidden(self) -> bool {
+        matches!(self, Self::Reset | Self::SignIn)
     }
 
     /// What asking for a code is answered when its message certainly was not sent.
     fn failure(self) -> u16 {
-        // A reset's answer must not tell who has an account.
-        if self == Self::Reset { 202 } else { 503 }
+        if self.is_hidden() { 202 } else { 503 }
     }
 
     async fn show(self, person: &Person, code: &str) -> Reply {
@@ -104,6 +111,7 @@ impl Wanted {
             Self::Reset => person.verify_reset(code, NEW_PASSWORD).await,
             Self::OwnPhone => person.confirm_phone(code).await,
             Self::OtherPhone => person.change_phone_verify(code).await,
+            Self::SignIn => person.verify_code(code).await,
         }
     }
 
@@ -111,7 +119,7 @@ impl Wanted {
         match self {
             Self::Activation => 201,
             // With the tokens of a new session.
-            Self::OtherPhone => 200,
+            Self::OtherPhone | Self::SignIn => 200,
             Self::Reset | Self::OwnPhone => 204,
         }
     }
@@ -132,6 +140,44 @@ async fn when_an_outage_is_over_nobody_is_shut_out() {
         sending.answers(SENDS);
         wanted.ask(&person, false).await.expect(202);
         wanted.show(&person, &sending.code()).await.expect(wanted.success());
+    }
+}
+
+/// However often they asked while the provider could not be reached, or said that it did not send.
+#[tokio::test]
+async fn an_outage_with_many_requests_shuts_nobody_out_either() {
+    const CANNOT: u16 = 401;
+    for (status, requests) in [(CANNOT, 320), (FAILS, 38)] {
+        for wanted in Wanted::ALL {
+            let (sending, person) = wanted.begin("http", &[]).await;
+            // A phone has fifty requests a day and an address three hundred an hour, as here for a phone that is not verified.
+            let requests = if wanted == Wanted::SignIn { requests } else { requests.min(55) };
+            sending.answers(status);
+            for _ in 0..requests {
+                wanted.ask(&person, false).await.expect(wanted.failure());
+                sending.world.advance(1);
+            }
+            sending.answers(SENDS);
+            wanted.ask(&person, false).await.expect(202);
+            wanted.show(&person, &sending.code()).await.expect(wanted.success());
+        }
+    }
+}
+
+/// A webhook that sends and says that it did not: it is believed as often as a limit allows uses, and no more.
+#[tokio::test]
+async fn a_webhook_that_does_not_tell_the_truth_is_believed_for_so_long() {
+    for (wanted, most) in [(Wanted::SignIn, 40), (Wanted::Reset, 40), (Wanted::OwnPhone, 200)] {
+        let (sending, person) = wanted.begin("http", &[]).await;
+        sending.answers(FAILS);
+        let before = sending.handed_over();
+        for _ in 0..most + 20 {
+            let told = wanted.ask(&person, false).await.status;
+            assert!(told == wanted.failure() || told == 429, "{wanted:?}: {told}");
+            sending.world.advance(1);
+        }
+        // Each message is handed over twice.
+        assert_eq!(sending.handed_over() - before, 2 * most, "{wanted:?}");
     }
 }
 
@@ -169,7 +215,7 @@ async fn no_budget_is_used_up_by_what_was_not_sent() {
             // The limit itself stands.
             let before = sending.handed_over();
             let refused = wanted.ask(&person, false).await;
-            assert!(refused.status == 429 || wanted == Wanted::Reset || limit == "LIMIT_REGISTER_PER_ADDRESS");
+            assert!(refused.status == 429 || wanted.is_hidden() || limit == "LIMIT_REGISTER_PER_ADDRESS");
             if limit != "LIMIT_REGISTER_PER_ADDRESS" {
                 assert_eq!(sending.handed_over(), before, "{wanted:?}, {limit}");
             }

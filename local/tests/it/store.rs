@@ -25,7 +25,7 @@ use latchkey::{
     log::audit::Audit,
     runtime::respond,
     store::{
-        Attempt, Bucket, Change, CodeTry, CodeUse, Credential, Failure, Home, Limit, LoginCompletion, NewCode,
+        Attempt, Bucket, Change, Charges, CodeTry, CodeUse, Credential, Failure, Home, Limit, LoginCompletion, NewCode,
         NewOwedNotice, NewSession, Renewal, SpentCode, Store,
     },
     tokens::{refresh::SessionSalt, secret::Versions},
@@ -222,7 +222,7 @@ async fn a_code_that_is_taken_back_late_takes_no_newer_one_with_it() {
         device: None,
         is_sent: true,
     };
-    requester.take_back_code(late, Failure::Certain, true, &[]).await.unwrap();
+    requester.take_back_code(late, Failure::Certain, true, Charges { charged: &[], forgiven: &[] }).await.unwrap();
     person.request_reset().await.expect_limit("messages-cooldown");
     // The last two that went out are the first and the newest.
     if first != newest {

@@ -29,8 +29,8 @@ use crate::{
     log::{audit, metrics::Metric},
     messages::{self, Content, Delivery, Notice},
     store::{
-        self, ActivationIssue, Attempt, Bucket, CodeIssue, CodeTarget, CodeTry, Failure, Limit, LimitReached, NewCode,
-        PendingCode, PendingCodes, UsedCode,
+        self, ActivationIssue, Attempt, Bucket, Charges, CodeIssue, CodeTarget, CodeTry, Failure, Limit, LimitReached,
+        NewCode, PendingCode, PendingCodes, UsedCode,
     },
     tokens::secret::{Keys, Secret},
 };
@@ -233,7 +233,7 @@ impl<'a> DrawnCode<'a> {
         if is_counted { self.app.counted_for_address(&self.subjects) } else { Vec::new() }
     }
 
-    /// Returns the limit of requests for messages, which counts this one whatever becomes of its message.
+    /// Returns the limit of requests for messages, which counts this one unless its message fails by no fault of the caller's.
     pub(crate) fn requests(&self) -> Option<Limit<'_>> {
         (!self.is_test).then(|| self.app.message_requests(&self.subjects, self.pot))
     }
@@ -344,18 +344,22 @@ impl<'a> DrawnCode<'a> {
             let deadline = answer_at.map_or(messages::DEADLINE, |at| at.saturating_duration_since(Instant::now()));
             let delivery =
                 sending::send(self.app, (self.ctx.now, self.ctx.language), self.phone, content, deadline).await;
-            let failure = match delivery {
+            let (requests, guessable) = (self.requests(), self.guessable());
+            let (failure, also, forgiven) = match delivery {
                 Delivery::Sent | Delivery::Unknown => return delivery,
-                Delivery::Refused(_) | Delivery::NotSent(_) => Failure::Certain,
-                Delivery::Doubtful(_) => Failure::Doubtful,
+                // Whoever names a number that is refused may do so as often as the limit of requests says.
+                Delivery::Refused(_) => (Failure::Certain, [None, guessable], [None, None]),
+                Delivery::NotSent(_) => (Failure::Certain, [requests, guessable], [None, None]),
+                // It may have arrived, and its code may be guessed. So these two forgive only as many as they allow.
+                Delivery::Doubtful(_) => (Failure::Doubtful, [None, None], [requests, guessable]),
             };
-            // Nobody guesses a code that counts for nothing.
-            let guessable = self.guessable().filter(|_| failure == Failure::Certain);
-            let charged: Vec<_> = charged.iter().copied().chain(guessable).collect();
+            let charged: Vec<_> = charged.iter().copied().chain(also.into_iter().flatten()).collect();
+            let forgiven: Vec<_> = forgiven.into_iter().flatten().collect();
+            let charges = Charges { charged: &charged, forgiven: &forgiven };
             // An early end of the cooldown would reveal that there was a message.
             let is_free = !self.is_hidden();
             // What stays charged, or counts as sent, expires. An error here would reveal that a code was made.
-            if let Err(error) = self.app.store.take_back_code(self.new_code(true), failure, is_free, &charged).await {
+            if let Err(error) = self.app.store.take_back_code(self.new_code(true), failure, is_free, charges).await {
                 tracing::warn!(%error, "a code that was not sent could not be taken back");
             }
             delivery

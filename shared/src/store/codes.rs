@@ -109,6 +109,15 @@ pub enum Failure {
     Doubtful,
 }
 
+/// What a code was charged to whose message was not sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Charges<'a> {
+    /// The limits that give back what they were charged.
+    pub charged: &'a [Limit<'a>],
+    /// Those that do so only as often in a window as they allow uses.
+    pub forgiven: &'a [Limit<'a>],
+}
+
 /// The outcome of a change of phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PhoneChange {
@@ -372,13 +381,14 @@ impl Store {
     /// once. The code itself stays, and its tries count as before.
     ///
     /// A newer code, should a slow failure come after one, keeps its cooldown. Of a code that was used, or whose account
-    /// was deleted, only the budgets are left to give back.
+    /// was deleted, only the budgets are left to give back. A limit that has forgiven as many as it allows keeps what it
+    /// was charged, and so do the others that only forgive.
     pub async fn take_back_code(
         &self,
         code: NewCode<'_>,
         failure: Failure,
         is_free: bool,
-        charged: &[Limit<'_>],
+        Charges { charged, mut forgiven }: Charges<'_>,
     ) -> Result<(), StoreError> {
         let mark = |key: Key| {
             let update = ItemUpdate::new(key);
@@ -396,27 +406,41 @@ impl Store {
             update.set("#resend_at = :now").value(":now", moment(code.now)).when("#challenge_id = :challenge")
         };
         let marked = || mark(Key::code(code.phone, code.purpose));
-        let mut ways = Vec::new();
-        if is_free && let Purpose::Activation(_) | Purpose::SignIn(_) | Purpose::ResetBy(_) = code.purpose {
-            let cooldown = ItemUpdate::new(match code.device {
-                Some(device) => Key::device(device.user, device.device),
-                None => Key::cooldown(code.phone, code.purpose),
-            });
-            let cooldown = cooldown.value(":challenge", text(code.challenge.to_string()));
-            ways.push(vec![marked().when("contains(#open_challenges, :challenge)"), free(cooldown)]);
-        } else if is_free {
-            ways.push([free(marked())].into_iter().chain(copy()).collect());
-        }
-        let open = marked().when("contains(#open_challenges, :challenge)");
-        ways.push([open].into_iter().chain(copy()).collect());
-        // Newer codes may have displaced the one of the phone.
-        ways.extend(copy().map(|copy| vec![copy]));
-        ways.push(Vec::new());
-        for way in ways {
-            let given_back = charged.iter().map(|limit| limit.give_back(code.now));
-            let writes: Vec<_> = way.into_iter().chain(given_back).map(Write::Update).collect();
-            if writes.is_empty() || matches!(self.transact(writes).await?, Transacted::Committed) {
+        let open = || marked().when("contains(#open_challenges, :challenge)");
+        let freed = || match code.purpose {
+            Purpose::Activation(_) | Purpose::SignIn(_) | Purpose::ResetBy(_) => {
+                let cooldown = ItemUpdate::new(match code.device {
+                    Some(device) => Key::device(device.user, device.device),
+                    None => Key::cooldown(code.phone, code.purpose),
+                });
+                let cooldown = cooldown.value(":challenge", text(code.challenge.to_string()));
+                vec![open(), free(cooldown)]
+            }
+            _ => [free(marked())].into_iter().chain(copy()).collect(),
+        };
+        // Newer codes may have displaced the one of the phone, and then that of the challenge may be over.
+        let marks = |way: usize| match way {
+            0 => freed(),
+            1 => [open()].into_iter().chain(copy()).collect(),
+            2 => copy().into_iter().collect(),
+            _ => Vec::new(),
+        };
+        let last = if code.purpose == Purpose::Reset { 3 } else { 2 };
+        let mut way = usize::from(!is_free);
+        while way <= last {
+            let mut writes = marks(way);
+            writes.extend(charged.iter().map(|limit| limit.give_back(code.now)));
+            let forgiving = writes.len();
+            writes.extend(forgiven.iter().flat_map(|limit| limit.forgive(code.now)));
+            if writes.is_empty() {
                 break;
+            }
+            match self.transact(writes.into_iter().map(Write::Update).collect()).await? {
+                Transacted::Committed => break,
+                Transacted::Refused(parts) => {
+                    let is_unforgiven = parts.iter().skip(forgiving).any(|part| matches!(part, Part::Failed(_)));
+                    if is_unforgiven { forgiven = &[] } else { way += 1 }
+                }
             }
         }
         Ok(())

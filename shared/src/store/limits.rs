@@ -24,6 +24,9 @@ const DAY: Duration = Duration::from_hours(24);
 /// back, and no more than that.
 pub const REQUESTS_PER_MESSAGE: u64 = 5;
 
+/// The end of the names of counters of uses that were given back although they may have had an effect. They are no limits.
+const FORGIVEN: &str = "-forgiven";
+
 /// The condition that allows one more use.
 const ALLOWED: &str = "attribute_not_exists(#uses) OR #uses < :allowed";
 
@@ -236,7 +239,11 @@ impl<'a> Limit<'a> {
     }
 
     fn key(&self, now: Timestamp) -> Key {
-        Key::limit(self.bucket.as_str(), self.subject, now.window_start(self.window).unix_seconds())
+        Key::limit(self.bucket.as_str(), self.subject, self.window_start(now))
+    }
+
+    fn window_start(&self, now: Timestamp) -> u64 {
+        now.window_start(self.window).unix_seconds()
     }
 
     /// Returns the end of the current window.
@@ -274,6 +281,20 @@ impl<'a> Limit<'a> {
                 .value(":expires_at", ttl(self.end(now).plus(KEPT)));
         }
         update.add("#uses :minus_one").when("#uses >= :one").value(":minus_one", integer(-1)).value(":one", number(1))
+    }
+
+    /// Builds the updates that give one use back, and count it among those that were given back: at most as many in a window
+    /// as the limit allows. So whoever can make uses fail that had an effect all the same gains twice the limit, and no more.
+    pub(super) fn forgive(&self, now: Timestamp) -> [ItemUpdate; 2] {
+        let forgiven = format!("{}{FORGIVEN}", self.bucket.as_str());
+        let count = ItemUpdate::new(Key::limit(&forgiven, self.subject, self.window_start(now)))
+            .add("#uses :one")
+            .set("#expires_at = :expires_at")
+            .when(ALLOWED)
+            .value(":one", number(1))
+            .value(":allowed", number(self.allowed))
+            .value(":expires_at", ttl(self.end(now).plus(KEPT)));
+        [self.give_back(now), count]
     }
 
     /// Builds the deletion of the counter of the current window.

@@ -32,8 +32,8 @@ use aws_sdk_dynamodb::Client;
 pub use accounts::{CodeAccount, Credential, LoginCompletion, Registration};
 pub use activations::{Activation, ActivationIssue};
 pub use codes::{
-    CodeIssue, CodeTarget, CodeTry, CodeUse, Failure, PendingCode, PendingCodes, PhoneChange, SpentCode, UsedCode,
-    codes_of_phone, tries_of_phone, tries_subject,
+    Charges, CodeIssue, CodeTarget, CodeTry, CodeUse, Failure, PendingCode, PendingCodes, PhoneChange, SpentCode,
+    UsedCode, codes_of_phone, tries_of_phone, tries_subject,
 };
 pub use deletion::{AccountDeletion, Guesses, StoredAccount, StoredCode, StoredDevice, StoredFactor};
 pub use devices::DeviceTry;
