@@ -79,7 +79,7 @@ async fn a_country_may_be_sent_as_much_as_its_codes_of_today_and_14_days_before_
     let world = World::with(&[("LIMIT_MESSAGES_PER_COUNTRY", "6"), ("LIMIT_VERIFIED_SHARE", "100")]);
     let hours = |hours: u64| Duration::from_secs(hours * 3_600);
     let into_day = world.clock.now().unix_seconds() % 86_400;
-    world.clock.advance(hours(24) - Duration::from_secs(into_day));
+    world.clock.advance(Duration::from_secs(86_400 - into_day));
     let first_day = world.clock.now();
     // Six a day, one an hour, for four days: the floor.
     for at in 0..24 {

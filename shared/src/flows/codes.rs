@@ -355,11 +355,11 @@ impl<'a> DrawnCode<'a> {
             };
             let charged: Vec<_> = charged.iter().copied().chain(also.into_iter().flatten()).collect();
             let forgiven: Vec<_> = forgiven.into_iter().flatten().collect();
-            let charges = Charges { charged: &charged, forgiven: &forgiven };
+            let costs = Charges { charged: &charged, forgiven: &forgiven };
             // An early end of the cooldown would reveal that there was a message.
             let is_free = !self.is_hidden();
             // What stays charged, or counts as sent, expires. An error here would reveal that a code was made.
-            if let Err(error) = self.app.store.take_back_code(self.new_code(true), failure, is_free, charges).await {
+            if let Err(error) = self.app.store.take_back_code(self.new_code(true), failure, is_free, costs).await {
                 tracing::warn!(%error, "a code that was not sent could not be taken back");
             }
             delivery

@@ -37,8 +37,9 @@ fn day(now: Timestamp) -> usize {
 /// Builds the part of a transaction that counts a code of this country, which the transaction uses up. So no code counts
 /// twice, however many requests enter it at once.
 pub(super) fn count(country: &str, now: Timestamp) -> Write {
+    let [first, ..] = DAYS;
     let update = ItemUpdate::new(key(country, now))
-        .add(format!("#{} :one", DAYS[day(now)]))
+        .add(format!("#{} :one", DAYS.get(day(now)).unwrap_or(&first)))
         .set("#expires_at = :expires_at")
         .value(":one", number(1))
         .value(":expires_at", ttl(now.window_start(PERIOD).plus(PERIOD * 2 + DAY)));
@@ -71,23 +72,23 @@ mod tests {
 
     use super::*;
 
-    fn item(days: &[(usize, u64)]) -> Option<Item> {
+    fn item(days: &[(usize, u64)]) -> Item {
         let attributes = days.iter().map(|(day, codes)| (DAYS[*day].to_owned(), number(*codes)));
-        Some(Item::from(attributes.collect::<HashMap<_, _>>()))
+        Item::from(attributes.collect::<HashMap<_, _>>())
     }
 
     #[test]
     fn today_and_the_fourteen_days_before_count() {
         let start = Timestamp::from_unix_seconds(1_800_000_000).window_start(PERIOD);
         let (this, last) = (item(&[(0, 1), (3, 10), (14, 100)]), item(&[(0, 1_000), (3, 10_000), (4, 100_000)]));
-        let at = |day: u32| sum(&[this.clone(), last.clone()], start.plus(DAY * day)).unwrap();
+        let at = |day: u32| sum(&[Some(this.clone()), Some(last.clone())], start.plus(DAY * day)).unwrap();
         // The fifteenth day before is that of the same place in the period before.
         assert_eq!(at(0), 1 + 10_000 + 100_000);
         assert_eq!(at(2), 1 + 10_000 + 100_000);
         assert_eq!(at(3), 11 + 100_000);
         assert_eq!(at(4), 11);
         assert_eq!(at(14), 111);
-        assert_eq!(sum(&[None, last], start).unwrap(), 110_000);
+        assert_eq!(sum(&[None, Some(last)], start).unwrap(), 110_000);
         assert_eq!(sum(&[None, None], start).unwrap(), 0);
     }
 
@@ -96,6 +97,6 @@ mod tests {
         let start = Timestamp::from_unix_seconds(1_800_000_000).window_start(PERIOD);
         let places: Vec<_> = (0..16).map(|days| day(start.plus(DAY * days))).collect();
         assert_eq!(places, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0]);
-        assert_eq!(day(start.plus(DAY - Duration::from_secs(1))), 0);
+        assert_eq!(day(start.plus(Duration::from_secs(86_399))), 0);
     }
 }
