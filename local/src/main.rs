@@ -166,6 +166,7 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
         (!is_loopback).then(|| address_in_the_network(bound.ip(), port)).as_deref(),
     ));
     let server = Server {
+        url,
         start_page: start_page::render(&template, &settings, &example, &kept),
         console: Console::new(&settings.overrides),
         rotations: template.rotations,

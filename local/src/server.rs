@@ -68,6 +68,8 @@ pub struct Server {
     pub witness: Witness,
     /// The terminal.
     pub console: Console,
+    /// The address that the server prints, which is also the issuer of its tokens.
+    pub url: String,
     /// The page at `/`.
     pub start_page: String,
     /// Whether the terminal shows audit events.
@@ -138,10 +140,31 @@ async fn refuse_other_hosts(
     next: Next,
 ) -> http::Response<Body> {
     if serving.is_rebound(request.headers(), request.uri()) {
-        say("refused: a request for another host name; use http://127.0.0.1 or localhost, or --host");
-        return problem(ApiError::NotFound);
+        let url = &serving.server.url;
+        say(&format!("refused: a request for another host name; use {url}, or serve other devices with --host"));
+        return misdirected(url);
     }
     next.run(request).await
+}
+
+/// Returns the problem for a request that names another host (RFC 9110 section 15.5.20). Only the dev server has it, so it
+/// is none of the API's.
+fn misdirected(url: &str) -> http::Response<Body> {
+    let problem = json!({
+        "type": "urn:latchkey:problem:misdirected-request",
+        "title": "The request is for another host",
+        "status": StatusCode::MISDIRECTED_REQUEST.as_u16(),
+        "detail": format!(
+            "This server answers to names of this machine only, such as localhost and 127.0.0.1, so that no page of \
+             another site reads it. Send the request to {url}, or start the server with --host to serve other devices."
+        ),
+        "code": "misdirected-request",
+        "instance": Uuid::new_v4().to_string(),
+    });
+    let mut response = http::Response::new(Body::from(problem.to_string()));
+    *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response
 }
 
 async fn start_page(State(serving): State<Arc<Serving>>) -> Html<String> {
@@ -263,10 +286,7 @@ impl Serving {
     /// Returns whether the request was sent to a host name that is not this machine's own, while only this machine is
     /// served.
     fn is_rebound(&self, headers: &HeaderMap, uri: &Uri) -> bool {
-        let is_ours = |authority: &Authority| {
-            let name = authority.host().trim_matches(['[', ']']);
-            name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-        };
+        let is_ours = |authority: &Authority| is_this_machine(authority.host());
         let names_us = |host: &HeaderValue| {
             host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()).is_some_and(|host| is_ours(&host))
         };
@@ -314,6 +334,19 @@ impl Serving {
     }
 }
 
+/// Returns whether a host name leads to this machine wherever it is resolved, so that no other site can have it: a loopback
+/// address, the address that stands for every one of this machine, and `localhost` with what lies below it (RFC 6761
+/// section 6.3).
+fn is_this_machine(host: &str) -> bool {
+    let name = host.trim_matches(['[', ']']);
+    if let Ok(address) = name.parse::<IpAddr>() {
+        let address = address.to_canonical();
+        return address.is_loopback() || address.is_unspecified();
+    }
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
 /// Returns a problem of the server itself, for a request that has no identifier yet.
 fn own_problem(error: ApiError) -> http::Response<Vec<u8>> {
     let id = Uuid::new_v4().to_string();
@@ -322,4 +355,43 @@ fn own_problem(error: ApiError) -> http::Response<Vec<u8>> {
 
 fn problem(error: ApiError) -> http::Response<Body> {
     own_problem(error).map(Body::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_this_machine;
+
+    #[test]
+    fn names_of_this_machine_are_those_that_no_other_site_can_have() {
+        for ours in [
+            "localhost",
+            "LocalHost",
+            "localhost.",
+            "app.localhost",
+            "a.b.localhost.",
+            "127.0.0.1",
+            "127.9.9.9",
+            "0.0.0.0",
+            "[::1]",
+            "[::]",
+            "[::ffff:127.0.0.1]",
+        ] {
+            assert!(is_this_machine(ours), "{ours}");
+        }
+        for foreign in [
+            "",
+            ".",
+            "evil.example",
+            "notlocalhost",
+            "localhost.evil.example",
+            "localhost..",
+            "127.0.0.1.evil.example",
+            "192.0.2.1",
+            "10.0.2.2",
+            "[fe80::1]",
+            "[::ffff:192.0.2.1]",
+        ] {
+            assert!(!is_this_machine(foreign), "{foreign}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use std::{
     process::{Child, ChildStdout, Command, Output, Stdio},
 };
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
@@ -305,32 +306,77 @@ fn a_page_of_another_site_reads_neither_messages_nor_table() {
         &format!("{target}Authorization: AWS4-HMAC-SHA256 Credential={key}/20261124/local/dynamodb/aws4_request\r\n");
     for (host, expected) in [
         ("localhost", 200),
+        ("localhost:8000", 200),
+        ("app.localhost:8000", 200),
         ("127.0.0.1:8000", 200),
+        ("0.0.0.0:8000", 200),
         ("[::1]", 200),
         ("[::1]:80", 200),
-        ("rebound.example", 404),
-        ("", 404),
+        ("rebound.example", 421),
+        ("localhost.rebound.example:8000", 421),
+        ("192.0.2.1", 421),
+        ("", 421),
     ] {
         assert_eq!(server.request_to(host, "GET", "/dev/messages", "", "").0, expected, "{host}");
         let table = r#"{"TableName": "Table"}"#;
         assert_eq!(server.request_to(host, "POST", "/dev/dynamodb", scan, table).0, expected, "{host}");
         let (json, account) = ("Content-Type: application/json\r\n", json!({"phone": PHONE}).to_string());
         let (status, answer) = server.request_to(host, "POST", "/auth/request-reset", json, &account);
-        assert_eq!(status == 404, expected == 404, "{host}: {status}");
+        assert_eq!(status == 421, expected == 421, "{host}: {status}");
         assert!(expected == 200 || !answer.contains("otp"), "{host}");
-        for path in ["/health", "/docs", "/openapi.json", "/.well-known/jwks.json", "/nothing"] {
-            let found = if path == "/nothing" { 404 } else { expected };
+        for path in ["/", "/health", "/docs", "/openapi.json", "/.well-known/jwks.json", "/nothing"] {
+            let found = if path == "/nothing" && expected == 200 { 404 } else { expected };
             assert_eq!(server.request_to(host, "GET", path, "", "").0, found, "{host} {path}");
         }
     }
     // A second name, and one in the request line, are names as well.
     assert_eq!(server.request("GET", "/health", "Host: rebound.example\r\n", "").0 / 100, 4);
-    assert_eq!(server.request("GET", "http://rebound.example/health", "", "").0, 404);
+    assert_eq!(server.request("GET", "http://rebound.example/health", "", "").0, 421);
     assert_eq!(server.request("GET", "http://127.0.0.1/health", "", "").0, 200);
     // What a server that is gone left in another folder does not lead to this one's table.
     let (status, answer) = server.request("POST", "/dev/dynamodb", target, r#"{"TableName": "Table"}"#);
     assert_eq!(status, 400);
     assert!(answer.contains("UnrecognizedClientException") && answer.contains("lambda.env"));
+}
+
+/// Every name of this machine leads to the same service, whose tokens name the address that it printed.
+#[test]
+fn by_every_name_of_this_machine_the_issuer_is_the_printed_address() {
+    let server = Server::start(&["--memory"]);
+    server.post("/auth/register", &json!({"phone": PHONE, "password": PASSWORD}));
+    let account = json!({"phone": PHONE, "password": PASSWORD}).to_string();
+    let hosts = ["localhost", "127.0.0.1", "[::1]", "0.0.0.0", "app.localhost"];
+    let hosts = hosts.map(|name| format!("{name}:{}", server.port()));
+    for host in &hosts {
+        let json = "Content-Type: application/json\r\n";
+        let (status, tokens) = server.request_to(host, "POST", "/auth/login", json, &account);
+        assert_eq!(status, 200, "{host}");
+        let tokens: Value = serde_json::from_str(&tokens).unwrap();
+        let token = tokens["access_token"].as_str().unwrap();
+        let claims = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+        let claims: Value = serde_json::from_slice(&claims).unwrap();
+        assert_eq!(claims["iss"], server.url, "{host}");
+        let (_, metadata) = server.request_to(host, "GET", "/.well-known/openid-configuration", "", "");
+        assert_eq!(serde_json::from_str::<Value>(&metadata).unwrap()["issuer"], server.url, "{host}");
+        for host in &hosts {
+            let bearer = format!("Authorization: Bearer {token}\r\n");
+            assert_eq!(server.request_to(host, "GET", "/auth/me", &bearer, "").0, 200, "{host}");
+        }
+    }
+}
+
+#[test]
+fn a_request_for_another_host_is_told_where_to_send_it() {
+    let server = Server::start(&["--memory"]);
+    let page = "Origin: http://localhost:3000\r\n";
+    let (head, body) = server.exchange_with("rebound.example", "GET", "/health", page, "");
+    assert!(head.starts_with("HTTP/1.1 421 ") && !head.contains("access-control-"), "{head}");
+    assert!(head.contains("\r\ncontent-type: application/problem+json"), "{head}");
+    let problem: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((&problem["status"], &problem["code"]), (&json!(421), &json!("misdirected-request")));
+    assert_eq!(problem["type"], "urn:latchkey:problem:misdirected-request");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains(&server.url) && detail.contains("--host"), "{detail}");
 }
 
 /// Responses and the page of messages contain every code.
