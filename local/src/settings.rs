@@ -6,7 +6,7 @@ use latchkey::base::terminal::Sentence;
 use numbering_plans::{Number, Plan};
 use tracing_subscriber::filter::Targets;
 
-use crate::template::Template;
+use crate::{gateway::is_of_aws, template::Template};
 
 /// The defaults of `cargo run` that differ from the template's. A developer has one phone and one address, on which
 /// every try of a day counts; limits that protect strangers from each other would only stop the developer.
@@ -53,8 +53,8 @@ impl Settings {
             all.extend(variables_of(file)?);
         }
         let names = template.functions.iter().flat_map(|function| function.environment.keys().map(String::as_str));
-        // The table is embedded, whatever name and address another tool's variables give it.
-        let names = names.filter(|name| *name != "TABLE_NAME" && !name.starts_with("AWS_")).chain(OF_THE_SERVER);
+        // Table and secrets are embedded, whatever names and addresses another tool's variables give them.
+        let names = names.filter(|name| !is_of_aws(name)).chain(OF_THE_SERVER);
         all.extend(names.filter_map(|name| Some((name.to_owned(), environment(name)?))));
         all.extend(arguments);
 

@@ -486,8 +486,8 @@ fn a_broken_template_is_one_sentence() {
 fn a_wrong_variable_is_one_sentence_that_names_it() {
     let run = |variable: &str| command(&["--memory", "--port", "0", "--env", variable]).output().unwrap();
     fails(&run("OTP_TTL_SECONDS=9999"), "OTP_TTL_SECONDS=9999: must be a whole number from 30 to 600");
-    fails(&run("OTP_TTL_SECOND=9"), "no function has the variable OTP_TTL_SECOND; did you mean OTP_TTL_SECONDS?");
-    fails(&run("TABLE_NAME=other"), "TABLE_NAME cannot be overridden");
+    fails(&run("OTP_TTL_SECOND=9"), "OTP_TTL_SECOND: no function has this variable; did you mean OTP_TTL_SECONDS?");
+    fails(&run("TABLE_NAME=other"), "TABLE_NAME: cannot be overridden");
     fails(&run("RUST_LOG=latchkey=foo=bar"), "RUST_LOG=latchkey=foo=bar: must be a filter");
     fails(&run("SMS_PROVIDER=sns"), "SMS_PROVIDER=sns: sends through AWS");
 }
@@ -528,7 +528,36 @@ fn variables_come_from_a_file_and_a_mistake_in_it_is_named() {
     assert_eq!(server.post("/auth/register", &json!({"phone": PHONE, "password": PASSWORD})).0, 422);
     fs::write(&file, "PASSWORD_MINIMUM=20\n").unwrap();
     let output = command(&["--memory", "--port", "0", "--env-file", file.to_str().unwrap()]).output().unwrap();
-    fails(&output, "no function has the variable PASSWORD_MINIMUM");
+    fails(&output, "PASSWORD_MINIMUM: no function has this variable; did you mean PASSWORD_MIN_LENGTH?");
+}
+
+/// The env file of another program has names of its own, and a developer writes options of the server into it.
+#[test]
+fn every_name_in_a_file_that_no_function_has_is_told_with_what_to_do() {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("dev.env");
+    let unknown = [
+        ("AWS_REGION=eu-west-1", "AWS_REGION: cannot be overridden: table and secrets are embedded here"),
+        ("DATABASE_URL=postgresql://user:my-password@host/name", "DATABASE_URL: no function has this variable; docs/"),
+        ("HOST=0.0.0.0", "HOST: is the server's own and no variable of a function; set it with --host"),
+        ("PORT=9000", "PORT: is the server's own and no variable of a function; set it with --port"),
+        ("SECRET_KEY_ARN=arn", "SECRET_KEY_ARN: cannot be overridden"),
+        ("SMS_CREDENTIAL={}", "SMS_CREDENTIAL: no function has this variable; did you mean SMS_CREDENTIALS?"),
+        ("SMS_CREDENTIALS_ARN=arn", "SMS_CREDENTIALS_ARN: cannot be overridden: set SMS_CREDENTIALS"),
+        ("otp_ttl_seconds=60", "otp_ttl_seconds: no function has this variable; did you mean OTP_TTL_SECONDS?"),
+    ];
+    // A wrong value beside them is told with them.
+    let lines: Vec<_> = unknown.iter().map(|(line, _)| *line).chain(["OTP_TTL_SECONDS=0"]).collect();
+    fs::write(&file, lines.join("\n")).unwrap();
+    let output = command(&["--memory", "--port", "0", "--env-file", file.to_str().unwrap()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<_> = errors.trim().lines().map(str::trim).collect();
+    assert_eq!(lines.len(), 1 + unknown.len() + 1, "{errors}");
+    for expected in unknown.map(|(_, expected)| expected).into_iter().chain(["OTP_TTL_SECONDS=0: must be"]) {
+        assert_eq!(lines.iter().filter(|line| line.starts_with(expected)).count(), 1, "{expected}: {errors}");
+    }
+    assert!(!errors.contains("my-password"));
 }
 
 #[test]
