@@ -19,8 +19,8 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::Authority};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use latchkey::{ApiError, app::Witness, base::terminal::say};
-use serde_json::json;
+use latchkey::{ApiError, app::Witness, base::terminal::say, store::Store};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -29,8 +29,9 @@ use crate::{
     console::{Console, Exchange},
     emulator::{Emulator, Service, Target},
     gateway::Gateway,
-    messages_page, rotation,
+    messages_page, qr_page, rotation,
     template::Rotation,
+    users_page,
 };
 
 /// The largest body that the server accepts, in bytes. API Gateway accepts 10 MB; the functions read 16 KiB.
@@ -60,6 +61,8 @@ pub struct Server {
     pub gateway: Gateway,
     /// The table and the secrets, for other processes: the real binaries, `aws dynamodb --endpoint-url`.
     pub emulator: Emulator,
+    /// The table, as operators read it.
+    pub store: Store,
     /// The access key for the table and the secrets. It is in `lambda.env`, which only its owner can read.
     pub access_key: String,
     /// The secrets to rotate while the server runs.
@@ -91,10 +94,14 @@ pub async fn serve(
     let router = axum::Router::new()
         .route("/", get(start_page))
         .route("/dev/messages", get(messages))
+        .route("/dev/users", get(users))
+        .route("/dev/qr", get(async || Html(qr_page::PAGE)))
         // What people type.
         .route("/dev", get(async || Redirect::temporary("/dev/messages")))
         .route("/dev/", get(async || Redirect::temporary("/dev/messages")))
         .route("/dev/messages/", get(async || Redirect::temporary("/dev/messages")))
+        .route("/dev/users/", get(async || Redirect::temporary("/dev/users")))
+        .route("/dev/qr/", get(async || Redirect::temporary("/dev/qr")))
         .route("/docs/", get(async || Redirect::temporary("/docs")))
         .route(DYNAMODB_PATH, post(dynamodb))
         .route(&format!("{DYNAMODB_PATH}/"), post(dynamodb))
@@ -177,13 +184,35 @@ async fn messages(State(serving): State<Arc<Serving>>, uri: Uri, headers: Header
     let after = uri.query().and_then(|query| query.strip_prefix("after=")).and_then(|after| after.parse().ok());
     let (mut messages, total) = witness.outbox.messages_after(after.unwrap_or(0));
     messages.reverse();
-    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    if accepted.contains("application/json") && !accepted.contains("text/html") {
-        let json = messages_page::as_json(&messages, total).to_string();
-        ([(header::CONTENT_TYPE, "application/json")], json).into_response()
+    if wants_json(&headers) {
+        json_response(&messages_page::as_json(&messages, total))
     } else {
         Html(messages_page::render(&messages, total, clock.now())).into_response()
     }
+}
+
+/// Serves the accounts: as a page, or to clients that ask for JSON, as that.
+async fn users(State(serving): State<Arc<Serving>>, headers: HeaderMap) -> http::Response<Body> {
+    let Server { store, clock, .. } = &serving.server;
+    match users_page::read(store, clock.now()).await {
+        Ok(accounts) if wants_json(&headers) => json_response(&users_page::as_json(&accounts)),
+        Ok(accounts) => Html(users_page::render(&accounts)).into_response(),
+        Err(error) => {
+            let error = ApiError::from(error);
+            error.log();
+            problem(error)
+        }
+    }
+}
+
+/// Returns whether a client asks for JSON, and not for a page as browsers do.
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    accepted.contains("application/json") && !accepted.contains("text/html")
+}
+
+fn json_response(body: &Value) -> http::Response<Body> {
+    ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
 /// Serves DynamoDB's wire protocol to clients that have this server's access key. A `lambda.env` left by another server

@@ -4,15 +4,17 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use latchkey::{domain::phone::Phone, store::Profile};
+use operator::Place;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::harness::{E164, PASSWORD, PHONE, TEMPLATE, another_code, root};
+use crate::harness::{E164, OTHER_PHONE, PASSWORD, PHONE, TEMPLATE, another_code, root};
 
 /// A server that ends with the test.
 struct Server {
@@ -26,7 +28,8 @@ struct Server {
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
-    command.current_dir(root()).env_remove("PORT").args(arguments);
+    // A server that is killed leaves its temporary folder behind.
+    command.current_dir(root()).env_remove("PORT").env("TMPDIR", env!("CARGO_TARGET_TMPDIR")).args(arguments);
     command
 }
 
@@ -37,7 +40,11 @@ impl Server {
     }
 
     fn start_on(port: &str, arguments: &[&str]) -> Self {
-        let mut process = command(&["--port", port]).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        Self::started(command(&["--port", port]).args(arguments))
+    }
+
+    fn started(command: &mut Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         let (mut line, mut said) = (String::new(), String::new());
         let url = loop {
@@ -265,7 +272,7 @@ fn pages_of_this_machine_may_call_the_api_and_nothing_else() {
         let (head, _) = server.exchange("OPTIONS", "/auth/me", &ask, "");
         assert_eq!(head.starts_with("HTTP/1.1 204 "), allowed, "{origin}");
         // The inbox and the table are not part of the API.
-        for path in ["/dev/messages", "/dev/dynamodb"] {
+        for path in ["/dev/messages", "/dev/users", "/dev/qr", "/dev/dynamodb"] {
             assert!(!server.exchange("GET", path, &page, "").0.contains("access-control-"), "{path}");
         }
     }
@@ -324,7 +331,9 @@ fn a_page_of_another_site_reads_neither_messages_nor_table() {
         let (status, answer) = server.request_to(host, "POST", "/auth/request-reset", json, &account);
         assert_eq!(status == 421, expected == 421, "{host}: {status}");
         assert!(expected == 200 || !answer.contains("otp"), "{host}");
-        for path in ["/", "/health", "/docs", "/openapi.json", "/.well-known/jwks.json", "/nothing"] {
+        for path in
+            ["/", "/dev/users", "/dev/qr", "/health", "/docs", "/openapi.json", "/.well-known/jwks.json", "/nothing"]
+        {
             let found = if path == "/nothing" && expected == 200 { 404 } else { expected };
             assert_eq!(server.request_to(host, "GET", path, "", "").0, found, "{host} {path}");
         }
@@ -587,9 +596,114 @@ fn the_start_page_leads_to_everything_and_shows_the_settings_in_force() {
             assert_eq!(server.request("GET", link, "", "").0, 200, "{link}");
         }
     }
-    for (typed, page) in [("/docs/", "/docs"), ("/dev", "/dev/messages"), ("/dev/", "/dev/messages")] {
+    for (typed, page) in [
+        ("/docs/", "/docs"),
+        ("/dev", "/dev/messages"),
+        ("/dev/", "/dev/messages"),
+        ("/dev/users/", "/dev/users"),
+        ("/dev/qr/", "/dev/qr"),
+    ] {
         let (head, _) = server.exchange("GET", typed, "", "");
         assert!(head.starts_with("HTTP/1.1 307 ") && head.contains(&format!("location: {page}\r\n")), "{head}");
+    }
+}
+
+/// The commands that the start page has for operators, as a shell reads them: what follows `--`.
+fn operators_commands(server: &Server) -> Vec<Vec<String>> {
+    let (_, page) = server.request("GET", "/", "", "");
+    let begin = "cargo run -p admin -- ";
+    let lines = page.lines().filter_map(|line| Some(line.split_once(begin)?.1.trim_end_matches("</pre>")));
+    let commands = lines.map(|line| line.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"));
+    commands
+        .map(|line| {
+            let shell = Command::new("sh").args(["-c", &format!("printf '%s\\n' {line}")]).output().unwrap();
+            String::from_utf8(shell.stdout).unwrap().lines().map(str::to_owned).collect()
+        })
+        .collect()
+}
+
+/// Wherever the server keeps its data, and if it keeps none.
+#[tokio::test]
+async fn operators_commands_of_the_start_page_reach_this_server() {
+    let parent = tempdir().unwrap();
+    let kept = parent.path().join("it's <kept> & here");
+    for arguments in [vec!["--memory"], vec!["--data", kept.to_str().unwrap()]] {
+        let server = Server::start(&arguments);
+        server.post("/auth/register", &json!({"phone": PHONE, "password": PASSWORD}));
+        let mut commands = operators_commands(&server);
+        assert_eq!(commands.pop().unwrap(), ["--help"]);
+        assert_eq!(commands.len(), 3);
+        let folder = PathBuf::from(&commands[0][1]);
+        for command in &commands {
+            assert_eq!((command[0].as_str(), command[1].as_str()), ("--data", folder.to_str().unwrap()));
+        }
+        assert_eq!(commands.iter().map(|command| command[2].as_str()).collect::<Vec<_>>(), ["list", "user", "stats"]);
+        let place = Place { table: None, data: folder.clone() };
+        let connection = place.connect().await.unwrap();
+        let accounts = connection.store.profiles(10).await.unwrap();
+        assert_eq!(accounts.iter().filter_map(Profile::phone).map(Phone::as_e164).collect::<Vec<_>>(), [E164]);
+        server.interrupt();
+        assert_eq!(folder.exists(), folder == kept, "nothing is left of a server that keeps nothing");
+    }
+    // Where both are started without options, none is needed.
+    let server = Server::started(command(&["--port", "0"]).current_dir(parent.path()));
+    assert_eq!(operators_commands(&server)[0], ["list"]);
+}
+
+#[test]
+fn users_are_shown_with_what_a_developer_asks_for_and_without_secrets() {
+    let server = Server::start(&["--memory"]);
+    let users = |accept: &str| server.request("GET", "/dev/users", &format!("Accept: {accept}\r\n"), "");
+    assert_eq!(users("application/json"), (200, json!({"users": [], "more": false}).to_string()));
+    server.post("/auth/register", &json!({"phone": PHONE, "password": PASSWORD}));
+    let (_, tokens) = server.post("/auth/login", &json!({"phone": PHONE, "password": PASSWORD}));
+    assert_eq!(server.post("/auth/login", &json!({"phone": PHONE, "password": "a wrong password"})).0, 401);
+    let (_, reset) = server.post("/auth/request-reset", &json!({"phone": PHONE}));
+    let (_, asked) = server.post("/auth/code", &json!({"phone": OTHER_PHONE}));
+    let (status, by_code) =
+        server.post("/auth/code/verify", &json!({"challenge": asked["challenge"], "otp": asked["otp"]}));
+    assert_eq!(status, 200);
+
+    let (status, body) = users("application/json");
+    assert_eq!(status, 200);
+    let found: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(found["users"].as_array().unwrap().len(), 2);
+    let of =
+        |phone: &str| found["users"].as_array().unwrap().iter().find(|user| user["phone"] == phone).unwrap().clone();
+    let with_password = of(E164);
+    for (member, expected) in [
+        ("phone_verified", json!(false)),
+        ("has_password", json!(true)),
+        ("mfa_enabled", json!(false)),
+        ("sessions", json!(1)),
+        ("wrong_sign_ins", json!(1)),
+    ] {
+        assert_eq!(with_password[member], expected, "{member}");
+    }
+    let without = of(&format!("+2{OTHER_PHONE}"));
+    assert_eq!((&without["phone_verified"], &without["has_password"]), (&json!(true), &json!(false)));
+
+    let (status, page) = users("text/html,application/xhtml+xml,application/json;q=0.9");
+    assert_eq!(status, 200);
+    assert!(page.contains(&format!("<b>{E164}</b>")) && page.contains(with_password["id"].as_str().unwrap()));
+    let secrets =
+        [&tokens["access_token"], &tokens["refresh_token"], &tokens["device_token"], &by_code["access_token"]];
+    let codes = [&reset["otp"], &asked["otp"], &asked["challenge"], &reset["challenge"]];
+    for text in [&body, &page] {
+        let is_in = |secret: &&&Value| text.contains(secret.as_str().unwrap());
+        assert_eq!(secrets.iter().chain(&codes).filter(is_in).count(), 0);
+        assert!(!text.contains("$argon2") && !text.contains(PASSWORD));
+    }
+    assert_eq!(server.request("POST", "/dev/users", "", "").0, 405);
+}
+
+/// What is pasted is a secret of a second factor.
+#[test]
+fn the_page_of_qr_codes_sends_nothing_anywhere() {
+    let (status, page) = Server::start(&["--memory"]).request("GET", "/dev/qr", "", "");
+    assert_eq!(status, 200);
+    for way in ["fetch", "XMLHttpRequest", "sendBeacon", "<form", "innerHTML", "://", "location"] {
+        assert!(!page.contains(way), "{way}");
     }
 }
 
