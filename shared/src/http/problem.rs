@@ -100,7 +100,7 @@ const NOT_SENT_RETRY_AFTER: Duration = Duration::from_secs(30);
 /// An error response (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
-    /// The kind of the problem, as a URI that ends in `code`.
+    /// The kind of the problem, as a URN that ends in `code`. It names the kind, and leads to no page.
     #[serde(rename = "type")]
     #[schema(format = "uri", example = "urn:latchkey:problem:invalid-request")]
     pub type_: String,
