@@ -118,8 +118,12 @@ fn variables_of(file: &Path) -> Result<Vec<(String, String)>, Sentence> {
     let mistake = |error: dotenvy::Error| {
         let line = match error {
             dotenvy::Error::LineParse(wrong, _) => {
-                let begins = |line: &str| !line.trim().is_empty() && wrong.trim().starts_with(line.trim());
-                text.lines().position(begins)
+                // The library tells the line, or what stands behind its `=`.
+                let is_wrong = |line: &str| {
+                    let (line, wrong) = (line.trim(), wrong.trim());
+                    !line.is_empty() && (wrong.starts_with(line) || (!wrong.is_empty() && line.ends_with(wrong)))
+                };
+                text.lines().position(is_wrong)
             }
             _ => None,
         };
@@ -194,6 +198,8 @@ mod tests {
         assert!(error.contains("--env-file no-such.env cannot be read"), "{error}");
         let error = read(Some("SIGN_UP=open\n\nSMS_CREDENTIALS my-token\n"), &[], &[]).unwrap_err();
         assert!(error.contains("line 3 is"), "{error}");
+        let unquoted = read(Some("SIGN_UP=open\n# ours\nSERVICE_NAME=Acme my-token\n"), &[], &[]).unwrap_err();
+        assert!(unquoted.contains("line 3 is") && !unquoted.contains("my-token"), "{unquoted}");
         let marked = read(Some("\u{feff}SIGN_UP=closed\n"), &[], &[]).unwrap();
         assert_eq!(marked.overrides["SIGN_UP"], "closed", "a byte order mark is no part of the name");
         assert!(error.contains("not NAME=VALUE") && !error.contains("my-token"), "{error}");
