@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::{
     emulator::{Emulator, EmulatorError},
@@ -20,6 +21,8 @@ use crate::{
 /// A folder that this process has locked, until this value is dropped.
 pub struct DataFolder {
     path: PathBuf,
+    /// Whether the folder is deleted with this value.
+    is_temporary: bool,
     // Closing the file unlocks it, however the process ends.
     _lock: File,
 }
@@ -65,10 +68,24 @@ impl DataFolder {
         create_private(path).map_err(unusable)?;
         let lock = open_private(&path.join("lock")).map_err(unusable)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), is_temporary: false, _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(DataFolderError::InUse(name)),
             Err(TryLockError::Error(source)) => Err(unusable(source)),
         }
+    }
+
+    /// Creates a folder for the environment of a server that keeps nothing. It is deleted with this value.
+    pub fn temporary() -> Result<Self, DataFolderError> {
+        // A name that nobody can have taken before, because other users of the machine write here.
+        let path = std::env::temp_dir().join(format!("latchkey-{}", Uuid::new_v4().simple()));
+        let mut folder = Self::open(&path)?;
+        folder.is_temporary = true;
+        Ok(folder)
+    }
+
+    /// Returns the path of the folder.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Returns the table and the secrets of this folder. The first time, creates an empty table and new secrets.
@@ -135,6 +152,15 @@ impl DataFolder {
     fn write(&self, name: &str, text: &str) -> Result<(), DataFolderError> {
         secrets::write_private(&self.path.join(name), text.as_bytes())
             .map_err(|source| DataFolderError::Unusable { path: self.path.display().to_string(), source })
+    }
+}
+
+impl Drop for DataFolder {
+    fn drop(&mut self) {
+        if self.is_temporary {
+            // If this fails, what is left is the access key of a server that is gone.
+            let _ = fs::remove_dir_all(&self.path);
+        }
     }
 }
 

@@ -59,13 +59,7 @@ pub enum SetupError {
     /// Two functions have the same route, or a route is malformed.
     #[error("template.yaml: the route {0} cannot be served: {1}")]
     BadRoute(String, String),
-    /// The table's name was overridden.
-    #[error("TABLE_NAME cannot be overridden: the embedded table has the template's name")]
-    TableName,
-    /// No function has the overridden variable; the closest name that one has follows.
-    #[error("no function has the variable {0}; did you mean {1}? docs/configuration.md lists them")]
-    UnknownVariable(String, String),
-    /// The functions' environment is wrong.
+    /// The functions' environment is wrong, or variables are overridden that no function has.
     #[error("{}", lines(.0))]
     Config(ConfigErrors),
     /// No function, or more than one, gets the requests that match no route.
@@ -81,9 +75,9 @@ pub enum SetupError {
 
 /// Returns a single mistake as a sentence, and several as a line each.
 fn lines(mistakes: &ConfigErrors) -> String {
-    match mistakes.sentences() {
-        [mistake] => mistake.clone(),
-        mistakes => format!("{} variables are wrong:\n  {}", mistakes.len(), mistakes.join("\n  ")),
+    match mistakes.sentences()[..] {
+        [mistake] => mistake.to_owned(),
+        ref mistakes => format!("{} variables are wrong:\n  {}", mistakes.len(), mistakes.join("\n  ")),
     }
 }
 
@@ -130,20 +124,11 @@ impl Gateway {
     /// Sets the functions up, each with its own environment and permissions.
     pub fn new(setup: Setup<'_>) -> Result<Self, SetupError> {
         let functions = &setup.template.functions;
-        if setup.overrides.contains_key("TABLE_NAME") {
-            return Err(SetupError::TableName);
-        }
-        // The addresses of AWS's services are for the real binaries: what is embedded here has none.
-        let names = functions.iter().flat_map(|function| function.environment.keys());
-        let known: BTreeSet<&String> = names.filter(|name| !name.starts_with("AWS_")).collect();
-        if let Some(unknown) = setup.overrides.keys().find(|name| !known.contains(name)) {
-            return Err(SetupError::UnknownVariable(unknown.clone(), closest(unknown, &known)));
-        }
+        let mut mistakes = refused_overrides(&setup);
         // All functions share one, because its 19 MiB are the dev server's largest piece of memory.
         let hasher = Arc::new(Hasher::new()?);
         let mut endpoints: BTreeMap<&str, Vec<Endpoint>> = BTreeMap::new();
-        let (mut all, mut mistakes) = (BTreeMap::new(), ConfigErrors::default());
-        let mut unmatched = Vec::new();
+        let (mut all, mut unmatched) = (BTreeMap::new(), Vec::new());
         for function in functions {
             let running = match RunningFunction::start(function, &setup, &hasher) {
                 Ok(running) => Arc::new(running),
@@ -271,11 +256,50 @@ impl Gateway {
     }
 }
 
-/// Returns the known name that is most like this one.
-fn closest(name: &str, known: &BTreeSet<&String>) -> String {
-    let similarity = |candidate: &str| strsim::jaro_winkler(&name.to_uppercase(), candidate);
-    let best = known.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-    best.map(|name| (*name).clone()).unwrap_or_default()
+/// Returns whether a variable of the template is a name or an address of what AWS has and the dev server embeds, which has
+/// those of the template.
+pub(crate) fn is_of_aws(variable: &str) -> bool {
+    variable == "TABLE_NAME" || variable.starts_with("AWS_") || variable.ends_with("_ARN")
+}
+
+/// Returns a mistake for each overridden variable that no function has, or that may not be another one.
+fn refused_overrides(setup: &Setup<'_>) -> ConfigErrors {
+    let names = setup.template.functions.iter().flat_map(|function| function.environment.keys());
+    let known: BTreeSet<&str> = names.map(String::as_str).filter(|name| !is_of_aws(name)).collect();
+    let refused: BTreeSet<&str> =
+        setup.overrides.keys().map(String::as_str).filter(|name| !known.contains(name)).collect();
+    let mut mistakes = ConfigErrors::default();
+    for name in refused {
+        mistakes.add(name, format!("{}: {}", name.escape_debug(), why_refused(name, &known)));
+    }
+    mistakes
+}
+
+/// Says why a variable cannot be overridden that is none of the known ones, and what to do.
+fn why_refused(name: &str, known: &BTreeSet<&str>) -> String {
+    match name {
+        "PORT" | "HOST" => {
+            let option = name.to_ascii_lowercase();
+            format!("is the server's own and no variable of a function; set it with --{option}")
+        }
+        "SMS_CREDENTIALS_ARN" => "cannot be overridden: set SMS_CREDENTIALS to the credentials themselves".to_owned(),
+        _ if is_of_aws(name) => {
+            "cannot be overridden: table and secrets are embedded here, and nothing is sent to AWS".to_owned()
+        }
+        _ => match closest(name, known) {
+            Some(similar) => format!("no function has this variable; did you mean {similar}?"),
+            None => "no function has this variable; docs/configuration.md lists those that exist".to_owned(),
+        },
+    }
+}
+
+/// Returns the known name that is most like this one, if one is.
+fn closest<'a>(name: &str, known: &BTreeSet<&'a str>) -> Option<&'a str> {
+    let name = name.to_uppercase();
+    let named = known.iter().copied().chain(["SMS_CREDENTIALS"]);
+    let rated = named.map(|candidate| (strsim::jaro_winkler(&name, candidate), candidate));
+    let best = rated.max_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.filter(|(similarity, _)| *similarity >= 0.85).map(|(_, candidate)| candidate)
 }
 
 /// Returns a function's environment: the template's, with the overrides of the variables that it has.
@@ -291,22 +315,25 @@ impl RunningFunction {
     fn start(function: &Function, setup: &Setup<'_>, hasher: &Arc<Hasher>) -> Result<Self, SetupError> {
         let name = function.name.clone();
         let variables = environment(function, setup);
-        let mut read = Variables::new(&variables);
-        let edge = Edge::read(&mut read);
-        let edge = read.finish(Some(edge)).map_err(SetupError::Config)?;
-        let run = match registry::code(&name) {
+        let (edge, run) = match registry::code(&name) {
             None => return Err(SetupError::NoHandler(name)),
-            Some(Code::Stateless(handler)) => Run::Stateless(handler),
+            Some(Code::Stateless(handler)) => {
+                let mut read = Variables::new(&variables);
+                let edge = Edge::read(&mut read);
+                (read.finish(Some(edge)).map_err(SetupError::Config)?, Run::Stateless(handler))
+            }
             Some(code @ (Code::Stateful(_) | Code::Event(_))) => {
                 let config = Config::from_variables(&variables).map_err(SetupError::Config)?;
+                let edge = config.edge.clone();
                 let clients = setup.emulator.clients_for(function);
                 let app = App::new(config, clients, hasher.clone(), Some(setup.witness.clone()));
                 let app = Box::new(app.map_err(|error| SetupError::App(name.clone(), error))?);
-                match code {
+                let run = match code {
                     Code::Event(handler) => Run::Event(handler, app),
                     Code::Stateful(handler) => Run::Stateful(handler, app),
                     Code::Stateless(handler) => Run::Stateless(handler),
-                }
+                };
+                (edge, run)
             }
         };
         Ok(Self { name, edge, run })

@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, UdpSocket},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -11,6 +11,7 @@ use latchkey::{
     app::Witness,
     base::terminal::{Sentence, say},
     runtime::log_filter,
+    store::Store,
 };
 use local::{
     clock::Clock,
@@ -110,18 +111,18 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
     let template = template.with_api_url(&url);
 
     let folder = if arguments.memory {
-        None
+        // Commands such as `admin` read in it how to reach the table.
+        DataFolder::temporary()
     } else {
         let beside = |template: PathBuf| template.with_file_name(".latchkey");
-        let path = arguments.data.or(template_path.map(beside)).unwrap_or_else(|| ".latchkey".into());
-        Some((DataFolder::open(&path).map_err(|error| error.to_string())?, path))
+        DataFolder::open(&arguments.data.or(template_path.map(beside)).unwrap_or_else(|| ".latchkey".into()))
     };
-    let emulator = match &folder {
-        None => {
-            let secrets = Secrets::in_memory(&template).map_err(|error| error.to_string())?;
-            Emulator::in_memory(&template.table, secrets).map_err(|error| error.to_string())?
-        }
-        Some((folder, _)) => folder.emulator(&template).map_err(|error| error.to_string())?,
+    let folder = folder.map_err(|error| error.to_string())?;
+    let emulator = if arguments.memory {
+        let secrets = Secrets::in_memory(&template).map_err(|error| error.to_string())?;
+        Emulator::in_memory(&template.table, secrets).map_err(|error| error.to_string())?
+    } else {
+        folder.emulator(&template).map_err(|error| error.to_string())?
     };
     // Deletes the items that expired while no server ran.
     emulator.collect_garbage().map_err(|error| error.to_string())?;
@@ -148,16 +149,12 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
     rotation::rotate_those_due(&gateway, emulator.secrets(), &template.rotations, &clock).await?;
 
     let access_key = Uuid::new_v4().simple().to_string();
-    let kept = match &folder {
-        None => "in memory only".to_owned(),
-        Some((folder, path)) => {
-            folder
-                .write_function_environment(&template, &settings.overrides, &url, &access_key)
-                .map_err(|error| error.to_string())?;
-            folder.write_watch_routes(&template).map_err(|error| error.to_string())?;
-            format!("in {}", path.display())
-        }
-    };
+    folder
+        .write_function_environment(&template, &settings.overrides, &url, &access_key)
+        .map_err(|error| error.to_string())?;
+    folder.write_watch_routes(&template).map_err(|error| error.to_string())?;
+    let kept = if arguments.memory { "in memory only".to_owned() } else { format!("in {}", folder.path().display()) };
+    let data_option = option_for(folder.path())?;
     let example = settings.example_phone(&template);
     say(&banner(
         &url,
@@ -166,7 +163,9 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
         (!is_loopback).then(|| address_in_the_network(bound.ip(), port)).as_deref(),
     ));
     let server = Server {
-        start_page: start_page::render(&template, &settings, &example, &kept),
+        url,
+        start_page: start_page::render(&template, &settings, &example, (&kept, &data_option)),
+        store: Store::new(emulator.clients_of_operator().dynamodb, template.table.name.clone()),
         console: Console::new(&settings.overrides),
         rotations: template.rotations,
         shows_audit_events: arguments.audit,
@@ -189,6 +188,18 @@ const EMBEDDED_TEMPLATE: &str = include_str!("../../template.yaml");
 fn find_template() -> Result<Option<PathBuf>, Sentence> {
     let here = std::env::current_dir().map_err(|error| error.to_string())?;
     Ok(here.ancestors().map(|folder| folder.join("template.yaml")).find(|path| path.is_file()))
+}
+
+/// Returns the option by which operators' commands find this folder, with a space behind it; none if they find it anyway,
+/// because it is the default where the server was started.
+fn option_for(folder: &Path) -> Result<String, Sentence> {
+    let folder = std::path::absolute(folder).map_err(|error| error.to_string())?;
+    if std::path::absolute(".latchkey").is_ok_and(|default| default == folder) {
+        return Ok(String::new());
+    }
+    let path = folder.display().to_string();
+    let is_plain = path.chars().all(|c| c.is_alphanumeric() || "/._-+,:".contains(c));
+    Ok(if is_plain { format!("--data {path} ") } else { format!("--data '{}' ", path.replace('\'', r"'\''")) })
 }
 
 /// Returns an environment variable of this process.

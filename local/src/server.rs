@@ -19,8 +19,8 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::Authority};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use latchkey::{ApiError, app::Witness, base::terminal::say};
-use serde_json::json;
+use latchkey::{ApiError, app::Witness, base::terminal::say, store::Store};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -29,8 +29,9 @@ use crate::{
     console::{Console, Exchange},
     emulator::{Emulator, Service, Target},
     gateway::Gateway,
-    messages_page, rotation,
+    messages_page, qr_page, rotation,
     template::Rotation,
+    users_page,
 };
 
 /// The largest body that the server accepts, in bytes. API Gateway accepts 10 MB; the functions read 16 KiB.
@@ -60,6 +61,8 @@ pub struct Server {
     pub gateway: Gateway,
     /// The table and the secrets, for other processes: the real binaries, `aws dynamodb --endpoint-url`.
     pub emulator: Emulator,
+    /// The table, as operators read it.
+    pub store: Store,
     /// The access key for the table and the secrets. It is in `lambda.env`, which only its owner can read.
     pub access_key: String,
     /// The secrets to rotate while the server runs.
@@ -68,6 +71,8 @@ pub struct Server {
     pub witness: Witness,
     /// The terminal.
     pub console: Console,
+    /// The address that the server prints, which is also the issuer of its tokens.
+    pub url: String,
     /// The page at `/`.
     pub start_page: String,
     /// Whether the terminal shows audit events.
@@ -89,10 +94,14 @@ pub async fn serve(
     let router = axum::Router::new()
         .route("/", get(start_page))
         .route("/dev/messages", get(messages))
+        .route("/dev/users", get(users))
+        .route("/dev/qr", get(async || Html(qr_page::PAGE)))
         // What people type.
         .route("/dev", get(async || Redirect::temporary("/dev/messages")))
         .route("/dev/", get(async || Redirect::temporary("/dev/messages")))
         .route("/dev/messages/", get(async || Redirect::temporary("/dev/messages")))
+        .route("/dev/users/", get(async || Redirect::temporary("/dev/users")))
+        .route("/dev/qr/", get(async || Redirect::temporary("/dev/qr")))
         .route("/docs/", get(async || Redirect::temporary("/docs")))
         .route(DYNAMODB_PATH, post(dynamodb))
         .route(&format!("{DYNAMODB_PATH}/"), post(dynamodb))
@@ -138,10 +147,31 @@ async fn refuse_other_hosts(
     next: Next,
 ) -> http::Response<Body> {
     if serving.is_rebound(request.headers(), request.uri()) {
-        say("refused: a request for another host name; use http://127.0.0.1 or localhost, or --host");
-        return problem(ApiError::NotFound);
+        let url = &serving.server.url;
+        say(&format!("refused: a request for another host name; use {url}, or serve other devices with --host"));
+        return misdirected(url);
     }
     next.run(request).await
+}
+
+/// Returns the problem for a request that names another host (RFC 9110 section 15.5.20). Only the dev server has it, so it
+/// is none of the API's.
+fn misdirected(url: &str) -> http::Response<Body> {
+    let problem = json!({
+        "type": "urn:latchkey:problem:misdirected-request",
+        "title": "The request is for another host",
+        "status": StatusCode::MISDIRECTED_REQUEST.as_u16(),
+        "detail": format!(
+            "This server answers to names of this machine only, such as localhost and 127.0.0.1, so that no page of \
+             another site reads it. Send the request to {url}, or start the server with --host to serve other devices."
+        ),
+        "code": "misdirected-request",
+        "instance": Uuid::new_v4().to_string(),
+    });
+    let mut response = http::Response::new(Body::from(problem.to_string()));
+    *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response
 }
 
 async fn start_page(State(serving): State<Arc<Serving>>) -> Html<String> {
@@ -154,13 +184,35 @@ async fn messages(State(serving): State<Arc<Serving>>, uri: Uri, headers: Header
     let after = uri.query().and_then(|query| query.strip_prefix("after=")).and_then(|after| after.parse().ok());
     let (mut messages, total) = witness.outbox.messages_after(after.unwrap_or(0));
     messages.reverse();
-    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    if accepted.contains("application/json") && !accepted.contains("text/html") {
-        let json = messages_page::as_json(&messages, total).to_string();
-        ([(header::CONTENT_TYPE, "application/json")], json).into_response()
+    if wants_json(&headers) {
+        json_response(&messages_page::as_json(&messages, total))
     } else {
         Html(messages_page::render(&messages, total, clock.now())).into_response()
     }
+}
+
+/// Serves the accounts: as a page, or to clients that ask for JSON, as that.
+async fn users(State(serving): State<Arc<Serving>>, headers: HeaderMap) -> http::Response<Body> {
+    let Server { store, clock, .. } = &serving.server;
+    match users_page::read(store, clock.now()).await {
+        Ok(accounts) if wants_json(&headers) => json_response(&users_page::as_json(&accounts)),
+        Ok(accounts) => Html(users_page::render(&accounts)).into_response(),
+        Err(error) => {
+            let error = ApiError::from(error);
+            error.log();
+            problem(error)
+        }
+    }
+}
+
+/// Returns whether a client asks for JSON, and not for a page as browsers do.
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    accepted.contains("application/json") && !accepted.contains("text/html")
+}
+
+fn json_response(body: &Value) -> http::Response<Body> {
+    ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
 /// Serves DynamoDB's wire protocol to clients that have this server's access key. A `lambda.env` left by another server
@@ -263,10 +315,7 @@ impl Serving {
     /// Returns whether the request was sent to a host name that is not this machine's own, while only this machine is
     /// served.
     fn is_rebound(&self, headers: &HeaderMap, uri: &Uri) -> bool {
-        let is_ours = |authority: &Authority| {
-            let name = authority.host().trim_matches(['[', ']']);
-            name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-        };
+        let is_ours = |authority: &Authority| is_this_machine(authority.host());
         let names_us = |host: &HeaderValue| {
             host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()).is_some_and(|host| is_ours(&host))
         };
@@ -314,6 +363,19 @@ impl Serving {
     }
 }
 
+/// Returns whether a host name leads to this machine wherever it is resolved, so that no other site can have it: a loopback
+/// address, the address that stands for every one of this machine, and `localhost` with what lies below it (RFC 6761
+/// section 6.3).
+fn is_this_machine(host: &str) -> bool {
+    let name = host.trim_matches(['[', ']']);
+    if let Ok(address) = name.parse::<IpAddr>() {
+        let address = address.to_canonical();
+        return address.is_loopback() || address.is_unspecified();
+    }
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
 /// Returns a problem of the server itself, for a request that has no identifier yet.
 fn own_problem(error: ApiError) -> http::Response<Vec<u8>> {
     let id = Uuid::new_v4().to_string();
@@ -322,4 +384,43 @@ fn own_problem(error: ApiError) -> http::Response<Vec<u8>> {
 
 fn problem(error: ApiError) -> http::Response<Body> {
     own_problem(error).map(Body::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_this_machine;
+
+    #[test]
+    fn names_of_this_machine_are_those_that_no_other_site_can_have() {
+        for ours in [
+            "localhost",
+            "LocalHost",
+            "localhost.",
+            "app.localhost",
+            "a.b.localhost.",
+            "127.0.0.1",
+            "127.9.9.9",
+            "0.0.0.0",
+            "[::1]",
+            "[::]",
+            "[::ffff:127.0.0.1]",
+        ] {
+            assert!(is_this_machine(ours), "{ours}");
+        }
+        for foreign in [
+            "",
+            ".",
+            "evil.example",
+            "notlocalhost",
+            "localhost.evil.example",
+            "localhost..",
+            "127.0.0.1.evil.example",
+            "192.0.2.1",
+            "10.0.2.2",
+            "[fe80::1]",
+            "[::ffff:192.0.2.1]",
+        ] {
+            assert!(!is_this_machine(foreign), "{foreign}");
+        }
+    }
 }

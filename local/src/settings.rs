@@ -6,7 +6,7 @@ use latchkey::base::terminal::Sentence;
 use numbering_plans::{Number, Plan};
 use tracing_subscriber::filter::Targets;
 
-use crate::template::Template;
+use crate::{gateway::is_of_aws, template::Template};
 
 /// The defaults of `cargo run` that differ from the template's. A developer has one phone and one address, on which
 /// every try of a day counts; limits that protect strangers from each other would only stop the developer.
@@ -53,8 +53,8 @@ impl Settings {
             all.extend(variables_of(file)?);
         }
         let names = template.functions.iter().flat_map(|function| function.environment.keys().map(String::as_str));
-        // The table is embedded, whatever name and address another tool's variables give it.
-        let names = names.filter(|name| *name != "TABLE_NAME" && !name.starts_with("AWS_")).chain(OF_THE_SERVER);
+        // Table and secrets are embedded, whatever names and addresses another tool's variables give them.
+        let names = names.filter(|name| !is_of_aws(name)).chain(OF_THE_SERVER);
         all.extend(names.filter_map(|name| Some((name.to_owned(), environment(name)?))));
         all.extend(arguments);
 
@@ -118,8 +118,12 @@ fn variables_of(file: &Path) -> Result<Vec<(String, String)>, Sentence> {
     let mistake = |error: dotenvy::Error| {
         let line = match error {
             dotenvy::Error::LineParse(wrong, _) => {
-                let begins = |line: &str| !line.trim().is_empty() && wrong.trim().starts_with(line.trim());
-                text.lines().position(begins)
+                // The library tells the line, or what stands behind its `=`.
+                let is_wrong = |line: &str| {
+                    let (line, wrong) = (line.trim(), wrong.trim());
+                    !line.is_empty() && (wrong.starts_with(line) || (!wrong.is_empty() && line.ends_with(wrong)))
+                };
+                text.lines().position(is_wrong)
             }
             _ => None,
         };
@@ -194,6 +198,8 @@ mod tests {
         assert!(error.contains("--env-file no-such.env cannot be read"), "{error}");
         let error = read(Some("SIGN_UP=open\n\nSMS_CREDENTIALS my-token\n"), &[], &[]).unwrap_err();
         assert!(error.contains("line 3 is"), "{error}");
+        let unquoted = read(Some("SIGN_UP=open\n# ours\nSERVICE_NAME=Acme my-token\n"), &[], &[]).unwrap_err();
+        assert!(unquoted.contains("line 3 is") && !unquoted.contains("my-token"), "{unquoted}");
         let marked = read(Some("\u{feff}SIGN_UP=closed\n"), &[], &[]).unwrap();
         assert_eq!(marked.overrides["SIGN_UP"], "closed", "a byte order mark is no part of the name");
         assert!(error.contains("not NAME=VALUE") && !error.contains("my-token"), "{error}");

@@ -22,9 +22,9 @@ curl <span class="origin"></span>/auth/login \
   -H 'Content-Type: application/json' \
   -d '{"phone": "{example}", "password": "mypassword"}'</pre>"#;
 
-/// Returns the page of a server with this template and these settings. `example` is a phone to try, and `kept` says where
-/// data is kept.
-pub fn render(template: &Template, settings: &Settings, example: &str, kept: &str) -> String {
+/// Returns the page of a server with this template and these settings. `example` is a phone to try, `kept` says where data
+/// is kept, and `data_option` is what operators' commands need to find it.
+pub fn render(template: &Template, settings: &Settings, example: &str, (kept, data_option): (&str, &str)) -> String {
     let overrides = &settings.overrides;
     let functions = template.functions.iter().flat_map(|function| &function.environment);
     let mut all: BTreeMap<&str, &str> = functions.map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -43,6 +43,7 @@ pub fn render(template: &Template, settings: &Settings, example: &str, kept: &st
     PAGE.replace("{rows}", &rows)
         .replace("{version}", env!("CARGO_PKG_VERSION"))
         .replace("{kept}", &escape(kept))
+        .replace("{data}", &escape(data_option))
         .replace("{try}", if settings.signs_in_by_code() { BY_CODE } else { BY_PASSWORD })
         .replace("{example}", &escape(example))
 }
@@ -81,14 +82,17 @@ const PAGE: &str = r#"<!DOCTYPE html>
 <ul>
   <li><a href="/docs">API documentation</a><small>every endpoint, to try</small></li>
   <li><a href="/dev/messages">Message inbox</a><small>texts that would have been sent</small></li>
+  <li><a href="/dev/users">Users</a><small>accounts, sessions and wrong tries</small></li>
+  <li><a href="/dev/qr">QR code</a><small>of <code>mfa/enroll</code>, to scan</small></li>
   <li><a href="/openapi.json">OpenAPI description</a><small>for generators of clients</small></li>
   <li><a href="/.well-known/openid-configuration">Discovery</a><small>how others verify tokens</small></li>
 </ul>
 <h2>Try it</h2>
 {try}
 <h2>Manage accounts</h2>
-<pre>cargo run -p admin -- user show {example}
-cargo run -p admin -- stats
+<pre>cargo run -p admin -- {data}list
+cargo run -p admin -- {data}user show {example}
+cargo run -p admin -- {data}stats
 cargo run -p admin -- --help</pre>
 <h2>Settings</h2>
 <p>Set one with <code>--env NAME=VALUE</code>, <code>--env-file FILE</code>, or an environment variable of its name; <code>docs/configuration.md</code> describes each.</p>

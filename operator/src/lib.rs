@@ -35,7 +35,10 @@ pub struct Place {
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
     /// The folder holds no dev server's environment.
-    #[error("no dev server keeps its data in {0}: start one with `cargo run`, or name a table on AWS with --table")]
+    #[error(
+        "no dev server keeps its data in {0}: start one with `cargo run`, name its folder with --data as its start page does, \
+         or name a table on AWS with --table"
+    )]
     NoDevServer(String),
     /// A dev server has kept its data in the folder but does not run.
     #[error(

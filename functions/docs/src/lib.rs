@@ -199,7 +199,8 @@ const ui = SwaggerUIBundle({
   persistAuthorization: true,
   tryItOutEnabled: true,
   responseInterceptor: (response) => {
-    const token = response.status === 200 && response.body?.access_token;
+    // 200 of a sign-in, 201 of an activation with `sign_in`. No problem has this member.
+    const token = response.ok && response.body?.access_token;
     if (token) ui.preauthorizeApiKey("bearer", token);
     return response;
   },

@@ -267,8 +267,14 @@ fn no_secret_is_written_into_the_template() {
 
 #[test]
 fn every_problem_is_documented_with_its_status() {
-    let documented: BTreeMap<_, _> =
-        table("docs/problems.md", "# Problems").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
+    let documented: BTreeMap<_, _> = table("docs/problems.md", "# Problems")
+        .into_iter()
+        .map(|row| {
+            let (code, anchor) = row[0].split_once(' ').unwrap();
+            assert_eq!(anchor, format!("<a id=\"{code}\"></a>"), "problems.md#{code} leads here");
+            (code.to_owned(), row[1].clone())
+        })
+        .collect();
     let known: BTreeMap<_, _> =
         ProblemKind::ALL.iter().map(|kind| (kind.code().to_owned(), kind.status().as_u16().to_string())).collect();
     assert_eq!(documented, known);

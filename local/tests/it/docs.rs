@@ -46,6 +46,33 @@ async fn the_page_fits_a_phone() {
     assert_eq!(found, 5);
 }
 
+/// Whatever the status of a success: the script of the page names none.
+#[tokio::test]
+async fn the_page_signs_in_by_every_response_that_has_a_token() {
+    let world = World::new();
+    let html = String::from_utf8(world.get("/docs").await.expect(200).bytes).unwrap();
+    let link = html.split('"').find(|part| part.starts_with("docs/start.")).unwrap();
+    let script = String::from_utf8(world.get(&format!("/{link}")).await.expect(200).bytes).unwrap();
+    let (_, interceptor) = script.split_once("responseInterceptor").unwrap();
+    assert!(interceptor.contains("response.ok && response.body?.access_token"), "{interceptor}");
+    assert!(!interceptor.contains(".status"), "{interceptor}");
+    // The statuses that it has to do with.
+    let description = world.get("/openapi.json").await.expect(200).body;
+    let mut statuses = std::collections::BTreeSet::new();
+    for operation in
+        description["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values())
+    {
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let schema =
+                response.pointer("/content/application~1json/schema").map(Value::to_string).unwrap_or_default();
+            if ["TokenResponse", "ActivateResponse"].iter().any(|name| schema.contains(name)) {
+                statuses.insert(status.clone());
+            }
+        }
+    }
+    assert_eq!(statuses.into_iter().collect::<Vec<_>>(), ["200", "201"]);
+}
+
 /// Somebody who asks for all of it without a pause costs as little as can be.
 #[tokio::test]
 async fn files_are_compressed_and_kept_for_a_year_under_a_name_that_changes_with_them() {

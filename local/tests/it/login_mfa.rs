@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{
-        NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, Person, RESET_PASSWORD, Request, THIRD_PHONE, World, another_code,
-        code_in,
+        NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, Person, RESET_PASSWORD, Reply, Request, THIRD_PHONE, World,
+        another_code, code_in,
     },
     jwt_attacks::Parts,
 };
@@ -131,6 +131,32 @@ async fn the_token_of_the_first_step_works_once_and_for_five_minutes() {
     // None of these used the good code up.
     person.first_step().await;
     person.login_mfa().await.expect(200);
+}
+
+#[tokio::test]
+async fn a_token_that_is_over_is_told_why_and_what_to_do() {
+    let (world, person) = with_factor().await;
+    let again = "Start again with POST /auth/login or POST /auth/code.";
+    let detail = |reply: Reply| reply.expect_problem(401, "invalid-token").body["detail"].as_str().unwrap().to_owned();
+    person.first_step().await;
+    world.advance(300);
+    let expected = format!("`mfa_token` has expired: it is good for five minutes. {again}");
+    assert_eq!(detail(person.login_mfa().await), expected);
+
+    person.first_step().await;
+    person.login_mfa().await.expect(200);
+    world.advance(30);
+    let over = detail(person.login_mfa().await);
+    assert!(
+        over.starts_with("The sign-in of this `mfa_token` is over: it was completed") && over.ends_with(again),
+        "{over}"
+    );
+
+    for other in ["made-up", &person.access_token()] {
+        let body = json!({"mfa_token": other, "code": person.authenticator().code()});
+        let detail = detail(world.post("/auth/login/mfa", body).await);
+        assert!(detail.starts_with("`mfa_token` is malformed or of another system. Send the one from"), "{detail}");
+    }
 }
 
 #[tokio::test]

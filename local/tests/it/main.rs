@@ -87,6 +87,7 @@ mod step_up;
 mod store;
 mod toll_fraud;
 mod typed;
+mod variables;
 mod verify_phone;
 mod verify_phone_confirm;
 mod verify_reset;

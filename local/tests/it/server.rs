@@ -4,14 +4,17 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
 };
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use latchkey::{domain::phone::Phone, store::Profile};
+use operator::Place;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::harness::{E164, PASSWORD, PHONE, TEMPLATE, another_code, root};
+use crate::harness::{E164, OTHER_PHONE, PASSWORD, PHONE, TEMPLATE, another_code, root};
 
 /// A server that ends with the test.
 struct Server {
@@ -25,7 +28,8 @@ struct Server {
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
-    command.current_dir(root()).env_remove("PORT").args(arguments);
+    // A server that is killed leaves its temporary folder behind.
+    command.current_dir(root()).env_remove("PORT").env("TMPDIR", env!("CARGO_TARGET_TMPDIR")).args(arguments);
     command
 }
 
@@ -36,7 +40,11 @@ impl Server {
     }
 
     fn start_on(port: &str, arguments: &[&str]) -> Self {
-        let mut process = command(&["--port", port]).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        Self::started(command(&["--port", port]).args(arguments))
+    }
+
+    fn started(command: &mut Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         let (mut line, mut said) = (String::new(), String::new());
         let url = loop {
@@ -264,7 +272,7 @@ fn pages_of_this_machine_may_call_the_api_and_nothing_else() {
         let (head, _) = server.exchange("OPTIONS", "/auth/me", &ask, "");
         assert_eq!(head.starts_with("HTTP/1.1 204 "), allowed, "{origin}");
         // The inbox and the table are not part of the API.
-        for path in ["/dev/messages", "/dev/dynamodb"] {
+        for path in ["/dev/messages", "/dev/users", "/dev/qr", "/dev/dynamodb"] {
             assert!(!server.exchange("GET", path, &page, "").0.contains("access-control-"), "{path}");
         }
     }
@@ -305,32 +313,79 @@ fn a_page_of_another_site_reads_neither_messages_nor_table() {
         &format!("{target}Authorization: AWS4-HMAC-SHA256 Credential={key}/20261124/local/dynamodb/aws4_request\r\n");
     for (host, expected) in [
         ("localhost", 200),
+        ("localhost:8000", 200),
+        ("app.localhost:8000", 200),
         ("127.0.0.1:8000", 200),
+        ("0.0.0.0:8000", 200),
         ("[::1]", 200),
         ("[::1]:80", 200),
-        ("rebound.example", 404),
-        ("", 404),
+        ("rebound.example", 421),
+        ("localhost.rebound.example:8000", 421),
+        ("192.0.2.1", 421),
+        ("", 421),
     ] {
         assert_eq!(server.request_to(host, "GET", "/dev/messages", "", "").0, expected, "{host}");
         let table = r#"{"TableName": "Table"}"#;
         assert_eq!(server.request_to(host, "POST", "/dev/dynamodb", scan, table).0, expected, "{host}");
         let (json, account) = ("Content-Type: application/json\r\n", json!({"phone": PHONE}).to_string());
         let (status, answer) = server.request_to(host, "POST", "/auth/request-reset", json, &account);
-        assert_eq!(status == 404, expected == 404, "{host}: {status}");
+        assert_eq!(status == 421, expected == 421, "{host}: {status}");
         assert!(expected == 200 || !answer.contains("otp"), "{host}");
-        for path in ["/health", "/docs", "/openapi.json", "/.well-known/jwks.json", "/nothing"] {
-            let found = if path == "/nothing" { 404 } else { expected };
+        for path in
+            ["/", "/dev/users", "/dev/qr", "/health", "/docs", "/openapi.json", "/.well-known/jwks.json", "/nothing"]
+        {
+            let found = if path == "/nothing" && expected == 200 { 404 } else { expected };
             assert_eq!(server.request_to(host, "GET", path, "", "").0, found, "{host} {path}");
         }
     }
     // A second name, and one in the request line, are names as well.
     assert_eq!(server.request("GET", "/health", "Host: rebound.example\r\n", "").0 / 100, 4);
-    assert_eq!(server.request("GET", "http://rebound.example/health", "", "").0, 404);
+    assert_eq!(server.request("GET", "http://rebound.example/health", "", "").0, 421);
     assert_eq!(server.request("GET", "http://127.0.0.1/health", "", "").0, 200);
     // What a server that is gone left in another folder does not lead to this one's table.
     let (status, answer) = server.request("POST", "/dev/dynamodb", target, r#"{"TableName": "Table"}"#);
     assert_eq!(status, 400);
     assert!(answer.contains("UnrecognizedClientException") && answer.contains("lambda.env"));
+}
+
+/// Every name of this machine leads to the same service, whose tokens name the address that it printed.
+#[test]
+fn by_every_name_of_this_machine_the_issuer_is_the_printed_address() {
+    let server = Server::start(&["--memory"]);
+    server.post("/auth/register", &json!({"phone": PHONE, "password": PASSWORD}));
+    let account = json!({"phone": PHONE, "password": PASSWORD}).to_string();
+    let hosts = ["localhost", "127.0.0.1", "[::1]", "0.0.0.0", "app.localhost"];
+    let hosts = hosts.map(|name| format!("{name}:{}", server.port()));
+    for host in &hosts {
+        let json = "Content-Type: application/json\r\n";
+        let (status, tokens) = server.request_to(host, "POST", "/auth/login", json, &account);
+        assert_eq!(status, 200, "{host}");
+        let tokens: Value = serde_json::from_str(&tokens).unwrap();
+        let token = tokens["access_token"].as_str().unwrap();
+        let claims = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+        let claims: Value = serde_json::from_slice(&claims).unwrap();
+        assert_eq!(claims["iss"], server.url, "{host}");
+        let (_, metadata) = server.request_to(host, "GET", "/.well-known/openid-configuration", "", "");
+        assert_eq!(serde_json::from_str::<Value>(&metadata).unwrap()["issuer"], server.url, "{host}");
+        for host in &hosts {
+            let bearer = format!("Authorization: Bearer {token}\r\n");
+            assert_eq!(server.request_to(host, "GET", "/auth/me", &bearer, "").0, 200, "{host}");
+        }
+    }
+}
+
+#[test]
+fn a_request_for_another_host_is_told_where_to_send_it() {
+    let server = Server::start(&["--memory"]);
+    let page = "Origin: http://localhost:3000\r\n";
+    let (head, body) = server.exchange_with("rebound.example", "GET", "/health", page, "");
+    assert!(head.starts_with("HTTP/1.1 421 ") && !head.contains("access-control-"), "{head}");
+    assert!(head.contains("\r\ncontent-type: application/problem+json"), "{head}");
+    let problem: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((&problem["status"], &problem["code"]), (&json!(421), &json!("misdirected-request")));
+    assert_eq!(problem["type"], "urn:latchkey:problem:misdirected-request");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains(&server.url) && detail.contains("--host"), "{detail}");
 }
 
 /// Responses and the page of messages contain every code.
@@ -440,8 +495,8 @@ fn a_broken_template_is_one_sentence() {
 fn a_wrong_variable_is_one_sentence_that_names_it() {
     let run = |variable: &str| command(&["--memory", "--port", "0", "--env", variable]).output().unwrap();
     fails(&run("OTP_TTL_SECONDS=9999"), "OTP_TTL_SECONDS=9999: must be a whole number from 30 to 600");
-    fails(&run("OTP_TTL_SECOND=9"), "no function has the variable OTP_TTL_SECOND; did you mean OTP_TTL_SECONDS?");
-    fails(&run("TABLE_NAME=other"), "TABLE_NAME cannot be overridden");
+    fails(&run("OTP_TTL_SECOND=9"), "OTP_TTL_SECOND: no function has this variable; did you mean OTP_TTL_SECONDS?");
+    fails(&run("TABLE_NAME=other"), "TABLE_NAME: cannot be overridden");
     fails(&run("RUST_LOG=latchkey=foo=bar"), "RUST_LOG=latchkey=foo=bar: must be a filter");
     fails(&run("SMS_PROVIDER=sns"), "SMS_PROVIDER=sns: sends through AWS");
 }
@@ -482,7 +537,36 @@ fn variables_come_from_a_file_and_a_mistake_in_it_is_named() {
     assert_eq!(server.post("/auth/register", &json!({"phone": PHONE, "password": PASSWORD})).0, 422);
     fs::write(&file, "PASSWORD_MINIMUM=20\n").unwrap();
     let output = command(&["--memory", "--port", "0", "--env-file", file.to_str().unwrap()]).output().unwrap();
-    fails(&output, "no function has the variable PASSWORD_MINIMUM");
+    fails(&output, "PASSWORD_MINIMUM: no function has this variable; did you mean PASSWORD_MIN_LENGTH?");
+}
+
+/// The env file of another program has names of its own, and a developer writes options of the server into it.
+#[test]
+fn every_name_in_a_file_that_no_function_has_is_told_with_what_to_do() {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("dev.env");
+    let unknown = [
+        ("AWS_REGION=eu-west-1", "AWS_REGION: cannot be overridden: table and secrets are embedded here"),
+        ("DATABASE_URL=postgresql://user:my-password@host/name", "DATABASE_URL: no function has this variable; docs/"),
+        ("HOST=0.0.0.0", "HOST: is the server's own and no variable of a function; set it with --host"),
+        ("PORT=9000", "PORT: is the server's own and no variable of a function; set it with --port"),
+        ("SECRET_KEY_ARN=arn", "SECRET_KEY_ARN: cannot be overridden"),
+        ("SMS_CREDENTIAL={}", "SMS_CREDENTIAL: no function has this variable; did you mean SMS_CREDENTIALS?"),
+        ("SMS_CREDENTIALS_ARN=arn", "SMS_CREDENTIALS_ARN: cannot be overridden: set SMS_CREDENTIALS"),
+        ("otp_ttl_seconds=60", "otp_ttl_seconds: no function has this variable; did you mean OTP_TTL_SECONDS?"),
+    ];
+    // A wrong value beside them is told with them.
+    let lines: Vec<_> = unknown.iter().map(|(line, _)| *line).chain(["OTP_TTL_SECONDS=0"]).collect();
+    fs::write(&file, lines.join("\n")).unwrap();
+    let output = command(&["--memory", "--port", "0", "--env-file", file.to_str().unwrap()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<_> = errors.trim().lines().map(str::trim).collect();
+    assert_eq!(lines.len(), 1 + unknown.len() + 1, "{errors}");
+    for expected in unknown.map(|(_, expected)| expected).into_iter().chain(["OTP_TTL_SECONDS=0: must be"]) {
+        assert_eq!(lines.iter().filter(|line| line.starts_with(expected)).count(), 1, "{expected}: {errors}");
+    }
+    assert!(!errors.contains("my-password"));
 }
 
 #[test]
@@ -512,9 +596,114 @@ fn the_start_page_leads_to_everything_and_shows_the_settings_in_force() {
             assert_eq!(server.request("GET", link, "", "").0, 200, "{link}");
         }
     }
-    for (typed, page) in [("/docs/", "/docs"), ("/dev", "/dev/messages"), ("/dev/", "/dev/messages")] {
+    for (typed, page) in [
+        ("/docs/", "/docs"),
+        ("/dev", "/dev/messages"),
+        ("/dev/", "/dev/messages"),
+        ("/dev/users/", "/dev/users"),
+        ("/dev/qr/", "/dev/qr"),
+    ] {
         let (head, _) = server.exchange("GET", typed, "", "");
         assert!(head.starts_with("HTTP/1.1 307 ") && head.contains(&format!("location: {page}\r\n")), "{head}");
+    }
+}
+
+/// The commands that the start page has for operators, as a shell reads them: what follows `--`.
+fn operators_commands(server: &Server) -> Vec<Vec<String>> {
+    let (_, page) = server.request("GET", "/", "", "");
+    let begin = "cargo run -p admin -- ";
+    let lines = page.lines().filter_map(|line| Some(line.split_once(begin)?.1.trim_end_matches("</pre>")));
+    let commands = lines.map(|line| line.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"));
+    commands
+        .map(|line| {
+            let shell = Command::new("sh").args(["-c", &format!("printf '%s\\n' {line}")]).output().unwrap();
+            String::from_utf8(shell.stdout).unwrap().lines().map(str::to_owned).collect()
+        })
+        .collect()
+}
+
+/// Wherever the server keeps its data, and if it keeps none.
+#[tokio::test]
+async fn operators_commands_of_the_start_page_reach_this_server() {
+    let parent = tempdir().unwrap();
+    let kept = parent.path().join("it's <kept> & here");
+    for arguments in [vec!["--memory"], vec!["--data", kept.to_str().unwrap()]] {
+        let server = Server::start(&arguments);
+        server.post("/auth/register", &json!({"phone": PHONE, "password": PASSWORD}));
+        let mut commands = operators_commands(&server);
+        assert_eq!(commands.pop().unwrap(), ["--help"]);
+        assert_eq!(commands.len(), 3);
+        let folder = PathBuf::from(&commands[0][1]);
+        for command in &commands {
+            assert_eq!((command[0].as_str(), command[1].as_str()), ("--data", folder.to_str().unwrap()));
+        }
+        assert_eq!(commands.iter().map(|command| command[2].as_str()).collect::<Vec<_>>(), ["list", "user", "stats"]);
+        let place = Place { table: None, data: folder.clone() };
+        let connection = place.connect().await.unwrap();
+        let accounts = connection.store.profiles(10).await.unwrap();
+        assert_eq!(accounts.iter().filter_map(Profile::phone).map(Phone::as_e164).collect::<Vec<_>>(), [E164]);
+        server.interrupt();
+        assert_eq!(folder.exists(), folder == kept, "nothing is left of a server that keeps nothing");
+    }
+    // Where both are started without options, none is needed.
+    let server = Server::started(command(&["--port", "0"]).current_dir(parent.path()));
+    assert_eq!(operators_commands(&server)[0], ["list"]);
+}
+
+#[test]
+fn users_are_shown_with_what_a_developer_asks_for_and_without_secrets() {
+    let server = Server::start(&["--memory"]);
+    let users = |accept: &str| server.request("GET", "/dev/users", &format!("Accept: {accept}\r\n"), "");
+    assert_eq!(users("application/json"), (200, json!({"users": [], "more": false}).to_string()));
+    server.post("/auth/register", &json!({"phone": PHONE, "password": PASSWORD}));
+    let (_, tokens) = server.post("/auth/login", &json!({"phone": PHONE, "password": PASSWORD}));
+    assert_eq!(server.post("/auth/login", &json!({"phone": PHONE, "password": "a wrong password"})).0, 401);
+    let (_, reset) = server.post("/auth/request-reset", &json!({"phone": PHONE}));
+    let (_, asked) = server.post("/auth/code", &json!({"phone": OTHER_PHONE}));
+    let (status, by_code) =
+        server.post("/auth/code/verify", &json!({"challenge": asked["challenge"], "otp": asked["otp"]}));
+    assert_eq!(status, 200);
+
+    let (status, body) = users("application/json");
+    assert_eq!(status, 200);
+    let found: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(found["users"].as_array().unwrap().len(), 2);
+    let of =
+        |phone: &str| found["users"].as_array().unwrap().iter().find(|user| user["phone"] == phone).unwrap().clone();
+    let with_password = of(E164);
+    for (member, expected) in [
+        ("phone_verified", json!(false)),
+        ("has_password", json!(true)),
+        ("mfa_enabled", json!(false)),
+        ("sessions", json!(1)),
+        ("wrong_sign_ins", json!(1)),
+    ] {
+        assert_eq!(with_password[member], expected, "{member}");
+    }
+    let without = of(&format!("+2{OTHER_PHONE}"));
+    assert_eq!((&without["phone_verified"], &without["has_password"]), (&json!(true), &json!(false)));
+
+    let (status, page) = users("text/html,application/xhtml+xml,application/json;q=0.9");
+    assert_eq!(status, 200);
+    assert!(page.contains(&format!("<b>{E164}</b>")) && page.contains(with_password["id"].as_str().unwrap()));
+    let secrets =
+        [&tokens["access_token"], &tokens["refresh_token"], &tokens["device_token"], &by_code["access_token"]];
+    let codes = [&reset["otp"], &asked["otp"], &asked["challenge"], &reset["challenge"]];
+    for text in [&body, &page] {
+        let is_in = |secret: &&&Value| text.contains(secret.as_str().unwrap());
+        assert_eq!(secrets.iter().chain(&codes).filter(is_in).count(), 0);
+        assert!(!text.contains("$argon2") && !text.contains(PASSWORD));
+    }
+    assert_eq!(server.request("POST", "/dev/users", "", "").0, 405);
+}
+
+/// What is pasted is a secret of a second factor.
+#[test]
+fn the_page_of_qr_codes_sends_nothing_anywhere() {
+    let (status, page) = Server::start(&["--memory"]).request("GET", "/dev/qr", "", "");
+    assert_eq!(status, 200);
+    for way in ["fetch", "XMLHttpRequest", "sendBeacon", "<form", "innerHTML", "://", "location"] {
+        assert!(!page.contains(way), "{way}");
     }
 }
 

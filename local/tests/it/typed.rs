@@ -361,6 +361,37 @@ async fn a_second_factor_in_the_other_ones_member_is_told_where_it_belongs() {
 }
 
 #[tokio::test]
+async fn a_code_under_another_codes_name_is_told_where_it_belongs() {
+    let world = World::new();
+    let person = world.person_with_factor().await;
+    person.first_step().await;
+    let detail = |reply: Reply, pointer: &str| {
+        let errors = reply.expect_problem(422, "invalid-request").body["errors"].clone();
+        let error = errors.as_array().unwrap().iter().find(|error| error["pointer"] == pointer).unwrap().clone();
+        error["detail"].as_str().unwrap().to_owned()
+    };
+    let sent_as_otp = person.with_proof("otp", &person.authenticator().code());
+    let hint = "an authenticator's code is sent as `code`, and not as `otp`";
+    let expected = format!("is required, or `recovery_code` or `password` instead; {hint}");
+    assert_eq!(detail(sent_as_otp.login_mfa().await, "/code"), expected);
+    let reply = person.post("/auth/mfa/confirm", json!({"otp": "123456"})).await;
+    assert_eq!(detail(reply, "/code"), format!("is required; {hint}"));
+    for path in ["/auth/activate", "/auth/code/verify"] {
+        let reply = world.post(path, json!({"code": "123456"})).await;
+        let expected = "is required; a message's code is sent as `otp`, and not as `code`";
+        assert_eq!(detail(reply, "/otp"), expected, "{path}");
+        // Nothing, and a name that means nothing, is no code.
+        for body in [json!({}), json!({"code": null}), json!({"pin": "123456"})] {
+            assert_eq!(detail(world.post(path, body).await, "/otp"), "is required", "{path}");
+        }
+    }
+    // Here `code` is another one, and is read.
+    let reply = world.post("/auth/verify-reset", json!({"phone": PHONE, "code": "123456"})).await;
+    assert_eq!(detail(reply, "/otp"), "is required");
+    person.login_mfa().await.expect(200);
+}
+
+#[tokio::test]
 async fn a_recovery_code_is_one_code_in_every_spelling() {
     let world = World::with(&[("LIMIT_LOGIN_PER_ADDRESS", "1000")]);
     let person = world.person_with_factor().await;

@@ -57,8 +57,11 @@ impl Front {
         let secrets: Vec<_> = read.list("TRUSTED_FRONT_SHA256").unwrap_or_default();
         let address_header = read.with("TRUSTED_FRONT_ADDRESS_HEADER", address_header);
         let is_only_way = read.flag("TRUSTED_FRONT_ONLY").unwrap_or(false);
-        if is_only_way && secrets.is_empty() {
-            read.wrong("TRUSTED_FRONT_ONLY", "needs TRUSTED_FRONT_SHA256; without it, every request is refused");
+        if is_only_way && read.optional("TRUSTED_FRONT_SHA256").is_none() {
+            read.wrong(
+                "TRUSTED_FRONT_ONLY",
+                "must be false without TRUSTED_FRONT_SHA256, or every request would be refused",
+            );
         }
         if !secrets.is_empty() && read.optional("JWT_ISSUER").is_none() {
             read.warn(
@@ -107,11 +110,10 @@ fn address_header(name: &str) -> Result<HeaderName, &'static str> {
     let name: HeaderName =
         name.parse().map_err(|_| "must be the name of a header, such as CloudFront-Viewer-Address")?;
     match name.as_str() {
-        "x-forwarded-for" | "forwarded" => Err(
-            "API Gateway adds the front's own address to it: let the front write the client's into a header that it \
-                 alone sets",
-        ),
-        "x-origin-verify" => Err("is the header of the front's secret"),
+        "x-forwarded-for" | "forwarded" => {
+            Err("must be a header that the front alone sets, and API Gateway adds the front's own address to this one")
+        }
+        "x-origin-verify" => Err("must be another header than that of the front's secret"),
         _ => Ok(name),
     }
 }
@@ -145,7 +147,9 @@ impl FromStr for SecretHash {
         }
         let hash = Self(hash);
         if [&b""[..], b"\n"].into_iter().any(|nothing| Self::of(nothing) == hash) {
-            return Err("is the SHA-256 of nothing: the variable that should have held the secret was empty");
+            return Err(
+                "must be the SHA-256 of a secret, and is that of nothing: what should have held the secret was empty",
+            );
         }
         Ok(hash)
     }
@@ -194,7 +198,7 @@ mod tests {
             ("TRUSTED_FRONT_SHA256", &"ä".repeat(32), "must be the SHA-256"),
             ("TRUSTED_FRONT_SHA256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "of nothing"),
             ("TRUSTED_FRONT_SHA256", "01BA4719C80B6FE911B091A7C05124B64EEECE964E09C058EF8F9805DACA546B", "of nothing"),
-            ("TRUSTED_FRONT_ONLY", "true", "needs TRUSTED_FRONT_SHA256"),
+            ("TRUSTED_FRONT_ONLY", "true", "must be false without TRUSTED_FRONT_SHA256"),
             ("TRUSTED_FRONT_ADDRESS_HEADER", "a b", "must be the name of a header"),
             ("TRUSTED_FRONT_ADDRESS_HEADER", "X-Forwarded-For", "adds the front's own address"),
             ("TRUSTED_FRONT_ADDRESS_HEADER", "Forwarded", "adds the front's own address"),

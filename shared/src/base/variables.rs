@@ -8,23 +8,36 @@ use std::{
     str::FromStr,
 };
 
-/// The variables whose values no error repeats: a webhook's URL may hold a token, and test numbers have fixed codes.
-const UNREPEATED: [&str; 2] = ["SMS_API_URL", "TEST_NUMBERS"];
+/// The variables whose values no error repeats: a webhook's URL may hold a token, and test numbers have fixed codes. The
+/// others are public, but what is wrong in them may be the secret itself or the private key.
+const UNREPEATED: [&str; 4] = ["ATTESTATION_PUBLIC_KEY", "SMS_API_URL", "TEST_NUMBERS", "TRUSTED_FRONT_SHA256"];
 
-/// The longest value that an error repeats, in characters.
-const LONGEST_REPEATED: usize = 60;
+/// The number of characters of a value that an error repeats.
+const REPEATED: usize = 60;
 
-/// The mistakes in the environment, each with its variable and the value of it.
+/// The mistakes in the environment: one for each variable that is wrong.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct ConfigErrors(Vec<String>);
+pub struct ConfigErrors(Vec<Mistake>);
+
+/// A variable that is wrong, and the sentence that says so: its name, its value and what it must be.
+#[derive(Debug, PartialEq, Eq)]
+struct Mistake {
+    variable: String,
+    sentence: String,
+}
 
 impl ConfigErrors {
-    /// Adds the mistakes of another function, each once.
+    /// Adds the mistakes of another function, in variables that have none so far.
     pub fn extend(&mut self, others: Self) {
-        for mistake in others.0 {
-            if !self.0.contains(&mistake) {
-                self.0.push(mistake);
-            }
+        for Mistake { variable, sentence } in others.0 {
+            self.add(&variable, sentence);
+        }
+    }
+
+    /// Adds a mistake in a variable, unless it has one: a second one mostly follows from the first.
+    pub fn add(&mut self, variable: &str, sentence: String) {
+        if !self.0.iter().any(|mistake| mistake.variable == variable) {
+            self.0.push(Mistake { variable: variable.to_owned(), sentence });
         }
     }
 
@@ -34,14 +47,14 @@ impl ConfigErrors {
     }
 
     /// Returns the mistakes, a sentence each.
-    pub fn sentences(&self) -> &[String] {
-        &self.0
+    pub fn sentences(&self) -> Vec<&str> {
+        self.0.iter().map(|mistake| mistake.sentence.as_str()).collect()
     }
 }
 
 impl Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("; "))
+        f.write_str(&self.sentences().join("; "))
     }
 }
 
@@ -51,14 +64,14 @@ impl std::error::Error for ConfigErrors {}
 pub struct Variables<'a> {
     values: &'a HashMap<String, String>,
     names: Vec<&'static str>,
-    errors: Vec<String>,
+    errors: ConfigErrors,
     warnings: Vec<String>,
 }
 
 impl<'a> Variables<'a> {
     /// Wraps the variables of one process and reads none yet.
     pub fn new(variables: &'a HashMap<String, String>) -> Self {
-        Self { values: variables, names: Vec::new(), errors: Vec::new(), warnings: Vec::new() }
+        Self { values: variables, names: Vec::new(), errors: ConfigErrors::default(), warnings: Vec::new() }
     }
 
     /// Returns the names of the variables that were read.
@@ -68,7 +81,7 @@ impl<'a> Variables<'a> {
 
     /// Returns the settings that were read if every variable was right, otherwise all mistakes.
     pub fn finish<T>(self, read: Option<T>) -> Result<T, ConfigErrors> {
-        read.filter(|_| self.errors.is_empty()).ok_or(ConfigErrors(self.errors))
+        read.filter(|_| self.errors.is_empty()).ok_or(self.errors)
     }
 
     /// Returns a variable that may be unset. An empty value counts as unset, because CloudFormation cannot omit a
@@ -78,13 +91,15 @@ impl<'a> Variables<'a> {
         self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
-    /// Records a mistake in a variable, with the value that it has.
+    /// Records a mistake in a variable, with the value that it has, or the beginning of that. A variable has one mistake.
     pub fn wrong(&mut self, name: &str, why: impl Display) {
         let value = self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
-        let value = value.filter(|value| !UNREPEATED.contains(&name) && value.chars().count() <= LONGEST_REPEATED);
-        // Escaped, because a value with a line break would look like two mistakes.
-        let value = value.map(|value| format!("={}", value.escape_debug())).unwrap_or_default();
-        self.errors.push(format!("{name}{value}: {why}"));
+        let value = value.filter(|_| !UNREPEATED.contains(&name)).map(|value| {
+            let rest = if value.chars().nth(REPEATED).is_some() { "…" } else { "" };
+            // Escaped, because a value with a line break would look like two mistakes.
+            format!("={}{rest}", value.chars().take(REPEATED).collect::<String>().escape_debug())
+        });
+        self.errors.add(name, format!("{name}{}: {why}", value.unwrap_or_default()));
     }
 
     /// Remembers that a variable is allowed, but probably not what was meant.

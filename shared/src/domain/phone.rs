@@ -98,10 +98,10 @@ impl PhoneRules {
         let default_country = read.parsed::<Country>("PHONE_DEFAULT_COUNTRY", "EG");
         let allowed_countries = read.list::<Country>("PHONE_ALLOWED_COUNTRIES");
         let rules = Self::new(default_country?, allowed_countries);
-        for country in rules.allowed_countries.iter().flatten() {
-            if let Some(why) = rules.never_served(*country) {
-                read.wrong("PHONE_ALLOWED_COUNTRIES", why);
-            }
+        let allowed = rules.allowed_countries.iter().flatten();
+        let never_served: Vec<_> = allowed.filter_map(|country| rules.never_served(*country)).collect();
+        if !never_served.is_empty() {
+            read.wrong("PHONE_ALLOWED_COUNTRIES", never_served.join("; "));
         }
         if !rules.serves(Some(rules.default_country)) {
             let code = rules.default_country.code();
@@ -268,7 +268,7 @@ impl fmt::Debug for Country {
 
 /// The error for a code that no country with phone numbers has.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is not an ISO 3166-1 alpha-2 country code such as EG")]
+#[error("must be an ISO 3166-1 alpha-2 country code such as EG, and {0:?} is none")]
 pub struct UnknownCountry(String);
 
 #[cfg(test)]

@@ -13,6 +13,12 @@ pub trait FromFields: Sized {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self>;
 }
 
+/// The names of codes that are mistaken for each other: the one that is required, the one that was sent, and what to do.
+const MISTAKEN: [(&str, &str, &str); 2] = [
+    ("otp", "code", "a message's code is sent as `otp`, and not as `code`"),
+    ("code", "otp", "an authenticator's code is sent as `code`, and not as `otp`"),
+];
+
 /// The members of a request body, and the mistakes found in them. Members that the endpoint does not read are ignored.
 pub struct Fields<'a> {
     members: Map<String, Value>,
@@ -76,7 +82,10 @@ impl<'a> Fields<'a> {
     /// Takes a text, or reports why it is wrong.
     pub fn text<T, E: Display>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
         let parsed = match self.get(name) {
-            None => Err("is required".to_owned()),
+            None => {
+                self.lacks(name, "");
+                return None;
+            }
             Some(Value::String(text)) => parse(text).map_err(|error| error.to_string()),
             Some(Value::Number(_)) => {
                 Err("must be a string, in quotes: a JSON number loses its leading zeros".to_owned())
@@ -96,6 +105,18 @@ impl<'a> Fields<'a> {
                 None
             }
         }
+    }
+
+    /// Reports that a field is missing. `instead` says what else may be sent. A code that was sent by another name, which the
+    /// endpoint does not read, is told where it belongs.
+    pub fn lacks(&mut self, name: &'static str, instead: &str) {
+        let was_sent = |sent: &str| {
+            let is_read = self.asked.contains(&sent);
+            !is_read && self.members.get(sent).is_some_and(|value| !value.is_null())
+        };
+        let mistaken = MISTAKEN.iter().find(|(wanted, sent, _)| *wanted == name && was_sent(sent));
+        let hint = mistaken.map(|(.., hint)| format!("; {hint}")).unwrap_or_default();
+        self.refuse(name, &format!("is required{instead}{hint}"));
     }
 
     /// Reports a mistake in a field.

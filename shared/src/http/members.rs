@@ -210,7 +210,7 @@ impl Member for Proof {
     fn read(fields: &mut Fields<'_>, _name: &'static str) -> Option<Self> {
         let proof = Option::<Self>::read(fields, CODE)?;
         if proof.is_none() {
-            fields.refuse(CODE, &"is required, or `recovery_code` instead");
+            fields.lacks(CODE, ", or `recovery_code` instead");
         }
         proof
     }
@@ -387,13 +387,12 @@ impl Member for SecondStepProof {
     fn read(fields: &mut Fields<'_>, _name: &'static str) -> Option<Self> {
         let factor = Option::<Proof>::read(fields, CODE);
         let password = Option::<Password>::read(fields, PASSWORD);
-        let (name, why) = match (factor?, password?) {
+        match (factor?, password?) {
             (Some(factor), None) => return Some(Self::Factor(factor)),
             (None, Some(password)) => return Some(Self::Password(password)),
-            (Some(_), Some(_)) => (PASSWORD, "must not be sent together with a second factor"),
-            (None, None) => (CODE, "is required, or `recovery_code` or `password` instead"),
-        };
-        fields.refuse(name, &why);
+            (Some(_), Some(_)) => fields.refuse(PASSWORD, &"must not be sent together with a second factor"),
+            (None, None) => fields.lacks(CODE, ", or `recovery_code` or `password` instead"),
+        }
         None
     }
 

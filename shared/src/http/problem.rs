@@ -100,7 +100,7 @@ const NOT_SENT_RETRY_AFTER: Duration = Duration::from_secs(30);
 /// An error response (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
-    /// The kind of the problem, as a URI that ends in `code`.
+    /// The kind of the problem, as a URN that ends in `code`. It names the kind, and leads to no page.
     #[serde(rename = "type")]
     #[schema(format = "uri", example = "urn:latchkey:problem:invalid-request")]
     pub type_: String,
@@ -228,6 +228,41 @@ fn detail_of_limit(bucket: Bucket, retry_after: Duration) -> String {
     format!("{what} Try again in {wait}.")
 }
 
+/// Says why a token is not valid, and what to do.
+const fn detail_of_token(problem: &TokenProblem) -> &'static str {
+    match problem {
+        TokenProblem::Missing => {
+            "No access token was sent. Send the one from POST /auth/login as `Authorization: Bearer …`."
+        }
+        TokenProblem::Token(InvalidSignedToken::Expired) => {
+            "The access token has expired. Get a new one with POST /auth/refresh, or sign in again."
+        }
+        TokenProblem::Token(_) => {
+            "The access token is malformed or of another system. Send the one from POST /auth/login unchanged."
+        }
+        TokenProblem::SessionRenewed => {
+            "The change was made, and the session has ended with it. Use the tokens of its response, or sign in again."
+        }
+        TokenProblem::SessionEnded | TokenProblem::Reused | TokenProblem::WithdrawnKey => {
+            "The session has ended. Sign in again."
+        }
+        TokenProblem::NotARefreshToken(_) => {
+            "The text is no refresh token of this service. Send the one from the last response unchanged."
+        }
+        TokenProblem::NotAnMfaToken(InvalidSignedToken::Expired) => {
+            "`mfa_token` has expired: it is good for five minutes. Start again with POST /auth/login or POST /auth/code."
+        }
+        TokenProblem::NotAnMfaToken(_) => {
+            "`mfa_token` is malformed or of another system. Send the one from the last response unchanged, or start again \
+             with POST /auth/login or POST /auth/code."
+        }
+        TokenProblem::LoginOver => {
+            "The sign-in of this `mfa_token` is over: it was completed, or the account has changed since. Start again with \
+             POST /auth/login or POST /auth/code."
+        }
+    }
+}
+
 /// Returns the member of a request that a proof is sent in, as a sentence names it.
 fn member_of(proof: &str) -> &'static str {
     match proof {
@@ -321,31 +356,7 @@ impl ApiError {
                 "The recovery code is wrong or was used. Check it, or use another one.".to_owned()
             }
             Self::InvalidCredentials => "Check the phone and the password.".to_owned(),
-            Self::InvalidToken(TokenProblem::Missing) => {
-                "No access token was sent. Send the one from POST /auth/login as `Authorization: Bearer …`.".to_owned()
-            }
-            Self::InvalidToken(TokenProblem::Token(InvalidSignedToken::Expired)) => {
-                "The access token has expired. Get a new one with POST /auth/refresh, or sign in again.".to_owned()
-            }
-            Self::InvalidToken(TokenProblem::SessionRenewed) => {
-                "The change was made, and the session has ended with it. Use the tokens of its response, or sign in again."
-                    .to_owned()
-            }
-            Self::InvalidToken(
-                TokenProblem::SessionEnded
-                | TokenProblem::Reused
-                | TokenProblem::WithdrawnKey,
-            ) => "The session has ended. Sign in again.".to_owned(),
-            Self::InvalidToken(TokenProblem::NotARefreshToken(_)) => {
-                "The text is no refresh token of this service. Send the one from the last response unchanged.".to_owned()
-            }
-            Self::InvalidToken(TokenProblem::NotAnMfaToken(_) | TokenProblem::LoginOver) => {
-                "`mfa_token` has expired, was used, or is not valid. Start again with POST /auth/login.".to_owned()
-            }
-            Self::InvalidToken(TokenProblem::Token(_)) => {
-                "The access token is malformed or of another system. Send the one from POST /auth/login unchanged."
-                    .to_owned()
-            }
+            Self::InvalidToken(problem) => detail_of_token(problem).to_owned(),
             Self::MfaRequired(Some(_)) => {
                 "Send `mfa_token` with the authenticator's `code`, or with a `recovery_code`, to POST /auth/login/mfa."
                     .to_owned()

@@ -21,10 +21,10 @@ pub enum InvalidSenders {
     )]
     NotASender,
     /// A country has two senders, or all others have two.
-    #[error("names two senders for one country, or two for all other countries")]
+    #[error("must name one sender for a country, and one for all other countries")]
     Twice,
     /// A country's code is unknown.
-    #[error("names a country by something other than an ISO 3166-1 alpha-2 code such as EG")]
+    #[error("must name countries by their ISO 3166-1 alpha-2 codes, such as EG")]
     UnknownCountry,
 }
 

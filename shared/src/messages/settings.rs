@@ -103,7 +103,7 @@ fn refused_sender(senders: &Senders, provider: Provider) -> Option<String> {
             Provider::Vonage if sender.contains('-') => "vonage accepts letters, digits and spaces",
             Provider::Log | Provider::Sns | Provider::Twilio | Provider::Vonage | Provider::Http => return None,
         };
-        Some(format!("{sender:?} is no sender for SMS_PROVIDER: {why}"))
+        Some(format!("must have senders that SMS_PROVIDER takes, and {sender:?} is none: {why}"))
     })
 }
 

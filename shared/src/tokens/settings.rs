@@ -44,6 +44,8 @@ fn issuer(value: &str) -> Result<String, &'static str> {
         Some(rest) if !rest.is_empty() && !rest.ends_with('/') && !rest.contains(['?', '#', ' ']) => {
             Ok(value.to_owned())
         }
-        _ => Err("must be an https URL without a trailing slash, query or fragment"),
+        _ => Err(
+            "must be an https URL (with ENVIRONMENT=dev also http) without a slash at the end, a query or a fragment",
+        ),
     }
 }
