@@ -3,9 +3,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Failure,
+    program::Program,
     sandbox::Sandbox,
     services::{Request, Services, scratch},
 };
@@ -31,6 +31,11 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_owned)
 }
 
+/// Returns the folder of what cargo builds.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
 /// An event that is sent to a function, as `events/answers.json` orders them.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
@@ -42,7 +47,7 @@ pub(crate) struct Step {
 
 /// The laboratory.
 pub(crate) struct Lab {
-    server: Child,
+    server: Program,
     folder: PathBuf,
     /// The mock of AWS.
     pub(crate) services: Services,
@@ -50,7 +55,6 @@ pub(crate) struct Lab {
     functions: BTreeMap<String, Vec<String>>,
     /// What was kept of answers, by the placeholder that it takes the place of.
     kept: Vec<(String, String)>,
-    upstream: String,
 }
 
 impl Lab {
@@ -58,30 +62,15 @@ impl Lab {
     pub(crate) fn start() -> Result<Self, Failure> {
         let folder = scratch();
         fs::create_dir_all(&folder)?;
-        let binary = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-        let binary = std::env::var_os("BENCH_DEV_SERVER").map_or_else(|| binary.join("debug/local"), PathBuf::from);
+        let binary = std::env::var_os("BENCH_DEV_SERVER").map_or_else(|| target().join("debug/local"), PathBuf::from);
         let data = folder.join("data");
-        let mut command = Command::new(&binary);
-        command.current_dir(root()).args(["--port", "0", "--data"]).arg(&data);
-        for variable in ["LOGIN_PER_ADDRESS", "REGISTER_PER_ADDRESS", "MESSAGES_PER_PHONE", "MESSAGES_PER_ADDRESS"] {
-            command.args(["--env", &format!("LIMIT_{variable}=1000000")]);
-        }
-        command.args(["--env", &format!("JWT_ISSUER={ISSUER}"), "--env", "OTP_EXPOSE=true"]);
-        let server = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
-        let mut server =
-            server.map_err(|error| format!("{}: {error}; build it by cargo build -p local", binary.display()))?;
-        let output = server.stdout.take().ok_or("the dev server has no output")?;
-        let mut lines = BufReader::new(output).lines().map_while(Result::ok);
-        let upstream = lines.find_map(|line| Some(line.strip_prefix("Latchkey is ready on http://")?.to_owned()));
-        // What it prints later must not fill the pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        let upstream = upstream.ok_or("the dev server did not start")?;
-        let services = Services::start(&upstream, &folder)?;
+        let server = Program::dev_server(&binary, &data, &[&format!("JWT_ISSUER={ISSUER}")])?;
+        let services = Services::start(&server.host, &folder)?;
         make_slow_clock(&folder)?;
         let variables = fs::read_to_string(data.join("lambda.env"))?;
         let variables = variables.lines().filter_map(|line| line.split_once('='));
         let variables = variables.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect();
-        Ok(Self { server, folder, services, variables, functions: functions()?, kept: Vec::new(), upstream })
+        Ok(Self { server, folder, services, variables, functions: functions()?, kept: Vec::new() })
     }
 
     /// Returns a folder for copies of binaries.
@@ -209,7 +198,7 @@ impl Lab {
             ],
             body: text("/body"),
         };
-        let (status, body) = request.send(&self.upstream)?;
+        let (status, body) = request.send(&self.server.host)?;
         let answer = json!({"statusCode": status, "body": String::from_utf8_lossy(&body)});
         self.keep(step, &answer.to_string())
     }
@@ -225,8 +214,7 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+        self.server.stop();
         let _ = fs::remove_dir_all(&self.folder);
     }
 }

@@ -8,12 +8,18 @@
 #![expect(clippy::print_stdout, reason = "its output is what a person asked for")]
 
 mod calls;
+mod client;
 mod cold;
 mod cost;
+mod grow;
 mod guard;
+mod hash;
 mod lab;
+mod load;
 mod newcomer;
+mod peers;
 mod profiles;
+mod program;
 mod results;
 mod sandbox;
 mod scale;
@@ -40,12 +46,18 @@ Commands:
   scale    How often transactions on a shared counter meet, by simulation
   newcomer Time of `cargo run`, until it answers, and of `cargo test` in a fresh clone of what is committed; `run` or
            `test` behind it measures one of them
+  hash     CPU time of a password hash, beside libargon2, libsodium and bcrypt
+  load     Requests per second, durations and CPU time of the dev server, with 1, 4 and 16 connections
+  grow     The same with 1,000 to 1,000,000 accounts, `admin stats` and the sizes; a number behind it is the most
+  peers    Login, me and refresh, beside better-auth and a program like the origin
   guard    Compares with bench/limits.json, and fails if something costs more than it says; --renew writes it anew
 
 Binaries are those of `cargo build --release --bin FUNCTION` (target/release), as `sam build` makes them, unless
 --binaries names another folder. `calls` and `guard` take every function's calls from the binaries in target/debug or
 --every, because calls depend on no profile. All that run functions need the dev server (`cargo build --workspace`) and
-openssl; where instructions are counted, valgrind. FUNCTION is the name of a function, or `all`. Each result is also
+openssl; where instructions are counted, valgrind. `load`, `grow` and `peers` run the dev server and `admin` in
+--binaries (`cargo build --release --bin local --bin admin`). `hash install` and `peers install` fetch from PyPI and npm what
+they compare with into target/peers; they need Python and npm. FUNCTION is the name of a function, or `all`. Each result is also
 written to bench/results/.";
 
 /// What a person asked for.
@@ -81,7 +93,7 @@ fn main() -> ExitCode {
 fn arguments() -> Option<Arguments> {
     let mut rest = std::env::args().skip(1);
     let command = rest.next()?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| lab::root().join("target"), PathBuf::from);
+    let target = lab::target();
     let (binaries, every) = (target.join("release"), target.join("debug"));
     let mut arguments = Arguments { command, binaries, every, renews: false, functions: Vec::new() };
     while let Some(argument) = rest.next() {
@@ -106,6 +118,10 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         "targets" => targets::run(),
         "scale" => scale::run(),
         "newcomer" => newcomer::run(arguments),
+        "hash" => hash::run(arguments),
+        "load" => load::run(arguments),
+        "grow" => grow::run(arguments),
+        "peers" => peers::run(arguments),
         "guard" => guard::run(arguments),
         _ => Err(USAGE.into()),
     }

@@ -77,6 +77,9 @@ impl Table {
         let most = self.rows.values().filter_map(|values| values.first()).copied().fold(f64::MIN_POSITIVE, f64::max);
         let column = self.columns.first().copied().unwrap_or_default();
         let height = 40 + 20 * self.rows.len();
+        // Where the names end and the bars begin. A character is at most some 7 wide on average.
+        let ends = self.rows.keys().map(String::len).max().unwrap_or_default().max(20) * 7 + 10;
+        let begins = ends + 8;
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"{height}\" font-family=\"sans-serif\" \
              font-size=\"12\">\n<text x=\"8\" y=\"18\" font-weight=\"bold\">{}: {column}</text>\n",
@@ -87,11 +90,11 @@ impl Table {
             let (y, length) = (34 + 20 * row, value / most * 400.0);
             writeln!(
                 svg,
-                "<text x=\"150\" y=\"{}\" text-anchor=\"end\">{name}</text>\
-                 <rect x=\"158\" y=\"{y}\" width=\"{length:.1}\" height=\"14\" fill=\"#4477aa\"/>\
+                "<text x=\"{ends}\" y=\"{}\" text-anchor=\"end\">{name}</text>\
+                 <rect x=\"{begins}\" y=\"{y}\" width=\"{length:.1}\" height=\"14\" fill=\"#4477aa\"/>\
                  <text x=\"{:.1}\" y=\"{}\">{}</text>",
                 y + 11,
-                length + 164.0,
+                length + f64::from(u32::try_from(begins)?) + 6.0,
                 y + 11,
                 shown(value)
             )?;

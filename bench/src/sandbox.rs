@@ -143,37 +143,15 @@ impl Sandbox {
             if Instant::now() > until {
                 return Err("the function never comes to rest".into());
             }
-            quiet = if self.sleeps()? && !services.is_busy() { quiet + 1 } else { 0 };
+            quiet = if sleeps(self.process.id())? && !services.is_busy() { quiet + 1 } else { 0 };
             std::thread::sleep(QUIET.1);
         }
         Ok(())
     }
 
-    /// Returns whether every thread of the process sleeps.
-    fn sleeps(&self) -> Result<bool, Failure> {
-        for thread in fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
-            // A thread may end meanwhile. The name, in parentheses, may contain anything.
-            let stat = fs::read_to_string(thread?.path().join("stat")).unwrap_or_default();
-            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-            if state != Some('S') {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     /// Returns what the process has used since its start.
     pub(crate) fn usage(&self) -> Result<Usage, Failure> {
-        let folder = format!("/proc/{}", self.process.id());
-        let mut nanoseconds = 0.0;
-        for thread in fs::read_dir(format!("{folder}/task"))? {
-            let times = fs::read_to_string(thread?.path().join("schedstat"))?;
-            nanoseconds += times.split(' ').next().unwrap_or_default().parse::<f64>()?;
-        }
-        let status = fs::read_to_string(format!("{folder}/status"))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("there is no VmHWM")?;
-        let kib: f64 = peak.split_whitespace().next().unwrap_or_default().parse()?;
-        Ok(Usage { cpu_ms: nanoseconds / 1e6, peak_mib: kib / 1024.0 })
+        usage_of(self.process.id())
     }
 
     /// Returns how many bytes the function has logged. What it wrote a moment ago may be missing.
@@ -194,6 +172,33 @@ impl Drop for Sandbox {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Returns whether every thread of a process sleeps.
+pub(crate) fn sleeps(process: u32) -> Result<bool, Failure> {
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        // A thread may end meanwhile. The name, in parentheses, may contain anything.
+        let stat = fs::read_to_string(thread?.path().join("stat")).unwrap_or_default();
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        if state != Some('S') {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Returns what a process has used since its start, without threads that have ended. Exact while all of it sleeps.
+pub(crate) fn usage_of(process: u32) -> Result<Usage, Failure> {
+    let folder = format!("/proc/{process}");
+    let mut nanoseconds = 0.0;
+    for thread in fs::read_dir(format!("{folder}/task"))? {
+        let times = fs::read_to_string(thread?.path().join("schedstat"))?;
+        nanoseconds += times.split(' ').next().unwrap_or_default().parse::<f64>()?;
+    }
+    let status = fs::read_to_string(format!("{folder}/status"))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("there is no VmHWM")?;
+    let kib: f64 = peak.split_whitespace().next().unwrap_or_default().parse()?;
+    Ok(Usage { cpu_ms: nanoseconds / 1e6, peak_mib: kib / 1024.0 })
 }
 
 /// An HTTP message: its first line, its headers, and its body.

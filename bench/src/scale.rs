@@ -34,15 +34,29 @@ pub(crate) fn run() -> Result<(), Failure> {
     Table { name: "scale", title: "Codes of one country that are stored at once", columns, rows }.publish()
 }
 
-/// A generator that always gives the same numbers (`SplitMix64`), between 0 and 1.
-struct Random(u64);
+/// A generator that always gives the same numbers (`SplitMix64`).
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn draw(&mut self) -> f64 {
+    /// Returns 64 bits.
+    fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        f64::from(u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Returns a number between 0 and 1.
+    fn draw(&mut self) -> f64 {
+        f64::from(u32::try_from(self.bits() >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+    }
+
+    /// Returns an identifier: a UUID of version 4.
+    pub(crate) fn uuid(&mut self) -> String {
+        let (high, low) = (self.bits(), self.bits());
+        let (first, second, third) = (high >> 32, (high >> 16) & 0xffff, high & 0x0fff);
+        let (fourth, fifth) = ((low >> 48) & 0x3fff, low & 0xffff_ffff_ffff);
+        format!("{first:08x}-{second:04x}-4{third:03x}-{:04x}-{fifth:012x}", fourth | 0x8000)
     }
 }
 

@@ -332,21 +332,25 @@ pub(crate) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Sends it. Returns the status and the body of the answer.
-    pub(crate) fn send(&self, host: &str) -> Result<(u16, Vec<u8>), Failure> {
+    /// Returns the bytes to send, for a connection that stays open (`keep-alive`) or does not (`close`).
+    pub(crate) fn message(&self, host: &str, connection: &str) -> Result<String, Failure> {
         let Self { method, path, headers, body } = self;
-        let mut connection = TcpStream::connect(host)?;
-        connection.set_nodelay(true)?;
         let mut message = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
             write!(message, "{name}: {value}\r\n")?;
         }
-        message += "connection: close\r\n";
-        if !self.headers.iter().any(|(name, value)| *name == "content-type" && !value.is_empty()) {
+        write!(message, "connection: {connection}\r\n")?;
+        if !headers.iter().any(|(name, value)| *name == "content-type" && !value.is_empty()) {
             message += "content-type: application/json\r\n";
         }
-        message += "\r\n";
-        connection.write_all((message + body).as_bytes())?;
+        Ok(message + "\r\n" + body)
+    }
+
+    /// Sends it. Returns the status and the body of the answer.
+    pub(crate) fn send(&self, host: &str) -> Result<(u16, Vec<u8>), Failure> {
+        let mut connection = TcpStream::connect(host)?;
+        connection.set_nodelay(true)?;
+        connection.write_all(self.message(host, "close")?.as_bytes())?;
         let mut reader = BufReader::new(connection);
         let (first, _, body) = read_message(&mut reader).ok_or("the dev server's answer is no HTTP")?;
         Ok((first.split(' ').nth(1).unwrap_or_default().parse()?, body))

@@ -320,6 +320,20 @@ async fn the_table_is_counted() {
     assert_eq!((stats.sessions, stats.items), (3, world.items("").len()), "one that a second factor replaced");
 }
 
+#[tokio::test]
+async fn a_table_of_several_pages_is_counted_once() {
+    let world = World::new();
+    world.person().await;
+    for number in 0..2_345 {
+        world.put_item(&json!({"pk": {"S": format!("LIMIT#pages#{number}")}, "sk": {"S": "0"}}));
+    }
+    let pages = std::cell::RefCell::new(Vec::new());
+    let progress = |items| pages.borrow_mut().push(items);
+    let stats = connection(&world, &[]).store.stats(world.clock.now(), progress).await.unwrap();
+    assert_eq!((stats.accounts, stats.items), (1, world.items("").len()));
+    assert!(pages.borrow().contains(&1_000) && pages.borrow().contains(&2_000), "{:?}", pages.borrow());
+}
+
 /// What is not in order, by name.
 pub(crate) async fn examined(world: &World, settings: &[(&str, &str)]) -> Vec<(&'static str, Finding)> {
     let mut found = doctor::examine(&connection(world, settings), world.clock.now()).await;
