@@ -58,7 +58,7 @@ Binaries are those of `cargo build --release --bin FUNCTION` (target/release), a
 openssl; where instructions are counted, valgrind. `load`, `grow` and `peers` run the dev server and `admin` in
 --binaries (`cargo build --release --bin local --bin admin`). `hash install` and `peers install` fetch from PyPI and npm what
 they compare with into target/peers; they need Python and npm. FUNCTION is the name of a function, or `all`. Each result is also
-written to bench/results/.";
+written to bench/results/, unless what is there has rows that were not measured.";
 
 /// What a person asked for.
 struct Arguments {

@@ -56,10 +56,21 @@ impl Table {
         }
     }
 
-    /// Prints the table, beside the committed results of the same name, and takes their place.
+    /// Prints the table, beside the committed results of the same name, and takes their place; but not if they have rows
+    /// that were not measured now, because one table is of one machine and one commit.
     pub(crate) fn publish(&self) -> Result<(), Failure> {
         self.print();
         let path = self.path();
+        let unmeasured = read(self.name).unwrap_or_default().into_keys().filter(|row| !self.rows.contains_key(row));
+        let unmeasured = unmeasured.count();
+        if unmeasured > 0 {
+            println!(
+                "\nNot written: bench/results/{}.json has {unmeasured} rows that were not measured now. Measure these as well, \
+                 or delete the file first.",
+                self.name
+            );
+            return Ok(());
+        }
         let rows: BTreeMap<_, _> = self
             .rows
             .iter()

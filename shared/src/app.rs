@@ -113,7 +113,8 @@ impl App {
             None => (None, LineLog::Stdout, LineLog::Stdout),
         };
         let channel = Channel::new(&config.sms, sns, outbox)?;
-        let metrics = Metrics { namespace: config.metrics_namespace.clone(), log: counts };
+        let metrics =
+            Metrics { namespace: config.metrics_namespace.clone(), by_country: config.metrics_by_country, log: counts };
         let store = Store::new(dynamodb, config.table_name.clone());
         let keyring = Keyring::new(store.clone(), secrets.clone(), &config.keys);
         Ok(Self { config, store, keyring, secrets, hasher, channel, metrics, audit_log })

@@ -49,10 +49,13 @@ fn watched_by_name(alarm: &Yaml) -> Names {
 fn counted(world: &World) -> Names {
     let of = |line: &Value| {
         let metric = &line["_aws"]["CloudWatchMetrics"][0];
-        let (name, dimension) = (&metric["Metrics"][0]["Name"], &metric["Dimensions"][1][0]);
-        let (name, dimension) = (name.as_str().unwrap().to_owned(), dimension.as_str().unwrap());
-        let value = line[dimension].as_str().unwrap();
-        [format!("{name} {dimension}={value}"), name]
+        let name = metric["Metrics"][0]["Name"].as_str().unwrap().to_owned();
+        assert_eq!(metric["Dimensions"][0], json!([]), "in total");
+        let by = metric["Dimensions"][1][0].as_str().map(|dimension| {
+            let value = line[dimension].as_str().unwrap();
+            format!("{name} {dimension}={value}")
+        });
+        by.into_iter().chain([name])
     };
     world.metrics.take().iter().flat_map(of).collect()
 }

@@ -7,7 +7,7 @@ use latchkey::{
     domain::{password::PasswordHash, phone::Phone},
     store::{Import, ImportedAccount, OldPassword},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PHONE, World};
 
@@ -124,13 +124,27 @@ async fn codes_are_counted_by_country_when_they_go_out_and_when_they_come_back()
     assert_eq!(notice["NoticesSent"], 1, "of the reset");
     assert_eq!((&sent["CodesSent"], &sent["Country"]), (&json!(1), &json!("EG")));
     assert_eq!((&verified["CodesVerified"], &verified["Country"]), (&json!(1), &json!("EG")));
-    // As CloudWatch reads it: by country, and of all.
+    // As CloudWatch reads it: of all, since it asks a price for each country.
     let metric = &sent["_aws"]["CloudWatchMetrics"][0];
-    assert_eq!(metric["Dimensions"], json!([[], ["Country"]]));
+    assert_eq!(metric["Dimensions"], json!([[]]));
     assert_eq!(metric["Metrics"], json!([{"Name": "CodesSent", "Unit": "Count"}]));
     assert_eq!(sent["_aws"]["Timestamp"], 1_800_000_000_000_u64);
     let lines = format!("{sent}{verified}");
     assert!(!lines.contains("1012345678") && !lines.contains(&code), "no number, no code");
+}
+
+#[tokio::test]
+async fn counts_of_messages_are_metrics_of_each_country_if_that_is_wanted() {
+    let world = World::with(&[("METRICS_BY_COUNTRY", "true"), ("LIMIT_MESSAGES_PER_COUNTRY", "1")]);
+    let person = world.person().await;
+    person.ask_code().await.expect(202);
+    world.advance(2);
+    person.ask_code().await.expect(202);
+    let dimensions = |line: &Value| line["_aws"]["CloudWatchMetrics"][0]["Dimensions"].clone();
+    let counted = world.metrics.take();
+    let of = |name: &str| dimensions(counted.iter().find(|line| !line[name].is_null()).unwrap());
+    assert_eq!(of("CodesSent"), json!([[], ["Country"]]));
+    assert_eq!(of("MessagesWithheld"), json!([[], ["Bucket"]]), "the others always have theirs");
 }
 
 #[tokio::test]

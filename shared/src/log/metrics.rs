@@ -65,25 +65,33 @@ metrics! {
     KeyDisagreements by Behind;
 }
 
+/// The dimension that can be left out: there are 200 countries, and an attacker chooses them.
+const COUNTRY: &str = "Country";
+
 /// The writer of counts.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     /// The namespace of the counts in CloudWatch.
     pub namespace: String,
+    /// Whether a count by country is a metric of each country as well as in total. CloudWatch asks a price for each. The
+    /// line in the log names the country always.
+    pub by_country: bool,
     /// The destination of the counts.
     pub log: LineLog,
 }
 
 impl Metrics {
-    /// Counts one: for the value of its dimension, such as a country, and in total.
+    /// Counts one: in total, and for the value of its dimension, such as a country.
     pub fn count(&self, metric: Metric, kind: &str, now: Timestamp) {
         let (name, dimension) = (metric.as_str(), metric.dimension());
+        let is_split = self.by_country || dimension != COUNTRY;
+        let dimensions = if is_split { json!([[], [dimension]]) } else { json!([[]]) };
         self.log.write(&json!({
             "_aws": {
                 "Timestamp": now.unix_millis(),
                 "CloudWatchMetrics": [{
                     "Namespace": self.namespace,
-                    "Dimensions": [[], [dimension]],
+                    "Dimensions": dimensions,
                     "Metrics": [{"Name": name, "Unit": "Count"}],
                 }],
             },
