@@ -138,8 +138,7 @@ impl DataFolder {
         self.write("lambda.json", &format!("{:#}\n", json!({"Parameters": declared})))?;
         let mut lines = String::new();
         for (name, value) in variables {
-            // In quotes, for the shell as well as for cargo-lambda. None of our values contains a quote.
-            lines.extend([name, "=\"", value, "\"\n"]);
+            lines.extend([name, "=\"", &in_quotes(value), "\"\n"]);
         }
         self.write("lambda.env", &lines)
     }
@@ -162,6 +161,12 @@ impl Drop for DataFolder {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
+}
+
+/// Returns a value as it stands between double quotes, for the shell as well as for cargo-lambda.
+fn in_quotes(value: &str) -> String {
+    let special = |character| matches!(character, '"' | '\\' | '$' | '`');
+    value.chars().flat_map(|one| special(one).then_some('\\').into_iter().chain([one])).collect()
 }
 
 /// Returns the template's routes as cargo-lambda's configuration: for each path, the function of each method.

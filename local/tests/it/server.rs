@@ -287,19 +287,23 @@ fn pages_of_this_machine_may_call_the_api_and_nothing_else() {
 #[test]
 fn sam_is_told_the_addresses_as_a_container_sees_them() {
     let folder = tempdir().unwrap();
-    let server = Server::start(&["--data", folder.path().to_str().unwrap(), "--env", "SERVICE_NAME=Acme"]);
+    let audience = r#"$A "b" \c `d`"#;
+    let setting = format!("JWT_AUDIENCE={audience}");
+    let server = Server::start(&["--data", folder.path().to_str().unwrap(), "--env", &setting]);
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
     let told: Value = serde_json::from_str(&read("lambda.json")).unwrap();
     let told = told["Parameters"].as_object().unwrap();
     let at = |path: &str| format!("http://host.docker.internal:{}{path}", server.port());
     assert_eq!(told["AWS_ENDPOINT_URL_DYNAMODB"], at("/dev/dynamodb"));
     assert_eq!(told["AWS_ENDPOINT_URL_SECRETS_MANAGER"], at("/dev/secretsmanager"));
-    assert_eq!((&told["JWT_ISSUER"], &told["SERVICE_NAME"]), (&json!(server.url), &json!("Acme")));
+    assert_eq!((&told["JWT_ISSUER"], &told["JWT_AUDIENCE"]), (&json!(server.url), &json!(audience)));
     let mut declared: Vec<_> = TEMPLATE.functions.iter().flat_map(|function| function.environment.keys()).collect();
     declared.sort_unstable();
     declared.dedup();
     assert_eq!(told.keys().collect::<Vec<_>>(), declared);
     assert!(read("lambda.env").contains(&format!("\nJWT_ISSUER=\"{}\"\n", server.url)));
+    // As a shell reads it.
+    assert!(read("lambda.env").contains(concat!("\nJWT_AUDIENCE=\"", r#"\$A \"b\" \\c \`d\`"#, "\"\n")));
 }
 
 #[test]
