@@ -21,12 +21,8 @@ use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
 };
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
-use aws_smithy_http_client::{
-    Builder, Connector,
-    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
-};
 use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector, http_client_fn},
+    http::{HttpConnector, SharedHttpConnector, http_client_fn},
     orchestrator::HttpRequest,
 };
 use aws_smithy_types::body::SdkBody;
@@ -34,7 +30,10 @@ use aws_types::SdkConfig;
 use futures_util::future::join_all;
 use http_body_util::BodyExt;
 
-use crate::base::fault::Source;
+use crate::{
+    base::fault::Source,
+    https::{Roots, Tls},
+};
 
 /// The time that a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -217,18 +216,10 @@ impl HttpsClients {
     /// Makes both clients; they trust only Amazon's roots. All users of `keeping` share one connector, so that the roots
     /// are read once.
     pub fn new() -> Result<Self, Source> {
-        let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS.as_bytes());
-        let tls = TlsContext::builder().with_trust_store(trust).build()?;
-        let provider = || Provider::Rustls(CryptoMode::Ring);
-        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
-        let connector = Connector::builder().tls_provider(provider()).tls_context(tls.clone());
-        let connector = SharedHttpConnector::new(connector.connector_settings(settings).build());
-        let shared = connector.clone();
-        Ok(Self {
-            keeping: http_client_fn(move |_, _| shared.clone()),
-            fresh: Builder::new().tls_provider(provider()).tls_context(tls).pool_max_idle_per_host(0).build_https(),
-            connector: Some(connector),
-        })
+        let tls = Tls::new(Roots::Of(AMAZON_ROOTS), CONNECT_TIMEOUT)?;
+        let client = |connector: SharedHttpConnector| http_client_fn(move |_, _| connector.clone());
+        let (keeping, fresh) = (SharedHttpConnector::new(tls.keeping()), SharedHttpConnector::new(tls.fresh()));
+        Ok(Self { keeping: client(keeping.clone()), fresh: client(fresh), connector: Some(keeping) })
     }
 
     /// Uses one client for both purposes.

@@ -28,6 +28,7 @@ pub mod domain;
 pub mod error;
 pub mod flows;
 pub mod http;
+mod https;
 pub mod keyring;
 pub mod log;
 pub mod messages;

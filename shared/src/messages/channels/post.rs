@@ -1,5 +1,4 @@
-//! HTTPS requests to providers of text messages, within a deadline: by the HTTP client that the AWS SDK brings, with
-//! the machine's trusted roots.
+//! HTTPS requests to providers of text messages, within a deadline: with the machine's trusted roots.
 
 use std::{
     error::Error as StdError,
@@ -7,12 +6,8 @@ use std::{
     time::Duration,
 };
 
-use aws_smithy_http_client::{
-    Connector,
-    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
-};
 use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector},
+    http::{HttpConnector, SharedHttpConnector},
     orchestrator::HttpRequest,
     result::ConnectorError,
 };
@@ -23,7 +18,11 @@ use hyper_util::client::legacy;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::{base::fault::Source, messages::message::Delivery};
+use crate::{
+    base::fault::Source,
+    https::{Roots, Tls},
+    messages::message::Delivery,
+};
 
 /// The time that a provider has at the most, for both tries together: under the request's own deadline, with time left
 /// for later steps.
@@ -63,16 +62,8 @@ impl HttpsPoster {
     /// that cannot be reached certainly has sent nothing, and the rest is for giving back what was charged.
     pub fn new(floor: Duration) -> Result<Self, Source> {
         let connect_timeout = if floor.is_zero() { CONNECT_TIMEOUT } else { CONNECT_TIMEOUT.min(floor * 2 / 3) };
-        let tls = TlsContext::builder().with_trust_store(TrustStore::empty().with_native_roots(true)).build()?;
-        let connector = Connector::builder()
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .tls_context(tls)
-            .connector_settings(HttpConnectorSettings::builder().connect_timeout(connect_timeout).build())
-            // A connection kept while the sandbox slept may be dead, and then the outcome of a message would be
-            // unknown.
-            .pool_max_idle_per_host(0)
-            .build();
-        Ok(Self(SharedHttpConnector::new(connector)))
+        // A connection kept while the sandbox slept may be dead, and then the outcome of a message would be unknown.
+        Ok(Self(SharedHttpConnector::new(Tls::new(Roots::OfMachine, connect_timeout)?.fresh())))
     }
 
     /// Hands a message over, within the deadline. `judge` derives the outcome from the response.
