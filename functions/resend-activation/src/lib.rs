@@ -52,5 +52,6 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     proof::require(app, ctx, registration.purpose(), &registration.phone).await?;
     let target = app.store.code_target(&registration.phone, registration.purpose(), ctx.now).await?;
     let code = registration.send_code(app, ctx, target, None, &[]).await?.ok_or_else(over)?;
-    Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way()?))
+    let sent = code.on_its_way_or("/activation_id", "belongs to a phone that cannot receive our messages")?;
+    Ok(Response::json(StatusCode::ACCEPTED, &sent))
 }
