@@ -57,6 +57,9 @@ pub enum ApiError {
     /// The current password, which the endpoint requires again, is wrong.
     #[error("the current password is wrong")]
     WrongPassword,
+    /// The account has no password, and the request has one. The client gets the same problem as for a wrong one.
+    #[error("the account has no password")]
+    NoPassword,
     /// The user last proved who they are too long ago.
     #[error("the last proof is too old")]
     ReauthenticationRequired,

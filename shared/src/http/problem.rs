@@ -312,7 +312,7 @@ impl ApiError {
             Self::MfaRequired(_) => ProblemKind::MfaRequired,
             Self::IdentityRequired(..) => ProblemKind::IdentityRequired,
             Self::AccountParked => ProblemKind::AccountParked,
-            Self::WrongPassword => ProblemKind::WrongPassword,
+            Self::WrongPassword | Self::NoPassword => ProblemKind::WrongPassword,
             Self::ReauthenticationRequired => ProblemKind::ReauthenticationRequired,
             Self::SignInMethodOff(_) => ProblemKind::SignInMethodOff,
             Self::SignUpClosed => ProblemKind::SignUpClosed,
@@ -369,6 +369,11 @@ impl ApiError {
                 "Another account has its phone now. Give it a new one with POST /auth/change-phone.".to_owned()
             }
             Self::WrongPassword => "Check the current password. Wrong ones count like wrong logins.".to_owned(),
+            Self::NoPassword => {
+                "The account has no password. Set one with POST /auth/set-password, or prove who you are with a code: \
+                 POST /auth/code, then POST /auth/step-up."
+                    .to_owned()
+            }
             Self::ReauthenticationRequired => {
                 "Your last proof is older than ten minutes. Prove who you are with POST /auth/step-up, and repeat the \
                  request with its tokens; an account with a password may repeat it with `password`."
