@@ -320,7 +320,7 @@ impl ApiError {
             Self::PasswordAlreadySet => ProblemKind::PasswordAlreadySet,
             Self::PhoneNotVerified => ProblemKind::PhoneNotVerified,
             Self::ProofRequired { .. } => ProblemKind::ProofRequired,
-            Self::NotFound => ProblemKind::NotFound,
+            Self::NotFound | Self::NoSuchSession => ProblemKind::NotFound,
             Self::MethodNotAllowed(_) => ProblemKind::MethodNotAllowed,
             Self::EnrollmentOver => ProblemKind::EnrollmentOver,
             Self::MfaNotEnabled => ProblemKind::MfaNotEnabled,
@@ -400,6 +400,10 @@ impl ApiError {
             Self::PastFront => "Send requests to the public address of this service.".to_owned(),
             Self::NotFound => {
                 "No endpoint has this path, or the object is not yours. No path ends with a slash; GET /docs lists them."
+                    .to_owned()
+            }
+            Self::NoSuchSession => {
+                "You have no session with this identifier, or it has ended. GET /auth/sessions lists those that you have."
                     .to_owned()
             }
             Self::MethodNotAllowed(allowed) => format!("This path allows {allowed}."),
