@@ -236,7 +236,7 @@ impl Gateway {
             now,
         };
         let event = event::of(&parts, &body, &arrival).to_string();
-        let response = match lambda_http::request::from_str(&event) {
+        let response = match latchkey::http::event::read(&event) {
             Ok(request) => {
                 let (request, context) = Request::from_lambda(request, now, &function.edge);
                 function.respond(&context, request).await

@@ -212,12 +212,23 @@ fn test_numbers(read: &mut Variables<'_>, rules: Option<&PhoneRules>) -> Vec<(Ph
             let (number, code) = item.split_once('=').ok_or(WRONG)?;
             let code: OtpCode = code.parse().map_err(|_| WRONG)?;
             // Without rules, the country is wrong, and that is reported.
-            let phone = rules.map(|rules| rules.parse(number)).transpose().map_err(|_| WRONG)?;
-            Ok(phone.map(|phone| (phone, code)))
+            let phone = rules.map(|rules| rules.parse(number)).transpose();
+            Ok::<_, &str>((phone, code))
         };
-        value.trim_end_matches(',').split(',').map(one).collect::<Result<Vec<_>, &str>>()
+        let mut numbers: Vec<(Phone, OtpCode)> = Vec::new();
+        // By its place, because no error repeats a test number.
+        for (at, item) in (1..).zip(value.trim_end_matches(',').split(',')) {
+            let (phone, code) = one(item)?;
+            let Some(phone) = phone.map_err(|why| format!("number {at} {why}"))? else { continue };
+            match numbers.iter().find(|(number, _)| *number == phone) {
+                Some((_, other)) if other.reveal() == code.reveal() => {}
+                Some(_) => return Err(format!("number {at} is there before, with another code")),
+                None => numbers.push((phone, code)),
+            }
+        }
+        Ok::<_, String>(numbers)
     });
-    numbers.into_iter().flatten().flatten().collect()
+    numbers.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -273,7 +284,7 @@ mod tests {
             ("SMS_FLOOR_MS", "5000"),
             ("SMS_LANGUAGE", "tlh"),
             ("SMS_TEMPLATE_RESET", "no code in it"),
-            ("SMS_TEMPLATE_SIGN_IN", "no code in it"),
+            ("SMS_TEMPLATE_SIGN_IN", "{servise}: {code}"),
             ("SMS_WEBOTP_DOMAIN", "https://example.com"),
             ("SMS_ANDROID_APP_HASH", "short"),
             ("SMS_SENDER_ID", "a name that is too long"),
@@ -297,6 +308,23 @@ mod tests {
         );
         assert!(message("SERVICE_NAME", "two\nlines and more than fit").starts_with("SERVICE_NAME=two\\nlines"));
         assert!(message("TEST_NUMBERS", "+201000000001:918273").starts_with("TEST_NUMBERS: must be"));
+        let unserved =
+            read(&[("TEST_NUMBERS", "+201000000001=918273,+4915112345678=918273"), ("PHONE_ALLOWED_COUNTRIES", "EG")]);
+        assert_eq!(
+            unserved.unwrap_err().to_string(),
+            "TEST_NUMBERS: number 2 is in a country that this service does not serve"
+        );
+        assert_eq!(
+            message("TEST_NUMBERS", "+20223456789=918273"),
+            "TEST_NUMBERS: number 1 must be a number that can receive SMS"
+        );
+        assert_eq!(
+            message("TEST_NUMBERS", "+201000000001=918273, 01000000001=918274"),
+            "TEST_NUMBERS: number 2 is there before, with another code"
+        );
+        check(&[("TEST_NUMBERS", "+201000000001=918273,01000000001=918273")], None);
+        let unusable = [("SMS_PROVIDER", "http"), ("SMS_API_URL", "sms.example")];
+        assert_eq!(read(&unusable).unwrap_err().sentences().len(), 1, "one variable is wrong in one way");
         assert!(message("SMS_API_URL", "http://sms.example/hidden-token").starts_with("SMS_API_URL: must be"));
     }
 

@@ -57,6 +57,9 @@ pub enum ApiError {
     /// The current password, which the endpoint requires again, is wrong.
     #[error("the current password is wrong")]
     WrongPassword,
+    /// The account has no password, and the request has one. The client gets the same problem as for a wrong one.
+    #[error("the account has no password")]
+    NoPassword,
     /// The user last proved who they are too long ago.
     #[error("the last proof is too old")]
     ReauthenticationRequired,
@@ -78,6 +81,9 @@ pub enum ApiError {
     /// No endpoint has this path, or the object is not the caller's.
     #[error("the path or the object does not exist")]
     NotFound,
+    /// The caller has no session with this identifier.
+    #[error("the caller has no such session")]
+    NoSuchSession,
     /// The path has other methods: these, as `Allow` names them.
     #[error("the path does not allow this method; it allows {0}")]
     MethodNotAllowed(String),
@@ -193,6 +199,11 @@ impl ApiError {
     /// Returns the error for one field that was found wrong after the body had been read.
     pub fn invalid_field(pointer: &str, detail: &dyn Display) -> Self {
         Self::InvalidRequest(vec![FieldError { pointer: pointer.to_owned(), detail: detail.to_string() }])
+    }
+
+    /// Returns the error for what stands for a phone that gets no messages, in this field.
+    pub fn not_served(pointer: &str, why: &dyn Display) -> Self {
+        Self::invalid_field(pointer, &format!("belongs to a phone that gets no messages: it {why}"))
     }
 
     /// Returns the error for a variable that `template.yaml` should have set for this function.

@@ -105,7 +105,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
     let phone = &registration.phone;
     // No account is made in a country that has been closed since.
-    let not_served = |why| ApiError::invalid_field("/activation_id", &format!("its phone {why}"));
+    let not_served = |why| ApiError::not_served("/activation_id", &why);
     app.check_recipient(phone).map_err(not_served)?;
     let keys = if sign_in { Some(TokenKeys::of(app, ctx).await?) } else { None };
     let compared = codes::compare(app, ctx, registration.purpose(), phone, &otp);

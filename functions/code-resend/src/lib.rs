@@ -49,7 +49,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         || ApiError::invalid_field("/challenge", &"is over or was never given; start again with POST /auth/code");
     let challenge = sign_in::challenge(app, ctx, &challenge).await?.ok_or_else(over)?;
 
-    let not_served = |why| ApiError::invalid_field("/challenge", &format!("its phone {why}"));
+    let not_served = |why| ApiError::not_served("/challenge", &why);
     app.check_recipient(&challenge.phone).map_err(not_served)?;
     let sent =
         sign_in::send_code(app, ctx, &challenge, Item::Challenge, device_token.as_ref()).await?.ok_or_else(over)?;

@@ -47,10 +47,11 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let registration = PendingRegistration::of_id(app, ctx, Waiting::Registration, &activation_id).await?;
     let registration = registration.ok_or_else(over)?;
 
-    let not_served = |why| ApiError::invalid_field("/activation_id", &format!("its phone {why}"));
+    let not_served = |why| ApiError::not_served("/activation_id", &why);
     app.check_recipient(&registration.phone).map_err(not_served)?;
     proof::require(app, ctx, registration.purpose(), &registration.phone).await?;
     let target = app.store.code_target(&registration.phone, registration.purpose(), ctx.now).await?;
     let code = registration.send_code(app, ctx, target, None, &[]).await?.ok_or_else(over)?;
-    Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way()?))
+    let sent = code.on_its_way_or("/activation_id", "belongs to a phone that cannot receive our messages")?;
+    Ok(Response::json(StatusCode::ACCEPTED, &sent))
 }

@@ -47,7 +47,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     // Only the caller's own sessions are searched, so that another user's session is not found.
     let (caller, sessions) = own_sessions(app, ctx, &request).await?;
     let id: Option<SessionId> = request.path_parameter("id").and_then(|id| id.parse().ok());
-    let session = sessions.iter().find(|session| Some(session.id) == id).ok_or(ApiError::NotFound)?;
+    let session = sessions.iter().find(|session| Some(session.id) == id).ok_or(ApiError::NoSuchSession)?;
     // A thief of the tokens could otherwise end every session but the stolen one.
     let is_recent = ctx.now.since(caller.login.authentication.at) <= RECENT;
     if session.id != caller.session && !is_recent {

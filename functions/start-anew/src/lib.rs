@@ -84,7 +84,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         return Err(over());
     }
     // No account is made in a country that has been closed since.
-    let not_served = |why| ApiError::invalid_field("/mfa_token", &format!("its phone {why}"));
+    let not_served = |why| ApiError::not_served("/mfa_token", &why);
     app.check_recipient(phone).map_err(not_served)?;
     let password_hash = password_hash(app, &waiting, phone, new_password)?;
 

@@ -47,5 +47,5 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         return Err(ApiError::InvalidToken(TokenProblem::SessionEnded));
     }
     let code = codes::issue(app, ctx, Purpose::VerifyPhone, phone, target, None).await?;
-    Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way()?))
+    Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way_or("", "the phone cannot receive our messages")?))
 }

@@ -76,6 +76,7 @@ async fn a_request_that_means_json_is_read_however_it_is_written() {
         &["application/json, application/json"],
         &["application/json; charset=utf-8", "Application/JSON;charset=UTF-8"],
         &["application/json,application/json,application/json"],
+        &["application/ld+json; profile=\"http://x/y,z\""],
     ] {
         for body in [&body, &with_mark] {
             let reply = person.send(post(content_types, body)).await;

@@ -62,7 +62,10 @@ async fn a_registration_of_a_country_that_was_closed_is_over() {
         ("/auth/resend-activation", json!({"activation_id": id})),
         ("/auth/activate", json!({"activation_id": id, "otp": code})),
     ] {
-        world.post(path, body).await.expect_fields(&["/activation_id"]);
+        let reply = world.post(path, body).await.expect_fields(&["/activation_id"]);
+        let detail = "`activation_id` belongs to a phone that gets no messages: it is in a country that this service does not \
+                      serve.";
+        assert_eq!(reply.text("detail"), detail);
     }
     assert!(world.outbox.messages().is_empty());
 }

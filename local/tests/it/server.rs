@@ -237,6 +237,24 @@ fn large_and_unknown_requests_are_answered_and_the_server_goes_on() {
     assert_eq!(server.request("GET", "/health", "", "").0, 200);
 }
 
+/// Proxies join several values of `X-Forwarded-Proto` by commas, and some tools ask for `*`.
+#[test]
+fn what_makes_no_url_is_answered() {
+    let server = Server::start(&["--memory"]);
+    for headers in [
+        "X-Forwarded-Proto: https, http\r\n",
+        "X-Forwarded-Proto: \r\n",
+        "X-Forwarded-Proto: https\r\nX-Forwarded-Proto: https\r\n",
+        "X-Forwarded-Proto: \"https\"\r\n",
+    ] {
+        assert_eq!(server.request("GET", "/health", headers, "").0, 200, "{headers}");
+    }
+    assert_eq!(server.request("OPTIONS", "*", "", "").0, 404);
+    assert_eq!(server.request("GET", "*", "", "").0, 404);
+    assert_eq!(server.request("GET", "/health?a={b}&|c", "", "").0, 200);
+    assert_eq!(server.request("GET", &format!("/{}", "|".repeat(60_000)), "", "").0, 404);
+}
+
 /// A page on another port of this machine, as a developer's own; and one that was opened from a file, which is `null`.
 #[test]
 fn pages_of_this_machine_may_call_the_api_and_nothing_else() {

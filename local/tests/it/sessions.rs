@@ -82,7 +82,8 @@ async fn another_session_is_ended_by_its_identifier() {
     laptop.me().await.expect_problem(401, "invalid-token");
     laptop.refresh().await.expect_problem(401, "invalid-token");
     person.me().await.expect(200);
-    person.end_session(&other).await.expect_problem(404, "not-found");
+    let again = person.end_session(&other).await.expect_problem(404, "not-found");
+    assert!(again.text("detail").starts_with("You have no session with this identifier"));
 }
 
 #[tokio::test]

@@ -349,7 +349,7 @@ async fn a_registration_whose_message_was_not_sent_fails_alike_for_free_and_take
         // Nor does another code that was not sent keep from asking for the next one at once.
         world.advance(1);
         provider.then(&[Act::Answer(refusal, String::new())]);
-        newcomer.resend_activation().await.expect(503);
+        newcomer.resend_activation().await.expect(status);
         provider.then(&[Act::Answer(204, String::new())]);
         newcomer.resend_activation().await.expect(202);
         newcomer.activate(&code()).await.expect(201);

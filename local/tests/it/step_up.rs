@@ -121,6 +121,27 @@ async fn wrong_proofs_and_those_of_others_are_refused_and_counted() {
         let reply = person.post("/auth/step-up", body).await.expect_problem(422, "invalid-request");
         assert_eq!(reply.body["errors"][0]["pointer"], pointer);
     }
-    person.post("/auth/step-up", json!({"code": "123456"})).await.expect_problem(400, "invalid-otp");
     person.me().await.expect(200);
+}
+
+#[tokio::test]
+async fn a_second_factor_that_the_account_has_not_is_no_wrong_code() {
+    let person = World::new().signed_in_person().await;
+    for body in [json!({"code": "123456"}), json!({"recovery_code": "9QK2-7H3M-9QK2-7H3M-9QK2-7H3M"})] {
+        person.post("/auth/step-up", body).await.expect_problem(409, "mfa-not-enabled");
+    }
+    person.me().await.expect(200);
+}
+
+#[tokio::test]
+async fn an_account_without_a_password_is_told_the_other_ways() {
+    let person = World::new().person_by_code().await;
+    for (path, body) in [
+        ("/auth/step-up", json!({"password": "x"})),
+        ("/auth/change-password", json!({"old_password": "x", "new_password": "newPass123"})),
+        ("/auth/change-phone", json!({"password": "x", "phone": OTHER_PHONE})),
+    ] {
+        let reply = person.post(path, body).await.expect_problem(403, "wrong-password");
+        assert!(reply.text("detail").contains("POST /auth/set-password"), "{path}");
+    }
 }

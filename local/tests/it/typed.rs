@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::{OTHER_PHONE, PHONE, RESET_PASSWORD, Reply, World, another_code};
 
 /// Spellings of +201012345678 as contacts, messengers, keyboards and spreadsheets write them.
-const PHONES: [&str; 76] = [
+const PHONES: [&str; 82] = [
     // Contacts of iOS and Android, WhatsApp.
     "\u{202a}+20 10 12345678\u{202c}",
     "\u{202d}+201012345678\u{202c}",
@@ -91,10 +91,16 @@ const PHONES: [&str; 76] = [
     "\"+20 10 1234 5678\",",
     "«01012345678»;",
     "01012345678,",
+    "010_1234_5678",
+    "+20_10_12345678",
+    "010~1234~5678",
+    "010\u{ff5e}1234\u{ff5e}5678",
+    "tel:%2B201012345678",
+    "=\"+201012345678\"",
 ];
 
 /// What is no single number to people.
-const NO_PHONES: [&str; 25] = [
+const NO_PHONES: [&str; 29] = [
     "",
     "'",
     "hello",
@@ -113,6 +119,10 @@ const NO_PHONES: [&str; 25] = [
     "++201012345678",
     "1+201012345678",
     "*01012345678#",
+    "=01012345678",
+    "tel:%2B%2B201012345678",
+    "01012345678_01112345678",
+    "01012345678~01112345678",
     "O1O12345678",
     "2.01012E+11",
     "201012345678,0",
@@ -135,6 +145,7 @@ fn spellings(code: &str) -> Vec<String> {
         code.to_owned(),
         format!("{start} {end}"),
         format!("{start}-{end}"),
+        format!("{start}_{end}"),
         format!(" {code}"),
         format!("{code}\n"),
         format!("{code}\r\n"),
@@ -401,8 +412,8 @@ async fn a_recovery_code_is_one_code_in_every_spelling() {
     };
     // Other marks of lists: `spelling::the_mark_of_a_list_is_no_part_of_a_code`.
     let spellings: [fn(&str) -> String; 10] = [
+        |code| format!("[x] 1- {}", code.replace('-', "_")),
         |code| format!("{code}\n"),
-        |code| format!("\t{code}\r\n"),
         |code| code.replace('-', "\u{a0}"),
         |code| code.replace('-', "\u{2013}"),
         |code| code.replace('-', "·"),
@@ -417,7 +428,7 @@ async fn a_recovery_code_is_one_code_in_every_spelling() {
         assert_eq!(reply.status, 200, "{:?}", spelled("AAAA-BBBB"));
         enter(code).await.expect_problem(400, "invalid-otp");
     }
-    for no_code in ["", "9QK2", "9QK2_7H3M_9QK2_7H3M_9QK2_7H3M", "9QK2-7H3M-9QK2-7H3M-9QK2-7H3U"] {
+    for no_code in ["", "9QK2", "9QK2~7H3M~9QK2~7H3M~9QK2~7H3M", "9QK2-7H3M-9QK2-7H3M-9QK2-7H3U"] {
         enter(no_code).await.expect_fields(&["/recovery_code"]);
     }
 }

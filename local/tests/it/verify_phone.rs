@@ -49,6 +49,15 @@ async fn it_has_the_budgets_of_every_message() {
 }
 
 #[tokio::test]
+async fn a_phone_that_the_provider_refuses_is_told() {
+    let world = World::with(&[("SMS_PROVIDER", "sns")]);
+    let person = world.signed_in_person().await;
+    world.emulator.sns().fail_with(Some((400, "OptedOut", "opted out")));
+    let reply = person.verify_phone().await.expect_fields(&[""]);
+    assert_eq!(reply.body["errors"][0]["detail"], "the phone cannot receive our messages");
+}
+
+#[tokio::test]
 async fn a_message_that_was_not_sent_is_503_and_no_code() {
     let world = World::with(&[("SMS_PROVIDER", "sns")]);
     let person = world.signed_in_person().await;

@@ -24,7 +24,7 @@ enum Meaning {
     Digit(char),
     /// A plus sign.
     Plus,
-    /// White space, a dash, a dot or a bracket, or a character that is not visible.
+    /// White space, a dash, an underscore, a dot or a bracket, or a character that is not visible.
     Separator,
     /// A slash.
     Slash,
@@ -49,8 +49,13 @@ const INVISIBLE: [RangeInclusive<char>; 8] = [
 ];
 /// Dashes of other categories: the minus sign, and what input methods and line drawing have in its place.
 const DASHES: &str = "−ーｰ⁃─˗";
+const UNDERSCORES: &str = "_＿";
+/// What stands for the wave dash `〜` on many keyboards. Only phone numbers are written with it.
+const TILDES: &str = "~～";
 /// Bullets, check marks and boxes, and what Markdown marks lists, quotations and emphasis with.
-const LIST_MARKS: &str = "*_~#>`•◦▪‣●○☐☑☒✓✔";
+const LIST_MARKS: &str = "*~#>`•◦▪‣●○☐☑☒✓✔";
+/// Numbers of a list that are one character.
+const NUMBERS: [RangeInclusive<char>; 2] = ['\u{2460}'..='\u{249b}', '\u{2776}'..='\u{2793}'];
 /// Full stops and the dots in their place.
 const DOTS: &str = ".．。｡﹒․·•・･‧∙⋅۔";
 /// Brackets of other categories.
@@ -67,7 +72,7 @@ impl Meaning {
             _ if SLASHES.contains(c) => Self::Slash,
             _ if QUOTES.contains(c) => Self::Quote,
             _ if LIST_SEPARATORS.contains(c) => Self::ListSeparator,
-            _ if [DASHES, DOTS, ANGLE_BRACKETS].iter().any(|list| list.contains(c)) => Self::Separator,
+            _ if [DASHES, UNDERSCORES, DOTS, ANGLE_BRACKETS].iter().any(|list| list.contains(c)) => Self::Separator,
             _ if INVISIBLE.iter().any(|range| range.contains(&c)) => Self::Separator,
             // Tab, carriage return, line feed and the like.
             _ if c.is_whitespace() => Self::Separator,
@@ -113,12 +118,13 @@ pub fn cell(text: &str) -> &str {
 }
 
 /// Returns the digits of a phone number, behind `+` if that is how the text begins: in ASCII, and without the separators
-/// and the `tel:` (RFC 3966) that people type and paste. Returns `None` for any other text.
+/// and the `tel:` (RFC 3966) or `="…"` (a spreadsheet's text) that people type and paste. Returns `None` for any other text.
 pub fn phone_number(typed: &str) -> Option<Zeroizing<String>> {
     let typed = core(typed);
-    let typed = match typed.split_at_checked(4) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("tel:") => core(rest),
-        _ => typed,
+    let typed = typed.strip_prefix("=\"").map_or(typed, core);
+    let (has_plus, typed) = match typed.split_at_checked(4) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("tel:") => after_scheme(core(rest)),
+        _ => (false, typed),
     };
     let typed = without_decimals(typed);
     // No slash yet: then any number of digits may follow.
@@ -128,15 +134,28 @@ pub fn phone_number(typed: &str) -> Option<Zeroizing<String>> {
             after_slash = after_slash.saturating_add(1);
             Keep::This(digit)
         }
-        Meaning::Plus if so_far.is_empty() => Keep::This('+'),
+        Meaning::Plus if so_far.is_empty() && !has_plus => Keep::This('+'),
         Meaning::Slash => {
             after_slash = 0;
             Keep::Nothing
         }
         Meaning::Separator => Keep::Nothing,
+        Meaning::Other if TILDES.contains(c) => Keep::Nothing,
         _ => Keep::Refused,
     })?;
+    let number = if has_plus { with_plus(&number)? } else { number };
     (after_slash >= MIN_DIGITS_AFTER_SLASH).then_some(number)
+}
+
+/// Returns whether a URL's number begins with an escaped plus sign, and what is left of it.
+fn after_scheme(typed: &str) -> (bool, &str) {
+    let rest = typed.strip_prefix("%2B").or_else(|| typed.strip_prefix("%2b"));
+    rest.map_or((false, typed), |rest| (true, rest))
+}
+
+/// Returns digits behind a plus sign, if they are not too many.
+fn with_plus(digits: &str) -> Option<Zeroizing<String>> {
+    (digits.len() < MAX_LENGTH).then(|| Zeroizing::new(format!("+{digits}")))
 }
 
 /// Returns a number without the `.0` that spreadsheets and columns of numbers leave behind it. Read as a digit, that zero
@@ -169,18 +188,31 @@ pub fn digits_and_letters(typed: &str) -> Option<Zeroizing<String>> {
 }
 
 /// Returns the text without what comes along when it is copied from a list or a note: bullets, checkboxes and emphasis
-/// around it, and a number such as `7. ` or `10)` in front of it.
+/// around it, and a number such as `7. `, `10)`, `7- ` or `⑦` in front of it.
 pub fn without_list_mark(typed: &str) -> &str {
     let surrounds = |c: char| match Meaning::of(c) {
         Meaning::Separator | Meaning::Slash | Meaning::Quote | Meaning::ListSeparator => true,
         Meaning::Digit(_) | Meaning::Plus => false,
         Meaning::Other => LIST_MARKS.contains(c),
     };
-    let typed = typed.trim_matches(surrounds);
+    let typed = without_checked_box(typed, surrounds);
+    // Circled and bracketed numbers, and those with a dot, are one character.
+    if let Some(rest) = typed.strip_prefix(|c: char| NUMBERS.iter().any(|range| range.contains(&c))) {
+        return rest;
+    }
     let rest = typed.trim_start_matches(|c| matches!(Meaning::of(c), Meaning::Digit(_)));
     let digits = typed.chars().count() - rest.chars().count();
-    let is_mark = (1..=2).contains(&digits) && rest.starts_with(|c: char| ".):".contains(c) || c.is_whitespace());
-    if is_mark { rest } else { typed }
+    let is_mark = rest.starts_with(|c: char| ".):".contains(c) || c.is_whitespace())
+        || rest.strip_prefix(['-', '–']).is_some_and(|rest| rest.starts_with(char::is_whitespace));
+    if is_mark && (1..=2).contains(&digits) { rest } else { typed }
+}
+
+/// Returns the text without what surrounds it, and without the `[x]` of a list's entry that is done.
+fn without_checked_box(typed: &str, surrounds: impl Fn(char) -> bool + Copy) -> &str {
+    let trimmed = typed.trim_matches(surrounds);
+    let in_box = typed.trim_start_matches(|c| surrounds(c) && c != '[').strip_prefix(['[']);
+    let behind = in_box.and_then(|rest| rest.strip_prefix(['x', 'X'])?.strip_prefix(']'));
+    behind.map_or(trimmed, |rest| rest.trim_matches(surrounds))
 }
 
 /// Returns the ASCII letter of a full-width one: their blocks have the same order.
@@ -305,7 +337,7 @@ mod tests {
             (",;，；、،؛", Meaning::ListSeparator),
             ("()[]{}<>（）［］【】「」〈〉﴾﴿‚„", Meaning::Separator),
             ("-‐‑‒–—―−－﹣ー⸺〜.。．·・۔", Meaning::Separator),
-            ("abcEXTx#*=%&@!?_~|:\\^$€½²①Ⅷ十٪ä\u{308}\u{20e3}\u{0}\u{1b}\u{1f}\u{7f}👍", Meaning::Other),
+            ("abcEXTx#*=%&@!?~|:\\^$€½²①Ⅷ十٪ä\u{308}\u{20e3}\u{0}\u{1b}\u{1f}\u{7f}👍", Meaning::Other),
         ] {
             for c in characters.chars() {
                 assert!(Meaning::of(c) == meaning, "{c:?} {:x}", u32::from(c));
@@ -334,14 +366,34 @@ mod tests {
             "12'34",
             "12/3",
             "123/45",
-            "12_34",
             "12:34",
-            "1~2",
+            "1=2",
+            "=12",
+            "=\"12\"34",
+            "%2B12",
+            "tel:%2B%2B12",
+            "tel:%2B+12",
+            "tel:+%2B12",
+            "tel:1%2B2",
+            "tel:%2D12",
             "12 or 34",
             &"1".repeat(33),
         ] {
             assert!(phone_number(typed).is_none(), "{typed:?}");
         }
+        for (typed, number) in [
+            ("12_34", "1234"),
+            ("1\u{ff3f}2", "12"),
+            ("1~2\u{ff5e}3\u{301c}4", "1234"),
+            ("tel:%2B12", "+12"),
+            ("TEL:%2b1-2", "+12"),
+            ("=\"+12\"", "+12"),
+            ("\"=\"\"+12\"\"\"", "+12"),
+        ] {
+            assert_eq!(phone_number(typed).unwrap().as_str(), number, "{typed:?}");
+        }
+        assert!(digits("12~34").is_none() && digits("=\"12\"").is_none());
+        assert_eq!(digits("123_456").unwrap().as_str(), "123456");
         // As many digits as a number may have behind a slash, and fewer.
         assert_eq!(phone_number("0170/123").unwrap().as_str(), "0170123");
         assert_eq!(phone_number("0170/1234567").unwrap().as_str(), "01701234567");
@@ -377,6 +429,16 @@ mod tests {
             ("☐ 9QK2", "9QK2"),
             ("**9QK2**", "9QK2"),
             ("- [ ] 12. 9QK2", ". 9QK2"),
+            ("[x] 9QK2", "9QK2"),
+            ("- [X] 3. 9QK2", ". 9QK2"),
+            ("x] 9QK2", "x] 9QK2"),
+            ("[xx] 9QK2", "xx] 9QK2"),
+            ("1- 9QK2", "- 9QK2"),
+            ("10 – 9QK2", " – 9QK2"),
+            ("12-34", "12-34"),
+            ("① 9QK2", " 9QK2"),
+            ("⑽9QK2", "9QK2"),
+            ("9QK2①", "9QK2①"),
             ("9QK2", "9QK2"),
             ("123. 9QK2", "123. 9QK2"),
             ("9QK2\u{7}", "9QK2\u{7}"),

@@ -92,6 +92,7 @@ impl Caller {
         let credential = credential.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))?;
         ctx.audit.factor(Factor::Password);
         match app.hasher.verify_alike(password, credential.password_hash.as_ref(), None)? {
+            Verdict::Wrong if credential.password_hash.is_none() => Err(ApiError::NoPassword),
             Verdict::Wrong => Err(ApiError::WrongPassword),
             Verdict::Right | Verdict::RightButOutdated => Ok(((&credential).into(), receipt)),
         }

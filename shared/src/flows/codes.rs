@@ -67,8 +67,13 @@ impl IssuedCode {
 
     /// Returns the same response, or 422 if the provider refused the phone that this field of the request named.
     pub fn on_its_way_to_field(self, pointer: &str) -> Result<CodeSentResponse, ApiError> {
+        self.on_its_way_or(pointer, "cannot receive our messages")
+    }
+
+    /// Returns the same response, or 422 with this sentence if the provider refused the phone of the account.
+    pub fn on_its_way_or(self, pointer: &str, refused: &str) -> Result<CodeSentResponse, ApiError> {
         match self.delivery {
-            Some(Delivery::Refused(_)) => Err(ApiError::invalid_field(pointer, &"cannot receive our messages")),
+            Some(Delivery::Refused(_)) => Err(ApiError::invalid_field(pointer, &refused)),
             _ => self.on_its_way(),
         }
     }

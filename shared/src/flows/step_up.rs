@@ -51,6 +51,7 @@ pub async fn renew(
                 let (purpose, code) = own_code(app, ctx, caller, challenge, otp, proof).await?;
                 Ok((CodeAccount::from(&caller.profile), Some((purpose, code))))
             }
+            None if !caller.profile.mfa_enabled => Err(ApiError::MfaNotEnabled),
             None => {
                 let (user, phone) = (caller.profile.user, caller.profile.phone());
                 second_factor::require(app, ctx, user, phone, proof, AskedAt::Session).await?;

@@ -3,7 +3,7 @@
 pub mod body;
 pub mod context;
 pub mod cors;
-pub(crate) mod event;
+pub mod event;
 mod fields;
 pub mod members;
 pub mod openapi;

@@ -87,7 +87,7 @@ problems! {
     /// The problem of endpoints that an account without a phone cannot use.
     ParkedProblems: AccountParked;
     /// Problems of the endpoint by which signed-in callers prove again who they are.
-    StepUpProblems: WrongPassword, MfaRequired, SignInMethodOff;
+    StepUpProblems: WrongPassword, MfaRequired, SignInMethodOff, MfaNotEnabled;
     /// Problems of endpoints that require the current password again, and the second factor of an account that has one.
     ReauthenticationProblems: WrongPassword, MfaRequired, ReauthenticationRequired;
     /// Problems of the endpoint that changes the phone: it requires the same, and sends a message.

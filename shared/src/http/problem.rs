@@ -312,7 +312,7 @@ impl ApiError {
             Self::MfaRequired(_) => ProblemKind::MfaRequired,
             Self::IdentityRequired(..) => ProblemKind::IdentityRequired,
             Self::AccountParked => ProblemKind::AccountParked,
-            Self::WrongPassword => ProblemKind::WrongPassword,
+            Self::WrongPassword | Self::NoPassword => ProblemKind::WrongPassword,
             Self::ReauthenticationRequired => ProblemKind::ReauthenticationRequired,
             Self::SignInMethodOff(_) => ProblemKind::SignInMethodOff,
             Self::SignUpClosed => ProblemKind::SignUpClosed,
@@ -320,7 +320,7 @@ impl ApiError {
             Self::PasswordAlreadySet => ProblemKind::PasswordAlreadySet,
             Self::PhoneNotVerified => ProblemKind::PhoneNotVerified,
             Self::ProofRequired { .. } => ProblemKind::ProofRequired,
-            Self::NotFound => ProblemKind::NotFound,
+            Self::NotFound | Self::NoSuchSession => ProblemKind::NotFound,
             Self::MethodNotAllowed(_) => ProblemKind::MethodNotAllowed,
             Self::EnrollmentOver => ProblemKind::EnrollmentOver,
             Self::MfaNotEnabled => ProblemKind::MfaNotEnabled,
@@ -369,6 +369,11 @@ impl ApiError {
                 "Another account has its phone now. Give it a new one with POST /auth/change-phone.".to_owned()
             }
             Self::WrongPassword => "Check the current password. Wrong ones count like wrong logins.".to_owned(),
+            Self::NoPassword => {
+                "The account has no password. Set one with POST /auth/set-password, or prove who you are with a code: \
+                 POST /auth/code, then POST /auth/step-up."
+                    .to_owned()
+            }
             Self::ReauthenticationRequired => {
                 "Your last proof is older than ten minutes. Prove who you are with POST /auth/step-up, and repeat the \
                  request with its tokens; an account with a password may repeat it with `password`."
@@ -395,6 +400,10 @@ impl ApiError {
             Self::PastFront => "Send requests to the public address of this service.".to_owned(),
             Self::NotFound => {
                 "No endpoint has this path, or the object is not yours. No path ends with a slash; GET /docs lists them."
+                    .to_owned()
+            }
+            Self::NoSuchSession => {
+                "You have no session with this identifier, or it has ended. GET /auth/sessions lists those that you have."
                     .to_owned()
             }
             Self::MethodNotAllowed(allowed) => format!("This path allows {allowed}."),

@@ -191,8 +191,28 @@ impl Request {
     /// 5.6.1).
     fn list(&self, name: HeaderName) -> impl Iterator<Item = &str> {
         let lines = self.headers.get_all(name).into_iter().map(|line| line.to_str().unwrap_or("not text"));
-        lines.flat_map(|line| line.split(',')).map(str::trim).filter(|element| !element.is_empty())
+        lines.flat_map(elements).map(str::trim).filter(|element| !element.is_empty())
     }
+}
+
+/// Splits a list at its commas, but not at those in a quoted string (RFC 9110 section 5.6.4).
+fn elements(line: &str) -> impl Iterator<Item = &str> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    line.split(move |c: char| {
+        let is_literal = std::mem::take(&mut is_escaped);
+        match c {
+            _ if is_literal => false,
+            '\\' if is_quoted => {
+                is_escaped = true;
+                false
+            }
+            '"' => {
+                is_quoted = !is_quoted;
+                false
+            }
+            c => c == ',' && !is_quoted,
+        }
+    })
 }
 
 /// Returns the bearer token in the value of an `Authorization` header.
@@ -338,6 +358,11 @@ mod tests {
             ("Application/JSON; charset=utf-8", true),
             ("application/vnd.api+json", true),
             ("Application/LD+JSON;profile=x", true),
+            ("application/ld+json; profile=\"http://x/y,z\"", true),
+            ("application/ld+json; profile=\"a\\\"b,c\", application/json", true),
+            ("application/json; a=\"b,c\", text/plain", false),
+            ("application/json; a=b\\\",\", text/plain", false),
+            ("text/plain; a=\", application/json", false),
             ("application/jsonp", false),
             ("application/+json", false),
             ("application/json+xml", false),

@@ -33,12 +33,12 @@ impl Language {
         self.0.code
     }
 
-    /// Returns the language that an `Accept-Language` header prefers (RFC 9110 section 12.5.4), by its primary subtag;
-    /// none if the header names no language of the catalog.
+    /// Returns the language that an `Accept-Language` header prefers (RFC 9110 section 12.5.4), by its primary subtag,
+    /// which `_` may end as well (`ko_KR`, as systems name their locales); none if the header names no language of the catalog.
     pub fn preferred(header: &str) -> Option<Self> {
         let ranges = header.split(',').filter_map(|range| {
             let (tag, parameters) = range.split_once(';').unwrap_or((range, ""));
-            let primary = tag.trim().split('-').next().unwrap_or_default().to_ascii_lowercase();
+            let primary = tag.trim().split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
             let language = Self::find(&primary)?;
             let weight = parameters.trim().strip_prefix("q=").map_or(Some(1.0), |weight| weight.trim().parse().ok());
             weight.filter(|weight: &f32| *weight > 0.0).map(|weight| (language, weight))
@@ -106,6 +106,8 @@ mod tests {
             ("fr, ko;q=0.3, es;q=0.9", Some("es")),
             ("en;q=0, ar", Some("ar")),
             ("AR-eg", Some("ar")),
+            ("ko_KR", Some("ko")),
+            ("fr_FR, uz_Latn_UZ;q=0.5", Some("uz")),
             ("en, ar", Some("en")),
             ("fr, de", None),
             ("*", None),

@@ -120,11 +120,13 @@ fn service_name(value: &str) -> Result<String, &'static str> {
 const DEAR: [char; 9] = ['[', ']', '{', '}', '^', '~', '|', '\\', '`'];
 
 fn template(value: &str) -> Result<String, &'static str> {
-    if value.matches("{code}").count() == 1 && value.chars().count() <= 300 {
-        Ok(value.to_owned())
-    } else {
-        Err("must contain {code} exactly once and have at most 300 characters")
+    if value.matches("{code}").count() != 1 || value.chars().count() > 300 {
+        return Err("must contain {code} exactly once and have at most 300 characters");
     }
+    // What is left in braces would be sent as it is.
+    let others = value.replace("{code}", "").replace("{service}", "");
+    let is_placeholder = others.split_once('{').is_some_and(|(_, rest)| rest.contains('}'));
+    if is_placeholder { Err("must have no placeholders but {code} and {service}") } else { Ok(value.to_owned()) }
 }
 
 fn first_sentences(text: &str, count: usize) -> &str {
