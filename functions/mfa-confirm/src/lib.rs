@@ -104,7 +104,7 @@ async fn confirm(app: &App, ctx: &Context, request: &Request) -> Result<Response
     let step = secret.step_of(&code, None, ctx.now);
     if is_under_way {
         return Err(match step {
-            Some(_) => repeats::outcome_of_other(app, ctx, &caller, ApiError::EnrollmentOver).await,
+            Some(_) => caller.outcome_of_other(app, ctx, ApiError::EnrollmentOver).await,
             None => ApiError::EnrollmentOver,
         });
     }

@@ -8,7 +8,8 @@ use latchkey::{
         proof::{Factor, Proof, SignInMethod},
     },
     flows::{
-        admission, login, second_factor,
+        admission, login,
+        second_factor::{self, Asked},
         token_pair::{self, TokenKeys, TokenResponse},
     },
     http::{
@@ -73,6 +74,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     session.ends_at = session.ends_at.min(*ends_at);
     login::complete(app, ctx, (home, credential), (None, None), (session, tokens)).await
 }
+
+/// What tells a second factor that is shown here from one that is shown elsewhere.
+const PLACE: &str = "recover";
 
 /// Counts the attempt before anything is compared, and returns the account that is parked for the phone. Every phone costs the
 /// same calls and the same hash.
@@ -142,7 +146,8 @@ async fn by_password(
             app.store.take_back(receipt).await?;
         }
         // A recovery code causes no notice: the account has no phone.
-        Box::pin(second_factor::require(app, ctx, parked.credential.user, None, proof, AskedAt::Reset)).await?;
+        let asked = Asked { user: parked.credential.user, at: AskedAt::Reset, place: PLACE, otp: None };
+        Box::pin(second_factor::require(app, ctx, asked, None, proof)).await?;
     }
     Ok(parked)
 }
@@ -163,8 +168,8 @@ async fn by_factor(
     let parked = admitted.map(|(parked, _)| parked).filter(opened);
     let shown = match &parked {
         Some(parked) => {
-            let user = parked.credential.user;
-            Box::pin(second_factor::require(app, ctx, user, None, Some(proof), AskedAt::Reset)).await
+            let asked = Asked { user: parked.credential.user, at: AskedAt::Reset, place: PLACE, otp: None };
+            Box::pin(second_factor::require(app, ctx, asked, None, Some(proof))).await.map_err(ApiError::from)
         }
         None => second_factor::judge_nobody(app, ctx, proof, AskedAt::Reset).await.map(|_| ()),
     };

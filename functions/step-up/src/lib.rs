@@ -61,9 +61,16 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         }
         StepUpProofs::SecondFactor(second) => (None, Some(second)),
     };
-    let tokens = match caller {
-        Some(caller) => Box::pin(step_up::renew(app, ctx, &caller, first, second.as_ref())).await?,
-        None => step_up::repeated(app, ctx, &request, first.as_ref(), second.as_ref()).await?,
+    let renewed = match &caller {
+        Some(caller) => Box::pin(step_up::renew(app, ctx, caller, first.as_ref(), second.as_ref())).await,
+        None => Err(ApiError::InvalidToken(TokenProblem::SessionRenewed)),
+    };
+    let tokens = match renewed {
+        // Before this request, or at the same moment.
+        Err(ApiError::InvalidToken(TokenProblem::SessionRenewed)) => {
+            step_up::repeated(app, ctx, &request, first.as_ref(), second.as_ref()).await?
+        }
+        renewed => renewed?,
     };
     Ok(Response::json(StatusCode::OK, &tokens))
 }

@@ -13,7 +13,8 @@ use latchkey::{
         codes::{self, Compared},
         recycled,
         registration::{PendingRegistration, Waiting},
-        repeats, second_factor,
+        repeats,
+        second_factor::{self, Asked, Refusal},
         token_pair::{self, TokenKeys, TokenResponse},
     },
     http::{
@@ -116,16 +117,25 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     }
     if account.mfa_enabled {
         if !app.store.is_still(&phone, account).await? {
-            // The account has changed, which made the code invalid; it must not cost a recovery code.
-            return Err(ApiError::InvalidOtp);
+            // The account has changed, which made the code invalid; it must not cost a recovery code. Unless it is the same
+            // request that has changed it.
+            let used = app.store.used_meanwhile(&phone, purpose, &code, ctx.now).await?;
+            let used = used.ok_or(ApiError::InvalidOtp)?;
+            return repeated(app, ctx, (&phone, purpose), keys, &used, (&otp, &new_password)).await;
         }
         // Checked only now, so that only a caller who can read the phone's messages learns that a second factor is on.
-        let shown = second_factor::require(app, ctx, account.user, Some(&phone), proof.as_ref(), AskedAt::Reset).await;
-        if let Err(error) = shown {
+        let asked = Asked { user: account.user, at: AskedAt::Reset, place: purpose.as_str(), otp: Some(&otp) };
+        let shown = second_factor::require(app, ctx, asked, Some(&phone), proof.as_ref()).await;
+        if let Err(Refusal::BySame(..)) = shown
+            && let Some(used) = codes::use_by_other(app, ctx, (&phone, purpose), &code).await?
+        {
+            return repeated(app, ctx, (&phone, purpose), keys, &used, (&otp, &new_password)).await;
+        }
+        if let Err(refusal) = shown {
             // The code itself is right and stays valid, so that its try is taken back: wrong TOTP codes have a count of
             // their own, and must not use up the code before the right one, or a recovery code, is shown.
             admission::with_right_try(app, ctx, app.store.take_back(code.receipt)).await?;
-            return Err(error);
+            return Err(refusal.into());
         }
     }
 

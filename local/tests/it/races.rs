@@ -1,7 +1,12 @@
 //! Really concurrent requests: each on its own task, on several threads.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
-use latchkey::store::{AskedAt, Attempt, RightCode, SealedAnew};
+use latchkey::{
+    domain::repeat::RepeatMac,
+    store::{AskedAt, Attempt, FactorUse, RightCode, SealedAnew, UsedUp},
+};
 
 use crate::harness::{NEW_PASSWORD, PASSWORD, PHONE, Person, RESET_PASSWORD, Reply, World, another_code};
 
@@ -311,11 +316,13 @@ async fn of_32_uses_of_one_code_one_counts_wherever_they_are() {
     };
     let step = now.unix_seconds() / 30;
     let right = RightCode::Totp { user: owner, secret: factor.secret, anew: SealedAnew::default(), step, at };
-    let tasks = (0..32).map(|_| {
+    let tasks = (0..32).map(|at| {
         let (store, right) = (store.clone(), right.clone());
-        tokio::spawn(async move { store.use_factor(&right).await.unwrap() })
+        let request = RepeatMac::from_stored(format!("request {at}"));
+        let by = FactorUse { request, until: now.plus(Duration::from_secs(10)), session: None };
+        tokio::spawn(async move { store.use_factor(&right, &by, now).await.unwrap() })
     });
-    let used = join_all(tasks).await.into_iter().filter(|used| *used.as_ref().unwrap()).count();
+    let used = join_all(tasks).await.into_iter().filter(|used| matches!(used, Ok(UsedUp::Done))).count();
     assert_eq!(used, 1);
     // And at none of the endpoints any more.
     shown.first_step().await;

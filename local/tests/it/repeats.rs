@@ -291,3 +291,26 @@ async fn tokens_of_a_confirmation_are_repeated_until_they_are_used() {
         person.me().await.expect(200);
     }
 }
+
+/// The requests that come second wait for the one that has used up the second factor.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_the_same_resets_with_a_second_factor_at_once_all_are_done() {
+    for proof in ["code", "recovery_code"] {
+        for times in [2, 8] {
+            let world = World::new();
+            let person = world.person_with_factor().await;
+            world.advance(30);
+            let code = person.reset_code().await;
+            let shown = if proof == "code" { person.with_code() } else { person.with_recovery_code(0) };
+            let requests = (0..times).map(|_| {
+                let (person, code) = (shown.with_copied_tokens(), code.clone());
+                tokio::spawn(async move { person.verify_reset(&code, RESET_PASSWORD).await })
+            });
+            let replies = join_all(requests.collect::<Vec<_>>()).await;
+            let told: Vec<_> = replies.into_iter().map(|reply| reply.unwrap().status).collect();
+            assert!(told.iter().all(|status| *status == 204), "{times} by {proof}: {told:?}");
+            // The factor was switched on at the second epoch.
+            assert_eq!(world.item("PHONE#", "CREDENTIAL")["epoch"]["N"], "3", "{times} by {proof}: one reset");
+        }
+    }
+}

@@ -9,7 +9,15 @@ async fn at_once<R>(person: &Person, request: impl Fn(Person) -> R) -> Vec<Reply
 where
     R: Future<Output = Reply> + Send + 'static,
 {
-    join_all((0..32).map(|_| tokio::spawn(request(person.with_copied_tokens()))).collect::<Vec<_>>())
+    often_at_once(32, person, request).await
+}
+
+/// Sends one request so many times at once.
+async fn often_at_once<R>(times: usize, person: &Person, request: impl Fn(Person) -> R) -> Vec<Reply>
+where
+    R: Future<Output = Reply> + Send + 'static,
+{
+    join_all((0..times).map(|_| tokio::spawn(request(person.with_copied_tokens()))).collect::<Vec<_>>())
         .await
         .into_iter()
         .map(Result::unwrap)
@@ -290,5 +298,118 @@ async fn replaced_recovery_codes_are_shown_again_to_who_missed_them() {
         other.mfa_recovery_codes().await.expect_problem(401, "invalid-token");
         world.advance(300);
         deaf.mfa_recovery_codes().await.expect_problem(401, "invalid-token");
+    }
+}
+
+/// Checks that of requests that are the same one is done once, and that none is told that it was wrong.
+fn all_are_told(replies: &[Reply], is_repeatable: bool, what: &str) {
+    let done: Vec<_> = replies.iter().filter(|reply| reply.status == 200).collect();
+    if is_repeatable {
+        assert_eq!(done.len(), replies.len(), "{what}: {:?}", statuses(replies));
+        done.iter().for_each(|reply| is_of_one_session(done[0], reply));
+        return;
+    }
+    assert_eq!(done.len(), 1, "{what}: {:?}", statuses(replies));
+    for reply in replies.iter().filter(|reply| reply.status != 200) {
+        assert_eq!(reply.status, 401, "{what}: {:?}", statuses(replies));
+        assert!(reply.text("detail").starts_with("The change was made"), "{what}");
+    }
+}
+
+fn statuses(replies: &[Reply]) -> Vec<u16> {
+    replies.iter().map(|reply| reply.status).collect()
+}
+
+/// Six tries are what the throttle of an authenticator's codes, or of a password, admits at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_the_same_step_ups_at_once_none_is_told_that_it_is_wrong() {
+    for proof in ["code", "recovery_code", ""] {
+        for first in ["sms", "password", ""] {
+            for times in [2, 5] {
+                if proof.is_empty() && first != "sms" {
+                    continue;
+                }
+                let world = World::new();
+                let person =
+                    if proof.is_empty() { world.signed_in_person().await } else { world.person_with_factor().await };
+                world.advance(30);
+                person.ask_code().await.expect(202);
+                let otp = person.code();
+                let person = match proof {
+                    "code" => person.with_code(),
+                    "recovery_code" => person.with_recovery_code(0),
+                    _ => person,
+                };
+                let replies = often_at_once(times, &person, move |person| {
+                    let otp = otp.clone();
+                    async move {
+                        match first {
+                            "sms" => person.step_up_by_code(&otp).await,
+                            "password" => person.step_up().await,
+                            _ => person.step_up_by_factor().await,
+                        }
+                    }
+                })
+                .await;
+                let what = format!("{times} by {first} {proof}");
+                all_are_told(&replies, first != "password", &what);
+                let others: Vec<_> = world.items("USER#").into_iter().filter(is_live_session).collect();
+                assert_eq!(others.len(), 1, "{what}: one session goes on");
+            }
+        }
+    }
+}
+
+fn is_live_session(item: &serde_json::Value) -> bool {
+    item["sk"]["S"].as_str().unwrap().starts_with("SESSION#") && item["renewed"].is_null()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_the_same_changes_with_a_factor_at_once_none_is_told_that_it_is_wrong() {
+    for proof in ["code", "recovery_code"] {
+        for what in ["mfa/disable", "mfa/recovery-codes", "me/delete", "change-password"] {
+            for times in [2, 5] {
+                let world = World::new();
+                let person = world.person_with_factor().await;
+                world.advance(30);
+                let person = if proof == "code" { person.with_code() } else { person.with_recovery_code(0) };
+                let replies = often_at_once(times, &person, move |person| async move {
+                    match what {
+                        "mfa/disable" => person.mfa_disable().await,
+                        "mfa/recovery-codes" => person.mfa_recovery_codes().await,
+                        "change-password" => person.change_password(NEW_PASSWORD).await,
+                        _ => person.delete_account().await,
+                    }
+                })
+                .await;
+                let told = format!("{times} of {what} by {proof}");
+                if what == "me/delete" {
+                    assert!(replies.iter().all(|reply| reply.status == 204), "{told}: {:?}", statuses(&replies));
+                } else {
+                    all_are_told(&replies, what == "mfa/recovery-codes", &told);
+                }
+            }
+        }
+    }
+}
+
+/// A code that a request of this session has used opens nothing to another request, and is no free try.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn another_session_with_the_same_code_at_once_is_refused() {
+    for proof in ["code", "recovery_code"] {
+        let world = World::new();
+        let person = world.person_with_factor().await;
+        world.advance(30);
+        let laptop = person.on_another_device();
+        laptop.first_step().await;
+        laptop.login_mfa().await.expect(200);
+        world.advance(30);
+        let shown = if proof == "code" { person.with_code() } else { person.with_recovery_code(0) };
+        let both = [shown.clone(), laptop.with_proof_of(&shown)]
+            .map(|person| tokio::spawn(async move { person.step_up_by_factor().await }));
+        let replies: Vec<_> = join_all(both).await.into_iter().map(Result::unwrap).collect();
+        let mut told = statuses(&replies);
+        told.sort_unstable();
+        assert_eq!(told, [200, 400], "{proof}");
     }
 }

@@ -43,12 +43,14 @@ impl RepeatMac {
         purpose: &str,
         (otp, proof): (Option<&OtpCode>, Option<&Proof>),
     ) -> Self {
-        let (kind, proof) = match proof {
-            Some(Proof::Totp(code)) => ("totp", Zeroizing::new(code.reveal().to_owned())),
-            Some(Proof::Recovery(code)) => ("recovery", code.reveal()),
-            None => ("", Zeroizing::new(String::new())),
-        };
+        let (kind, proof) = parts_of(proof);
         Self::of(key, "proofs v1", &[&session.to_string(), purpose, otp.map_or("", OtpCode::reveal), kind, &proof])
+    }
+
+    /// Hashes the use of a second factor at this place: a session, a reset with its code, or a recovery.
+    pub fn of_factor(key: &hmac::Key, user: UserId, place: &str, otp: Option<&OtpCode>, proof: &Proof) -> Self {
+        let (kind, proof) = parts_of(Some(proof));
+        Self::of(key, "factor v1", &[&user.to_string(), place, otp.map_or("", OtpCode::reveal), kind, &proof])
     }
 
     /// Hashes the second step of a login.
@@ -84,6 +86,15 @@ impl RepeatMac {
             message.push(0);
         }
         Self(BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(key, &message)))
+    }
+}
+
+/// Returns the kind and the text of a second factor, if there is one.
+fn parts_of(proof: Option<&Proof>) -> (&'static str, Zeroizing<String>) {
+    match proof {
+        Some(Proof::Totp(code)) => ("totp", Zeroizing::new(code.reveal().to_owned())),
+        Some(Proof::Recovery(code)) => ("recovery", code.reveal()),
+        None => ("", Zeroizing::new(String::new())),
     }
 }
 
@@ -126,7 +137,11 @@ mod tests {
             RepeatMac::of_session(&key, session, "mfa-confirm", &code),
             RepeatMac::of_session(&key, session, "change-phone", &code),
             RepeatMac::of_second_step(&key, token, &Proof::Totp(code.clone())),
-            RepeatMac::of_second_step(&key, token, &Proof::Totp(another)),
+            RepeatMac::of_second_step(&key, token, &Proof::Totp(another.clone())),
+            RepeatMac::of_factor(&key, user, "session", None, &Proof::Totp(code.clone())),
+            RepeatMac::of_factor(&key, user, "session", None, &Proof::Totp(another.clone())),
+            RepeatMac::of_factor(&key, user, "session", Some(&code), &Proof::Totp(code.clone())),
+            RepeatMac::of_factor(&key, user, "recover", None, &Proof::Totp(code.clone())),
             RepeatMac::of_start_anew(&key, token),
         ];
         for (at, hash) in hashes.iter().enumerate() {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::second_factor;
+use super::{
+    second_factor::{self, Asked, Refusal},
+    waiting,
+};
 use crate::{
     app::App,
     base::{id::SessionId, time::Timestamp},
@@ -180,11 +183,35 @@ impl Caller {
         account: CodeAccount,
         proof: Option<&Proof>,
     ) -> Result<(), ApiError> {
-        if account.mfa_enabled {
-            second_factor::require(app, ctx, account.user, self.profile.phone(), proof, AskedAt::Session).await
-        } else {
-            Ok(())
+        if account.mfa_enabled { self.show_factor(app, ctx, proof).await } else { Ok(()) }
+    }
+
+    /// Requires the second factor. The same request of this session may have used up its code a moment ago: then this one
+    /// waits until that one has ended the session, and the error says so.
+    pub async fn show_factor(&self, app: &App, ctx: &Context, proof: Option<&Proof>) -> Result<(), ApiError> {
+        let place = self.session.to_string();
+        let asked = Asked { user: self.profile.user, at: AskedAt::Session, place: &place, otp: None };
+        match second_factor::require(app, ctx, asked, self.profile.phone(), proof).await {
+            Ok(()) => Ok(()),
+            Err(Refusal::BySame(_, error)) => Err(self.outcome_of_other(app, ctx, error).await),
+            Err(Refusal::Gone(error)) => Err(self.overtaken(app, ctx, error).await),
+            Err(Refusal::Because(error)) => Err(error),
         }
+    }
+
+    /// Waits until the session is ended by a request that is under way, and returns the error that says so.
+    pub async fn outcome_of_other(&self, app: &App, ctx: &Context, otherwise: ApiError) -> ApiError {
+        let mut outcome = otherwise;
+        for _ in 0..waiting::ASKED {
+            if waiting::pause().await.is_err() {
+                break;
+            }
+            outcome = self.overtaken(app, ctx, outcome).await;
+            if let ApiError::InvalidToken(_) = outcome {
+                break;
+            }
+        }
+        outcome
     }
 
     /// Returns the error for a request during which another one changed the account: that the session has ended, if the

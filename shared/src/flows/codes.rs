@@ -9,14 +9,11 @@ use utoipa::ToSchema;
 use super::{
     admission,
     budgets::{MessageSubjects, Pot},
-    sending,
+    sending, waiting,
 };
 use crate::{
     app::App,
-    base::{
-        id::{ChallengeId, UserId},
-        random,
-    },
+    base::id::{ChallengeId, UserId},
     domain::{
         otp::{Binding, OtpCode, OtpMac, Purpose},
         password::PasswordHash,
@@ -464,9 +461,6 @@ fn entered(
     pending.entered(entered?, counted_in)
 }
 
-/// How often the outcome of a request is asked for that has the same right code and arrived a moment earlier.
-const ASKED: u32 = 20;
-
 /// Waits for the outcome of the request that tried the same right code when it still had tries. This one changes
 /// nothing: a code without tries opens nothing.
 async fn outcome_of_other(
@@ -476,10 +470,8 @@ async fn outcome_of_other(
     phone: &Phone,
     guess: &RepeatMac,
 ) -> Result<Compared, ApiError> {
-    for _ in 0..ASKED {
-        let millis = 50 + random::below(100)?;
-        #[expect(clippy::disallowed_methods, reason = "waiting for a request that is under way is a real wait")]
-        tokio::time::sleep(Duration::from_millis(millis.into())).await;
+    for _ in 0..waiting::ASKED {
+        waiting::pause().await?;
         match app.store.spend_code_attempt(phone, purpose, guess, ctx.now).await? {
             Attempt::Admitted { with: CodeTry::Used(used), .. } => return Ok(Compared::Repeated(used)),
             Attempt::Admitted { with: CodeTry::UnderWay(_), .. } => {}
@@ -487,6 +479,23 @@ async fn outcome_of_other(
         }
     }
     Err(ApiError::InvalidOtp)
+}
+
+/// Waits for the use of a code by the same request, which has used up the second factor a moment ago. None if it does not
+/// use the code.
+pub async fn use_by_other(
+    app: &App,
+    ctx: &Context,
+    (phone, purpose): (&Phone, Purpose),
+    code: &PendingCode,
+) -> Result<Option<UsedCode>, ApiError> {
+    for _ in 0..waiting::ASKED {
+        waiting::pause().await?;
+        if let Some(used) = app.store.used_meanwhile(phone, purpose, code, ctx.now).await? {
+            return Ok(Some(used));
+        }
+    }
+    Ok(None)
 }
 
 /// Returns the hash of a code that was typed, by which the request that used it is recognized.

@@ -17,6 +17,7 @@ mod sending;
 pub mod sign_in;
 pub mod step_up;
 pub mod token_pair;
+mod waiting;
 
 pub use budgets::{MessageSubjects, Pot, account_subject, address_subject, devices_subjects, phone_subjects};
 pub use sending::floor;

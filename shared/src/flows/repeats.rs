@@ -6,10 +6,7 @@ use std::time::Duration;
 use super::admission;
 use crate::{
     app::App,
-    base::{
-        id::{SessionId, UserId},
-        random,
-    },
+    base::id::{SessionId, UserId},
     domain::{otp::OtpCode, proof::Proof, recovery_code::RecoveryCodes, repeat::RepeatMac},
     error::{ApiError, TokenProblem},
     flows::{
@@ -23,9 +20,6 @@ use crate::{
 /// The time for which a client may repeat a request whose code is not ours, but an authenticator's. It covers two
 /// time-outs of 60 s and a user who tries again.
 pub const REPEATABLE: Duration = Duration::from_mins(5);
-
-/// How often the outcome of a request is asked for that has the same right code and arrived a moment earlier.
-const ASKED: u32 = 20;
 
 /// Returns the hash of a caller's request that ends the session.
 pub async fn of_session(
@@ -110,21 +104,6 @@ pub async fn recovery_codes(
     let Some(seed) = &found.recovery_seed else { return Ok(None) };
     let deriving = app.keyring.reading(seed.kid(), ctx.now).await?;
     Ok(deriving.map(|keys| RecoveryCodes::derive(&keys.recovery_code, found.session.user, seed)))
-}
-
-/// Waits until the caller's session is renewed by a request that is under way, and returns the error that says so.
-pub async fn outcome_of_other(app: &App, ctx: &Context, caller: &Caller, otherwise: ApiError) -> ApiError {
-    let mut outcome = otherwise;
-    for _ in 0..ASKED {
-        let Ok(millis) = random::below(100) else { break };
-        #[expect(clippy::disallowed_methods, reason = "waiting for a request that is under way is a real wait")]
-        tokio::time::sleep(Duration::from_millis(u64::from(millis) + 50)).await;
-        outcome = caller.overtaken(app, ctx, outcome).await;
-        if let ApiError::InvalidToken(_) = outcome {
-            break;
-        }
-    }
-    outcome
 }
 
 /// Returns the tokens of the session that the use of a code has started, if none of them was used since: then the response

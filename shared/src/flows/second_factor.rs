@@ -1,37 +1,105 @@
 //! Checking a second factor: counting the try, comparing it, and using up the code.
 
+use std::time::Duration;
+
 use super::admission;
 use crate::{
     app::App,
     base::{fault::Source, id::UserId, kid::Kid},
-    domain::{phone::Phone, proof::Proof, totp::TotpSecret},
+    domain::{otp::OtpCode, phone::Phone, proof::Proof, repeat::RepeatMac, totp::TotpSecret},
     error::{ApiError, TokenProblem},
     http::context::Context,
     messages::Notice,
-    store::{AskedAt, RightCode, SealedAnew, SecondFactor},
+    store::{AskedAt, FactorUse, RightCode, SealedAnew, SecondFactor, StoreError, UsedUp},
 };
+
+/// The time for which a request that has used up a second factor may be under way. No function runs longer.
+const UNDER_WAY: Duration = Duration::from_secs(10);
+
+/// The reason why a proof opens nothing.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It is wrong or was used, or could not be judged.
+    Because(ApiError),
+    /// The account has no second factor any more.
+    Gone(ApiError),
+    /// It was right, and the same request has used it up a moment ago.
+    BySame(FactorUse, ApiError),
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        Self::Because(error)
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Because(error.into())
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let (Refusal::Because(error) | Refusal::Gone(error) | Refusal::BySame(_, error)) = refusal;
+        error
+    }
+}
+
+/// Where a second factor is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The user whose factor it is.
+    pub user: UserId,
+    /// The step of the user's path.
+    pub at: AskedAt,
+    /// What tells the place from others of the same user: the session, the purpose of the code of a reset.
+    pub place: &'a str,
+    /// The code by SMS that is shown with the factor.
+    pub otp: Option<&'a OtpCode>,
+}
+
+impl Asked<'_> {
+    /// Returns the hash by which the request that shows this factor here is recognized.
+    pub async fn request(&self, app: &App, ctx: &Context, proof: &Proof) -> Result<RepeatMac, ApiError> {
+        let secret = app.keyring.secret(ctx.now).await?;
+        Ok(RepeatMac::of_factor(&secret.counting.otp.key, self.user, self.place, self.otp, proof))
+    }
+}
 
 /// Requires the second factor of an account that has one, and uses up its code, so that no code works twice at any
 /// endpoint. Without a proof, the error is 403 `mfa-required`.
+///
+/// The same request may have used up the code a moment ago. Then the caller of this function waits for what becomes of that
+/// one, so that nobody is told that a right code is wrong (docs/adr/0029-a-lost-confirmation.md).
 ///
 /// A recovery code causes a notice to the owner of the phone (docs/threats.md#t12), if the account has one.
 pub async fn require(
     app: &App,
     ctx: &Context,
-    user: UserId,
+    asked: Asked<'_>,
     phone: Option<&Phone>,
     proof: Option<&Proof>,
-    at: AskedAt,
-) -> Result<(), ApiError> {
+) -> Result<(), Refusal> {
     let proof = proof.ok_or(ApiError::MfaRequired(None))?;
-    let code = judge(app, ctx, user, proof, at).await?;
-    if !admission::with_right_try(app, ctx, app.store.use_factor(&code)).await? {
-        return Err(wrong(proof));
-    }
+    let request = asked.request(app, ctx, proof).await?;
+    let code = judge_request(app, ctx, (asked.user, asked.at), proof, Some(&request)).await?;
+    let by = FactorUse { request, until: ctx.now.plus(UNDER_WAY), session: None };
+    use_up(app, ctx, &code, proof, &by).await?;
     if let (Proof::Recovery(_), Some(phone)) = (proof, phone) {
         app.notify(ctx, phone, Notice::RecoveryCodeUsed).await;
     }
     Ok(())
+}
+
+/// Uses up a code that was judged to be right.
+pub async fn use_up(app: &App, ctx: &Context, code: &RightCode, proof: &Proof, by: &FactorUse) -> Result<(), Refusal> {
+    match admission::with_right_try(app, ctx, app.store.use_factor(code, by, ctx.now)).await? {
+        UsedUp::Done => Ok(()),
+        UsedUp::BySame(by) => Err(Refusal::BySame(by, wrong(proof))),
+        UsedUp::ByOther => Err(wrong(proof).into()),
+        UsedUp::Gone => Err(Refusal::Gone(wrong(proof))),
+    }
 }
 
 fn internal<E: Into<Source>>(error: E) -> ApiError {
@@ -56,11 +124,32 @@ pub fn used(proof: Option<&Proof>) -> ApiError {
 /// An address over its limit uses up none of the account's tries. A recovery code waits for no count of wrong codes,
 /// and delays none.
 pub async fn judge(app: &App, ctx: &Context, user: UserId, proof: &Proof, at: AskedAt) -> Result<RightCode, ApiError> {
+    Ok(judge_request(app, ctx, (user, at), proof, None).await?)
+}
+
+/// The same, which also tells if this request has used up the code a moment ago. That is compared after the try is counted,
+/// like the code itself; the try of a code that was right is taken back.
+pub async fn judge_request(
+    app: &App,
+    ctx: &Context,
+    (user, at): (UserId, AskedAt),
+    proof: &Proof,
+    request: Option<&RepeatMac>,
+) -> Result<RightCode, Refusal> {
+    let used_by_same = |factor: &SecondFactor| match request {
+        Some(request) => factor.used_by_same(request, ctx.now),
+        None => Ok(None),
+    };
     let code = match proof {
         Proof::Totp(code) => {
             let attempt = app.store.spend_totp_attempt(user, at, ctx.now);
             let admitted = admission::admit_with_receipt(app, ctx, attempt).await?;
-            let (factor, receipt) = admitted.ok_or(ApiError::WrongTotp)?;
+            let (factor, receipt) = admitted.ok_or(Refusal::Gone(ApiError::WrongTotp))?;
+            if let Some(by) = used_by_same(&factor)? {
+                ctx.audit.factor(proof.factor());
+                app.store.take_back(receipt).await?;
+                return Err(Refusal::BySame(by, ApiError::UsedTotp));
+            }
             let kid = factor.secret.kid().map_err(internal)?;
             let keys = app.keyring.opening(kid, ctx.now).await;
             match admission::or_take_back(app, &receipt, keys).await? {
@@ -69,7 +158,7 @@ pub async fn judge(app: &App, ctx: &Context, user: UserId, proof: &Proof, at: As
                     let step = totp.step_of(code, factor.last_step, ctx.now);
                     if step.is_none() && totp.step_of(code, None, ctx.now).is_some() {
                         ctx.audit.factor(proof.factor());
-                        return Err(ApiError::UsedTotp);
+                        return Err(ApiError::UsedTotp.into());
                     }
                     match step {
                         Some(step) => {
@@ -86,11 +175,15 @@ pub async fn judge(app: &App, ctx: &Context, user: UserId, proof: &Proof, at: As
         Proof::Recovery(code) => {
             let read = app.store.factor_to_recover(user, at, ctx.now);
             let factor = admission::admit_unguessable(app, ctx, read).await?.ok_or_else(|| match at {
-                AskedAt::Login(_) => ApiError::InvalidToken(TokenProblem::LoginOver),
-                AskedAt::Session | AskedAt::Reset => ApiError::WrongRecoveryCode,
+                AskedAt::Login(_) => ApiError::InvalidToken(TokenProblem::LoginOver).into(),
+                AskedAt::Session | AskedAt::Reset => Refusal::Gone(ApiError::WrongRecoveryCode),
             })?;
+            if let Some(by) = used_by_same(&factor)? {
+                ctx.audit.factor(proof.factor());
+                return Err(Refusal::BySame(by, ApiError::WrongRecoveryCode));
+            }
             let kid = factor.recovery_key.kid().map_err(internal)?;
-            match app.keyring.opening(kid, ctx.now).await? {
+            match app.keyring.opening(kid, ctx.now).await.map_err(ApiError::from)? {
                 Some(keys) => {
                     let key = factor.recovery_key.open(&keys.totp, user).map_err(internal)?;
                     let right = factor.find_recovery_code(|stored| code.matching(&key, user, stored));
@@ -101,7 +194,7 @@ pub async fn judge(app: &App, ctx: &Context, user: UserId, proof: &Proof, at: As
         }
     };
     ctx.audit.factor(proof.factor());
-    code.ok_or_else(|| wrong(proof))
+    code.ok_or_else(|| wrong(proof).into())
 }
 
 /// Does the same for an account that does not exist, where nothing may tell so. The proof is always wrong.

@@ -4,7 +4,7 @@ use super::{
     admission,
     caller::{Caller, bearer_claims},
     codes::{self, Compared},
-    repeats, second_factor, sign_in,
+    repeats, sign_in,
     token_pair::{self, TokenKeys, TokenResponse},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     error::{ApiError, TokenProblem},
     http::{Request, context::Context},
     log::audit,
-    store::{AskedAt, Change, CodeAccount, Ended, PendingCode, Repeatable, SpentCode},
+    store::{Change, CodeAccount, Ended, PendingCode, Repeatable, SpentCode},
 };
 
 /// A first factor in a request, not verified yet.
@@ -33,16 +33,18 @@ pub enum FirstFactor {
 
 /// Compares the caller's proofs and starts the session that takes the place of the caller's. Without a first factor, the
 /// second one is the proof.
+///
+/// The same step-up may have ended the session meanwhile. Then the error says that the session was renewed.
 pub async fn renew(
     app: &App,
     ctx: &Context,
     caller: &Caller,
-    first: Option<FirstFactor>,
+    first: Option<&FirstFactor>,
     proof: Option<&Proof>,
 ) -> Result<TokenResponse, ApiError> {
     let keys = TokenKeys::of(app, ctx).await?;
     let proved = async {
-        match &first {
+        match first {
             Some(FirstFactor::Password(password)) => {
                 let proved = caller.reauthenticate(app, ctx, Some(password), proof).await?;
                 Ok::<_, ApiError>((proved.account, None))
@@ -53,8 +55,7 @@ pub async fn renew(
             }
             None if !caller.profile.mfa_enabled => Err(ApiError::MfaNotEnabled),
             None => {
-                let (user, phone) = (caller.profile.user, caller.profile.phone());
-                second_factor::require(app, ctx, user, phone, proof, AskedAt::Session).await?;
+                caller.show_factor(app, ctx, proof).await?;
                 Ok((CodeAccount::from(&caller.profile), None))
             }
         }
@@ -62,7 +63,7 @@ pub async fn renew(
     let (keys, proved) = tokio::join!(keys.current(app, ctx), Box::pin(proved));
     let ((account, code), keys): ((_, Option<(Purpose, PendingCode)>), _) = (proved?, keys?);
 
-    let method = first.as_ref().map(|first| match first {
+    let method = first.map(|first| match first {
         FirstFactor::Password(_) => SignInMethod::Password,
         FirstFactor::Code(..) => SignInMethod::Code,
     });
@@ -80,7 +81,7 @@ pub async fn renew(
     });
     // Only the right password clears the count of wrong ones: a code would buy a thief of the session new guesses.
     let tries = (method != Some(SignInMethod::Password)).then_some(caller.login.tries);
-    let repeat = request_of(app, ctx, caller.session, first.as_ref(), proof).await?.map(|request| {
+    let repeat = request_of(app, ctx, caller.session, first, proof).await?.map(|request| {
         let until = ctx.now.plus(repeats::REPEATABLE);
         Repeatable { request, until, recovery_seed: None }
     });
@@ -155,14 +156,18 @@ async fn own_code(
     let (purpose, phone) = (challenge.purpose(), &challenge.phone);
     let code = match codes::compare(app, ctx, purpose, phone, otp).await? {
         Compared::Right(code) => code,
-        // A step-up is not repeated: the code was used.
-        Compared::Repeated(_) => return Err(ApiError::InvalidOtp),
+        // If the same step-up used it, that has ended the session.
+        Compared::Repeated(_) => return Err(caller.overtaken(app, ctx, ApiError::InvalidOtp).await),
     };
     if code.account != Some(account) {
         // The account has changed since the code was sent.
         return Err(ApiError::InvalidOtp);
     }
     if let Err(error) = caller.require_factor(app, ctx, account, proof).await {
+        if let ApiError::InvalidToken(_) = error {
+            // The same step-up has used up both.
+            return Err(error);
+        }
         admission::with_right_try(app, ctx, app.store.take_back(code.receipt.clone())).await?;
         return Err(error);
     }

@@ -507,6 +507,18 @@ impl Store {
         }
     }
 
+    /// Returns what the use of a code by the same request has left, for one whose own try of it was right and is counted.
+    pub async fn used_meanwhile(
+        &self,
+        phone: &Phone,
+        purpose: Purpose,
+        code: &PendingCode,
+        now: Timestamp,
+    ) -> Result<Option<UsedCode>, StoreError> {
+        let item = self.read(Key::code(phone, purpose)).await?;
+        Ok(item.map(|item| UsedCode::read(&item, &code.guess, now)).transpose()?.flatten())
+    }
+
     /// Returns whether a used code has made this of its account. Like a try, a wrong answer is counted, in the update
     /// that compares it: a reset's new password could otherwise be guessed by whoever has its used code.
     pub async fn has_made(

@@ -49,7 +49,7 @@ pub use profile::{Home, Profile};
 pub use repeatable::Repeatable;
 pub use repeats::{Ended, RepeatedSession};
 pub use second_factors::{
-    AskedAt, Enrollment, NewFactor, RightCode, SealedAnew, SecondFactor, SecondStep, WaitingSignIn,
+    AskedAt, Enrollment, FactorUse, NewFactor, RightCode, SealedAnew, SecondFactor, SecondStep, UsedUp, WaitingSignIn,
 };
 pub use sessions::{
     MAX_SESSIONS, NewSession, PasswordTries, Renewal, Repetition, Reuse, Rotation, Session, SessionState,

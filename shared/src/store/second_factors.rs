@@ -19,8 +19,8 @@ use super::{
         expression::{ItemDeletion, ItemUpdate, NewItem, Write},
         item::{Item, moment, number, set, text, texts, ttl},
         keys::{
-            ENDS_AT, EPOCH, Key, PASSWORD_HASH, PHONE_PROVED_AT, RECOVERY_CODES, RECOVERY_KEY, SUCCESSOR, TOTP_SECRET,
-            TOTP_STEP, TRIED, TTL_ATTRIBUTE,
+            ENDS_AT, EPOCH, Key, PASSWORD_HASH, PHONE_PROVED_AT, RECOVERY_CODES, RECOVERY_KEY, REQUEST,
+            REQUEST_ENDS_AT, SUCCESSOR, TOTP_SECRET, TOTP_STEP, TRIED, TTL_ATTRIBUTE,
         },
         wire::{Outcome, Part, Receipt, Transacted},
     },
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     base::{
-        id::{TokenId, UserId},
+        id::{SessionId, TokenId, UserId},
         time::Timestamp,
     },
     domain::{
@@ -64,6 +64,11 @@ impl SecondFactor {
         self.item.set(RECOVERY_CODES).iter().fold(None, |found, stored| matching(stored).or(found))
     }
 
+    /// Returns what the same request has left if it has used up a code a moment ago.
+    pub fn used_by_same(&self, request: &RepeatMac, now: Timestamp) -> Result<Option<FactorUse>, StoreError> {
+        FactorUse::read(&self.item, request, now)
+    }
+
     fn read(item: Item) -> Result<Self, StoreError> {
         Ok(Self {
             secret: SealedTotpSecret::from_stored(item.blob(TOTP_SECRET)?.to_vec()),
@@ -72,6 +77,57 @@ impl SecondFactor {
             item,
         })
     }
+}
+
+/// The request that uses up a code in a write of its own, before it does what the code is shown for. The item of the second
+/// factor remembers it, so that the same request is recognized if it arrives meanwhile, or again because the response was lost
+/// (docs/adr/0029-a-lost-confirmation.md).
+#[derive(Clone, Debug)]
+pub struct FactorUse {
+    /// The hash of the request.
+    pub request: RepeatMac,
+    /// The time until which it is recognized.
+    pub until: Timestamp,
+    /// The session that it starts, if a repetition is to find that without another one that has ended.
+    pub session: Option<SessionId>,
+}
+
+impl FactorUse {
+    /// Reads the request that has used up the last code outside a sign-in, if it is this one and its time is not over.
+    fn read(item: &Item, request: &RepeatMac, now: Timestamp) -> Result<Option<Self>, StoreError> {
+        if !item.has(REQUEST) || item.text(REQUEST)? != request.as_str() {
+            return Ok(None);
+        }
+        let until = item.moment(REQUEST_ENDS_AT)?;
+        let session = item.has(SUCCESSOR).then(|| item.parsed(SUCCESSOR)).transpose()?;
+        Ok((until > now).then(|| Self { request: request.clone(), until, session }))
+    }
+
+    /// Adds to the update that uses up a code which request it was.
+    fn leave(&self, update: ItemUpdate) -> ItemUpdate {
+        let update = update
+            .set("#request = :request")
+            .set("#request_ends_at = :request_ends_at")
+            .value(":request", (&self.request).into())
+            .value(":request_ends_at", moment(self.until));
+        match self.session {
+            Some(session) => update.set("#successor = :successor").value(":successor", text(session.to_string())),
+            None => update.remove("#successor"),
+        }
+    }
+}
+
+/// The outcome of using up a right code.
+#[derive(Clone, Debug)]
+pub enum UsedUp {
+    /// The code is used up.
+    Done,
+    /// The same request used it first.
+    BySame(FactorUse),
+    /// Another request used it first.
+    ByOther,
+    /// The account has no second factor any more.
+    Gone,
 }
 
 /// The number of codes that are compared for one enrollment. Another enrollment requires the password again, so that an
@@ -453,9 +509,15 @@ impl Store {
         item.map(SecondFactor::read).transpose()
     }
 
-    /// Uses up a right code. Returns `false` if another request used it first.
-    pub async fn use_factor(&self, code: &RightCode) -> Result<bool, StoreError> {
-        Ok(matches!(self.update(code.use_up()).await?, Outcome::Applied(_)))
+    /// Uses up a right code, and remembers by which request.
+    pub async fn use_factor(&self, code: &RightCode, by: &FactorUse, now: Timestamp) -> Result<UsedUp, StoreError> {
+        Ok(match self.update(by.leave(code.use_up())).await? {
+            Outcome::Applied(_) => UsedUp::Done,
+            Outcome::Refused(Some(item)) if item.has(TOTP_SECRET) => {
+                FactorUse::read(&item, &by.request, now)?.map_or(UsedUp::ByOther, UsedUp::BySame)
+            }
+            Outcome::Refused(_) => UsedUp::Gone,
+        })
     }
 
     /// Stores a login whose password was right, until its second step. Takes back the try of the password, which was no
