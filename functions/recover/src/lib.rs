@@ -2,22 +2,24 @@
 
 use latchkey::{
     ApiError, App, Context, Request, Response,
+    base::id::UserId,
     domain::{
         password::{Password, Verdict},
         phone::{KnownPhone, Phone},
         proof::{Factor, Proof, SignInMethod},
     },
     flows::{
-        admission, login,
-        second_factor::{self, Asked},
+        admission, login, repeats,
+        second_factor::{self, Asked, Refusal},
         token_pair::{self, TokenKeys, TokenResponse},
     },
     http::{
+        StatusCode,
         members::RecoveryProofs,
         openapi::{CodeProblems, CredentialProblems, LimitProblems, RecoveryProblems, ServerProblems},
     },
     request_body,
-    store::{AskedAt, Bucket, Parked, Receipt},
+    store::{AskedAt, Bucket, FactorUse, Parked, Receipt, RightCode},
 };
 
 request_body! {
@@ -35,6 +37,7 @@ request_body! {
 /// Signs in to an account that was parked when somebody else started anew with its phone (`POST /auth/start-anew`). Then
 /// `POST /auth/change-phone` gives it a new phone, and it is as before. The phone that it had names it. An unknown phone, one
 /// that no account has left, and a wrong proof get the same response after the same work. Tries are counted as at a login.
+/// Repeating a request with a second factor gets the tokens of the same session for five minutes, if they were not used.
 #[utoipa::path(
     post,
     path = "/auth/recover",
@@ -56,14 +59,18 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         ctx.audit.user(parked.credential.user);
     }
     let admitted = admitted.filter(|(parked, _)| parked.credential.disabled_at.is_none());
-    let (parked, method) = match &proofs {
+    let (shown, method) = match &proofs {
         RecoveryProofs::Password(password, factor) => {
-            let parked = Box::pin(by_password(app, ctx, admitted, password, factor.as_ref())).await?;
-            (parked, SignInMethod::Password)
+            let shown = Box::pin(by_password(app, ctx, admitted, password, factor.as_ref())).await?;
+            (shown, SignInMethod::Password)
         }
         RecoveryProofs::SecondFactor(factor) => {
             (Box::pin(by_factor(app, ctx, admitted, factor)).await?, SignInMethod::Factor)
         }
+    };
+    let (parked, code) = match shown {
+        Shown::Now(parked, code) => (parked, code),
+        Shown::Before(user, by, error) => return repeated(app, ctx, &keys, (user, &by), error).await,
     };
 
     let Parked { credential, home, ends_at } = &parked;
@@ -72,11 +79,58 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let (mut session, tokens) = token_pair::new_session(app, ctx, &keys, credential.user, credential.epoch, how)?;
     // Nothing outlives the time that the account waits.
     session.ends_at = session.ends_at.min(*ends_at);
+    if let Some((code, proof)) = &code {
+        let user = credential.user;
+        let request = asked(user).request(app, ctx, proof).await?;
+        let by = FactorUse { request, until: ctx.now.plus(repeats::REPEATABLE), session: Some(session.id) };
+        match Box::pin(second_factor::use_up(app, ctx, code, proof, &by)).await {
+            Ok(()) => {}
+            Err(Refusal::BySame(by, error)) => {
+                return repeated(app, ctx, &keys, (user, &by), told(error, method)).await;
+            }
+            Err(refusal) => return Err(told(refusal.into(), method)),
+        }
+    }
     login::complete(app, ctx, (home, credential), (None, None), (session, tokens)).await
 }
 
-/// What tells a second factor that is shown here from one that is shown elsewhere.
-const PLACE: &str = "recover";
+/// What a request has shown, all of it right.
+enum Shown<'a> {
+    /// What opens this account, with the code of its second factor, which is not used up yet, if one is on.
+    Now(Parked, Option<(RightCode, &'a Proof)>),
+    /// What opened the account of this user before, to the same request. The error is for a repetition that comes too late.
+    Before(UserId, FactorUse, ApiError),
+}
+
+/// Where the second factor of a parked account is asked for.
+const fn asked<'a>(user: UserId) -> Asked<'a> {
+    Asked { user, at: AskedAt::Reset, place: "recover", otp: None }
+}
+
+/// Compares the second factor of a parked account, and tells if the same request has used it before.
+async fn judge<'a>(app: &App, ctx: &Context, parked: Parked, proof: &'a Proof) -> Result<Shown<'a>, ApiError> {
+    let user = parked.credential.user;
+    let request = asked(user).request(app, ctx, proof).await?;
+    match Box::pin(second_factor::judge_request(app, ctx, (user, AskedAt::Reset), proof, Some(&request))).await {
+        Ok(code) => Ok(Shown::Now(parked, Some((code, proof)))),
+        Err(Refusal::BySame(by, error)) => Ok(Shown::Before(user, by, error)),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// Answers a request that repeats the one that has used the second factor: by the tokens of its session, if none of them was
+/// used since (docs/adr/0029-a-lost-confirmation.md).
+async fn repeated(
+    app: &App,
+    ctx: &Context,
+    keys: &TokenKeys,
+    (user, by): (UserId, &FactorUse),
+    otherwise: ApiError,
+) -> Result<Response, ApiError> {
+    let session = repeats::session_of_other(app, ctx, user, by).await?.ok_or(otherwise)?;
+    let tokens = TokenResponse::of_started_session(app, ctx, keys, &session).await?;
+    Ok(Response::json(StatusCode::OK, &tokens))
+}
 
 /// Counts the attempt before anything is compared, and returns the account that is parked for the phone. Every phone costs the
 /// same calls and the same hash.
@@ -107,7 +161,8 @@ async fn admit(
     Ok(admitted.and_then(|(parked, receipt)| Some((parked?, Some(receipt)))))
 }
 
-/// Returns the account that is parked for the phone if this is one of its recovery codes, which stays valid.
+/// Returns the account that is parked for the phone if this is one of its recovery codes, which stays valid, or the one that
+/// the same request has used.
 async fn shows_recovery_code(
     app: &App,
     ctx: &Context,
@@ -116,24 +171,24 @@ async fn shows_recovery_code(
 ) -> Result<Option<Parked>, ApiError> {
     let parked = app.store.parked(phone, ctx.now).await?.filter(|parked| parked.credential.mfa_enabled);
     let judged = match &parked {
-        Some(parked) => Box::pin(second_factor::judge(app, ctx, parked.credential.user, proof, AskedAt::Reset)).await,
-        None => second_factor::judge_nobody(app, ctx, proof, AskedAt::Reset).await,
+        Some(parked) => judge(app, ctx, parked.clone(), proof).await.map(|_| ()),
+        None => second_factor::judge_nobody(app, ctx, proof, AskedAt::Reset).await.map(|_| ()),
     };
     match judged {
-        Ok(_) => Ok(parked),
+        Ok(()) => Ok(parked),
         Err(ApiError::WrongRecoveryCode) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 /// Compares the password, and asks for the second factor if one is on. Only a caller who knows the password learns that.
-async fn by_password(
+async fn by_password<'a>(
     app: &App,
     ctx: &Context,
     admitted: Option<(Parked, Option<Receipt>)>,
     password: &Password,
-    proof: Option<&Proof>,
-) -> Result<Parked, ApiError> {
+    proof: Option<&'a Proof>,
+) -> Result<Shown<'a>, ApiError> {
     ctx.audit.factor(Factor::Password);
     let is_on = app.config.sign_in_methods.contains(&SignInMethod::Password);
     let stored = admitted.as_ref().and_then(|(parked, _)| parked.credential.password_hash.as_ref()).filter(|_| is_on);
@@ -146,41 +201,46 @@ async fn by_password(
             app.store.take_back(receipt).await?;
         }
         // A recovery code causes no notice: the account has no phone.
-        let asked = Asked { user: parked.credential.user, at: AskedAt::Reset, place: PLACE, otp: None };
-        Box::pin(second_factor::require(app, ctx, asked, None, proof)).await?;
+        return judge(app, ctx, parked, proof.ok_or(ApiError::MfaRequired(None))?).await;
     }
-    Ok(parked)
+    Ok(Shown::Now(parked, None))
 }
 
 /// Compares the second factor of an account without a password, which is all that is left of its proofs. Other accounts and
 /// phones without one do the same work for a user that does not exist, and every failure gets the same response.
-async fn by_factor(
+async fn by_factor<'a>(
     app: &App,
     ctx: &Context,
     admitted: Option<(Parked, Option<Receipt>)>,
-    proof: &Proof,
-) -> Result<Parked, ApiError> {
+    proof: &'a Proof,
+) -> Result<Shown<'a>, ApiError> {
     let is_on = app.config.sign_in_methods.contains(&SignInMethod::Password);
     let opened = |parked: &Parked| {
         let has_password = is_on && parked.credential.password_hash.is_some();
         parked.credential.mfa_enabled && !has_password
     };
     let parked = admitted.map(|(parked, _)| parked).filter(opened);
-    let shown = match &parked {
-        Some(parked) => {
-            let asked = Asked { user: parked.credential.user, at: AskedAt::Reset, place: PLACE, otp: None };
-            Box::pin(second_factor::require(app, ctx, asked, None, Some(proof))).await.map_err(ApiError::from)
-        }
-        None => second_factor::judge_nobody(app, ctx, proof, AskedAt::Reset).await.map(|_| ()),
+    let shown = if let Some(parked) = parked {
+        judge(app, ctx, parked, proof).await
+    } else {
+        let judged = second_factor::judge_nobody(app, ctx, proof, AskedAt::Reset).await;
+        Err(judged.err().unwrap_or(ApiError::InvalidCredentials))
     };
     match shown {
-        Ok(()) => parked.ok_or(ApiError::InvalidCredentials),
+        Ok(Shown::Before(user, by, error)) => Ok(Shown::Before(user, by, told(error, SignInMethod::Factor))),
+        Ok(shown) => Ok(shown),
+        Err(error) => Err(told(error, SignInMethod::Factor)),
+    }
+}
+
+/// Returns the error that may be told. Without a password, it is the same for every phone.
+fn told(error: ApiError, method: SignInMethod) -> ApiError {
+    match error {
         // That the caller's address has to wait is told for every phone, and that an authenticator does for none.
-        Err(
-            error @ (ApiError::TooManyRequests { bucket: Bucket::LoginAddress, .. }
-            | ApiError::TemporarilyUnavailable(_)
-            | ApiError::Internal(_)),
-        ) => Err(error),
-        Err(_) => Err(ApiError::InvalidCredentials),
+        ApiError::TooManyRequests { bucket: Bucket::LoginAddress, .. }
+        | ApiError::TemporarilyUnavailable(_)
+        | ApiError::Internal(_) => error,
+        error if method == SignInMethod::Password => error,
+        _ => ApiError::InvalidCredentials,
     }
 }

@@ -224,6 +224,8 @@ async fn start_anew(world: &World) {
         owner.on_another_device().with_code().recover().await.expect(200);
         world.advance(if at < 20 { 30 } else { 31 });
     }
+    // The second time because the response was lost.
+    owner.with_code().recover().await.expect(200);
     owner.with_code().recover().await.expect(200);
     owner.export().await.expect(200);
     world.advance(30);

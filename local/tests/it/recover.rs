@@ -1,8 +1,9 @@
 //! `POST /auth/recover`. What it leads to is in `recycled.rs`.
 
-use serde_json::json;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
 
-use crate::harness::{LONG, OTHER_PHONE, PHONE, Person, World};
+use crate::harness::{LONG, OTHER_PHONE, PHONE, Person, Reply, World};
 
 /// Somebody with a password, whose number is somebody else's by now.
 async fn parked(world: &World) -> Person {
@@ -66,6 +67,11 @@ async fn a_recovery_code_waits_for_no_attempts_of_others() {
         }
         owner.with_recovery_code(0).recover().await.expect(200);
         owner.me().await.expect(200);
+        let begun = owner.refresh_token();
+        // Nor does a client that missed the response.
+        owner.with_recovery_code(0).recover().await.expect(200);
+        assert!(owner.refresh_token() == begun);
+        owner.refresh().await.expect(200);
         owner.with_recovery_code(0).recover().await.expect(if has_password { 400 } else { 401 });
     }
 }
@@ -150,4 +156,64 @@ async fn sessions_of_a_parked_account_are_counted_too() {
     assert_eq!(devices[20].sessions().await.expect(200).body["sessions"].as_array().unwrap().len(), 20);
     world.advance(LONG);
     devices[20].refresh().await.expect_problem(401, "invalid-token");
+}
+
+/// The clients of one owner, each of which sends the same request.
+async fn at_once(owner: &Person, times: usize) -> Vec<Reply> {
+    let requests = (0..times).map(|_| {
+        let client = owner.with_copied_tokens();
+        tokio::spawn(async move { client.recover().await })
+    });
+    join_all(requests.collect::<Vec<_>>()).await.into_iter().map(Result::unwrap).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn the_same_recovery_again_or_at_once_gets_the_same_session() {
+    for has_password in [true, false] {
+        for member in ["code", "recovery_code"] {
+            let world = World::new();
+            let owner = parked_with_factor(&world, PHONE, has_password).await;
+            let shown = if member == "code" { owner.with_code() } else { owner.with_recovery_code(0) };
+            let is_session = |item: &Value| item["sk"]["S"].as_str().unwrap().starts_with("SESSION#");
+            let sessions = || world.items("USER#").iter().filter(|item| is_session(item)).count();
+            let before = sessions();
+            let replies = at_once(&shown, 3).await;
+            let what = format!("{member}, with a password: {has_password}");
+            for reply in &replies {
+                assert_eq!(reply.status, 200, "{what}");
+                assert!(reply.text("refresh_token") == replies[0].text("refresh_token"), "{what}");
+            }
+            world.advance(240);
+            // What was shown is one thing, and another password or factor is another.
+            let refused = if has_password { 400 } else { 401 };
+            if has_password {
+                shown.mistyping().recover().await.expect_problem(401, "invalid-credentials");
+                shown.on_another_device().without_password().recover().await.expect(401);
+            }
+            owner.with_wrong_code().recover().await.expect(refused);
+            let again = shown.with_copied_tokens();
+            let again = again.recover().await.expect(200);
+            assert!(again.text("refresh_token") == replies[0].text("refresh_token"), "{what}");
+            world.advance(60);
+            shown.recover().await.expect(refused);
+            assert_eq!(sessions(), before + 1, "{what}: one session");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_recovery_is_not_repeated_after_its_tokens_were_used_or_a_logout() {
+    for ends in ["refresh", "logout"] {
+        let world = World::new();
+        let owner = parked_with_factor(&world, PHONE, true).await;
+        let shown = owner.with_code();
+        shown.recover().await.expect(200);
+        world.advance(20);
+        if ends == "refresh" {
+            shown.refresh().await.expect(200);
+        } else {
+            shown.logout().await.expect(204);
+        }
+        shown.recover().await.expect_problem(400, "invalid-otp");
+    }
 }

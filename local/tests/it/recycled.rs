@@ -203,6 +203,7 @@ async fn an_account_without_a_password_comes_back_by_its_second_factor_alone() {
         owner.with_wrong_code().recover().await.expect_problem(401, "invalid-credentials");
         let shown = if member == "code" { owner.with_code() } else { owner.with_recovery_code(3) };
         shown.recover().await.expect(200);
+        shown.refresh().await.expect(200);
         shown.recover().await.expect_problem(401, "invalid-credentials");
         assert_eq!(Parts::of(&owner.access_token()).claims["amr"], json!(["otp"]));
         world.advance(30);

@@ -306,7 +306,9 @@ fn all_are_told(replies: &[Reply], is_repeatable: bool, what: &str) {
     let done: Vec<_> = replies.iter().filter(|reply| reply.status == 200).collect();
     if is_repeatable {
         assert_eq!(done.len(), replies.len(), "{what}: {:?}", statuses(replies));
-        done.iter().for_each(|reply| is_of_one_session(done[0], reply));
+        for reply in &done {
+            is_of_one_session(done[0], reply);
+        }
         return;
     }
     assert_eq!(done.len(), 1, "{what}: {:?}", statuses(replies));

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::admission;
+use super::{admission, second_factor, waiting};
 use crate::{
     app::App,
     base::id::{SessionId, UserId},
@@ -14,7 +14,7 @@ use crate::{
         token_pair::{TokenKeys, TokenResponse},
     },
     http::{Request, context::Context},
-    store::{Ended, RepeatedSession, UsedCode},
+    store::{Ended, FactorUse, RepeatedSession, TokenSession, UsedCode},
 };
 
 /// The time for which a client may repeat a request whose code is not ours, but an authenticator's. It covers two
@@ -104,6 +104,39 @@ pub async fn recovery_codes(
     let Some(seed) = &found.recovery_seed else { return Ok(None) };
     let deriving = app.keyring.reading(seed.kid(), ctx.now).await?;
     Ok(deriving.map(|keys| RecoveryCodes::derive(&keys.recovery_code, found.session.user, seed)))
+}
+
+/// Returns the session that the same request has started which has used up a second factor, if none of its tokens was used
+/// since: then the response was lost. Waits for it if that request may be under way.
+pub async fn session_of_other(
+    app: &App,
+    ctx: &Context,
+    user: UserId,
+    by: &FactorUse,
+) -> Result<Option<TokenSession>, ApiError> {
+    let Some(session) = by.session else { return Ok(None) };
+    let unused = || app.store.unused_session(user, session, ctx.now);
+    let is_recent = by.until.since(ctx.now) + second_factor::UNDER_WAY >= REPEATABLE;
+    let mut found = unused().await?;
+    for _ in 0..if is_recent { waiting::ASKED } else { 0 } {
+        if found.is_some() {
+            break;
+        }
+        // One that exists was used, or has ended, unless it has just been started.
+        let exists = app.store.token_session(user, session).await?.is_some();
+        if !exists {
+            waiting::pause().await?;
+        }
+        found = unused().await?;
+        if exists {
+            break;
+        }
+    }
+    if let Some(session) = &found {
+        ctx.audit.session(session.user, session.id);
+        ctx.audit.reason("already-done");
+    }
+    Ok(found)
 }
 
 /// Returns the tokens of the session that the use of a code has started, if none of them was used since: then the response

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The time for which a request that has used up a second factor may be under way. No function runs longer.
-const UNDER_WAY: Duration = Duration::from_secs(10);
+pub(super) const UNDER_WAY: Duration = Duration::from_secs(10);
 
 /// The reason why a proof opens nothing.
 #[derive(Debug)]
