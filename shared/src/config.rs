@@ -284,7 +284,7 @@ mod tests {
             ("SMS_FLOOR_MS", "5000"),
             ("SMS_LANGUAGE", "tlh"),
             ("SMS_TEMPLATE_RESET", "no code in it"),
-            ("SMS_TEMPLATE_SIGN_IN", "{servise}: {code}"),
+            ("SMS_TEMPLATE_SIGN_IN", "{sender}: {code}"),
             ("SMS_WEBOTP_DOMAIN", "https://example.com"),
             ("SMS_ANDROID_APP_HASH", "short"),
             ("SMS_SENDER_ID", "a name that is too long"),
