@@ -7,6 +7,7 @@
 //! * [`base`]: time, identifiers, randomness, settings and errors.
 //! * [`domain`]: phones, passwords, codes, and what they prove.
 //! * [`tokens`]: access tokens, refresh tokens, and the keys that make them.
+//! * [`https`]: the client that calls AWS and providers of messages, by HTTP/1.1.
 //! * [`aws`]: clients of AWS, and the reasons why calls fail.
 //! * [`rotation`]: secrets that functions rotate.
 //! * [`store`]: the table, one method per use case.
@@ -28,7 +29,7 @@ pub mod domain;
 pub mod error;
 pub mod flows;
 pub mod http;
-mod https;
+pub mod https;
 pub mod keyring;
 pub mod log;
 pub mod messages;
