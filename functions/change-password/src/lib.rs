@@ -66,7 +66,11 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let current = TokenKeys::current_if(keys, app, ctx);
     let proved = caller.reauthenticate_for_new_password(app, ctx, &old_password, code.as_ref());
     let (keys, account) = tokio::join!(current, proved);
-    let (account, keys) = (account?, keys?);
+    let (account, keys) = match account {
+        // It may have been right until the same request, which arrived a moment earlier, changed it.
+        Err(ApiError::WrongPassword) => return Err(caller.overtaken(app, ctx, ApiError::WrongPassword).await),
+        account => (account?, keys?),
+    };
     let new_hash = app.hasher.hash(&new_password)?;
     let (renewal, answer) = match keys {
         Some(keys) => {
