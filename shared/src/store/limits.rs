@@ -253,7 +253,12 @@ impl<'a> Limit<'a> {
 
     /// Builds the conditional `ADD` that counts one use. It is strict however many run at once.
     pub(super) fn charge(&self, now: Timestamp) -> ItemUpdate {
-        let update = ItemUpdate::new(self.key(now))
+        self.charge_at(self.key(now), now)
+    }
+
+    /// Builds the same for the counter at this key.
+    fn charge_at(&self, key: Key, now: Timestamp) -> ItemUpdate {
+        let update = ItemUpdate::new(key)
             .set("#expires_at = :expires_at")
             .value(":allowed", number(self.allowed))
             .value(":expires_at", ttl(self.end(now).plus(KEPT)));
@@ -287,14 +292,8 @@ impl<'a> Limit<'a> {
     /// as the limit allows. So whoever can make uses fail that had an effect all the same gains twice the limit, and no more.
     pub(super) fn forgive(&self, now: Timestamp) -> [ItemUpdate; 2] {
         let forgiven = format!("{}{FORGIVEN}", self.bucket.as_str());
-        let count = ItemUpdate::new(Key::limit(&forgiven, self.subject, self.window_start(now)))
-            .add("#uses :one")
-            .set("#expires_at = :expires_at")
-            .when(ALLOWED)
-            .value(":one", number(1))
-            .value(":allowed", number(self.allowed))
-            .value(":expires_at", ttl(self.end(now).plus(KEPT)));
-        [self.give_back(now), count]
+        let counter = Key::limit(&forgiven, self.subject, self.window_start(now));
+        [self.give_back(now), self.charge_at(counter, now)]
     }
 
     /// Builds the deletion of the counter of the current window.
