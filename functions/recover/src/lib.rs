@@ -7,6 +7,7 @@ use latchkey::{
         password::{Password, Verdict},
         phone::{KnownPhone, Phone},
         proof::{Factor, Proof, SignInMethod},
+        repeat::RepeatMac,
     },
     flows::{
         admission, login, repeats,
@@ -79,11 +80,10 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let (mut session, tokens) = token_pair::new_session(app, ctx, &keys, credential.user, credential.epoch, how)?;
     // Nothing outlives the time that the account waits.
     session.ends_at = session.ends_at.min(*ends_at);
-    if let Some((code, proof)) = &code {
+    if let Some((code, proof, request)) = code {
         let user = credential.user;
-        let request = asked(user).request(app, ctx, proof).await?;
         let by = FactorUse { request, until: ctx.now.plus(repeats::REPEATABLE), session: Some(session.id) };
-        match Box::pin(second_factor::use_up(app, ctx, code, proof, &by)).await {
+        match Box::pin(second_factor::use_up(app, ctx, &code, proof, &by)).await {
             Ok(()) => {}
             Err(Refusal::BySame(by, error)) => {
                 return repeated(app, ctx, &keys, (user, &by), told(error, method)).await;
@@ -96,8 +96,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
 
 /// What a request has shown, all of it right.
 enum Shown<'a> {
-    /// What opens this account, with the code of its second factor, which is not used up yet, if one is on.
-    Now(Parked, Option<(RightCode, &'a Proof)>),
+    /// What opens this account. If a second factor is on, with its code, which is not used up yet, and the hash of the request.
+    Now(Parked, Option<(RightCode, &'a Proof, RepeatMac)>),
     /// What opened the account of this user before, to the same request. The error is for a repetition that comes too late.
     Before(UserId, FactorUse, ApiError),
 }
@@ -112,7 +112,7 @@ async fn judge<'a>(app: &App, ctx: &Context, parked: Parked, proof: &'a Proof) -
     let user = parked.credential.user;
     let request = asked(user).request(app, ctx, proof).await?;
     match Box::pin(second_factor::judge_request(app, ctx, (user, AskedAt::Reset), proof, Some(&request))).await {
-        Ok(code) => Ok(Shown::Now(parked, Some((code, proof)))),
+        Ok(code) => Ok(Shown::Now(parked, Some((code, proof, request)))),
         Err(Refusal::BySame(by, error)) => Ok(Shown::Before(user, by, error)),
         Err(refusal) => Err(refusal.into()),
     }
