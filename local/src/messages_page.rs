@@ -9,7 +9,7 @@ use latchkey::{
 };
 use serde_json::{Value, json};
 
-use crate::html::escape;
+use crate::html::{column_style, escape, head, list_style};
 
 /// Returns the page with these messages. `total` counts all that were sent so far, kept or not.
 ///
@@ -50,23 +50,15 @@ fn ago(now: Timestamp, at: Timestamp) -> String {
     if passed.as_secs() < 5 { "just now".to_owned() } else { format!("{} ago", in_words(passed)) }
 }
 
-const PAGE: &str = r#"<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<noscript><meta http-equiv="refresh" content="2"></noscript>
-<link rel="icon" href="data:,">
+const PAGE: &str = concat!(
+    head!(),
+    r#"<noscript><meta http-equiv="refresh" content="2"></noscript>
 <title>Messages ({total})</title>
 <style>
-  :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-  body { max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }
-  h1 { font-size: 1.4rem; margin: 0; }
-  .about { margin: .2rem 0 1.5rem; opacity: .7; }
-  ol { list-style: none; margin: 0; padding: 0; }
-  li { border: 1px solid color-mix(in srgb, currentColor 20%, transparent); border-radius: .7rem; padding: .7rem 1rem; margin-bottom: .8rem; }
-  ol:not(:empty) ~ .none { display: none; }
-  .none { border: 1px dashed color-mix(in srgb, currentColor 20%, transparent); border-radius: .7rem; padding: .7rem 1rem; opacity: .8; }
+"#,
+    column_style!(),
+    list_style!(),
+    r#"  ol:not(:empty) ~ .none { display: none; }
   header { display: flex; justify-content: space-between; gap: 1rem; }
   time { opacity: .65; font-size: .9rem; }
   li p { margin: .3rem 0 0; white-space: pre-line; }
@@ -118,7 +110,8 @@ const PAGE: &str = r#"<!DOCTYPE html>
 </script>
 </body>
 </html>
-"#;
+"#
+);
 
 #[cfg(test)]
 mod tests {

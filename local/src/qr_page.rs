@@ -1,20 +1,16 @@
 //! `/dev/qr`: shows the QR code of an enrollment to the camera of a phone. The page draws what is pasted into it, and
 //! sends it nowhere, because it holds the secret of a second factor. Only the dev server has it.
 
+use crate::html::{column_style, head};
+
 /// The page.
-pub(crate) const PAGE: &str = r#"<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>QR code</title>
+pub(crate) const PAGE: &str = concat!(
+    head!(),
+    r#"<title>QR code</title>
 <style>
-  :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-  body { max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }
-  h1 { font-size: 1.4rem; margin: 0; }
-  .about { margin: .2rem 0 1.5rem; opacity: .7; }
-  textarea { box-sizing: border-box; width: 100%; height: 6rem; font: .8rem monospace; border-radius: .7rem; padding: .7rem 1rem; }
+"#,
+    column_style!(),
+    r#"  textarea { box-sizing: border-box; width: 100%; height: 6rem; font: .8rem monospace; border-radius: .7rem; padding: .7rem 1rem; }
   img { display: block; width: min(100%, 18rem); margin: 1rem auto; background: #fff; border-radius: .7rem; }
   img:not([src]) { display: none; }
 </style>
@@ -40,4 +36,5 @@ app. It stays in this page.</p>
 </script>
 </body>
 </html>
-"#;
+"#
+);

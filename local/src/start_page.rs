@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use crate::{html::escape, settings::Settings, template::Template};
+use crate::{
+    html::{escape, head},
+    settings::Settings,
+    template::Template,
+};
 
 /// The variables whose values are not shown, because they are or may contain secrets.
 const HIDDEN: [&str; 2] = ["SMS_API_URL", "TEST_NUMBERS"];
@@ -48,13 +52,9 @@ pub fn render(template: &Template, settings: &Settings, example: &str, (kept, da
         .replace("{example}", &escape(example))
 }
 
-const PAGE: &str = r#"<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>Latchkey</title>
+const PAGE: &str = concat!(
+    head!(),
+    r#"<title>Latchkey</title>
 <style>
   :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
   body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
@@ -100,4 +100,5 @@ cargo run -p admin -- --help</pre>
 <script>for (const part of document.querySelectorAll(".origin")) part.textContent = location.origin;</script>
 </body>
 </html>
-"#;
+"#
+);

@@ -10,7 +10,7 @@ use latchkey::{
 };
 use serde_json::{Value, json};
 
-use crate::html::escape;
+use crate::html::{column_style, escape, head, list_style};
 
 /// The most accounts that are read to find the newest.
 const READ: usize = 1_000;
@@ -133,22 +133,14 @@ impl Account {
     }
 }
 
-const PAGE: &str = r#"<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>Users ({count})</title>
+const PAGE: &str = concat!(
+    head!(),
+    r#"<title>Users ({count})</title>
 <style>
-  :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-  body { max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }
-  h1 { font-size: 1.4rem; margin: 0; }
-  .about { margin: .2rem 0 1.5rem; opacity: .7; }
-  ol { list-style: none; margin: 0; padding: 0; }
-  li { border: 1px solid color-mix(in srgb, currentColor 20%, transparent); border-radius: .7rem; padding: .7rem 1rem; margin-bottom: .8rem; }
-  li code { font-size: .8rem; overflow-wrap: anywhere; opacity: .8; }
-  .none { border: 1px dashed color-mix(in srgb, currentColor 20%, transparent); border-radius: .7rem; padding: .7rem 1rem; opacity: .8; }
+"#,
+    column_style!(),
+    list_style!(),
+    r#"  li code { font-size: .8rem; overflow-wrap: anywhere; opacity: .8; }
   ol:not(:empty) ~ .empty { display: none; }
   header { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 1rem; }
   header span { font-weight: 600; }
@@ -166,7 +158,8 @@ change them. Scripts get them as JSON: <code>curl -H 'Accept: application/json'<
 {more}
 </body>
 </html>
-"#;
+"#
+);
 
 #[cfg(test)]
 mod tests {
