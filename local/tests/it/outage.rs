@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, Person, Reply, World, another_code, code_in},
-    sms::{Act, Provider, setting},
+    sms::{Act, Provider, TWILIO_SENT, setting},
 };
 
 /// How a webhook answers that sends, that does not send to a number, and that fails.
@@ -226,7 +226,7 @@ async fn no_budget_is_used_up_by_what_was_not_sent() {
 #[tokio::test]
 async fn a_code_that_arrived_outlives_messages_that_do_not() {
     for wanted in Wanted::ALL {
-        for status in [FAILS, REFUSES, 400, 429] {
+        for status in [FAILS, REFUSES, 400, 429, 408, 504] {
             let (sending, person) = wanted.begin("http", &[]).await;
             wanted.ask(&person, false).await.expect(202);
             let arrived = sending.code();
@@ -238,6 +238,64 @@ async fn a_code_that_arrived_outlives_messages_that_do_not() {
             }
             wanted.show(&person, &arrived).await.expect(wanted.success());
         }
+    }
+}
+
+/// A provider that breaks off may have sent the message: its code works, and so does that of the message that arrived.
+#[tokio::test]
+async fn a_code_that_arrived_outlives_messages_that_may() {
+    for wanted in Wanted::ALL {
+        for is_newest in [false, true] {
+            let (sending, person) = wanted.begin("twilio", &[]).await;
+            sending.provider.then(&[Act::Answer(201, TWILIO_SENT.to_owned())]);
+            wanted.ask(&person, false).await.expect(202);
+            let arrived = sending.code();
+            sending.provider.then(&[Act::Break]);
+            for _ in 0..4 {
+                sending.world.advance(1);
+                wanted.ask(&person, true).await.expect(202);
+            }
+            let typed = if is_newest { sending.code() } else { arrived };
+            wanted.show(&person, &typed).await.expect(wanted.success());
+        }
+    }
+}
+
+/// The response leaves when its floor ends, and the outcome is noted before.
+#[tokio::test(start_paused = true)]
+async fn a_code_that_arrived_outlives_a_provider_that_does_not_answer() {
+    for wanted in [Wanted::Reset, Wanted::SignIn] {
+        let world = World::with(&[("SMS_PROVIDER", "sns")]).warm().await;
+        let person = world.signed_in_person().await;
+        wanted.ask(&person, false).await.expect(202);
+        let arrived = code_in(&world.emulator.sns().requests().pop().unwrap().replace("%20", " ")).unwrap().to_owned();
+        world.emulator.faults().inject("Publish", Fault::Hang, 3);
+        for _ in 0..3 {
+            world.advance(1);
+            let asked = tokio::time::Instant::now();
+            wanted.ask(&person, true).await.expect(202);
+            assert_eq!(asked.elapsed().as_millis() / 10, 150, "{wanted:?}");
+        }
+        wanted.show(&person, &arrived).await.expect(wanted.success());
+    }
+}
+
+/// An unknown outcome stays charged to what many people share. To one phone or account it is forgiven as often as the
+/// limit allows messages, so twenty tries in an outage do not use up the day.
+#[tokio::test]
+async fn an_outage_of_unknown_outcomes_does_not_use_up_a_phones_day() {
+    for wanted in Wanted::ALL {
+        let (sending, person) = wanted.begin("twilio", &[]).await;
+        sending.answers(503);
+        for _ in 0..19 {
+            wanted.ask(&person, false).await.expect(202);
+            sending.world.advance(1);
+        }
+        sending.provider.then(&[Act::Answer(201, TWILIO_SENT.to_owned())]);
+        let before = sending.handed_over();
+        wanted.ask(&person, false).await.expect(202);
+        assert_eq!(sending.handed_over(), before + 1, "{wanted:?}");
+        wanted.show(&person, &sending.code()).await.expect(wanted.success());
     }
 }
 

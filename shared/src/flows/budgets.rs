@@ -207,8 +207,8 @@ impl App {
         [requests, messages].into_iter().chain(self.different_of_address(subjects)).collect()
     }
 
-    /// Returns the limit of requests for messages, which counts them whatever becomes of the message. It is generous, and
-    /// is never given back: making messages fail is no way around it. It counts for the account that asks in a session,
+    /// Returns the limit of requests for messages, which counts them even if they send nothing. It is generous, and is given
+    /// back only if the provider failed, which callers cannot bring about. It counts for the account that asks in a session,
     /// for a phone that was verified or the known devices of its account, and otherwise for the address.
     pub fn message_requests<'a>(&self, subjects: &'a MessageSubjects, pot: Pot) -> Limit<'a> {
         let limits = self.config.limits;

@@ -90,6 +90,10 @@ pub enum Item {
 /// How often a code is issued anew when another request changes the codes of the phone at the same moment.
 pub(super) const TRIES: usize = 3;
 
+/// The part of a floor that is left for taking back a code whose provider did not answer, if the floor is four times as
+/// long: time for a transaction and one more try.
+const TIME_TO_TAKE_BACK: Duration = Duration::from_millis(100);
+
 /// Issues a code under the cooldown and the budgets, and sends it if the target is an account.
 ///
 /// For a phone without an account everything is the same except that no message is sent: the code is bound to nobody,
@@ -343,23 +347,33 @@ impl<'a> DrawnCode<'a> {
             return self.issued(None);
         }
         let delivery = async {
-            let deadline = answer_at.map_or(messages::DEADLINE, |at| at.saturating_duration_since(Instant::now()));
+            let deadline = answer_at.map_or(messages::DEADLINE, |at| {
+                let time = at.saturating_duration_since(Instant::now());
+                time.saturating_sub(TIME_TO_TAKE_BACK.min(time / 4))
+            });
             let delivery =
                 sending::send(self.app, (self.ctx.now, self.ctx.language), self.phone, content, deadline).await;
             let (requests, guessable) = (self.requests(), self.guessable());
-            let (failure, also, forgiven) = match delivery {
-                Delivery::Sent | Delivery::Unknown => return delivery,
+            let own = |limit: &&Limit<'_>| limit.bucket.is_of_messages_to_one();
+            let (failure, charged, also, forgiven) = match delivery {
+                Delivery::Sent => return delivery,
                 // Whoever names a number that is refused may do so as often as the limit of requests says.
-                Delivery::Refused(_) => (Failure::Certain, [None, guessable], [None, None]),
-                Delivery::NotSent(_) => (Failure::Certain, [requests, guessable], [None, None]),
+                Delivery::Refused(_) => (Failure::Certain, charged, [None, guessable], Vec::new()),
+                Delivery::NotSent(_) => (Failure::Certain, charged, [requests, guessable], Vec::new()),
                 // It may have arrived, and its code may be guessed. So these two forgive only as many as they allow.
-                Delivery::Doubtful(_) => (Failure::Doubtful, [None, None], [requests, guessable]),
+                Delivery::Doubtful(_) => {
+                    (Failure::Doubtful, charged, [None, None], requests.into_iter().chain(guessable).collect())
+                }
+                // It may be paid for as well. But whoever asks again in an outage must not lose the day.
+                Delivery::Unknown => {
+                    let forgiven = requests.into_iter().chain(charged.iter().filter(own).copied()).collect();
+                    (Failure::Unknown, &[][..], [None, None], forgiven)
+                }
             };
             let charged: Vec<_> = charged.iter().copied().chain(also.into_iter().flatten()).collect();
-            let forgiven: Vec<_> = forgiven.into_iter().flatten().collect();
             let costs = Charges { charged: &charged, forgiven: &forgiven };
             // An early end of the cooldown would reveal that there was a message.
-            let is_free = !self.is_hidden();
+            let is_free = !self.is_hidden() && failure != Failure::Unknown;
             // What stays charged, or counts as sent, expires. An error here would reveal that a code was made.
             if let Err(error) = self.app.store.take_back_code(self.new_code(true), failure, is_free, costs).await {
                 tracing::warn!(%error, "a code that was not sent could not be taken back");

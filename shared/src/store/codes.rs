@@ -107,6 +107,8 @@ pub enum Failure {
     Certain,
     /// The provider said that it was not sent. Should it arrive all the same, the code works.
     Doubtful,
+    /// The provider said nothing. The message may arrive, and then the code works; but it displaces none that was sent.
+    Unknown,
 }
 
 /// What a code was charged to whose message was not sent.
@@ -394,7 +396,7 @@ impl Store {
             let update = ItemUpdate::new(key);
             let update = match failure {
                 Failure::Certain => update.add("#not_sent :marked"),
-                Failure::Doubtful => update.add("#doubtful :marked"),
+                Failure::Doubtful | Failure::Unknown => update.add("#doubtful :marked"),
             };
             update.value(":marked", texts([code.challenge])).value(":challenge", text(code.challenge.to_string()))
         };

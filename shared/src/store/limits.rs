@@ -98,6 +98,11 @@ impl Bucket {
         matches!(self, Self::MessagesCountry | Self::MessagesTotal)
     }
 
+    /// Returns whether it counts messages to one phone or for one account, so that it keeps nobody else from messages.
+    pub const fn is_of_messages_to_one(self) -> bool {
+        matches!(self, Self::MessagesPhone | Self::MessagesDevice | Self::MessagesAccount)
+    }
+
     /// Returns whether it counts messages, or the requests for them. What such a limit refuses can still be answered as
     /// if a message had been sent.
     pub const fn is_of_messages(self) -> bool {

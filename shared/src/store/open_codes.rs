@@ -33,7 +33,7 @@ const USABLE: usize = 2;
 /// before them are the last two: at a cooldown of a second, three sendings fit into a provider's deadline.
 const KEPT_SENT: usize = 4;
 
-/// The number of older codes that stay although they were not sent, since a message of doubtful outcome may arrive.
+/// The number of older codes that stay although they were not sent, since a message of doubtful or unknown outcome may arrive.
 const KEPT_UNSENT: usize = 1;
 
 /// A code to be issued.
@@ -146,8 +146,8 @@ impl OpenCodes {
         code.is_decoy || self.not_sent.contains(&code.challenge) || self.doubtful.contains(&code.challenge)
     }
 
-    /// Returns the codes that may be entered at the try that was counted last: the last two that were sent, and one
-    /// after them whose outcome is doubtful. Each has its own end and its own tries, and every try is one of each.
+    /// Returns the codes that may be entered at the try that was counted last: the last two that were sent, and up to two
+    /// beside them whose outcome is doubtful or unknown. Each has its own end and its own tries, and every try is one of each.
     pub(super) fn usable(&self, now: Timestamp) -> Vec<OpenCode> {
         let tries = self.codes.first().map_or(0, |newest| self.attempts_end.saturating_sub(newest.attempts_from));
         let mut sent = 0;

@@ -297,7 +297,7 @@ attributes! {
     OPEN_CHALLENGES = "open_challenges";
     /// Those of them whose message was certainly not sent.
     NOT_SENT = "not_sent";
-    /// Those of them whose message was reported as not sent, but may have been.
+    /// Those of them whose message may have been sent: the provider said that it was not, or said nothing.
     DOUBTFUL = "doubtful";
     /// The number of tries of all codes; in an open code, that number when it was issued.
     ATTEMPTS = "attempts";
