@@ -91,24 +91,31 @@ async fn confirm(app: &App, ctx: &Context, request: &Request) -> Result<Response
     let attempt = app.store.spend_enrollment_attempt(&caller.profile, &same_request, ctx.now);
     let (keys, admitted) = tokio::join!(keys.current(app, ctx), admission::admit_with_receipt(app, ctx, attempt));
     let (admitted, keys) = (admitted?, keys?);
-    let Some((Enrollment { secret: sealed, is_under_way }, receipt)) = admitted else {
+    let Some((Enrollment { secrets, is_under_way }, receipt)) = admitted else {
         let over = if caller.profile.mfa_enabled { ApiError::MfaAlreadyEnabled } else { ApiError::EnrollmentOver };
         return Err(caller.overtaken(app, ctx, over).await);
     };
-    let kid = sealed.kid().map_err(|error| ApiError::Internal(error.into()))?;
-    let opening = admission::or_take_back(app, &receipt, app.keyring.reading(kid, ctx.now).await).await?;
-    // A secret whose key leaked while it waited is no second factor to begin with.
-    let opening = opening.ok_or(ApiError::EnrollmentOver)?;
-    let secret = sealed.open(&opening.totp, user).map_err(|error| ApiError::Internal(error.into()))?;
     ctx.audit.factor(Factor::Totp);
-    let step = secret.step_of(&code, None, ctx.now);
+    let mut is_compared = false;
+    let mut found = None;
+    for sealed in secrets {
+        let kid = sealed.kid().map_err(|error| ApiError::Internal(error.into()))?;
+        let opening = admission::or_take_back(app, &receipt, app.keyring.reading(kid, ctx.now).await).await?;
+        // A secret whose key leaked while it waited is no second factor to begin with.
+        let Some(opening) = opening else { continue };
+        let secret = sealed.open(&opening.totp, user).map_err(|error| ApiError::Internal(error.into()))?;
+        is_compared = true;
+        let step = secret.step_of(&code, None, ctx.now);
+        found = found.or(step.map(|step| (sealed, step)));
+    }
     if is_under_way {
-        return Err(match step {
+        return Err(match found {
             Some(_) => caller.outcome_of_other(app, ctx, ApiError::EnrollmentOver).await,
             None => ApiError::EnrollmentOver,
         });
     }
-    let step = step.ok_or(ApiError::WrongTotp)?;
+    let wrong = if is_compared { ApiError::WrongTotp } else { ApiError::EnrollmentOver };
+    let (sealed, step) = found.ok_or(wrong)?;
 
     let key = &keys.secret.writing.recovery_code;
     let seed = RecoverySeed::generate(key.kid)?;

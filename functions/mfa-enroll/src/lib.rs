@@ -52,8 +52,8 @@ pub struct MfaEnrollResponse {
 /// Start enrolling an authenticator app
 ///
 /// Works with Google Authenticator and other apps for time-based codes (RFC 6238). The second factor is on only when
-/// its first code has been sent to `POST /auth/mfa/confirm`, within ten minutes and five tries. The phone must be
-/// verified.
+/// its first code has been sent to `POST /auth/mfa/confirm`, within ten minutes and five tries. Of two enrollments that
+/// wait, either may be confirmed. The phone must be verified.
 #[utoipa::path(
     post,
     path = "/auth/mfa/enroll",

@@ -50,15 +50,68 @@ async fn a_wrong_code_switches_nothing_on() {
 }
 
 #[tokio::test]
-async fn an_enrollment_waits_for_ten_minutes_and_the_last_one_counts() {
-    let (world, person, first) = enrolled().await;
-    person.enroll().await;
-    let second = person.new_authenticator();
-    person.mfa_confirm(&first.code()).await.expect_problem(400, "invalid-otp");
+async fn an_enrollment_waits_for_ten_minutes() {
+    let (world, person, authenticator) = enrolled().await;
     world.advance(600);
-    person.mfa_confirm(&second.code()).await.expect_problem(409, "enrollment-over");
+    person.mfa_confirm(&authenticator.code()).await.expect_problem(409, "enrollment-over");
     person.sign_in().await;
     person.mfa_confirm("123456").await.expect_problem(409, "enrollment-over");
+}
+
+/// A page that asked twice, or again because the response was lost, may show either QR code.
+#[tokio::test]
+async fn either_of_the_last_two_enrollments_counts_and_becomes_the_factor() {
+    for chosen in 0..3 {
+        let (world, person, first) = enrolled().await;
+        person.enroll().await;
+        let second = person.new_authenticator();
+        person.enroll().await;
+        let third = person.new_authenticator();
+        let authenticators = [first, second, third];
+        let reply = person.mfa_confirm(&authenticators[chosen].code()).await;
+        if chosen == 0 {
+            reply.expect_problem(400, "invalid-otp");
+            person.mfa_confirm(&authenticators[2].code()).await.expect(200);
+            continue;
+        }
+        reply.expect(200);
+        world.advance(30);
+        for (index, authenticator) in authenticators.iter().enumerate() {
+            person.first_step().await;
+            let step = person.with_proof("code", &authenticator.code()).login_mfa().await;
+            assert_eq!(step.status, if index == chosen { 200 } else { 400 }, "{index} of {chosen}");
+        }
+    }
+}
+
+/// Each ends by itself, and with the account as it was when the password was asked for.
+#[tokio::test]
+async fn the_enrollment_before_has_an_end_of_its_own() {
+    let (world, person, first) = enrolled().await;
+    world.advance(300);
+    person.enroll().await;
+    let second = person.new_authenticator();
+    world.advance(300);
+    person.mfa_confirm(&first.code()).await.expect_problem(400, "invalid-otp");
+    person.mfa_confirm(&second.code()).await.expect(200);
+
+    let (_, person, first) = enrolled().await;
+    person.change_password(NEW_PASSWORD).await.expect(200);
+    person.enroll().await;
+    person.mfa_confirm(&first.code()).await.expect_problem(400, "invalid-otp");
+    person.mfa_confirm(&person.new_authenticator().code()).await.expect(200);
+}
+
+#[tokio::test]
+async fn of_two_enrollments_at_once_either_counts() {
+    for chosen in [0, 1] {
+        let world = World::new();
+        let person = world.signed_in_person().await;
+        person.verify_own_phone().await;
+        let (one, other) = tokio::join!(person.mfa_enroll(), person.mfa_enroll());
+        let secrets = [one, other].map(|reply| reply.expect(200).body["secret"].as_str().unwrap().to_owned());
+        person.mfa_confirm(&world.authenticator(&secrets[chosen]).code()).await.expect(200);
+    }
 }
 
 #[tokio::test]

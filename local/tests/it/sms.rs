@@ -134,7 +134,8 @@ fn serve(mut stream: TcpStream, acts: &Mutex<VecDeque<Act>>, noted: &Mutex<Vec<S
     }
 }
 
-pub(crate) const TWILIO_SENT: &str = r#"{"sid": "SM0123456789abcdef0123456789abcdef", "status": "queued", "error_code": null}"#;
+pub(crate) const TWILIO_SENT: &str =
+    r#"{"sid": "SM0123456789abcdef0123456789abcdef", "status": "queued", "error_code": null}"#;
 const VONAGE_SENT: &str = r#"{"message_uuid": "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab"}"#;
 
 /// How a world is told of its provider, and what that answers when it has sent.

@@ -19,8 +19,9 @@ use super::{
         expression::{ItemDeletion, ItemUpdate, NewItem, Write},
         item::{Item, moment, number, set, text, texts, ttl},
         keys::{
-            ENDS_AT, EPOCH, Key, PASSWORD_HASH, PHONE_PROVED_AT, RECOVERY_CODES, RECOVERY_KEY, REQUEST,
-            REQUEST_ENDS_AT, SUCCESSOR, TOTP_SECRET, TOTP_STEP, TRIED, TTL_ATTRIBUTE,
+            ENDS_AT, ENDS_AT_BEFORE, EPOCH, EPOCH_BEFORE, Key, PASSWORD_HASH, PHONE_PROVED_AT, RECOVERY_CODES,
+            RECOVERY_KEY, REQUEST, REQUEST_ENDS_AT, SUCCESSOR, TOTP_SECRET, TOTP_SECRET_BEFORE, TOTP_STEP, TRIED,
+            TTL_ATTRIBUTE,
         },
         wire::{Outcome, Part, Receipt, Transacted},
     },
@@ -162,15 +163,21 @@ impl AskedAt {
 /// An enrollment, as far as its code is compared with it.
 #[derive(Clone, Debug)]
 pub struct Enrollment {
-    /// The secret that waits to be confirmed.
-    pub secret: SealedTotpSecret,
+    /// The secrets that wait to be confirmed: the last one, and the one before it if its time is not over. Of two requests
+    /// at once, or of one that was repeated, the user may have scanned either QR code.
+    pub secrets: Vec<SealedTotpSecret>,
     /// Whether no tries are left and the same code was tried before: if it is right, that request is under way, and its
     /// outcome is this one's, too.
     pub is_under_way: bool,
 }
 
-fn enrolled(item: &Item) -> Result<SealedTotpSecret, StoreError> {
-    Ok(SealedTotpSecret::from_stored(item.blob(TOTP_SECRET)?.to_vec()))
+fn enrolled(item: &Item, now: Timestamp) -> Result<Vec<SealedTotpSecret>, StoreError> {
+    let sealed = |attribute| item.blob(attribute).map(|sealed| SealedTotpSecret::from_stored(sealed.to_vec()));
+    let last = sealed(TOTP_SECRET)?;
+    let waits = item.optional_moment(ENDS_AT_BEFORE)?.is_some_and(|end| end > now)
+        && item.number(EPOCH_BEFORE)? == item.number(EPOCH)?;
+    let before = if waits { Some(sealed(TOTP_SECRET_BEFORE)?) } else { None };
+    Ok([last].into_iter().chain(before).collect())
 }
 
 /// Adds to the update of a second factor that it forgets all wrong TOTP codes.
@@ -303,8 +310,8 @@ pub(super) fn waiting_login(account: CodeAccount, method: SignInMethod, token: T
 }
 
 impl Store {
-    /// Stores a second factor that waits to be confirmed with a code, in place of an earlier one that was not
-    /// confirmed. The enrollment is valid only while the account's epoch is this one, at which the user has proved who they
+    /// Stores a second factor that waits to be confirmed with a code, beside the last one that was not confirmed and in
+    /// place of those before. The enrollment is valid only while the account's epoch is this one, at which the user has proved who they
     /// are.
     pub async fn enroll(
         &self,
@@ -315,6 +322,9 @@ impl Store {
         let ends_at = now.plus(ENROLLMENT_WAITS);
         let update = ItemUpdate::new(Key::enrollment(account.user))
             .remove("#tried")
+            .set("#totp_secret_before = if_not_exists(#totp_secret, :secret)")
+            .set("#ends_at_before = if_not_exists(#ends_at, :ends_at)")
+            .set("#epoch_before = if_not_exists(#epoch, :epoch)")
             .set("#totp_secret = :secret")
             .set("#epoch = :epoch")
             .set("#attempts = :zero")
@@ -328,7 +338,7 @@ impl Store {
         self.update(update).await.map(|_| ())
     }
 
-    /// Counts a code for the second factor that waits to be confirmed, and only then returns the secret to compare it
+    /// Counts a code for the second factor that waits to be confirmed, and only then returns the secrets to compare it
     /// with. `guess` is the hash of the request.
     pub async fn spend_enrollment_attempt(
         &self,
@@ -350,14 +360,14 @@ impl Store {
             Outcome::Applied(item) => Attempt::Admitted {
                 receipt: Receipt::of(key, &item, &["#attempts = #attempts - :one"], "#attempts >= :one")?
                     .forgetting("#tried :forgotten", texts([guess])),
-                with: Enrollment { secret: enrolled(&item)?, is_under_way: false },
+                with: Enrollment { secrets: enrolled(&item, now)?, is_under_way: false },
             },
             Outcome::Refused(Some(item))
                 if item.moment(ENDS_AT)? > now
                     && item.number(EPOCH)? == profile.epoch
                     && item.set(TRIED).iter().any(|tried| tried == guess.as_str()) =>
             {
-                let with = Enrollment { secret: enrolled(&item)?, is_under_way: true };
+                let with = Enrollment { secrets: enrolled(&item, now)?, is_under_way: true };
                 Attempt::Admitted { with, receipt: Receipt::of_nothing(key) }
             }
             Outcome::Refused(_) => Attempt::Nothing,
@@ -376,7 +386,10 @@ impl Store {
     ) -> Result<Change, StoreError> {
         let user = profile.user;
         let enrollment = ItemDeletion::new(Key::enrollment(user))
-            .when("#totp_secret = :secret AND #epoch = :epoch AND #ends_at > :now")
+            .when(
+                "(#totp_secret = :secret AND #epoch = :epoch AND #ends_at > :now) OR \
+                 (#totp_secret_before = :secret AND #epoch_before = :epoch AND #ends_at_before > :now)",
+            )
             .value(":secret", new.secret.into())
             .value(":epoch", number(profile.epoch))
             .value(":now", moment(now));

@@ -8,8 +8,9 @@ use super::{
         error::StoreError,
         item::Item,
         keys::{
-            CODE_ENDS_AT, CODE_MAC, CODES, ENDS_AT, ENROLLMENT_SORT, IDLE_ENDS_AT, KID, PARTITION_KEY, RECOVERY_KEY,
-            RENEWED, SECOND_FACTOR_SORT, SESSION_PREFIX, SORT_KEY, TOTP_SECRET, USER_PREFIX,
+            CODE_ENDS_AT, CODE_MAC, CODES, ENDS_AT, ENDS_AT_BEFORE, ENROLLMENT_SORT, IDLE_ENDS_AT, KID, PARTITION_KEY,
+            RECOVERY_KEY, RENEWED, SECOND_FACTOR_SORT, SESSION_PREFIX, SORT_KEY, TOTP_SECRET, TOTP_SECRET_BEFORE,
+            USER_PREFIX,
         },
     },
 };
@@ -66,6 +67,11 @@ impl UsesByVersion {
                 }
             } else {
                 self.uses(kid).enrollments += usize::from(item.moment(ENDS_AT)? > now);
+                if item.optional_moment(ENDS_AT_BEFORE)?.is_some_and(|end| end > now) {
+                    let before = SealedTotpSecret::from_stored(item.blob(TOTP_SECRET_BEFORE)?.to_vec());
+                    let kid_before = before.kid().map_err(|_| corrupt(TOTP_SECRET_BEFORE))?;
+                    self.uses(kid_before).enrollments += usize::from(kid_before != kid);
+                }
             }
         }
         Ok(())

@@ -284,7 +284,7 @@ impl Person {
         let kept = KEPT.into_iter().filter_map(|member| Some((name(member), text(member)?)));
         self.device.lock().unwrap().extend(kept);
         if let Some(secret) = text("secret") {
-            let told = Authenticator::new(&secret, self.world.clock.clone());
+            let told = self.world.authenticator(&secret);
             self.learn(|known| known.new_authenticator = Some(told));
         }
         if let Some(codes) = reply.body["recovery_codes"].as_array() {

@@ -25,7 +25,7 @@ use local::{
 };
 use serde_json::{Value, json};
 
-use super::{PHONE, Person, Reply, Request, TEMPLATE};
+use super::{Authenticator, PHONE, Person, Reply, Request, TEMPLATE};
 use crate::{
     invariants::TableWatch,
     log_watch::{LogWatch, WatchedLines},
@@ -97,6 +97,11 @@ impl World {
         let log = Arc::new(LogWatch::begin(outbox.clone(), [metrics.clone(), audit_log.clone()]));
         let table = Arc::new(TableWatch::begin(emulator.clone(), log.clone()));
         Self { gateway, emulator, outbox, metrics, audit_log, clock, witness, log, table }
+    }
+
+    /// An authenticator that was told this secret.
+    pub(crate) fn authenticator(&self, secret: &str) -> Authenticator {
+        Authenticator::new(secret, self.clock.clone())
     }
 
     /// The same system as other instances of the functions see it, whose clock is so many seconds behind.

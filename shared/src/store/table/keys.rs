@@ -270,6 +270,12 @@ attributes! {
     MFA_ENABLED = "mfa_enabled";
     /// The secret of a second factor, encrypted.
     TOTP_SECRET = "totp_secret";
+    /// In an enrollment, the secret of the one before it, encrypted.
+    TOTP_SECRET_BEFORE = "totp_secret_before";
+    /// The end of that one, in Unix milliseconds.
+    ENDS_AT_BEFORE = "ends_at_before";
+    /// The epoch of that one.
+    EPOCH_BEFORE = "epoch_before";
     /// The step whose code was accepted last.
     TOTP_STEP = "totp_step";
     /// The key of the hashes of the recovery codes, encrypted.
