@@ -1,19 +1,21 @@
 //! `GET /docs`, `GET /openapi.json`: serves Swagger UI and the OpenAPI description, which is generated from the
 //! handlers' types. This binary contains every file, so that no page of ours loads anything from another host.
 //!
-//! Strangers can ask for these files as often as they like, so each is small (gzip) and asked for once (its name contains
+//! Strangers can ask for these files as often as they like, so each is small (gzip; Swagger UI's are compressed when this is
+//! built) and asked for once (its name contains
 //! its hash, and caches keep it for a year).
 
 mod endpoints;
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
-    fmt::Write,
-    io,
+    fmt::Write as _,
+    io::{Read, Write},
     sync::{Arc, LazyLock, OnceLock},
 };
 
-use flate2::{Compression, write::GzEncoder};
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use latchkey::{ApiError, App, Context, Request, Response, domain::proof::SignInMethod, http::header};
 use ring::digest::{SHA256, digest};
 use utoipa::{
@@ -132,8 +134,8 @@ fn paths_of(method: SignInMethod) -> &'static [&'static str] {
 }
 
 /// Returns the description as it is served, which is built at its first request.
-fn description_of(methods: &[SignInMethod]) -> &'static Document {
-    static DESCRIPTIONS: [OnceLock<Document>; 4] = [const { OnceLock::new() }; 4];
+fn description_of(methods: &[SignInMethod]) -> &'static Result<Document, String> {
+    static DESCRIPTIONS: [OnceLock<Result<Document, String>>; 4] = [const { OnceLock::new() }; 4];
     let [password, code] = SignInMethod::ALL.map(|method| methods.contains(&method));
     let [none, passwords, codes, both] = &DESCRIPTIONS;
     let built = match (password, code) {
@@ -142,7 +144,7 @@ fn description_of(methods: &[SignInMethod]) -> &'static Document {
         (false, true) => codes,
         (true, true) => both,
     };
-    built.get_or_init(|| Document::new("application/json", described(methods).into_bytes()))
+    built.get_or_init(|| Document::new("application/json", &described(methods)))
 }
 
 /// The page of Swagger UI. Its links are relative, so that it also works below a base path. Names in braces become those
@@ -227,12 +229,11 @@ const CACHED: &str = "public, max-age=300";
 /// The cache policy of files whose name changes with their content.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
-/// A document in the forms in which it is served.
+/// A document, compressed unless its media type is.
 struct Document {
     content_type: &'static str,
-    body: Vec<u8>,
-    /// The same, compressed, if that is shorter.
-    gzip: Option<Vec<u8>>,
+    bytes: Cow<'static, [u8]>,
+    is_gzip: bool,
 }
 
 /// Everything that is served.
@@ -245,43 +246,52 @@ struct Documents {
 static DOCUMENTS: LazyLock<Result<Documents, String>> = LazyLock::new(Documents::build);
 
 impl Document {
-    fn new(content_type: &'static str, body: Vec<u8>) -> Self {
-        let gzip = (content_type != PNG).then(|| gzip(&body)).and_then(Result::ok);
-        Self { content_type, gzip: gzip.filter(|gzip| gzip.len() < body.len()), body }
+    /// Compresses a document of ours.
+    fn new(content_type: &'static str, body: &str) -> Result<Self, String> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        let packed = encoder.write_all(body.as_bytes()).and_then(|()| encoder.finish());
+        Ok(Self { content_type, bytes: packed.map_err(|error| error.to_string())?.into(), is_gzip: true })
     }
 
     /// Returns the response, compressed if the client accepts that.
-    fn respond(&self, request: &Request, cache_control: &str) -> Response {
+    fn respond(&self, request: &Request, cache_control: &str) -> Result<Response, ApiError> {
         let accepted = request.header(header::ACCEPT_ENCODING).is_some_and(accepts_gzip);
-        let response = match self.gzip.as_ref().filter(|_| accepted) {
-            Some(gzip) => Response::file(self.content_type, gzip.clone()).with_header(header::CONTENT_ENCODING, "gzip"),
-            None => Response::file(self.content_type, self.body.clone()),
+        let response = match (self.is_gzip, accepted) {
+            (true, true) => {
+                Response::file(self.content_type, self.bytes.to_vec()).with_header(header::CONTENT_ENCODING, "gzip")
+            }
+            (true, false) => {
+                Response::file(self.content_type, unpacked(&self.bytes).map_err(|why| ApiError::Internal(why.into()))?)
+            }
+            (false, _) => Response::file(self.content_type, self.bytes.to_vec()),
         };
         // A cache that knows one form must not give it to a client that asked for the other.
-        response.with_header(header::VARY, "accept-encoding").with_header(header::CACHE_CONTROL, cache_control)
+        Ok(response.with_header(header::VARY, "accept-encoding").with_header(header::CACHE_CONTROL, cache_control))
     }
 }
 
 impl Documents {
     fn build() -> Result<Self, String> {
         let config = Arc::new(Config::default());
-        let mut sources = vec![("start.js", JAVASCRIPT, START.as_bytes().to_vec())];
+        let mut sources = vec![("start.js", Document::new(JAVASCRIPT, START)?)];
         for (name, content_type) in FILES {
             let file = utoipa_swagger_ui::serve(name, config.clone()).map_err(|error| error.to_string())?;
             let file = file.ok_or_else(|| format!("Swagger UI has no {name}"))?;
-            sources.push((name, content_type, file.bytes.into_owned()));
+            let is_gzip = file.gzpipped && content_type != PNG;
+            let bytes = if file.gzpipped && !is_gzip { unpacked(&file.bytes)?.into() } else { file.bytes };
+            sources.push((name, Document { content_type, bytes, is_gzip }));
         }
         let (mut page, mut files) = (PAGE.to_owned(), Vec::new());
-        for (name, content_type, body) in sources {
-            let hashed = name_with_hash(name, &body);
+        for (name, document) in sources {
+            let hashed = name_with_hash(name, &document.bytes);
             page = page.replace(&format!("{{{name}}}"), &hashed);
-            files.push((hashed, Document::new(content_type, body)));
+            files.push((hashed, document));
         }
-        Ok(Self { page: Document::new("text/html; charset=utf-8", page.into_bytes()), files })
+        Ok(Self { page: Document::new("text/html; charset=utf-8", &page)?, files })
     }
 }
 
-/// Builds every document but the description, while the sandbox starts.
+/// Reads every document but the description, while the sandbox starts.
 pub fn prepare() {
     LazyLock::force(&DOCUMENTS);
 }
@@ -294,18 +304,19 @@ pub async fn handle(app: &App, _ctx: &Context, request: Request) -> Result<Respo
     if let Some(name) = request.path_parameter("file") {
         let file = documents.files.iter().find(|(known, _)| known == name);
         let (_, file) = file.ok_or(ApiError::NotFound)?;
-        return Ok(file.respond(request, IMMUTABLE));
+        return file.respond(request, IMMUTABLE);
     }
     if request.path().ends_with("/openapi.json") {
-        return Ok(description_of(&app.config.sign_in_methods).respond(request, CACHED));
+        let description = description_of(&app.config.sign_in_methods).as_ref();
+        return description.map_err(|why| ApiError::Internal(why.clone().into()))?.respond(request, CACHED);
     }
-    let page = documents.page.respond(request, CACHED);
+    let page = documents.page.respond(request, CACHED)?;
     Ok(page.with_header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
 }
 
-/// Returns the name of a file with a hash of its content before the extension: `start.0f1e2d3c4b5a6978.js`.
-fn name_with_hash(name: &str, body: &[u8]) -> String {
-    let digest = digest(&SHA256, body);
+/// Returns the name of a file with a hash of its bytes, as they are kept, before the extension: `start.0f1e2d3c4b5a6978.js`.
+fn name_with_hash(name: &str, bytes: &[u8]) -> String {
+    let digest = digest(&SHA256, bytes);
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
     let mut hashed = format!("{stem}.");
     for byte in digest.as_ref().iter().take(8) {
@@ -314,10 +325,11 @@ fn name_with_hash(name: &str, body: &[u8]) -> String {
     hashed + "." + extension
 }
 
-fn gzip(body: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    io::Write::write_all(&mut encoder, body)?;
-    encoder.finish()
+/// Returns what was compressed.
+fn unpacked(gzip: &[u8]) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    GzDecoder::new(gzip).read_to_end(&mut body).map_err(|error| error.to_string())?;
+    Ok(body)
 }
 
 /// Returns whether `Accept-Encoding` allows gzip (RFC 9110 section 12.5.3).
