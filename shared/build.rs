@@ -1,6 +1,6 @@
-//! Turns the sentences in `languages/*.toml` into the Rust code that `messages::language` includes, so that a function
-//! parses nothing when it starts. English defines the sentences; a language that lacks one or has an extra one fails
-//! the build.
+//! Turns what is kept in a readable form into the code that the library includes, so that a function parses nothing when
+//! it starts: the sentences in `languages/*.toml` for `messages::language`, and Amazon's roots for `aws`. English defines the
+//! sentences; a language that lacks one or has an extra one fails the build.
 
 use std::{
     collections::BTreeMap,
@@ -11,10 +11,36 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD};
+
 /// The sections of a file by name, each with its sentences by name.
 type Sentences = BTreeMap<String, BTreeMap<String, String>>;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    #[expect(clippy::disallowed_methods, reason = "Cargo tells build scripts by environment variables where to write")]
+    let folder = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(folder.join("catalogs.rs"), catalogs()?)?;
+    write_roots(&folder)
+}
+
+/// Writes each of Amazon's roots in DER, and an expression of them all.
+fn write_roots(folder: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=data/amazon-roots.pem");
+    let pem = fs::read_to_string("data/amazon-roots.pem")?;
+    let mut code = String::from("&[\n");
+    for (number, block) in pem.split("-----BEGIN CERTIFICATE-----").skip(1).enumerate() {
+        let (body, _) = block.split_once("-----END CERTIFICATE-----").ok_or("a certificate has no end")?;
+        let body: String = body.split_whitespace().collect();
+        let file = folder.join(format!("root-{number}.der"));
+        fs::write(&file, BASE64_STANDARD.decode(body)?)?;
+        writeln!(code, "    include_bytes!({file:?}),")?;
+    }
+    fs::write(folder.join("roots.rs"), code + "]\n")?;
+    Ok(())
+}
+
+/// Returns the code of the sentences in every language.
+fn catalogs() -> Result<String, Box<dyn Error>> {
     println!("cargo::rerun-if-changed=languages");
     let mut files: Vec<PathBuf> =
         fs::read_dir("languages")?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
@@ -52,10 +78,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let all = names_of_all.join(", ");
     writeln!(code, "/// Every language, sorted by its code.\npub(super) static CATALOGS: &[&Catalog] = &[{all}];")?;
-    #[expect(clippy::disallowed_methods, reason = "Cargo tells build scripts by environment variables where to write")]
-    let folder = env::var("OUT_DIR")?;
-    fs::write(Path::new(&folder).join("catalogs.rs"), code)?;
-    Ok(())
+    Ok(code)
 }
 
 fn read(file: &Path) -> Result<Sentences, Box<dyn Error>> {

@@ -46,8 +46,8 @@ pub(crate) struct Services {
     pub(crate) dynamodb: String,
     /// The URL of Secrets Manager.
     pub(crate) secrets: String,
-    /// The root certificate that a function must trust, in PEM.
-    root: String,
+    /// The root certificate that a function must trust.
+    root: CertificateDer<'static>,
     heard: Arc<Mutex<Heard>>,
 }
 
@@ -79,7 +79,7 @@ impl Services {
             Ok::<_, Failure>(url)
         };
         let (dynamodb, secrets) = (listen("localhost")?, listen("127.0.0.1")?);
-        Ok(Self { dynamodb, secrets, root: fs::read_to_string(folder.join("root.pem"))?, heard })
+        Ok(Self { dynamodb, secrets, root: CertificateDer::from_pem_file(folder.join("root.pem"))?, heard })
     }
 
     /// Forgets every answer, and lets the dev server answer from now on.
@@ -119,9 +119,8 @@ impl Services {
     /// Writes a copy of a binary that trusts the mock: the mock's root has the place of Amazon's first one, byte for
     /// byte as long, so that nothing else differs. A function that calls nobody contains no roots and is copied as it is.
     pub(crate) fn copy_that_trusts(&self, binary: &Path, to: &Path) -> Result<(), Failure> {
-        let roots = include_str!("../../shared/data/amazon-roots.pem");
-        let first = block(roots).ok_or("there is no root")?.as_bytes();
-        let ours = block(&self.root).ok_or("there is no root of the mock")?.as_bytes();
+        let first = amazons_first_root()?;
+        let (first, ours) = (first.as_ref(), self.root.as_ref());
         if ours.len() != first.len() {
             return Err("the mock's root has another length".into());
         }
@@ -141,11 +140,9 @@ fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
     heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns the first certificate of a text, in PEM.
-fn block(text: &str) -> Option<&str> {
-    const END: &str = "-----END CERTIFICATE-----";
-    let text = text.get(text.find("-----BEGIN CERTIFICATE-----")?..)?;
-    text.get(..text.find(END)? + END.len())
+/// Returns the first root that functions trust.
+fn amazons_first_root() -> Result<CertificateDer<'static>, Failure> {
+    Ok(CertificateDer::from_pem_slice(include_bytes!("../../shared/data/amazon-roots.pem"))?)
 }
 
 /// Makes a root, an intermediate and a server's certificate, RSA like Amazon's, by openssl. The root's name is padded
@@ -176,17 +173,19 @@ fn make_certificates(folder: &Path) -> Result<(), Failure> {
     for (name, text) in files {
         fs::write(folder.join(name), text)?;
     }
-    let wanted = block(include_str!("../../shared/data/amazon-roots.pem")).map(str::len).unwrap_or_default();
+    let wanted = amazons_first_root()?.len();
     openssl("genrsa -out root.key 2048", None)?;
-    let has_length = (1..=64).find_map(|length| {
+    // A longer name is there twice, as subject and issuer, and a longer serial number once.
+    let has_length = (1..=64).flat_map(|length| [(length, 1), (length, 1000)]).find_map(|(length, serial)| {
         let subject = format!("/O=Bench/CN={}", "x".repeat(length));
-        let made = openssl(
-            "req -x509 -new -key root.key -out root.pem -days 3650 -set_serial 1 -addext keyUsage=critical,keyCertSign",
-            Some(&subject),
+        let request = format!(
+            "req -x509 -new -key root.key -out root.pem -days 3650 -set_serial {serial} -addext \
+             keyUsage=critical,keyCertSign"
         );
-        let root = made.and_then(|()| Ok(fs::read_to_string(folder.join("root.pem"))?));
+        let made = openssl(&request, Some(&subject));
+        let root = made.and_then(|()| Ok(CertificateDer::from_pem_file(folder.join("root.pem"))?));
         match root {
-            Ok(root) => (block(&root).map(str::len) == Some(wanted)).then_some(Ok(())),
+            Ok(root) => (root.len() == wanted).then_some(Ok(())),
             Err(error) => Some(Err(error)),
         }
     });

@@ -38,8 +38,8 @@ use crate::{
 /// The time that a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The root certificates that AWS endpoints chain to, in PEM.
-const AMAZON_ROOTS: &str = include_str!("../data/amazon-roots.pem");
+/// The root certificates that AWS endpoints chain to (`data/amazon-roots.pem`), in DER.
+const AMAZON_ROOTS: &[&[u8]] = include!(concat!(env!("OUT_DIR"), "/roots.rs"));
 
 /// The region, the credentials and the endpoints with which AWS is called.
 #[derive(Clone, Debug)]
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn amazons_roots_are_read() {
-        assert_eq!(AMAZON_ROOTS.matches("BEGIN CERTIFICATE").count(), 5);
+        assert_eq!(AMAZON_ROOTS.len(), 5);
         assert!(HttpsClients::new().is_ok());
     }
 

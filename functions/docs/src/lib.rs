@@ -81,6 +81,7 @@ fn described(methods: &[SignInMethod]) -> String {
     for operation in description.paths.paths.values_mut().flat_map(operations) {
         // Generators take an operation without requirements for one that was forgotten.
         operation.security.get_or_insert_default();
+        latchkey::http::openapi::add_problem_of_all(&mut operation.responses.responses);
         if let Some(RefOr::T(body)) = &mut operation.request_body {
             allow_absence(body);
         }

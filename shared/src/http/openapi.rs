@@ -110,6 +110,16 @@ problems! {
     ServerProblems: Internal, TemporarilyUnavailable;
 }
 
+/// The problem of every endpoint, if the operator allows no way but the one through the front.
+const OF_ALL: ProblemKind = ProblemKind::PastFront;
+
+/// Adds the problem that every endpoint may have to the responses of one that has no other of its status.
+pub fn add_problem_of_all(responses: &mut BTreeMap<String, RefOr<Response>>) {
+    responses
+        .entry(OF_ALL.status().as_str().to_owned())
+        .or_insert_with(|| RefOr::Ref(Ref::from_response_name(name(&[OF_ALL]))));
+}
+
 /// The response of API Gateway to a caller beyond the rates of `template.yaml`. It is no problem of ours and has no
 /// members to rely on, and every endpoint may get it; endpoints without a limit of their own list it.
 pub struct Throttled;
@@ -133,16 +143,19 @@ fn by_status(kinds: &[ProblemKind]) -> BTreeMap<String, RefOr<Response>> {
 
 /// Returns every response that the descriptions of endpoints refer to, by its name.
 pub fn components() -> BTreeMap<String, Response> {
-    let groups = GROUPS.iter().flat_map(|kinds| group(kinds));
+    let groups = GROUPS.iter().flat_map(|kinds| group(kinds)).chain(group(&[OF_ALL]));
     let problems = groups.map(|(status, kinds)| (name(&kinds), response(status, &kinds)));
     let throttled = ResponseBuilder::new().description("The API receives too many requests. Try again in a moment.");
     problems.chain([(THROTTLED.to_owned(), throttled.build())]).collect()
 }
 
-/// Returns the kinds by their status, in the order of the documentation.
+/// Returns the kinds by their status, in the order of the documentation. The problem that every endpoint has joins those
+/// of its status.
 fn group(kinds: &[ProblemKind]) -> BTreeMap<u16, Vec<ProblemKind>> {
+    let joins = kinds.iter().any(|kind| kind.status() == OF_ALL.status());
+    let is_listed = |kind: &ProblemKind| kinds.contains(kind) || (joins && *kind == OF_ALL);
     let mut statuses: BTreeMap<u16, Vec<_>> = BTreeMap::new();
-    for kind in ProblemKind::ALL.iter().copied().filter(|kind| kinds.contains(kind)) {
+    for kind in ProblemKind::ALL.iter().copied().filter(is_listed) {
         statuses.entry(kind.status().as_u16()).or_default().push(kind);
     }
     statuses
@@ -186,7 +199,9 @@ const REQUEST_ID: &str = "JKJaXmPLvHcESHA=";
 fn examples(kind: ProblemKind) -> Vec<(&'static str, ApiError)> {
     let wait = |bucket, seconds| ApiError::TooManyRequests { bucket, retry_after: Duration::from_secs(seconds) };
     let error = match kind {
-        ProblemKind::MalformedRequest => ApiError::MalformedRequest("parsing stopped at line 1, column 17".to_owned()),
+        ProblemKind::MalformedRequest => {
+            ApiError::MalformedRequest("parsing stopped at line 1, column 17; send one JSON object".to_owned())
+        }
         ProblemKind::InvalidOtp => {
             return vec![
                 ("invalid-otp", ApiError::InvalidOtp),

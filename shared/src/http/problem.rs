@@ -343,7 +343,7 @@ impl ApiError {
     /// Tells the client what happened and what to do next. Never repeats the message of a dependency.
     fn detail(&self) -> String {
         match self {
-            Self::MalformedRequest(why) => format!("The body cannot be read: {why}. Send one JSON object."),
+            Self::MalformedRequest(why) => format!("The body cannot be read: {why}."),
             Self::InvalidOtp => {
                 "The code is wrong, expired, used, or was never sent. Check it, or request a new one.".to_owned()
             }

@@ -26,6 +26,12 @@ use crate::{
 /// The size of the largest body that is accepted, in bytes.
 pub const MAX_BODY: usize = 16 * 1024;
 
+/// Why a body without content cannot be read.
+const EMPTY: &str = "it is empty; send one JSON object";
+
+/// Why a body with two values of a member cannot be read, be it JSON or a form.
+const TWICE: &str = "a member occurs twice; send each once";
+
 /// The parts of a request that handlers read. It has no `Debug`, because it carries passwords and tokens.
 pub struct Request {
     method: Method,
@@ -139,9 +145,12 @@ impl Request {
         // An error of serde_json may repeat a value, so the client learns only the position.
         let malformed = |error: serde_json::Error| {
             ApiError::MalformedRequest(match error.classify() {
-                serde_json::error::Category::Data => "a member occurs twice".to_owned(),
-                _ if body.trim_ascii().is_empty() => "it is empty".to_owned(),
-                _ => format!("parsing stopped at line {}, column {}", error.line(), error.column()),
+                serde_json::error::Category::Data => TWICE.to_owned(),
+                _ if body.trim_ascii().is_empty() => EMPTY.to_owned(),
+                _ => {
+                    let (line, column) = (error.line(), error.column());
+                    format!("parsing stopped at line {line}, column {column}; send one JSON object")
+                }
             })
         };
         match serde_json::from_slice(body).map_err(malformed)? {
@@ -156,7 +165,7 @@ impl Request {
         let mut members = Map::new();
         for (name, value) in form_urlencoded::parse(self.bounded_body()?) {
             if members.insert(name.into_owned(), value.into_owned().into()).is_some() {
-                return Err(ApiError::MalformedRequest("a member occurs twice".to_owned()));
+                return Err(ApiError::MalformedRequest(TWICE.to_owned()));
             }
         }
         members.retain(|_, value| value != "");
@@ -170,7 +179,7 @@ impl Request {
         }
         // What is missing is the body, whatever the headers say.
         if self.body.is_empty() {
-            return Err(ApiError::MalformedRequest("it is empty".to_owned()));
+            return Err(ApiError::MalformedRequest(EMPTY.to_owned()));
         }
         // A compressed body is refused by its header, because its bytes would look like broken JSON. `identity` means
         // that nothing was done to it (RFC 9110 section 8.4.1).
