@@ -162,6 +162,9 @@ pub enum TokenProblem {
     /// The session of the token has ended, or its account is deleted.
     #[error("its session has ended")]
     SessionEnded,
+    /// The refresh token was exchanged, and so was its successor. The session is alive.
+    #[error("it was exchanged, and so was its successor")]
+    Superseded,
     /// A change of the account that the session asked for has replaced it by another one. The response may have been
     /// lost.
     #[error("a change of the account has replaced the session")]
@@ -179,6 +182,7 @@ impl TokenProblem {
             Self::Reused => "reused",
             Self::LoginOver => "login-over",
             Self::SessionEnded => "session-ended",
+            Self::Superseded => "superseded",
             Self::SessionRenewed => "session-renewed",
         }
     }

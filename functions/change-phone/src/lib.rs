@@ -58,10 +58,18 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let purpose = Purpose::ChangePhone(caller.profile.user);
     // Before the second factor, whose code works once.
     proof::require(app, ctx, purpose, &phone).await?;
-    let (proved, target) =
-        tokio::try_join!(caller.reauthenticate(app, ctx, password.as_ref(), proof.as_ref()), async {
-            Ok(app.store.code_target(&phone, purpose, ctx.now).await?)
-        })?;
+    let what = format!("change-phone {}", phone.as_e164());
+    let proofs = (password.as_ref(), proof.as_ref());
+    let proved = caller.reauthenticate_to(app, ctx, Some(&what), proofs);
+    let target = async { Ok(app.store.code_target(&phone, purpose, ctx.now).await?) };
+    let (proved, target) = if caller.profile.mfa_enabled && proof.is_some() {
+        // As well, since a limit would refuse the code after the factor was used up.
+        let target = target.await?;
+        codes::require_room(app, ctx, (purpose, &phone), caller.profile.user, &target).await?;
+        (proved.await?, target)
+    } else {
+        tokio::try_join!(proved, target)?
+    };
     let target = target.for_account(Some(proved.account));
     let code = codes::issue(app, ctx, purpose, &phone, target, None).await?;
     Ok(Response::json(StatusCode::ACCEPTED, &code.on_its_way_to_field("/phone")?))

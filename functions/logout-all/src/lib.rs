@@ -8,7 +8,7 @@ use latchkey::{
         refresh_token::{self, RefreshTokenRequest},
     },
     http::openapi::{BodyProblems, ServerProblems, TokenProblems},
-    store::{Change, Profile},
+    store::{Change, Profile, SessionOfToken},
 };
 
 /// The number of tries while other requests change the account.
@@ -17,7 +17,7 @@ const TRIES: usize = 3;
 /// End every session
 ///
 /// Signs the caller out on every device, including this one. All access tokens and refresh tokens stop working at once.
-/// If the access token has expired, the session's newest refresh token may be sent instead.
+/// If the access token has expired, the session's newest refresh token may be sent instead, or the one before.
 #[utoipa::path(
     post,
     path = "/auth/logout-all",
@@ -39,7 +39,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     Err(ApiError::TemporarilyUnavailable("other requests changed the account during every try".into()))
 }
 
-/// Returns the account of a live session: by its access token, or by a refresh token that could get one now.
+/// Returns the account of a live session: by its access token, by its newest refresh token, or by the one before, since the
+/// response with the newest may have been lost.
 async fn account(app: &App, ctx: &Context, request: &Request) -> Result<Profile, ApiError> {
     let refused = match Caller::authenticate(app, ctx, request).await {
         Ok(caller) => return Ok(caller.profile),
@@ -52,6 +53,9 @@ async fn account(app: &App, ctx: &Context, request: &Request) -> Result<Profile,
     };
     ctx.audit.session(token.user, token.session);
     let is_of = |salt: &_| token.is_of(&keys.refresh_token, salt);
-    let profile = app.store.current_session(&token, is_of, ctx.now).await?;
-    profile.ok_or(ApiError::InvalidToken(TokenProblem::SessionEnded))
+    match app.store.session_of(&token, is_of, ctx.now).await? {
+        SessionOfToken::Live(profile) => Ok(profile),
+        SessionOfToken::Superseded => Err(ApiError::InvalidToken(TokenProblem::Superseded)),
+        SessionOfToken::Ended => Err(ApiError::InvalidToken(TokenProblem::SessionEnded)),
+    }
 }

@@ -104,7 +104,7 @@ enum Shown<'a> {
 
 /// Where the second factor of a parked account is asked for.
 const fn asked<'a>(user: UserId) -> Asked<'a> {
-    Asked { user, at: AskedAt::Reset, place: "recover", otp: None }
+    Asked { user, at: AskedAt::Reset, place: "recover", otp: None, good_for: repeats::REPEATABLE }
 }
 
 /// Compares the second factor of a parked account, and tells if the same request has used it before.

@@ -56,7 +56,8 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         }
         let SessionsDeleteRequest { password: OwnPassword(password), code } =
             request.read_again(&app.config, caller.has_password(app))?;
-        Box::pin(caller.reauthenticate(app, ctx, password.as_ref(), code.as_ref())).await?;
+        let what = format!("end {}", session.id);
+        Box::pin(caller.reauthenticate_to(app, ctx, Some(&what), (password.as_ref(), code.as_ref()))).await?;
     }
     if session.id == caller.session {
         app.store.end_session(caller.profile.user, session.id).await?;

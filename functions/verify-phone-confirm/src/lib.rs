@@ -41,6 +41,11 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let caller = Caller::authenticate(app, ctx, &request).await?;
     let (profile, phone) = (&caller.profile, caller.phone()?);
     let VerifyPhoneConfirmRequest { otp } = request.read(&app.config)?;
+    if profile.phone_verified {
+        // By another code of it: of two that arrived, or of another device.
+        ctx.audit.reason("already-done");
+        return Ok(Response::no_content());
+    }
 
     let effect = codes::effect(app, ctx, profile.user, profile.epoch, None).await?;
     let used = match codes::compare(app, ctx, Purpose::VerifyPhone, phone, &otp).await? {

@@ -14,7 +14,7 @@ use latchkey::{
         recycled,
         registration::{PendingRegistration, Waiting},
         repeats,
-        second_factor::{self, Asked, Refusal},
+        second_factor::{self, Asked, Refusal, UNDER_WAY},
         token_pair::{self, TokenKeys, TokenResponse},
     },
     http::{
@@ -124,7 +124,13 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
             return repeated(app, ctx, (&phone, purpose), keys, &used, (&otp, &new_password)).await;
         }
         // Checked only now, so that only a caller who can read the phone's messages learns that a second factor is on.
-        let asked = Asked { user: account.user, at: AskedAt::Reset, place: purpose.as_str(), otp: Some(&otp) };
+        let asked = Asked {
+            user: account.user,
+            at: AskedAt::Reset,
+            place: purpose.as_str(),
+            otp: Some(&otp),
+            good_for: UNDER_WAY,
+        };
         let shown = second_factor::require(app, ctx, asked, Some(&phone), proof.as_ref()).await;
         if let Err(Refusal::BySame(..)) = shown
             && let Some(used) = codes::use_by_other(app, ctx, (&phone, purpose), &code).await?

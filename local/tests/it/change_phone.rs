@@ -68,3 +68,29 @@ async fn a_number_that_the_provider_refuses_is_named() {
     world.emulator.sns().fail_with(Some((400, "Throttled", "slower")));
     person.change_phone(OTHER_PHONE).await.expect_problem(503, "temporarily-unavailable");
 }
+
+/// A limit that would refuse the code is asked before the factor is used up.
+#[tokio::test]
+async fn a_limit_uses_up_no_second_factor() {
+    for (variables, bucket) in [
+        (("OTP_RESEND_COOLDOWN", "60"), "messages-cooldown"),
+        (("LIMIT_PHONES_PER_ADDRESS", "2"), "address-phones"),
+        (("LIMIT_MESSAGES_PER_PHONE", "1"), "messages-phone"),
+    ] {
+        let world = World::with(&[variables]);
+        let person = world.person_with_factor().await;
+        person.with_recovery_code(0).change_phone(OTHER_PHONE).await.expect(202);
+        world.advance(1);
+        let other = if bucket == "address-phones" { THIRD_PHONE } else { OTHER_PHONE };
+        let unused = || world.item("USER#", "MFA")["recovery_codes"]["SS"].as_array().map(Vec::len);
+        let before = unused();
+        for at in 1..4 {
+            person.with_recovery_code(at).change_phone(other).await.expect_limit(bucket);
+        }
+        person.with_code().change_phone(other).await.expect_limit(bucket);
+        assert_eq!(unused(), before, "{bucket}");
+        let laptop = person.on_another_device();
+        laptop.first_step().await;
+        laptop.with_code().login_mfa().await.expect(200);
+    }
+}

@@ -29,12 +29,14 @@ async fn a_refresh_token_alone_is_enough_and_an_expired_access_token_is_not() {
     let world = World::new();
     let person = world.signed_in_person().await;
     let laptop = person.on_another_device().signed_in().await;
-    let spent = person.with_copied_tokens();
+    let superseded = person.with_copied_tokens();
+    person.refresh().await.expect(200);
     person.refresh().await.expect(200);
     world.advance(901);
     person.logout_all().await.expect_problem(401, "invalid-token");
-    // What was spent proves no more than an expired token does.
-    spent.logout_all_by_refresh_token().await.expect_problem(401, "invalid-token");
+    // It proves no more than an expired token does, but nobody is told that the session has ended, for it has not.
+    let refused = superseded.logout_all_by_refresh_token().await.expect_problem(401, "invalid-token");
+    assert!(refused.body["detail"].as_str().unwrap().contains("the session goes on"));
     laptop.refresh().await.expect(200);
     person.logout_all_by_refresh_token().await.expect(204);
     for device in [&person, &laptop] {
@@ -42,4 +44,18 @@ async fn a_refresh_token_alone_is_enough_and_an_expired_access_token_is_not() {
         device.refresh().await.expect_problem(401, "invalid-token");
     }
     person.logout_all_by_refresh_token().await.expect_problem(401, "invalid-token");
+}
+
+/// The response of a refresh was lost, and then the user signs out everywhere.
+#[tokio::test]
+async fn the_refresh_token_before_the_newest_is_enough_as_well() {
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    let laptop = person.on_another_device().signed_in().await;
+    let before = person.with_copied_tokens();
+    person.refresh().await.expect(200);
+    before.logout_all_by_refresh_token().await.expect(204);
+    for device in [&person, &laptop] {
+        device.me().await.expect_problem(401, "invalid-token");
+    }
 }

@@ -4,7 +4,7 @@ use local::emulator::Fault;
 use serde_json::Value;
 
 use crate::{
-    harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, Person, Reply, World, another_code, code_in},
+    harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, Person, Reply, THIRD_PHONE, World, another_code, code_in},
     sms::{Act, Provider, TWILIO_SENT, setting},
 };
 
@@ -536,5 +536,31 @@ async fn what_cannot_be_given_back_stays_charged() {
         world.emulator.sns().fail_with(None);
         world.advance(1);
         person.verify_phone().await.expect(202);
+    }
+}
+
+/// Whatever keeps a message from being sent, the second factor that was shown is good for the same request again.
+#[tokio::test]
+async fn a_second_factor_is_not_lost_with_a_message_that_was_not_sent() {
+    for name in ["code", "recovery_code"] {
+        for status in [400, REFUSES, FAILS, 504] {
+            let (sending, person) = Wanted::OtherPhone.begin("http", &[]).await;
+            person.verify_phone().await.expect(202);
+            person.confirm_phone(&sending.code()).await.expect(204);
+            person.switch_factor_on().await;
+            let shown = if name == "code" { person.with_code() } else { person.with_recovery_code(0) };
+            sending.answers(status);
+            let failed = shown.change_phone(OTHER_PHONE).await.status;
+            assert!(matches!(failed, 202 | 422 | 503), "{name} {status}: {failed}");
+            sending.answers(SENDS);
+            sending.world.advance(1);
+            shown.change_phone(OTHER_PHONE).await.expect(202);
+            // Not for another phone, nor anywhere else, and not for ever.
+            sending.world.advance(1);
+            shown.change_phone(THIRD_PHONE).await.expect_problem(400, "invalid-otp");
+            shown.mfa_recovery_codes().await.expect_problem(400, "invalid-otp");
+            sending.world.advance(300);
+            shown.change_phone(OTHER_PHONE).await.expect_problem(400, "invalid-otp");
+        }
     }
 }

@@ -53,6 +53,20 @@ async fn a_code_for_one_purpose_serves_no_other() {
     person.confirm_phone(&code).await.expect(204);
 }
 
+/// Two codes arrived, or two devices asked: the phone is verified, whichever of them is typed after that.
+#[tokio::test]
+async fn a_phone_that_is_verified_already_needs_no_code() {
+    let (world, person, first) = confirming().await;
+    world.advance(1);
+    person.verify_phone().await.expect(202);
+    let second = person.code();
+    person.confirm_phone(&second).await.expect(204);
+    for code in [first.as_str(), second.as_str(), another_code(&second).as_str()] {
+        person.confirm_phone(code).await.expect(204);
+    }
+    assert_eq!(person.me().await.expect(200).body["phone_verified"], true);
+}
+
 #[tokio::test]
 async fn a_code_is_for_its_own_account() {
     let (world, _, code) = confirming().await;

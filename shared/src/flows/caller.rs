@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    repeats,
     second_factor::{self, Asked, Refusal},
     waiting,
 };
@@ -113,18 +114,31 @@ impl Caller {
         password: Option<&Password>,
         proof: Option<&Proof>,
     ) -> Result<Reauthenticated, ApiError> {
+        self.reauthenticate_to(app, ctx, None, (password, proof)).await
+    }
+
+    /// The same for a request that may be repeated with the same second factor, since its repetition gains nothing: `what`
+    /// it does, and to what. If the message of this request was not sent, or its response was lost, the code that it has
+    /// used up is good for the same request of this session until five minutes are over.
+    pub async fn reauthenticate_to(
+        &self,
+        app: &App,
+        ctx: &Context,
+        what: Option<&str>,
+        (password, proof): (Option<&Password>, Option<&Proof>),
+    ) -> Result<Reauthenticated, ApiError> {
         let Some(password) = password else {
             self.require_recent_proof(ctx.now)?;
             // The epoch was read with this, and whatever the caller goes on to change requires that epoch.
             let account = CodeAccount::from(&self.profile);
-            Box::pin(self.require_factor(app, ctx, account, proof)).await?;
+            Box::pin(self.require_factor_to(app, ctx, what, account, proof)).await?;
             return Ok(Reauthenticated { account, first: None });
         };
         let (account, receipt) = self.confirm_password(app, ctx, password).await?;
         // The password was right, so its try is taken back, whatever the outcome of the second factor. One read
         // returned the password hash and `mfa_enabled`, so a second factor that was switched on a moment ago is
         // required, too.
-        Box::pin(self.take_back_and_require_factor(app, ctx, account, receipt, proof)).await?;
+        Box::pin(self.take_back_and_require_factor(app, ctx, what, (account, receipt), proof)).await?;
         Ok(Reauthenticated { account, first: Some(SignInMethod::Password) })
     }
 
@@ -155,7 +169,7 @@ impl Caller {
     ) -> Result<CodeAccount, ApiError> {
         let (account, receipt) = self.confirm_password(app, ctx, password).await?;
         if account.mfa_enabled {
-            self.take_back_and_require_factor(app, ctx, account, receipt, proof).await?;
+            self.take_back_and_require_factor(app, ctx, None, (account, receipt), proof).await?;
         }
         Ok(account)
     }
@@ -165,11 +179,11 @@ impl Caller {
         &self,
         app: &App,
         ctx: &Context,
-        account: CodeAccount,
-        receipt: Receipt,
+        what: Option<&str>,
+        (account, receipt): (CodeAccount, Receipt),
         proof: Option<&Proof>,
     ) -> Result<(), ApiError> {
-        let factor = Box::pin(self.require_factor(app, ctx, account, proof));
+        let factor = Box::pin(self.require_factor_to(app, ctx, what, account, proof));
         let (taken_back, shown) = tokio::join!(app.store.take_back(receipt), factor);
         taken_back?;
         shown
@@ -183,16 +197,39 @@ impl Caller {
         account: CodeAccount,
         proof: Option<&Proof>,
     ) -> Result<(), ApiError> {
-        if account.mfa_enabled { self.show_factor(app, ctx, proof).await } else { Ok(()) }
+        self.require_factor_to(app, ctx, None, account, proof).await
+    }
+
+    async fn require_factor_to(
+        &self,
+        app: &App,
+        ctx: &Context,
+        what: Option<&str>,
+        account: CodeAccount,
+        proof: Option<&Proof>,
+    ) -> Result<(), ApiError> {
+        if account.mfa_enabled { self.show_factor_to(app, ctx, what, proof).await } else { Ok(()) }
     }
 
     /// Requires the second factor. The same request of this session may have used up its code a moment ago: then this one
     /// waits until that one has ended the session, and the error says so.
     pub async fn show_factor(&self, app: &App, ctx: &Context, proof: Option<&Proof>) -> Result<(), ApiError> {
-        let place = self.session.to_string();
-        let asked = Asked { user: self.profile.user, at: AskedAt::Session, place: &place, otp: None };
+        self.show_factor_to(app, ctx, None, proof).await
+    }
+
+    async fn show_factor_to(
+        &self,
+        app: &App,
+        ctx: &Context,
+        what: Option<&str>,
+        proof: Option<&Proof>,
+    ) -> Result<(), ApiError> {
+        let place = format!("{}{}", self.session, what.map(|what| format!("/{what}")).unwrap_or_default());
+        let good_for = if what.is_some() { repeats::REPEATABLE } else { second_factor::UNDER_WAY };
+        let asked = Asked { user: self.profile.user, at: AskedAt::Session, place: &place, otp: None, good_for };
         match second_factor::require(app, ctx, asked, self.profile.phone(), proof).await {
             Ok(()) => Ok(()),
+            Err(Refusal::BySame(..)) if what.is_some() => Ok(()),
             Err(Refusal::BySame(_, error)) => Err(self.outcome_of_other(app, ctx, error).await),
             Err(Refusal::Gone(error)) => Err(self.overtaken(app, ctx, error).await),
             Err(Refusal::Because(error)) => Err(error),

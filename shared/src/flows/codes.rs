@@ -111,6 +111,27 @@ pub async fn issue(
     issued.ok_or_else(|| ApiError::Internal("an item of a phone and a purpose took no other code".into()))
 }
 
+/// Refuses what [`issue`] would refuse by a limit now, and counts nothing: for a request that would use up something else
+/// before. Others may use up the room meanwhile.
+pub async fn require_room(
+    app: &App,
+    ctx: &Context,
+    (purpose, phone): (Purpose, &Phone),
+    user: UserId,
+    target: &CodeTarget,
+) -> Result<(), ApiError> {
+    if let Some(cooldown) = target.cooldown(ctx.now) {
+        return Err(cooldown.into());
+    }
+    let code = DrawnCode::draw(app, ctx, purpose, phone, Some(user), target).await?;
+    let limits: Vec<_> = code.budgets().into_iter().chain(code.requests()).chain(code.tries()).collect();
+    let counters = app.store.counters(&limits, ctx.now).await?;
+    match counters.used_up(&limits, ctx.now)? {
+        Some(reached) => Err(app.message_limit_reached(reached, ctx.now)),
+        None => Ok(()),
+    }
+}
+
 /// The same for a code in this item. Returns none if it is a challenge that is over.
 pub(super) async fn issue_in(
     app: &App,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The time for which a request that has used up a second factor may be under way. No function runs longer.
-pub(super) const UNDER_WAY: Duration = Duration::from_secs(10);
+pub const UNDER_WAY: Duration = Duration::from_secs(10);
 
 /// The reason why a proof opens nothing.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ pub struct Asked<'a> {
     pub place: &'a str,
     /// The code by SMS that is shown with the factor.
     pub otp: Option<&'a OtpCode>,
+    /// The time for which the request is recognized that has used up the factor.
+    pub good_for: Duration,
 }
 
 impl Asked<'_> {
@@ -84,7 +86,7 @@ pub async fn require(
     let proof = proof.ok_or(ApiError::MfaRequired(None))?;
     let request = asked.request(app, ctx, proof).await?;
     let code = judge_request(app, ctx, (asked.user, asked.at), proof, Some(&request)).await?;
-    let by = FactorUse { request, until: ctx.now.plus(UNDER_WAY), session: None };
+    let by = FactorUse { request, until: ctx.now.plus(asked.good_for), session: None };
     use_up(app, ctx, &code, proof, &by).await?;
     if let (Proof::Recovery(_), Some(phone)) = (proof, phone) {
         app.notify(ctx, phone, Notice::RecoveryCodeUsed).await;

@@ -246,6 +246,9 @@ const fn detail_of_token(problem: &TokenProblem) -> &'static str {
         TokenProblem::SessionEnded | TokenProblem::Reused | TokenProblem::WithdrawnKey => {
             "The session has ended. Sign in again."
         }
+        TokenProblem::Superseded => {
+            "The refresh token was exchanged long ago, and the session goes on. Send the newest refresh token."
+        }
         TokenProblem::NotARefreshToken(_) => {
             "The text is no refresh token of this service. Send the one from the last response unchanged."
         }

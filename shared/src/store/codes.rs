@@ -69,6 +69,7 @@ pub struct CodeTarget {
     pub(super) open: OpenCodes,
     failures: u64,
     failures_since: Option<Timestamp>,
+    resend_at: Option<Timestamp>,
 }
 
 impl CodeTarget {
@@ -76,6 +77,12 @@ impl CodeTarget {
     #[must_use]
     pub fn for_account(self, account: Option<CodeAccount>) -> Self {
         Self { account, ..self }
+    }
+
+    /// Returns the cooldown of the item's last code, if it is not over.
+    pub fn cooldown(&self, now: Timestamp) -> Option<LimitReached> {
+        let resend_at = self.resend_at.filter(|resend_at| *resend_at > now)?;
+        Some(LimitReached { bucket: Bucket::MessagesCooldown, retry_after: resend_at.since(now) })
     }
 
     /// Returns the account that the open codes are bound to.
@@ -323,6 +330,7 @@ impl Store {
             open: OpenCodes::read(&code)?,
             failures: code.count(FAILURES)?,
             failures_since: code.optional_moment(FAILURES_SINCE)?,
+            resend_at: code.optional_moment(RESEND_AT)?,
         })
     }
 

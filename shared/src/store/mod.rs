@@ -52,8 +52,8 @@ pub use second_factors::{
     AskedAt, Enrollment, FactorUse, NewFactor, RightCode, SealedAnew, SecondFactor, SecondStep, UsedUp, WaitingSignIn,
 };
 pub use sessions::{
-    MAX_SESSIONS, NewSession, PasswordTries, Renewal, Repetition, Reuse, Rotation, Session, SessionState,
-    SessionSummary, StoredSession, TokenSession, TokenUser,
+    MAX_SESSIONS, NewSession, PasswordTries, Renewal, Repetition, Reuse, Rotation, Session, SessionOfToken,
+    SessionState, SessionSummary, StoredSession, TokenSession, TokenUser,
 };
 pub use table::keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use table::{error::StoreError, wire::Receipt};

@@ -430,6 +430,17 @@ pub struct SessionState {
     pub removed_keys: BTreeSet<String>,
 }
 
+/// What a refresh token is worth to a request that does not exchange it.
+#[derive(Clone, Debug)]
+pub enum SessionOfToken {
+    /// The session is alive, and the token is its newest one or the one before, whose exchange may have lost its response.
+    Live(Profile),
+    /// The session is alive, but the token was exchanged, and so was its successor.
+    Superseded,
+    /// The session has ended, or it never had this token.
+    Ended,
+}
+
 impl Store {
     /// Reads a user's profile, one session and the deny list of keys together, consistently.
     pub async fn session_state(&self, user: UserId, session: SessionId) -> Result<SessionState, StoreError> {
@@ -544,21 +555,22 @@ impl Store {
         })
     }
 
-    /// Returns account and session of a refresh token that could be exchanged now: it is the session's newest, and the
-    /// session is alive. Does not spend it.
-    pub async fn current_session(
+    /// Returns the account of a refresh token whose session is alive. Does not spend the token.
+    pub async fn session_of(
         &self,
         token: &RefreshToken,
         is_of: impl Fn(&SessionSalt) -> bool,
         now: Timestamp,
-    ) -> Result<Option<Profile>, StoreError> {
+    ) -> Result<SessionOfToken, StoreError> {
         let keys = [Key::profile(token.user), Key::session(token.user, token.session)];
-        let [Some(profile), Some(item)] = self.read_all(keys).await? else { return Ok(None) };
-        let Some(profile) = Profile::read(token.user, &profile)? else { return Ok(None) };
-        let is_newest = item.number(GENERATION)? == u64::from(token.generation);
+        let [Some(profile), Some(item)] = self.read_all(keys).await? else { return Ok(SessionOfToken::Ended) };
+        let Some(profile) = Profile::read(token.user, &profile)? else { return Ok(SessionOfToken::Ended) };
         let is_live = Session::read(&item)?.lives(profile.epoch, now);
-        let is_of = is_of(&SessionSalt::from_stored(item.bytes(SALT)?));
-        Ok((is_newest && is_live && is_of).then_some(profile))
+        if !(is_live && is_of(&SessionSalt::from_stored(item.bytes(SALT)?))) {
+            return Ok(SessionOfToken::Ended);
+        }
+        let is_superseded = u64::from(token.generation) + 1 < item.number(GENERATION)?;
+        Ok(if is_superseded { SessionOfToken::Superseded } else { SessionOfToken::Live(profile) })
     }
 
     /// Ends a session. A session that does not exist counts as ended.
