@@ -361,9 +361,13 @@ async fn a_known_device_has_a_cooldown_of_its_own() {
     stranger.request_reset().await.expect(202);
     stranger.ask_code().await.expect_limit("messages-cooldown");
     person.ask_code_with(&token).await.expect(202);
+    person.ask_code_with(&token).await.expect_limit("messages-cooldown");
+    // As for a phone, one for each purpose.
+    person.request_reset_with(&token).await.expect(202);
     person.request_reset_with(&token).await.expect_limit("messages-cooldown");
     world.advance(1);
     person.request_reset_with(&token).await.expect(202);
+    person.ask_code_with(&token).await.expect(202);
     stranger.request_reset().await.expect(202);
 }
 

@@ -36,7 +36,7 @@ async fn it_tells_everything_that_is_stored_but_secrets() {
 /// these lists.
 #[tokio::test]
 async fn no_attribute_is_forgotten() {
-    const TOLD: [&str; 31] = [
+    const TOLD: [&str; 32] = [
         "forgotten_at",
         "method",
         "passwordless",
@@ -68,6 +68,7 @@ async fn no_attribute_is_forgotten() {
         // Of a session, it is when that was last used; of a code, it was long ago when somebody reads this.
         "rotated_at",
         "resend_at",
+        "reset_resend_at",
         // Collected an hour or a day after the end that is told.
         "expires_at",
     ];
@@ -88,7 +89,7 @@ async fn no_attribute_is_forgotten() {
         "used",
         "used_effect",
     ];
-    const BOOKS: [&str; 16] = [
+    const BOOKS: [&str; 17] = [
         "attempts_end",
         "doubtful",
         "epoch",
@@ -103,6 +104,7 @@ async fn no_attribute_is_forgotten() {
         "other_generation",
         "renewed",
         "request_ends_at",
+        "reset_challenge_id",
         "successor",
         "totp_step",
         "used_ends_at",

@@ -5,8 +5,7 @@ use std::time::Duration;
 use super::{
     CodeIssue, CodeTarget, NewCode, PendingCode, Store, UsedCode,
     accounts::{self, CodeAccount, NewAccount},
-    codes::{self, COOLED_DOWN},
-    devices,
+    codes, devices,
     limits::Limit,
     sessions::NewSession,
     table::{
@@ -114,9 +113,8 @@ impl Store {
         let now = code.now;
         // The cooldown belongs to the phone or the device, not to what waits, so that beginning again does not send another
         // message at once.
-        let by = |update: ItemUpdate| {
-            update.set("#challenge_id = :challenge").value(":challenge", text(code.challenge.to_string()))
-        };
+        let kept = code.cooldown_of();
+        let by = |update: ItemUpdate| update.set(kept.begun_by).value(":challenge", text(code.challenge.to_string()));
         let cooldown = match (code.device, code.purpose) {
             (Some(device), _) => by(devices::unless_forgotten(&device)),
             // That of all resets of the phone, in the item of the codes that are tried by the phone.
@@ -129,8 +127,8 @@ impl Store {
         };
         let cooldown = cooldown
             .remove("#op")
-            .set("#resend_at = :resend_at")
-            .and_when(COOLED_DOWN)
+            .set(kept.begin)
+            .and_when(kept.is_over)
             .value(":now", moment(now))
             .value(":resend_at", moment(now.plus(code.cooldown)));
         let mut writes = vec![Write::Update(update), Write::Update(cooldown)];
@@ -138,7 +136,9 @@ impl Store {
         Ok(match self.transact(writes).await? {
             Transacted::Committed => ActivationIssue::Code(CodeIssue::Issued),
             Transacted::Refused(parts) => match parts.as_slice() {
-                [Part::Fine, rest @ ..] => ActivationIssue::Code(codes::refused(rest, limits, true, now)?),
+                [Part::Fine, rest @ ..] => {
+                    ActivationIssue::Code(codes::refused(rest, limits, (true, kept.attribute), now)?)
+                }
                 [Part::Failed(Some(item)), ..] if waits(item)? => ActivationIssue::Code(CodeIssue::Overtaken),
                 _ => ActivationIssue::NotWaiting,
             },

@@ -10,7 +10,7 @@ use super::{
     accounts::{self, CodeAccount},
     deletion,
     limits::{Bucket, Limit, LimitReached},
-    open_codes::{NewCode, OpenCodes},
+    open_codes::{COOLDOWN, NewCode, OpenCodes},
     outcome::Attempt,
     profile::Profile,
     sessions::{NewSession, Renewal},
@@ -382,7 +382,7 @@ impl Store {
         }
         Ok(match self.transact(writes).await? {
             Transacted::Committed => CodeIssue::Issued,
-            Transacted::Refused(parts) => refused(&parts, budgets, bars_when_guessed, now)?,
+            Transacted::Refused(parts) => refused(&parts, budgets, (bars_when_guessed, RESEND_AT), now)?,
         })
     }
 
@@ -412,9 +412,8 @@ impl Store {
             let copy = Key::code(code.phone, Purpose::ResetBy(code.challenge));
             (code.purpose == Purpose::Reset).then(|| mark(copy).when("contains(#open_challenges, :challenge)"))
         };
-        let free = |update: ItemUpdate| {
-            update.set("#resend_at = :now").value(":now", moment(code.now)).when("#challenge_id = :challenge")
-        };
+        let kept = code.cooldown_of();
+        let free = |update: ItemUpdate| update.set(kept.end).value(":now", moment(code.now)).when(kept.begun_by);
         let marked = || mark(Key::code(code.phone, code.purpose));
         let open = || marked().when("contains(#open_challenges, :challenge)");
         let freed = || match code.purpose {
@@ -668,7 +667,7 @@ pub fn tries_of_phone(subject: &str) -> Limit<'_> {
 }
 
 /// The condition that allows the next code to be sent.
-pub(super) const COOLED_DOWN: &str = "(attribute_not_exists(#resend_at) OR #resend_at <= :now)";
+const COOLED_DOWN: &str = COOLDOWN.is_over;
 
 /// Returns the write that stores the code of a reset under its challenge, with tries of its own.
 pub(super) fn under_challenge(code: NewCode<'_>, account: Option<CodeAccount>) -> ItemUpdate {
@@ -733,11 +732,11 @@ pub(super) fn bind(code: ItemUpdate, account: CodeAccount) -> ItemUpdate {
 
 /// Returns why a code was refused: by a budget, which all parts but the first are, or by its item, which is the first. A
 /// budget takes precedence over the cooldown, because it lasts longer. `bars_when_guessed` tells whether wrong codes in the
-/// item keep others from being issued.
+/// item keep others from being issued; `cooldown` is the attribute with the end of the cooldown.
 pub(super) fn refused(
     parts: &[Part],
     budgets: &[Limit<'_>],
-    bars_when_guessed: bool,
+    (bars_when_guessed, cooldown): (bool, &'static str),
     now: Timestamp,
 ) -> Result<CodeIssue, StoreError> {
     let reached = parts.iter().skip(1).zip(budgets).find(|(part, _)| matches!(part, Part::Failed(_)));
@@ -748,7 +747,7 @@ pub(super) fn refused(
     if bars_when_guessed && let Some(reached) = failures_used_up(item, now)? {
         return Ok(CodeIssue::LimitReached(reached));
     }
-    Ok(match item.optional_moment(RESEND_AT)? {
+    Ok(match item.optional_moment(cooldown)? {
         Some(resend_at) if resend_at > now => CodeIssue::LimitReached(LimitReached {
             bucket: Bucket::MessagesCooldown,
             retry_after: resend_at.since(now),

@@ -13,7 +13,7 @@ use super::{
         item::{Item, list, moment, number, text, texts},
         keys::{
             ATTEMPTS, ATTEMPTS_END, CHALLENGE_ID, CODE_ENDS_AT, CODE_MAC, CODES, DOUBTFUL, EPOCH, Key, MFA_ENABLED,
-            NOT_SENT, PASSWORDLESS, PHONE_PROVED_AT, USER_ID,
+            NOT_SENT, PASSWORDLESS, PHONE_PROVED_AT, RESEND_AT, RESET_RESEND_AT, USER_ID,
         },
     },
 };
@@ -59,6 +59,49 @@ pub struct NewCode<'a> {
     pub device: Option<DeviceToken>,
     /// Whether a message will carry the code. If not, nobody can enter it, but its tries count.
     pub is_sent: bool,
+}
+
+/// How a cooldown is kept in its item.
+#[derive(Debug)]
+pub(super) struct Cooldown {
+    /// The attribute with its end.
+    pub(super) attribute: &'static str,
+    /// Sets its end.
+    pub(super) begin: &'static str,
+    /// Sets its end to now.
+    pub(super) end: &'static str,
+    /// Sets the sending that began it, or requires it to be this one.
+    pub(super) begun_by: &'static str,
+    /// That it is over.
+    pub(super) is_over: &'static str,
+}
+
+/// The one of an item with one cooldown.
+pub(super) const COOLDOWN: Cooldown = Cooldown {
+    attribute: RESEND_AT,
+    begin: "#resend_at = :resend_at",
+    end: "#resend_at = :now",
+    begun_by: "#challenge_id = :challenge",
+    is_over: "(attribute_not_exists(#resend_at) OR #resend_at <= :now)",
+};
+
+/// That of the codes of resets in the item of a known device, which has another one for sign-ins, as phones have.
+const COOLDOWN_OF_RESETS: Cooldown = Cooldown {
+    attribute: RESET_RESEND_AT,
+    begin: "#reset_resend_at = :resend_at",
+    end: "#reset_resend_at = :now",
+    begun_by: "#reset_challenge_id = :challenge",
+    is_over: "(attribute_not_exists(#reset_resend_at) OR #reset_resend_at <= :now)",
+};
+
+impl NewCode<'_> {
+    /// Returns how the cooldown of such codes is kept.
+    pub(super) fn cooldown_of(&self) -> &'static Cooldown {
+        match (self.device, self.purpose) {
+            (Some(_), Purpose::ResetBy(_)) => &COOLDOWN_OF_RESETS,
+            _ => &COOLDOWN,
+        }
+    }
 }
 
 /// A code that waits to be entered.

@@ -325,6 +325,10 @@ attributes! {
     CODE_ENDS_AT = "code_ends_at";
     /// The time from which the next code may be sent, in Unix milliseconds.
     RESEND_AT = "resend_at";
+    /// The same in a known device's item, for the codes of resets.
+    RESET_RESEND_AT = "reset_resend_at";
+    /// The identifier of the sending that began the cooldown of a known device's codes of resets.
+    RESET_CHALLENGE_ID = "reset_challenge_id";
     /// In a session, the number of its next refresh token; in the key set, the number of its edition.
     GENERATION = "generation";
     /// In a session, the version of the key that made its newest refresh token.
