@@ -349,7 +349,12 @@ impl RunningFunction {
     }
 }
 
-/// Returns the response with its body as bytes.
+/// Returns the response as API Gateway gets it: its body as bytes and, of each header, the first value, because
+/// `lambda_http` sends no other.
 fn plain(response: http::Response<Body>) -> http::Response<Vec<u8>> {
-    response.map(|body| body.to_vec())
+    let mut response = response.map(|body| body.to_vec());
+    let headers = response.headers_mut();
+    let firsts = headers.keys().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect();
+    *headers = firsts;
+    response
 }

@@ -39,7 +39,7 @@ fn check_unreadable(reply: &Reply) {
 }
 
 fn varies_by_origin(reply: &Reply) -> bool {
-    reply.headers.get_all("vary").iter().any(|value| value.to_str().unwrap().eq_ignore_ascii_case("origin"))
+    reply.header("vary").is_some_and(|names| names.split(", ").any(|name| name == "origin"))
 }
 
 #[tokio::test]
@@ -106,7 +106,8 @@ async fn a_page_reads_every_problem_and_when_to_try_again() {
     let document = world.send(send(Method::GET, "/openapi.json")).await;
     let document = document.expect(200);
     check_readable(&document, PAGE);
-    assert_eq!(document.headers.get_all("vary").iter().count(), 2, "by coding and by origin");
+    // In one line, because Lambda sends one value of each header.
+    assert_eq!(document.header("vary"), Some("accept-encoding, origin"));
 
     let mut last = world.send(login(&account)).await;
     while last.status == 401 {

@@ -37,7 +37,12 @@ impl Page {
     /// Adds the headers that let the page read a response.
     pub fn expose(&self, headers: &mut HeaderMap) {
         if self.varies {
-            headers.append(header::VARY, HeaderValue::from_name(PAGE));
+            // In one line with what else it depends on, because Lambda sends one value of each header.
+            let value = match headers.get(header::VARY) {
+                Some(other) => HeaderValue::from_bytes(&[other.as_bytes(), b", origin"].concat()),
+                None => Ok(HeaderValue::from_name(PAGE)),
+            };
+            headers.insert(header::VARY, value.unwrap_or_else(|_| HeaderValue::from_static("*")));
         }
         if let Some(origin) = &self.allowed {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
