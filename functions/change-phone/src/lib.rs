@@ -63,7 +63,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     let proved = caller.reauthenticate_to(app, ctx, Some(&what), proofs);
     let target = async { Ok(app.store.code_target(&phone, purpose, ctx.now).await?) };
     let (proved, target) = if caller.profile.mfa_enabled && proof.is_some() {
-        // As well, since a limit would refuse the code after the factor was used up.
+        // Before it, too: a limit would refuse the code when the factor is used up already.
         let target = target.await?;
         codes::require_room(app, ctx, (purpose, &phone), caller.profile.user, &target).await?;
         (proved.await?, target)

@@ -36,7 +36,7 @@ async fn a_refresh_token_alone_is_enough_and_an_expired_access_token_is_not() {
     person.logout_all().await.expect_problem(401, "invalid-token");
     // It proves no more than an expired token does, but nobody is told that the session has ended, for it has not.
     let refused = superseded.logout_all_by_refresh_token().await.expect_problem(401, "invalid-token");
-    assert!(refused.body["detail"].as_str().unwrap().contains("the session goes on"));
+    assert!(refused.body["detail"].as_str().unwrap().contains("The session goes on"));
     laptop.refresh().await.expect(200);
     person.logout_all_by_refresh_token().await.expect(204);
     for device in [&person, &laptop] {

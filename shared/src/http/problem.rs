@@ -247,7 +247,7 @@ const fn detail_of_token(problem: &TokenProblem) -> &'static str {
             "The session has ended. Sign in again."
         }
         TokenProblem::Superseded => {
-            "The refresh token was exchanged long ago, and the session goes on. Send the newest refresh token."
+            "The refresh token was exchanged, and so was the next one. The session goes on: send its newest refresh token."
         }
         TokenProblem::NotARefreshToken(_) => {
             "The text is no refresh token of this service. Send the one from the last response unchanged."
