@@ -31,9 +31,8 @@ fn write_roots(folder: &Path) -> Result<(), Box<dyn Error>> {
     for (number, block) in pem.split("-----BEGIN CERTIFICATE-----").skip(1).enumerate() {
         let (body, _) = block.split_once("-----END CERTIFICATE-----").ok_or("a certificate has no end")?;
         let body: String = body.split_whitespace().collect();
-        let file = folder.join(format!("root-{number}.der"));
-        fs::write(&file, BASE64_STANDARD.decode(body)?)?;
-        writeln!(code, "    include_bytes!({file:?}),")?;
+        fs::write(folder.join(format!("root-{number}.der")), BASE64_STANDARD.decode(body)?)?;
+        writeln!(code, "    include_bytes!(concat!(env!(\"OUT_DIR\"), \"/root-{number}.der\")),")?;
     }
     fs::write(folder.join("roots.rs"), code + "]\n")?;
     Ok(())
