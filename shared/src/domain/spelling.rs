@@ -187,7 +187,8 @@ pub fn digits(typed: &str) -> Option<Zeroizing<String>> {
 }
 
 /// Returns the digits of the only number in a message, in ASCII. One space or dash may stand between two of them. Returns
-/// `None` if the message has other digits, fractions or the like, or if a plus sign or an ASCII letter touches the number.
+/// `None` if the message has other digits, fractions, control characters or the like, or if a plus sign or an ASCII letter
+/// touches the number.
 ///
 /// At its end may be what apps and browsers read: the hash of an app, whose digits do not count, and `@`, a site, `#` and
 /// the same number again. A field without lines has spaces in place of the line ends.
@@ -247,7 +248,7 @@ fn number_within(text: &str) -> Option<Zeroizing<String>> {
                 between = 0;
                 Keep::This(digit)
             }
-            _ if c.is_numeric() => Keep::Refused,
+            _ if c.is_numeric() || (c.is_control() && !c.is_whitespace()) => Keep::Refused,
             _ if so_far.is_empty() => Keep::Nothing,
             _ if between == 0 && touches(c) => Keep::Refused,
             _ => {
@@ -621,6 +622,7 @@ mod tests {
             ("code 12\n@example.com #13", ""),
             ("@1.example.com #12", "12"),
             ("12 #12", ""),
+            ("12\u{7}", ""),
             ("", ""),
         ] {
             let read = only_number(message);
