@@ -42,8 +42,8 @@ request_body! {
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     app.require_method(SignInMethod::Password)?;
     let ResendActivationRequest { activation_id: SealedActivationId(activation_id) } = request.read(&app.config)?;
-    let over =
-        || ApiError::invalid_field("/activation_id", &"does not belong to a pending registration; register again");
+    const OVER: &str = "belongs to no registration that waits; if it was activated, sign in, or else register again";
+    let over = || ApiError::invalid_field("/activation_id", &OVER);
     let registration = PendingRegistration::of_id(app, ctx, Waiting::Registration, &activation_id).await?;
     let registration = registration.ok_or_else(over)?;
 

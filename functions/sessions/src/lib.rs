@@ -39,7 +39,7 @@ pub struct SessionEntry {
     /// The time of the login, in RFC 3339.
     #[schema(format = DateTime, example = "2026-11-22T20:16:46Z")]
     created_at: String,
-    /// The time of the last refresh, rounded down to the hour, in RFC 3339.
+    /// The time of the last refresh, rounded down to the hour, or that of the login if it is later, in RFC 3339.
     #[schema(format = DateTime, example = "2026-11-22T20:00:00Z")]
     last_used_at: String,
     /// Whether the request belongs to this session.

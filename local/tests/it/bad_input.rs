@@ -4,7 +4,7 @@ use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::harness::{PASSWORD, PHONE, Request, TEMPLATE, World};
+use crate::harness::{NEW_PASSWORD, OTHER_PHONE, PASSWORD, PHONE, RESET_PASSWORD, Request, TEMPLATE, World};
 
 /// Every route that requires a body, by the OpenAPI description.
 fn body_routes() -> Vec<(Method, String)> {
@@ -206,4 +206,40 @@ async fn the_sentence_for_people_names_the_wrong_fields() {
     let body = json!({"challenge": 1, "otp": 1, "code": 1, "new_password": 1, "sign_in": 1});
     let reply = world.post("/auth/verify-reset", body).await.expect_problem(422, "invalid-request");
     assert!(reply.text("detail").ends_with("`errors` has more."));
+}
+
+/// Forms and generated clients send a text for every member, an empty one for those that were left out.
+#[tokio::test]
+async fn an_empty_text_of_a_member_that_may_be_absent_is_absent() {
+    let both = json!({"code": "", "recovery_code": ""});
+    let world = World::new();
+    let person = world.signed_in_person().await;
+    person.verify_own_phone().await;
+    person.with_members(&both).change_phone(OTHER_PHONE).await.expect(202);
+    person.with_members(&both).mfa_enroll().await.expect(200);
+    person.with_members(&json!({"attempt": ""})).refresh().await.expect(200);
+    person.with_members(&json!({"device_token": ""})).login().await.expect(200);
+    let code = person.reset_code().await;
+    let members = json!({"code": "", "recovery_code": "", "challenge": "", "sign_in": ""});
+    person.with_members(&members).verify_reset(&code, RESET_PASSWORD).await.expect(204);
+    person.sign_in().await;
+    person.with_members(&both).change_password(NEW_PASSWORD).await.expect(200);
+    let first_factor = json!({"challenge": "", "otp": "", "code": "", "recovery_code": ""});
+    person.with_members(&first_factor).step_up().await.expect(200);
+    // Those that must be there are there, and wrong.
+    let reply = person.typing("").login().await.expect_fields(&["/password"]);
+    assert!(!reply.text("detail").contains("is required"), "{}", reply.text("detail"));
+    person.verify_reset("", RESET_PASSWORD).await.expect_fields(&["/otp"]);
+    person.typing("").delete_account().await.expect_fields(&["/password"]);
+    person.with_members(&both).delete_account().await.expect(204);
+
+    let person = world.person_with_factor().await;
+    person.first_step().await;
+    let others = json!({"recovery_code": "", "password": ""});
+    let reply = person.with_proof("code", "").with_members(&others).login_mfa().await.expect_fields(&["/code"]);
+    assert!(reply.text("detail").contains("is required, or `recovery_code`"), "{}", reply.text("detail"));
+    let recovery_code = person.with_recovery_code(0);
+    recovery_code.with_members(&json!({"code": "", "password": ""})).login_mfa().await.expect(200);
+    person.first_step().await;
+    person.with_code().with_members(&json!({"recovery_code": ""})).login_mfa().await.expect(200);
 }

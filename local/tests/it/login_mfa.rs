@@ -399,3 +399,15 @@ async fn a_first_step_forgives_no_wrong_password() {
     person.sign_in().await;
     assert_eq!(person.export().await.expect(200).body["sign_in_attempts"]["failures"], 0);
 }
+
+#[tokio::test]
+async fn a_sign_in_that_was_tried_too_often_is_told_so() {
+    let person = World::new().person_with_factor().await;
+    person.first_step().await;
+    let guess = person.with_proof("recovery_code", "9QK2-7H3M-5TZA-0C8W-RJ4E-VX6P");
+    for _ in 0..10 {
+        guess.login_mfa().await.expect_problem(400, "invalid-otp");
+    }
+    let reply = guess.login_mfa().await.expect_problem(401, "invalid-token");
+    assert!(reply.text("detail").contains("it was completed, was tried too often, or"), "{}", reply.text("detail"));
+}

@@ -57,7 +57,9 @@ async fn a_registration_that_was_not_activated_is_collected() {
 async fn a_registration_that_was_activated_is_over() {
     let (world, person, code) = registering().await;
     person.activate(&code).await.expect(201);
-    person.resend_activation().await.expect_fields(&["/activation_id"]);
+    let reply = person.resend_activation().await.expect_fields(&["/activation_id"]);
+    let detail = "belongs to no registration that waits; if it was activated, sign in, or else register again";
+    assert_eq!(reply.body["errors"][0]["detail"], detail);
     assert_eq!(world.outbox.messages().len(), 1);
 }
 

@@ -49,7 +49,8 @@ async fn what_a_session_shows_tells_its_use_by_the_hour_and_no_closer() {
         (thief.sessions().await.expect(200).body["sessions"].clone(), export)
     };
     let before = look().await;
-    assert_eq!(before.0[0]["last_used_at"], "2027-01-15T08:00:00Z");
+    assert_eq!(before.0[0]["last_used_at"], "2027-01-15T08:30:01Z", "not before its beginning");
+    assert_eq!(before.1[0]["last_used_at"], "2027-01-15T08:30:01Z", "nor in the export");
     for _ in 0..3 {
         world.advance(280);
         for device in [&person, &laptop, &person] {

@@ -171,6 +171,16 @@ fn spellings(code: &str) -> Vec<String> {
         in_script('০'),
         mixed,
         apart,
+        // What surrounds a code in a message.
+        format!("G-{code}"),
+        format!("#{code}"),
+        format!("{code}!"),
+        format!("Code: {code}"),
+        format!("{code} is your code"),
+        format!("코드는 {start} {end}입니다."),
+        format!("رمز: {}", in_script('٠')),
+        format!("Latchkey: {code} is your code. Do not share it.\nFA+9qCX9VSu\n\n@a1.example.com #{code}"),
+        format!("@example.com #{code}"),
     ]
 }
 
@@ -324,8 +334,17 @@ async fn what_is_no_code_is_refused_and_no_try() {
         "①23456",
         "0x1234",
         "123456.0",
-        "G-123456",
         "1.2e5",
+        "+123456",
+        "123456a",
+        "O123456",
+        "Code 1: 123456",
+        "123456 or 123456",
+        "123,456 is your code",
+        "123  456 is your code",
+        "123456 is your code, good for ½ hour",
+        "123456 is your code\n\n@example.com #123457",
+        &format!("{}123456", "a ".repeat(250)),
     ] {
         let reply = person.verify_reset(no_code, RESET_PASSWORD).await.expect_fields(&["/otp"]);
         assert_eq!(reply.body["errors"][0]["detail"], "must be the six digits of the code", "{no_code:?}");
@@ -396,9 +415,15 @@ async fn a_code_under_another_codes_name_is_told_where_it_belongs() {
             assert_eq!(detail(world.post(path, body).await, "/otp"), "is required", "{path}");
         }
     }
-    // Here `code` is another one, and is read.
+    // Here `code` is another one. It is read, and the message's may be sent as it all the same.
+    let hint = "a message's code is sent as `otp`, and not as `code`";
     let reply = world.post("/auth/verify-reset", json!({"phone": PHONE, "code": "123456"})).await;
-    assert_eq!(detail(reply, "/otp"), "is required");
+    assert_eq!(detail(reply, "/otp"), format!("is required; {hint}"));
+    let reply = person.post("/auth/step-up", json!({"challenge": "a", "code": "123456"})).await;
+    assert_eq!(detail(reply, "/otp"), format!("is required with `challenge`; {hint}"));
+    for body in [json!({"phone": PHONE, "recovery_code": "a"}), json!({"phone": PHONE, "code": ""})] {
+        assert_eq!(detail(world.post("/auth/verify-reset", body).await, "/otp"), "is required");
+    }
     person.login_mfa().await.expect(200);
 }
 
@@ -412,7 +437,7 @@ async fn a_recovery_code_is_one_code_in_every_spelling() {
     };
     // Other marks of lists: `spelling::the_mark_of_a_list_is_no_part_of_a_code`.
     let spellings: [fn(&str) -> String; 10] = [
-        |code| format!("[x] 1- {}", code.replace('-', "_")),
+        |code| format!("✅ [3] {}", code.replace('-', "_")),
         |code| format!("{code}\n"),
         |code| code.replace('-', "\u{a0}"),
         |code| code.replace('-', "\u{2013}"),
@@ -428,7 +453,7 @@ async fn a_recovery_code_is_one_code_in_every_spelling() {
         assert_eq!(reply.status, 200, "{:?}", spelled("AAAA-BBBB"));
         enter(code).await.expect_problem(400, "invalid-otp");
     }
-    for no_code in ["", "9QK2", "9QK2~7H3M~9QK2~7H3M~9QK2~7H3M", "9QK2-7H3M-9QK2-7H3M-9QK2-7H3U"] {
+    for no_code in ["9QK2", "9QK2~7H3M~9QK2~7H3M~9QK2~7H3M", "9QK2-7H3M-9QK2-7H3M-9QK2-7H3U"] {
         enter(no_code).await.expect_fields(&["/recovery_code"]);
     }
 }
@@ -440,4 +465,30 @@ async fn test_numbers_are_read_in_every_spelling() {
     let person = world.person().await;
     person.request_reset().await.expect(202);
     person.verify_reset("123456", RESET_PASSWORD).await.expect(204);
+}
+
+/// Some people copy the whole message, on phones and in browsers whose fields have no lines.
+#[tokio::test]
+async fn the_whole_message_in_every_language_is_its_code() {
+    let variables = [
+        ("LIMIT_MESSAGES_PER_PHONE", "1000"),
+        ("SMS_WEBOTP_DOMAIN", "accounts24.example.com"),
+        ("SMS_ANDROID_APP_HASH", "FA+9qCX9VSu"),
+    ];
+    for variables in [&variables[..1], &variables[..2], &variables] {
+        let world = World::with(variables);
+        let person = world.signed_in_person().await;
+        for language in ["en", "ar", "es", "ko", "ru", "uz"] {
+            for in_one_line in [false, true] {
+                person.with_header("accept-language", language).reset_code().await;
+                let mut message = world.outbox.messages().remove(0).text;
+                if in_one_line {
+                    message = message.replace('\n', " ");
+                }
+                let reply = person.verify_reset(&message, RESET_PASSWORD).await;
+                assert_eq!(reply.status, 204, "{language}");
+                world.advance(2);
+            }
+        }
+    }
 }

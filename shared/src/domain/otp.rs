@@ -38,10 +38,12 @@ impl OtpCode {
 impl FromStr for OtpCode {
     type Err = InvalidOtpCode;
 
-    /// Reads six digits as people type and paste them ([`spelling::digits`]). All spellings give the same code, so that
-    /// another spelling is no new guess.
+    /// Reads six digits as people type and paste them ([`spelling::digits`]), or a message whose only number they are
+    /// ([`spelling::only_number`]). All spellings give the same code, so that another spelling is no new guess.
     fn from_str(typed: &str) -> Result<Self, InvalidOtpCode> {
-        spelling::digits(typed).filter(|digits| digits.len() == DIGITS).map(Self).ok_or(InvalidOtpCode)
+        let is_code = |digits: &Zeroizing<String>| digits.len() == DIGITS;
+        let digits = spelling::digits(typed).filter(is_code);
+        digits.or_else(|| spelling::only_number(typed).filter(is_code)).map(Self).ok_or(InvalidOtpCode)
     }
 }
 
@@ -274,10 +276,14 @@ mod tests {
             "٠١٢٣٤٥",
             "\u{2068}012345\u{2069}",
             "\"012345\",",
+            "012345#",
+            "G-012345",
+            "Code: 012 345.",
+            "012345 is your code\n\n@example.com #012345",
         ] {
             assert_eq!(typed.parse::<OtpCode>().unwrap().reveal(), "012345", "{typed:?}");
         }
-        for typed in ["", "12345", "1234567", "+12345", "+123456", "12345a", "0x1234", "123,456", "①23456", "123456#"]
+        for typed in ["", "12345", "1234567", "+12345", "+123456", "12345a", "0x1234", "123,456", "①23456", "123456a"]
         {
             assert!(typed.parse::<OtpCode>().is_err(), "{typed:?}");
         }

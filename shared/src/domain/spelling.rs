@@ -14,6 +14,16 @@ use zeroize::Zeroizing;
 /// dialing prefix, recovery codes 24 characters.
 const MAX_LENGTH: usize = 32;
 
+/// The length of the longest message whose number is read, in characters. Ours have at most 300 and what apps and browsers
+/// read.
+const MAX_MESSAGE: usize = 500;
+
+/// The length of the hash by which a message names an Android app, in characters.
+const APP_HASH: usize = 11;
+
+/// The length of the longest words in front of a code that are no part of it, in characters.
+const MAX_LABEL: usize = 30;
+
 /// The least number of digits behind a slash. In `1234567/8` the slash stands for "or".
 const MIN_DIGITS_AFTER_SLASH: usize = 3;
 
@@ -53,7 +63,7 @@ const UNDERSCORES: &str = "_＿";
 /// What stands for the wave dash `〜` on many keyboards. Only phone numbers are written with it.
 const TILDES: &str = "~～";
 /// Bullets, check marks and boxes, and what Markdown marks lists, quotations and emphasis with.
-const LIST_MARKS: &str = "*~#>`•◦▪‣●○☐☑☒✓✔";
+const LIST_MARKS: &str = "*~#>`•◦▪‣●○☐☑☒✓✔\u{20e3}";
 /// Numbers of a list that are one character.
 const NUMBERS: [RangeInclusive<char>; 2] = ['\u{2460}'..='\u{249b}', '\u{2776}'..='\u{2793}'];
 /// Full stops and the dots in their place.
@@ -176,6 +186,79 @@ pub fn digits(typed: &str) -> Option<Zeroizing<String>> {
     })
 }
 
+/// Returns the digits of the only number in a message, in ASCII. One space or dash may stand between two of them. Returns
+/// `None` if the message has other digits, fractions, control characters or the like, or if a plus sign or an ASCII letter
+/// touches the number.
+///
+/// At its end may be what apps and browsers read: the hash of an app, whose digits do not count, and `@`, a site, `#` and
+/// the same number again. A field without lines has spaces in place of the line ends.
+pub fn only_number(message: &str) -> Option<Zeroizing<String>> {
+    if message.chars().nth(MAX_MESSAGE).is_some() {
+        return None;
+    }
+    let message = cell(message);
+    let (message, repeated) = without_site(message).map_or((message, None), |(text, number)| (text, Some(number)));
+    let number = number_within(without_app_hash(message))?;
+    match repeated {
+        None => Some(number),
+        Some(repeated) if number.is_empty() => digits(repeated),
+        Some(repeated) => digits(repeated).filter(|repeated| **repeated == *number).map(|_| number),
+    }
+}
+
+/// Splits what a browser reads from the end of a message: returns the text before it, and its number.
+fn without_site(message: &str) -> Option<(&str, &str)> {
+    let (rest, last) = last_word(message);
+    let number = last.strip_prefix('#')?;
+    let (rest, site) = last_word(rest);
+    site.starts_with('@').then_some((rest, number))
+}
+
+/// Returns a message without the hash of an app at its end.
+fn without_app_hash(message: &str) -> &str {
+    let (rest, last) = last_word(message);
+    let is_hash = last.len() == APP_HASH
+        && last.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
+        && last.bytes().any(|b| b.is_ascii_alphabetic());
+    if is_hash && !rest.is_empty() { rest } else { message }
+}
+
+/// Splits the last word from a text.
+fn last_word(text: &str) -> (&str, &str) {
+    let text = text.trim_end();
+    text.rsplit_once(char::is_whitespace).map_or(("", text), |(rest, last)| (rest.trim_end(), last))
+}
+
+/// Returns the digits of the only number in a text, or no digits if the text has no number.
+fn number_within(text: &str) -> Option<Zeroizing<String>> {
+    let is_invisible =
+        |c: &char| c.general_category() == GeneralCategory::Format || INVISIBLE.iter().any(|range| range.contains(c));
+    let (mut before, mut between) = (None, 0_usize);
+    collect_all(text.chars().filter(|c| !is_invisible(c)), |c, so_far| {
+        let last = before.replace(c);
+        let touches = |c: char| Meaning::of(c) == Meaning::Plus || c.is_ascii_alphabetic();
+        let joins = |c: char| {
+            let is_dash = DASHES.contains(c) || c.general_category() == GeneralCategory::DashPunctuation;
+            is_dash || (c.is_whitespace() && !c.is_control())
+        };
+        match Meaning::of(c) {
+            Meaning::Digit(_) if so_far.is_empty() && last.is_some_and(touches) => Keep::Refused,
+            Meaning::Digit(_) if between > 1 || (between == 1 && !last.is_some_and(joins)) => Keep::Refused,
+            Meaning::Digit(digit) => {
+                between = 0;
+                Keep::This(digit)
+            }
+            _ if c.is_numeric() || (c.is_control() && !c.is_whitespace()) => Keep::Refused,
+            _ if so_far.is_empty() => Keep::Nothing,
+            _ if between == 0 && touches(c) => Keep::Refused,
+            _ => {
+                between = between.saturating_add(1);
+                Keep::Nothing
+            }
+        }
+    })
+}
+
 /// Returns the digits and letters of a code in ASCII, as [`digits`] does. Letters keep their case.
 pub fn digits_and_letters(typed: &str) -> Option<Zeroizing<String>> {
     collect(core(typed), |c, _| match (Meaning::of(c), c) {
@@ -187,24 +270,67 @@ pub fn digits_and_letters(typed: &str) -> Option<Zeroizing<String>> {
     })
 }
 
-/// Returns the text without what comes along when it is copied from a list or a note: bullets, checkboxes and emphasis
-/// around it, and a number such as `7. `, `10)`, `7- ` or `⑦` in front of it.
+/// Returns the text without what comes along when it is copied from a list or a note: bullets, arrows, checkboxes, lines
+/// of a table and emphasis around it, and a number such as `7. `, `10)`, `[3]`, `3/10`, `7- `, `a)`, `⑦` or `Code 7:` in
+/// front of it.
 pub fn without_list_mark(typed: &str) -> &str {
     let surrounds = |c: char| match Meaning::of(c) {
         Meaning::Separator | Meaning::Slash | Meaning::Quote | Meaning::ListSeparator => true,
         Meaning::Digit(_) | Meaning::Plus => false,
-        Meaning::Other => LIST_MARKS.contains(c),
+        Meaning::Other => LIST_MARKS.contains(c) || is_symbol(c),
     };
-    let typed = without_checked_box(typed, surrounds);
+    let typed = without_label(without_checked_box(typed, surrounds)).trim_matches(surrounds);
+    without_number(typed).trim_matches(|c| c == ':' || surrounds(c))
+}
+
+/// Returns the text without the number or the letter that it has in a list.
+fn without_number(typed: &str) -> &str {
     // Circled and bracketed numbers, and those with a dot, are one character.
     if let Some(rest) = typed.strip_prefix(|c: char| NUMBERS.iter().any(|range| range.contains(&c))) {
         return rest;
     }
-    let rest = typed.trim_start_matches(|c| matches!(Meaning::of(c), Meaning::Digit(_)));
-    let digits = typed.chars().count() - rest.chars().count();
-    let is_mark = rest.starts_with(|c: char| ".):".contains(c) || c.is_whitespace())
+    let (digits, mut rest) = split_digits(typed);
+    let is_short = (1..=2).contains(&digits);
+    // `3/10`
+    if let Some((1..=2, behind)) = rest.strip_prefix('/').map(split_digits) {
+        rest = behind;
+    }
+    let is_mark = rest.starts_with(|c: char| ".:\u{fe0f}\u{20e3}".contains(c) || c.is_whitespace() || is_closing(c))
         || rest.strip_prefix(['-', '–']).is_some_and(|rest| rest.starts_with(char::is_whitespace));
-    if is_mark && (1..=2).contains(&digits) { rest } else { typed }
+    if is_mark && is_short {
+        return rest;
+    }
+    // `a)`
+    let behind_letter = typed.strip_prefix(|c: char| c.is_ascii_alphabetic());
+    behind_letter.filter(|rest| rest.starts_with(|c| ".:".contains(c) || is_closing(c))).unwrap_or(typed)
+}
+
+/// Splits the digits that a text begins with from it, and counts them.
+fn split_digits(text: &str) -> (usize, &str) {
+    let rest = text.trim_start_matches(|c| matches!(Meaning::of(c), Meaning::Digit(_)));
+    (text.chars().count() - rest.chars().count(), rest)
+}
+
+/// Returns the text without words such as `Code 7:` in front of it.
+fn without_label(typed: &str) -> &str {
+    let is_label = |label: &str| {
+        let digits = label.chars().filter(|c| c.is_numeric()).count();
+        label.starts_with(char::is_alphabetic)
+            && digits <= 2
+            && label.chars().nth(MAX_LABEL).is_none()
+            && label.chars().all(|c| c.is_alphanumeric() || " #№.".contains(c))
+    };
+    let split = typed.split_once([':', '：']).filter(|(label, _)| is_label(label));
+    split.map_or(typed, |(_, rest)| rest)
+}
+
+fn is_closing(c: char) -> bool {
+    c.general_category() == GeneralCategory::ClosePunctuation
+}
+
+/// Returns whether a character is an arrow, a line, an emoji or the like.
+fn is_symbol(c: char) -> bool {
+    matches!(c.general_category(), GeneralCategory::MathSymbol | GeneralCategory::OtherSymbol)
 }
 
 /// Returns the text without what surrounds it, and without the `[x]` of a list's entry that is done.
@@ -234,10 +360,17 @@ enum Keep {
 }
 
 /// Collects the characters that are kept. Returns `None` if one is refused or if they are too many.
-fn collect(typed: &str, mut keep: impl FnMut(char, &str) -> Keep) -> Option<Zeroizing<String>> {
+fn collect(typed: &str, keep: impl FnMut(char, &str) -> Keep) -> Option<Zeroizing<String>> {
+    collect_all(typed.chars(), keep)
+}
+
+fn collect_all(
+    typed: impl Iterator<Item = char>,
+    mut keep: impl FnMut(char, &str) -> Keep,
+) -> Option<Zeroizing<String>> {
     // It never grows, because a text that grows leaves a copy of the code behind in memory.
     let mut kept = Zeroizing::new(String::with_capacity(MAX_LENGTH));
-    for c in typed.chars() {
+    for c in typed {
         match keep(c, &kept) {
             Keep::This(_) if kept.len() == MAX_LENGTH => return None,
             Keep::This(c) => kept.push(c),
@@ -421,32 +554,82 @@ mod tests {
     #[test]
     fn the_mark_of_a_list_is_no_part_of_a_code() {
         for (typed, code) in [
-            ("7. 9QK2", ". 9QK2"),
-            ("\n10)\t9QK2", ")\t9QK2"),
-            ("1: 9QK2", ": 9QK2"),
-            ("#3 9QK2", " 9QK2"),
+            ("7. 9QK2", "9QK2"),
+            ("\n10)\t9QK2", "9QK2"),
+            ("1: 9QK2", "9QK2"),
+            ("#3 9QK2", "9QK2"),
             ("* 9QK2", "9QK2"),
             ("☐ 9QK2", "9QK2"),
             ("**9QK2**", "9QK2"),
-            ("- [ ] 12. 9QK2", ". 9QK2"),
+            ("- [ ] 12. 9QK2", "9QK2"),
             ("[x] 9QK2", "9QK2"),
-            ("- [X] 3. 9QK2", ". 9QK2"),
-            ("x] 9QK2", "x] 9QK2"),
+            ("- [X] 3. 9QK2", "9QK2"),
+            ("x] 9QK2", "9QK2"),
             ("[xx] 9QK2", "xx] 9QK2"),
-            ("1- 9QK2", "- 9QK2"),
-            ("10 – 9QK2", " – 9QK2"),
+            ("1- 9QK2", "9QK2"),
+            ("10 – 9QK2", "9QK2"),
             ("12-34", "12-34"),
-            ("① 9QK2", " 9QK2"),
+            ("① 9QK2", "9QK2"),
             ("⑽9QK2", "9QK2"),
             ("9QK2①", "9QK2①"),
             ("9QK2", "9QK2"),
             ("123. 9QK2", "123. 9QK2"),
+            ("[3] 9QK2", "9QK2"),
+            ("3/10 9QK2", "9QK2"),
+            ("3/10: 9QK2", "9QK2"),
+            ("3/100 9QK2", "3/100 9QK2"),
+            ("3/10", "3/10"),
+            ("a) 9QK2", "9QK2"),
+            ("(b) 9QK2", "9QK2"),
+            ("a 9QK2", "a 9QK2"),
+            ("✅ 9QK2", "9QK2"),
+            ("✅\u{fe0f} [3] 9QK2", "9QK2"),
+            ("→9QK2", "9QK2"),
+            ("➤ 9QK2", "9QK2"),
+            ("3\u{fe0f}\u{20e3} 9QK2", "9QK2"),
+            ("| 9QK2 |", "9QK2"),
+            ("| 3 | 9QK2 |", "9QK2"),
+            ("Code 1: 9QK2", "9QK2"),
+            ("Recovery code #10: `9QK2`", "9QK2"),
+            ("Code 100: 9QK2", "Code 100: 9QK2"),
             ("9QK2\u{7}", "9QK2\u{7}"),
             ("!9QK2", "!9QK2"),
             ("", ""),
         ] {
             assert_eq!(without_list_mark(typed), code, "{typed:?}");
         }
+    }
+
+    #[test]
+    fn the_only_number_of_a_message_is_read() {
+        for (message, number) in [
+            ("G-12", "12"),
+            ("#12", "12"),
+            ("12!", "12"),
+            ("12 is 1st", ""),
+            ("코드는 ١-2입니다", "12"),
+            ("1\u{200b} 2", "12"),
+            ("Ⅷ 12", ""),
+            ("1+2", ""),
+            ("1\n2", ""),
+            ("1  2", ""),
+            ("+12", ""),
+            ("12x", ""),
+            ("x12", ""),
+            ("code 12 FA+9qCX9VSu", "12"),
+            ("FA+9qCX9VSu", ""),
+            ("code 12\nFA+9qCX9VSu\n\n@1.example.com #12", "12"),
+            ("code 12\n@example.com #13", ""),
+            ("@1.example.com #12", "12"),
+            ("12 #12", ""),
+            ("12\u{7}", ""),
+            ("", ""),
+        ] {
+            let read = only_number(message);
+            assert_eq!(read.as_deref().map_or("", |read| read.as_str()), number, "{message:?}");
+        }
+        let long = |length: usize| format!("12{}", " .".repeat(length / 2 - 1));
+        assert!(only_number(&long(MAX_MESSAGE)).is_some() && only_number(&long(MAX_MESSAGE + 2)).is_none());
     }
 
     #[test]
@@ -514,7 +697,7 @@ mod tests {
 
         #[test]
         fn what_is_read_of_any_text_is_plain_and_reads_again(typed in any::<String>()) {
-            for read in [phone_number, digits, digits_and_letters] {
+            for read in [phone_number, digits, digits_and_letters, only_number] {
                 if let Some(plain) = read(&typed) {
                     prop_assert!(plain.len() <= MAX_LENGTH);
                     prop_assert!(plain.bytes().enumerate().all(|(at, b)| b.is_ascii_alphanumeric() || (b == b'+' && at == 0)));

@@ -51,6 +51,8 @@ pub struct IssuedCode {
     pub delivery: Option<Delivery>,
     /// The code itself, if responses expose codes (`OTP_EXPOSE`).
     pub exposed: Option<String>,
+    /// The time until another code may be requested.
+    pub cooldown: Duration,
 }
 
 impl IssuedCode {
@@ -229,12 +231,17 @@ impl<'a> DrawnCode<'a> {
             mac: &self.mac,
             now: self.ctx.now,
             ttl: settings.ttl,
-            // The code of a test number never changes, and nobody is sent it.
-            cooldown: if self.is_test { Duration::ZERO } else { settings.resend_cooldown },
+            cooldown: self.cooldown(),
             max_attempts: settings.max_attempts,
             device: self.pot.device(),
             is_sent,
         }
+    }
+
+    /// Returns the time until another code may be requested: none for a test number, whose code never changes and is sent
+    /// to nobody.
+    fn cooldown(&self) -> Duration {
+        if self.is_test { Duration::ZERO } else { self.app.config.otp.resend_cooldown }
     }
 
     /// Returns the budgets that the message is charged to.
@@ -415,7 +422,7 @@ impl<'a> DrawnCode<'a> {
 
     fn issued(&self, delivery: Option<Delivery>) -> IssuedCode {
         let exposed = self.app.config.otp.expose.then(|| self.code.reveal().to_owned());
-        IssuedCode { challenge: self.challenge, delivery, exposed }
+        IssuedCode { challenge: self.challenge, delivery, exposed, cooldown: self.cooldown() }
     }
 }
 

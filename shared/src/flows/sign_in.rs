@@ -31,7 +31,7 @@ pub struct ChallengeResponse {
     /// The number of seconds until the code expires.
     #[schema(example = 300)]
     expires_in: u64,
-    /// The number of seconds until another code may be requested.
+    /// The number of seconds until another code may be requested; 0 for a test number.
     #[schema(example = 1)]
     resend_in: u64,
     /// The code, only with `OTP_EXPOSE`, for development. It opens nothing if no account may be created for the phone.
@@ -75,7 +75,7 @@ pub async fn send_code(
     Ok(Some(ChallengeResponse {
         challenge: challenge.seal(&secret.writing.activation)?,
         expires_in: app.config.otp.ttl.as_secs(),
-        resend_in: app.config.otp.resend_cooldown.as_secs(),
+        resend_in: issued.cooldown.as_secs(),
         otp: issued.exposed,
     }))
 }

@@ -74,9 +74,10 @@ impl<'a> Fields<'a> {
         self.requires_password
     }
 
-    /// Returns whether a member is present. `null` counts as absent.
+    /// Returns whether a member that may be absent is present. `null` counts as absent, and so does an empty text, because
+    /// forms and generated clients send one for what was left out.
     pub fn has(&mut self, name: &'static str) -> bool {
-        self.get(name).is_some()
+        self.get(name).is_some_and(|value| !is_empty(value))
     }
 
     /// Takes a text, or reports why it is wrong.
@@ -97,7 +98,7 @@ impl<'a> Fields<'a> {
 
     /// Takes `true` or `false`; an absent member is false.
     pub fn flag(&mut self, name: &'static str) -> Option<bool> {
-        match self.get(name) {
+        match self.get(name).filter(|value| !is_empty(value)) {
             None => Some(false),
             Some(Value::Bool(flag)) => Some(*flag),
             Some(_) => {
@@ -107,12 +108,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Reports that a field is missing. `instead` says what else may be sent. A code that was sent by another name, which the
-    /// endpoint does not read, is told where it belongs.
+    /// Reports that a field is missing. `instead` says what else may be sent, or with what the field is required. A code
+    /// that was sent by another name is told where it belongs. A message's code may have been sent as `code` also where that
+    /// is another one and is read.
     pub fn lacks(&mut self, name: &'static str, instead: &str) {
         let was_sent = |sent: &str| {
-            let is_read = self.asked.contains(&sent);
-            !is_read && self.members.get(sent).is_some_and(|value| !value.is_null())
+            let is_mistaken = name == "otp" || !self.asked.contains(&sent);
+            is_mistaken && self.members.get(sent).is_some_and(|value| !value.is_null() && !is_empty(value))
         };
         let mistaken = MISTAKEN.iter().find(|(wanted, sent, _)| *wanted == name && was_sent(sent));
         let hint = mistaken.map(|(.., hint)| format!("; {hint}")).unwrap_or_default();
@@ -128,4 +130,9 @@ impl<'a> Fields<'a> {
         self.asked.push(name);
         self.members.get(name).filter(|value| !value.is_null())
     }
+}
+
+/// Returns whether a value is an empty text.
+fn is_empty(value: &Value) -> bool {
+    value.as_str() == Some("")
 }

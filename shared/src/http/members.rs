@@ -280,11 +280,14 @@ impl Member for StepUpProofs {
         let otp = Option::<OtpCode>::read(fields, OTP);
         let second = Option::<Proof>::read(fields, CODE);
         let (name, why) = match (password?, challenge?, otp?, second?) {
+            (None, Some(_), None, _) => {
+                fields.lacks(OTP, " with `challenge`");
+                return None;
+            }
             (Some(password), None, None, second) => return Some(Self::Password(password, second)),
             (None, Some(challenge), Some(otp), second) => return Some(Self::Code(challenge, otp, second)),
             (None, None, None, Some(second)) => return Some(Self::SecondFactor(second)),
             (Some(_), ..) => (CHALLENGE, "must not be sent together with `password`"),
-            (None, Some(_), None, _) => (OTP, "is required with `challenge`"),
             (None, None, Some(_), _) => (CHALLENGE, "is required with `otp`"),
             (None, None, None, None) => {
                 (PASSWORD, "is required, or `challenge` with `otp`, or `code`, or `recovery_code` instead")
@@ -449,10 +452,11 @@ const OTP: &str = "otp";
 
 /// Reads a TOTP code. A recovery code in its place is told from a typing mistake.
 fn totp(typed: &str) -> Result<OtpCode, String> {
-    typed.parse().map_err(|error: InvalidOtpCode| match typed.parse::<RecoveryCode>() {
-        Ok(_) => "is a recovery code: send it as `recovery_code`".to_owned(),
-        Err(_) => error.to_string(),
-    })
+    // First, because six digits that stand alone within a recovery code are none of an authenticator.
+    match typed.parse::<RecoveryCode>() {
+        Ok(_) => Err("is a recovery code: send it as `recovery_code`".to_owned()),
+        Err(_) => typed.parse().map_err(|error: InvalidOtpCode| error.to_string()),
+    }
 }
 
 /// Reads a recovery code. A TOTP code in its place is told from a typing mistake.

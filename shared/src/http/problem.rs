@@ -260,8 +260,8 @@ const fn detail_of_token(problem: &TokenProblem) -> &'static str {
              with POST /auth/login or POST /auth/code."
         }
         TokenProblem::LoginOver => {
-            "The sign-in of this `mfa_token` is over: it was completed, or the account has changed since. Start again with \
-             POST /auth/login or POST /auth/code."
+            "The sign-in of this `mfa_token` is over: it was completed, was tried too often, or the account has changed \
+             since. Start again with POST /auth/login or POST /auth/code."
         }
     }
 }

@@ -225,7 +225,8 @@ pub struct SessionSummary {
     pub address: String,
     /// The time of the login.
     pub created_at: Timestamp,
-    /// The time of the last refresh, or of the login if there was none, rounded down to the hour.
+    /// The time of the last refresh, or of the login if there was none: rounded down to the hour, but not to before the
+    /// login.
     pub last_used_at: Timestamp,
     used_at: Timestamp,
     session: Session,
@@ -382,12 +383,14 @@ impl SessionSummary {
     }
 
     fn read(id: SessionId, item: &Item) -> Result<Self, StoreError> {
+        let created_at = item.moment(CREATED_AT)?;
         Ok(Self {
             id,
             device: if item.has(DEVICE) { Some(item.text(DEVICE)?.to_owned()) } else { None },
             address: item.text(ADDRESS)?.to_owned(),
-            created_at: item.moment(CREATED_AT)?,
-            last_used_at: item.moment(LAST_USED_AT)?.window_start(USE_IS_TOLD_BY),
+            created_at,
+            // No session was used before it began.
+            last_used_at: item.moment(LAST_USED_AT)?.window_start(USE_IS_TOLD_BY).max(created_at),
             used_at: item.moment(LAST_USED_AT)?,
             session: Session::read(item)?,
         })
