@@ -24,6 +24,9 @@ request_body! {
     }
 }
 
+/// What is wrong with an `activation_id` that is over.
+const OVER: &str = "belongs to no registration that waits; if it was activated, sign in, or else register again";
+
 /// Send another activation code
 ///
 /// The previous code stops working. A registration stays pending for an hour.
@@ -42,7 +45,6 @@ request_body! {
 pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Response, ApiError> {
     app.require_method(SignInMethod::Password)?;
     let ResendActivationRequest { activation_id: SealedActivationId(activation_id) } = request.read(&app.config)?;
-    const OVER: &str = "belongs to no registration that waits; if it was activated, sign in, or else register again";
     let over = || ApiError::invalid_field("/activation_id", &OVER);
     let registration = PendingRegistration::of_id(app, ctx, Waiting::Registration, &activation_id).await?;
     let registration = registration.ok_or_else(over)?;
