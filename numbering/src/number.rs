@@ -60,6 +60,11 @@ impl Number {
         }
     }
 
+    /// Returns whether the digits of an international number begin with a calling code that exists.
+    pub fn has_calling_code(digits: &str) -> bool {
+        split(digits).is_some()
+    }
+
     /// Returns the calling code, such as 20.
     pub fn calling_code(&self) -> u16 {
         self.calling_code
@@ -176,7 +181,7 @@ impl Plan {
 
     /// Returns the digits behind the prefix with which other countries are dialed, if there is one. No calling code
     /// begins with 0.
-    fn after_idd<'d>(&self, digits: &'d str) -> Option<&'d str> {
+    pub fn after_idd<'d>(&self, digits: &'d str) -> Option<&'d str> {
         if self.idd.is_empty() {
             return None;
         }

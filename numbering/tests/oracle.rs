@@ -1,4 +1,8 @@
 //! libphonenumber is the oracle: the table is its table, and every number is read as it reads it.
+//!
+//! Latchkey reads more than the library, on purpose: numbers behind `00` or the default country's code, those of the old
+//! form of a plan, and those with a zero that their country does not dial (`read_digits` and `today` in
+//! `shared/src/domain/phone.rs`, with tests of their own). It does so on top of this crate, which has no such exceptions.
 
 #![expect(
     deprecated,

@@ -11,7 +11,7 @@ use latchkey::{
     flows::{
         admission,
         caller::Caller,
-        repeats,
+        repeats, second_factor,
         token_pair::{self, StepUp, TokenKeys, TokenResponse},
     },
     http::{
@@ -127,7 +127,7 @@ async fn confirm(app: &App, ctx: &Context, request: &Request) -> Result<Response
     // Who the caller is was proved when the enrollment began, perhaps in another session.
     let proof = StepUp { first: None, second_factor: true };
     let (mut renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
-    let until = ctx.now.plus(repeats::REPEATABLE);
+    let until = ctx.now.plus(second_factor::REPEATABLE);
     renewal.repeat = Some(Repeatable { request: same_request, until, recovery_seed: Some(seed) });
     let change = app.store.switch_factor_on(&caller.profile, factor, renewal, ctx.now);
     let notice = (ctx, &caller.profile, Notice::SecondFactorOn);

@@ -106,7 +106,7 @@ async fn replace(app: &App, ctx: &Context, request: &Request) -> Result<Response
         .map_err(|error| ApiError::Internal(error.into()))?;
     let proof = StepUp { first: proved.first, second_factor: true };
     let (mut renewal, tokens) = token_pair::renewed_session(app, ctx, &keys, &caller, proof)?;
-    let until = ctx.now.plus(repeats::REPEATABLE);
+    let until = ctx.now.plus(second_factor::REPEATABLE);
     let same_request = repeats::by_proof(app, ctx, caller.session, PURPOSE, code.as_ref()).await?;
     renewal.repeat = same_request.map(|request| Repeatable { request, until, recovery_seed: Some(seed) });
     let change = app.store.replace_recovery_codes(&caller.profile, &stored, renewal, ctx.now);

@@ -82,7 +82,7 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
     session.ends_at = session.ends_at.min(*ends_at);
     if let Some((code, proof, request)) = code {
         let user = credential.user;
-        let by = FactorUse { request, until: ctx.now.plus(repeats::REPEATABLE), session: Some(session.id) };
+        let by = FactorUse { request, until: ctx.now.plus(second_factor::REPEATABLE), session: Some(session.id) };
         match Box::pin(second_factor::use_up(app, ctx, &code, proof, &by)).await {
             Ok(()) => {}
             Err(Refusal::BySame(by, error)) => {
@@ -104,7 +104,7 @@ enum Shown<'a> {
 
 /// Where the second factor of a parked account is asked for.
 const fn asked<'a>(user: UserId) -> Asked<'a> {
-    Asked { user, at: AskedAt::Reset, place: "recover", otp: None, good_for: repeats::REPEATABLE }
+    Asked { user, at: AskedAt::Reset, place: "recover", otp: None, good_for: second_factor::REPEATABLE }
 }
 
 /// Compares the second factor of a parked account, and tells if the same request has used it before.

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::{OTHER_PHONE, PHONE, RESET_PASSWORD, Reply, World, another_code};
 
 /// Spellings of +201012345678 as contacts, messengers, keyboards and spreadsheets write them.
-const PHONES: [&str; 82] = [
+const PHONES: [&str; 86] = [
     // Contacts of iOS and Android, WhatsApp.
     "\u{202a}+20 10 12345678\u{202c}",
     "\u{202d}+201012345678\u{202c}",
@@ -72,6 +72,11 @@ const PHONES: [&str; 82] = [
     "00201012345678",
     "00 20 10 1234 5678",
     "\u{ff0b}20 10 12345678",
+    // A plus sign that text from right to left has at the end.
+    "201012345678+",
+    "20 10 1234 5678 +",
+    "٢٠١٠١٢٣٤٥٦٧٨+",
+    "\u{202b}20 10 12345678\u{ff0b}\u{202c}",
     // Digits of other scripts, and of several.
     "٠١٠١٢٣٤٥٦٧٨",
     "+٢٠ ١٠ ١٢٣٤ ٥٦٧٨",
@@ -100,7 +105,7 @@ const PHONES: [&str; 82] = [
 ];
 
 /// What is no single number to people.
-const NO_PHONES: [&str; 29] = [
+const NO_PHONES: [&str; 32] = [
     "",
     "'",
     "hello",
@@ -117,6 +122,9 @@ const NO_PHONES: [&str; 29] = [
     "+201012345678 +201112345678",
     "01012345678/9",
     "++201012345678",
+    "+201012345678+",
+    "01012345678+",
+    "2010+12345678",
     "1+201012345678",
     "*01012345678#",
     "=01012345678",
@@ -197,6 +205,36 @@ async fn every_spelling_of_a_phone_is_one_account() {
         assert_eq!((reply.status, reply.code()), (422, "invalid-request"), "{text:?}");
     }
     assert_eq!(world.items("PHONE#").len(), 1, "no text is another phone");
+}
+
+/// Where a number behind its country code has the form of a national number too.
+#[tokio::test]
+async fn a_number_behind_its_country_code_is_one_account_without_the_plus() {
+    for (country, spellings) in [
+        ("DE", ["4915123456789", "+49 1512 3456789", "015123456789", "49 (0)1512 3456789"]),
+        ("ID", ["62812345678", "+62 812-345-678", "0812345678", "62 0812 345 678"]),
+        ("XK", ["38343201234", "+383 43 201 234", "043201234", "383 (0)43 201 234"]),
+    ] {
+        let world = World::with(&[("PHONE_DEFAULT_COUNTRY", country), ("PHONE_ALLOWED_COUNTRIES", country)]);
+        world.visitor(spellings[0]).register().await.expect(201);
+        for spelling in spellings {
+            let reply = world.visitor(spelling).login().await;
+            assert_eq!(reply.status, 200, "{country}: {spelling:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_country_code_that_does_not_exist_is_told() {
+    let world = World::new();
+    for typed in ["+8 912 345 67 84", "+091 98765 43210", "00 8 912 345 67 84"] {
+        for reply in [world.visitor(typed).login().await, world.visitor(typed).register().await] {
+            let reply = reply.expect_fields(&["/phone"]);
+            let detail =
+                "has a country code that does not exist; begin with + and the country code, for example +201012345678";
+            assert_eq!(reply.body["errors"][0]["detail"], detail, "{typed:?}");
+        }
+    }
 }
 
 /// Six wrong passwords are judged at once, whatever the spellings, and then one waits.

@@ -104,6 +104,10 @@ fn what_follows_from_a_mistake_is_not_told() {
             "PHONE_DEFAULT_COUNTRY=Egypt: must be",
         ),
         (&[("PHONE_ALLOWED_COUNTRIES", "EG,AX,GG")], "PHONE_ALLOWED_COUNTRIES=EG,AX,GG: "),
+        (
+            &[("SMS_SENDER_ID", "Acme,AX=Aland,EH=Sahr,VA=Vat")],
+            "SMS_SENDER_ID=Acme,AX=Aland,EH=Sahr,VA=Vat: must name countries",
+        ),
         (&[("PHONE_PROOF_MAX_AGE_DAYS", "1"), ("PARKED_ACCOUNT_DAYS", "2")], "PARKED_ACCOUNT_DAYS=2: must be"),
         (&[("TRUSTED_FRONT_ONLY", "true")], "TRUSTED_FRONT_ONLY=true: must be false without"),
         (&[("TRUSTED_FRONT_ONLY", "true"), ("TRUSTED_FRONT_SHA256", "hidden-text")], "TRUSTED_FRONT_SHA256: must be"),
@@ -130,6 +134,9 @@ fn what_follows_from_a_mistake_is_not_told() {
         assert!(sentence.starts_with(expected), "{sentence}");
         assert!(!sentence.contains("hidden-text"));
     }
+    // Some numbers of the Isle of Man can be told from British ones.
+    let man = [("PHONE_ALLOWED_COUNTRIES", "IM"), ("PHONE_DEFAULT_COUNTRY", "IM"), ("SMS_SENDER_ID", "Acme,IM=Man")];
+    assert_eq!(mistakes(&man), [""; 0]);
     // A mistake of which every function knows hides none of which one knows.
     assert_eq!(mistakes(&[("ALLOWED_ORIGINS", "*"), ("LEGACY_COST", "40"), ("SIGN_UP", "no")]).len(), 3);
 }

@@ -68,8 +68,24 @@ pub(super) fn moved(calling_code: u16, national: &str) -> Option<String> {
             };
             Some(format!("{prefix}{national}"))
         }
-        // Uzbekistan: the trunk prefix 8 is gone.
+        // The same, with the first zero left out as if it were a trunk prefix.
+        (225 | 229, 9) => Some(format!("0{national}")),
+        // Uzbekistan: the trunk prefix 8 is gone, and the dialing prefix 8 10.
         (998, 10) => national.strip_prefix('8').map(str::to_owned),
+        (998, 15) => national.strip_prefix("810998").map(str::to_owned),
+        // Ukraine, 2009: 0 in place of the trunk prefix 8 0, 00 in place of the dialing prefix 8 10.
+        (380, 11) => national.strip_prefix("80").map(str::to_owned),
+        (380, 15) => national.strip_prefix("810380").map(str::to_owned),
+        // Chile: a 9 before mobile numbers. Those that began with 5 to 7 cannot be told from landlines of then.
+        (56, 8) => national.starts_with(['8', '9']).then(|| format!("9{national}")),
+        // Cameroon, 2014: a 6 before mobile numbers.
+        (237, 8) => national.starts_with(['5', '6', '7', '9']).then(|| format!("6{national}")),
+        // Mauritius, 2013: a 5 before mobile numbers. Those that began with another digit cannot be told from landlines.
+        (230, 7) => national.starts_with(['7', '9']).then(|| format!("5{national}")),
+        // Argentina: the 9 of mobile numbers, and what is dialed within the country in its place: 0 before the area code,
+        // or 15 behind it.
+        (54, 12) => national.strip_prefix("90").map(|rest| format!("9{rest}")),
+        (54, 13 | 14) => national.strip_prefix('9').map(str::to_owned),
         // Vietnam, 2018: ten digits and no longer eleven, with the trunk prefix.
         (84, 10) => {
             let (old, new) = VIETNAM.iter().find(|(old, _)| national.starts_with(old))?;

@@ -127,7 +127,7 @@ pub fn cell(text: &str) -> &str {
     text.trim_start_matches(surrounds).trim_end_matches(|c| surrounds(c) || Meaning::of(c) == Meaning::ListSeparator)
 }
 
-/// Returns the digits of a phone number, behind `+` if that is how the text begins: in ASCII, and without the separators
+/// Returns the digits of a phone number, behind `+` if the text begins or ends with it: in ASCII, and without the separators
 /// and the `tel:` (RFC 3966) or `="…"` (a spreadsheet's text) that people type and paste. Returns `None` for any other text.
 pub fn phone_number(typed: &str) -> Option<Zeroizing<String>> {
     let typed = core(typed);
@@ -137,6 +137,10 @@ pub fn phone_number(typed: &str) -> Option<Zeroizing<String>> {
         _ => (false, typed),
     };
     let typed = without_decimals(typed);
+    let (has_plus, typed) = match without_plus_behind(typed) {
+        Some(rest) if !has_plus => (true, rest),
+        _ => (has_plus, typed),
+    };
     // No slash yet: then any number of digits may follow.
     let mut after_slash = MIN_DIGITS_AFTER_SLASH;
     let number = collect(typed, |c, so_far| match Meaning::of(c) {
@@ -161,6 +165,12 @@ pub fn phone_number(typed: &str) -> Option<Zeroizing<String>> {
 fn after_scheme(typed: &str) -> (bool, &str) {
     let rest = typed.strip_prefix("%2B").or_else(|| typed.strip_prefix("%2b"));
     rest.map_or((false, typed), |rest| (true, rest))
+}
+
+/// Returns the text without the plus sign at its end. In text from right to left, the sign of an international number shows
+/// there, and some people type it there.
+fn without_plus_behind(typed: &str) -> Option<&str> {
+    typed.strip_suffix(|c| Meaning::of(c) == Meaning::Plus).filter(|rest| !rest.is_empty())
 }
 
 /// Returns digits behind a plus sign, if they are not too many.
@@ -506,6 +516,11 @@ mod tests {
             "%2B12",
             "tel:%2B%2B12",
             "tel:%2B+12",
+            "+12+",
+            "12++",
+            "12+3",
+            "tel:%2B12+",
+            "tel:+12+",
             "tel:+%2B12",
             "tel:1%2B2",
             "tel:%2D12",
@@ -521,6 +536,12 @@ mod tests {
             ("tel:%2B12", "+12"),
             ("TEL:%2b1-2", "+12"),
             ("=\"+12\"", "+12"),
+            // As a plus sign in front shows, or is typed, in text from right to left.
+            ("12+", "+12"),
+            ("12 +", "+12"),
+            ("(12) (+)\n", "+12"),
+            ("١٢+", "+12"),
+            ("tel:12\u{ff0b}\u{202c}", "+12"),
             ("\"=\"\"+12\"\"\"", "+12"),
         ] {
             assert_eq!(phone_number(typed).unwrap().as_str(), number, "{typed:?}");

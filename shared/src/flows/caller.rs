@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::{
-    repeats,
     second_factor::{self, Asked, Refusal},
     waiting,
 };
@@ -225,7 +224,7 @@ impl Caller {
         proof: Option<&Proof>,
     ) -> Result<(), ApiError> {
         let place = format!("{}{}", self.session, what.map(|what| format!("/{what}")).unwrap_or_default());
-        let good_for = if what.is_some() { repeats::REPEATABLE } else { second_factor::UNDER_WAY };
+        let good_for = if what.is_some() { second_factor::REPEATABLE } else { second_factor::UNDER_WAY };
         let asked = Asked { user: self.profile.user, at: AskedAt::Session, place: &place, otp: None, good_for };
         match second_factor::require(app, ctx, asked, self.profile.phone(), proof).await {
             Ok(()) => Ok(()),

@@ -1,8 +1,6 @@
 //! Responses to requests that end the caller's session or login, and are repeated because the response was lost
 //! (docs/adr/0029-a-lost-confirmation.md).
 
-use std::time::Duration;
-
 use super::{admission, second_factor, waiting};
 use crate::{
     app::App,
@@ -16,10 +14,6 @@ use crate::{
     http::{Request, context::Context},
     store::{Ended, FactorUse, RepeatedSession, TokenSession, UsedCode},
 };
-
-/// The time for which a client may repeat a request whose code is not ours, but an authenticator's. It covers two
-/// time-outs of 60 s and a user who tries again.
-pub const REPEATABLE: Duration = Duration::from_mins(5);
 
 /// Returns the hash of a caller's request that ends the session.
 pub async fn of_session(
@@ -116,7 +110,7 @@ pub async fn session_of_other(
 ) -> Result<Option<TokenSession>, ApiError> {
     let Some(session) = by.session else { return Ok(None) };
     let unused = || app.store.unused_session(user, session, ctx.now);
-    let is_recent = by.until.since(ctx.now) + second_factor::UNDER_WAY >= REPEATABLE;
+    let is_recent = by.until.since(ctx.now) + second_factor::UNDER_WAY >= second_factor::REPEATABLE;
     let mut found = unused().await?;
     for _ in 0..if is_recent { waiting::ASKED } else { 0 } {
         if found.is_some() {

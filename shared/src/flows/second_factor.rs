@@ -16,6 +16,10 @@ use crate::{
 /// The time for which a request that has used up a second factor may be under way. No function runs longer.
 pub const UNDER_WAY: Duration = Duration::from_secs(10);
 
+/// The time for which a client may repeat a request whose code is not ours, but an authenticator's. It covers two
+/// time-outs of 60 s and a user who tries again.
+pub const REPEATABLE: Duration = Duration::from_mins(5);
+
 /// The reason why a proof opens nothing.
 #[derive(Debug)]
 pub enum Refusal {

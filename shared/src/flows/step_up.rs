@@ -4,7 +4,7 @@ use super::{
     admission,
     caller::{Caller, bearer_claims},
     codes::{self, Compared},
-    repeats, sign_in,
+    repeats, second_factor, sign_in,
     token_pair::{self, TokenKeys, TokenResponse},
 };
 use crate::{
@@ -82,7 +82,7 @@ pub async fn renew(
     // Only the right password clears the count of wrong ones: a code would buy a thief of the session new guesses.
     let tries = (method != Some(SignInMethod::Password)).then_some(caller.login.tries);
     let repeat = request_of(app, ctx, caller.session, first, proof).await?.map(|request| {
-        let until = ctx.now.plus(repeats::REPEATABLE);
+        let until = ctx.now.plus(second_factor::REPEATABLE);
         Repeatable { request, until, recovery_seed: None }
     });
     let stepped_up = app.store.step_up(&caller.profile, used, (caller.session, tries), (session, repeat), ctx.now);

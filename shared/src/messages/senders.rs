@@ -26,6 +26,9 @@ pub enum InvalidSenders {
     /// A country's code is unknown.
     #[error("must name countries by their ISO 3166-1 alpha-2 codes, such as EG")]
     UnknownCountry,
+    /// Senders that no message would ever have, because phones are read as ones of other countries.
+    #[error("must name countries that phones are read as: {0}")]
+    NeverMatches(String),
 }
 
 impl FromStr for Senders {
@@ -59,7 +62,9 @@ impl FromStr for Senders {
                 }
             }
         }
-        Ok(senders)
+        let countries = senders.by_country.iter();
+        let never: Vec<_> = countries.filter_map(|(country, _)| Some(country.never_matches()?.to_string())).collect();
+        if never.is_empty() { Ok(senders) } else { Err(InvalidSenders::NeverMatches(never.join("; "))) }
     }
 }
 
@@ -125,6 +130,19 @@ mod tests {
         ] {
             assert_eq!(senders.of(&phone(number)), Some(expected), "{number}");
         }
+    }
+
+    /// A phone of Åland is read as one of Finland, so that its sender would be used for nobody.
+    #[test]
+    fn a_sender_that_no_phone_gets_is_refused() {
+        let wrong = "Acme,AX=Aland,FI=Suomi,EH=Sahr,VA=Vat".parse::<Senders>().unwrap_err().to_string();
+        for (code, name) in [("AX", "FI"), ("EH", "MA"), ("VA", "IT")] {
+            let why = format!("{code} can never match: its numbers cannot be told from those of {name}; name {name}");
+            assert!(wrong.contains(&why), "{wrong}");
+        }
+        let senders: Senders = "Acme,IM=Man,JE=Jersey,PR=Rico,KZ=Kazakh".parse().unwrap();
+        assert_eq!(senders.of(&phone("+447624412345")), Some("Man"));
+        assert_eq!(senders.of(&phone("+77710009998")), Some("Kazakh"));
     }
 
     #[test]
