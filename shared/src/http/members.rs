@@ -311,7 +311,8 @@ impl Member for StepUpProofs {
             (
                 CHALLENGE,
                 &[" The `challenge` from the response of `POST /auth/code` for the account's own phone."],
-                text::<SealedChallenge>(None),
+                // An empty one is none, and then something else is required.
+                text::<SealedChallenge>(None).min_length(Some(1)),
             ),
             (OTP, &[" The six digits of its code."], text::<OtpCode>(None)),
         ];
@@ -371,7 +372,8 @@ impl Member for ResetProofs {
             (
                 CHALLENGE,
                 &[" The `challenge` from the response of `POST /auth/request-reset`, in place of `phone`."],
-                text::<SealedChallenge>(None),
+                // An empty one is none, and then something else is required.
+                text::<SealedChallenge>(None).min_length(Some(1)),
             ),
         ];
         schema.choice(asked.into_iter().chain(proof_members(comment, example)), FORMS);
