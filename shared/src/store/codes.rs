@@ -81,8 +81,7 @@ impl CodeTarget {
 
     /// Returns the cooldown of the item's last code, if it is not over.
     pub fn cooldown(&self, now: Timestamp) -> Option<LimitReached> {
-        let resend_at = self.resend_at.filter(|resend_at| *resend_at > now)?;
-        Some(LimitReached { bucket: Bucket::MessagesCooldown, retry_after: resend_at.since(now) })
+        cooldown_until(self.resend_at, now)
     }
 
     /// Returns the account that the open codes are bound to.
@@ -747,13 +746,13 @@ pub(super) fn refused(
     if bars_when_guessed && let Some(reached) = failures_used_up(item, now)? {
         return Ok(CodeIssue::LimitReached(reached));
     }
-    Ok(match item.optional_moment(cooldown)? {
-        Some(resend_at) if resend_at > now => CodeIssue::LimitReached(LimitReached {
-            bucket: Bucket::MessagesCooldown,
-            retry_after: resend_at.since(now),
-        }),
-        _ => CodeIssue::Overtaken,
-    })
+    Ok(cooldown_until(item.optional_moment(cooldown)?, now).map_or(CodeIssue::Overtaken, CodeIssue::LimitReached))
+}
+
+/// Returns the cooldown that ends at this time, if it is not over.
+fn cooldown_until(resend_at: Option<Timestamp>, now: Timestamp) -> Option<LimitReached> {
+    let resend_at = resend_at.filter(|resend_at| *resend_at > now)?;
+    Some(LimitReached { bucket: Bucket::MessagesCooldown, retry_after: resend_at.since(now) })
 }
 
 /// Returns the limit of wrong codes, if the phone has reached it in a window that is not over.
