@@ -227,6 +227,12 @@ impl Keyring {
         self.signing_key_by(Duration::ZERO, now).await
     }
 
+    /// Returns the same by the key set that the request has read just now, with something else that it needed.
+    pub async fn signing_key_of(&self, published: Option<KeySet>, now: Timestamp) -> Result<SigningKey, KeyringError> {
+        self.key_set.keep(published.ok_or(KeyringError::NoKey)?, now);
+        self.signing_key(now).await
+    }
+
     async fn signing_key_by(&self, fresh: Duration, now: Timestamp) -> Result<SigningKey, KeyringError> {
         let (keys, published) = self.signing_keys_within(SECRETS_FRESH, fresh, now).await?;
         if let Some(key) = keys.at(now, &published) {

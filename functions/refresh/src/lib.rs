@@ -61,9 +61,9 @@ pub async fn handle(app: &App, ctx: &Context, request: Request) -> Result<Respon
         client: token.client_mac(key, ctx.user_agent.as_deref().unwrap_or_default(), &ctx.source.network()),
     };
     let (next, grace) = (keys.newest_secret(app, ctx).writing.kid, app.config.tokens.refresh_grace);
-    let rotation = app.store.rotate_session(&token, &by, next, grace, ctx.now);
-    let (keys, rotation) = tokio::join!(keys.current(app, ctx), rotation);
-    match rotation? {
+    let (rotation, published) = app.store.rotate_session(&token, &by, next, grace, ctx.now).await?;
+    let keys = keys.current_of(published, app, ctx).await;
+    match rotation {
         Rotation::Next(session) | Rotation::Repeated(session, _) if !token.is_of(key, &session.salt) => {
             Err(ApiError::InvalidToken(TokenProblem::SessionEnded))
         }

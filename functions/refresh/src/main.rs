@@ -1,3 +1,3 @@
 //! The Lambda binary of `refresh`.
 
-latchkey::lambda!(refresh::handle, at_once(3));
+latchkey::lambda!(refresh::handle, at_once(2));

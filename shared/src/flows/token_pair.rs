@@ -13,10 +13,12 @@ use crate::{
     error::{ApiError, TokenProblem},
     flows::caller::Caller,
     http::{context::Context, members::SealedDeviceToken},
+    keyring::KeyringError,
     store::{NewSession, Profile, Renewal, Session, TokenSession},
     tokens::{
         access::{AccessToken, Grant},
         device::{DeviceToken, SealError},
+        key_schedule::KeySet,
         keys::SigningKey,
         refresh::{RefreshToken, SessionSalt},
         secret::{Keys, Secret},
@@ -52,6 +54,21 @@ impl TokenKeys {
     /// access to the table, so that no token is signed with a key that was removed a moment ago.
     pub async fn current(self, app: &App, ctx: &Context) -> Result<Self, ApiError> {
         let signing = app.keyring.current_signing_key(ctx.now).await;
+        self.signing_with(signing, app, ctx).await
+    }
+
+    /// Returns the same where that access has read what is published, too.
+    pub async fn current_of(self, published: Option<KeySet>, app: &App, ctx: &Context) -> Result<Self, ApiError> {
+        let signing = app.keyring.signing_key_of(published, ctx.now).await;
+        self.signing_with(signing, app, ctx).await
+    }
+
+    async fn signing_with(
+        self,
+        signing: Result<SigningKey, KeyringError>,
+        app: &App,
+        ctx: &Context,
+    ) -> Result<Self, ApiError> {
         report_disagreement(app, ctx);
         let signing = signing?;
         if app.keyring.secret_has_removed_key(ctx.now).await {

@@ -39,6 +39,14 @@ impl<T> Cached<T> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|held| held.value.clone())
     }
 
+    /// Keeps a value that was read just now.
+    pub(super) fn keep(&self, value: T, now: Timestamp) -> Arc<T> {
+        let value = Arc::new(value);
+        let held = Held { value: value.clone(), read_at: now, failed_at: None };
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+        value
+    }
+
     /// Returns the copy if it is younger than `fresh`. Otherwise reads the value, and returns an older copy if that
     /// fails.
     pub(super) async fn get<'a, E: Display>(
@@ -62,12 +70,7 @@ impl<T> Cached<T> {
             }
         };
         match (read().await, stale) {
-            (Ok(value), _) => {
-                let value = Arc::new(value);
-                let held = Held { value: value.clone(), read_at: now, failed_at: None };
-                *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
-                Ok(value)
-            }
+            (Ok(value), _) => Ok(self.keep(value, now)),
             (Err(error), Some(stale)) => {
                 tracing::warn!(%error, "keys cannot be read; the last ones are used");
                 if let Some(held) = &mut *self.held.lock().unwrap_or_else(PoisonError::into_inner) {

@@ -78,7 +78,7 @@ pub(super) fn removed_keys(item: &Item) -> BTreeSet<String> {
 }
 
 impl KeySet {
-    fn read(item: &Item) -> Result<Self, StoreError> {
+    pub(super) fn read(item: &Item) -> Result<Self, StoreError> {
         let keys = serde_json::from_str(item.text(PUBLIC_KEYS)?);
         let keys = keys.map_err(|_| StoreError::Corrupt { attribute: PUBLIC_KEYS })?;
         let set = |name| item.set(name).iter().cloned().collect();

@@ -29,7 +29,10 @@ use crate::{
         time::Timestamp,
     },
     domain::proof::{Authentication, SignInMethod},
-    tokens::refresh::{RefreshToken, SessionSalt, UseMac},
+    tokens::{
+        key_schedule::KeySet,
+        refresh::{RefreshToken, SessionSalt, UseMac},
+    },
 };
 
 /// The time after which an unused session ends (docs/threats.md#s6).
@@ -456,8 +459,8 @@ impl Store {
         })
     }
 
-    /// Exchanges a refresh token: raises the session's generation if it is still the token's, and reads the account at
-    /// the same time.
+    /// Exchanges a refresh token: raises the session's generation if it is still the token's. At the same time it reads the
+    /// account and, by the same call, the published keys, of which one signs what is returned.
     ///
     /// One conditional update raises the generation, so that only one of several parallel exchanges does; it records who
     /// that was. A request that repeats it gets the same successor, so that a lost reply ends no session and two tabs do
@@ -472,7 +475,7 @@ impl Store {
         kid: Kid,
         grace: Duration,
         now: Timestamp,
-    ) -> Result<Rotation, StoreError> {
+    ) -> Result<(Rotation, Option<KeySet>), StoreError> {
         let raised = ItemUpdate::new(Key::session(token.user, token.session))
             .set("#generation = #generation + :one")
             .set("#kid = :kid")
@@ -491,13 +494,27 @@ impl Store {
             Some(attempt) => raised.set("#attempt = :attempt").value(":attempt", attempt.into()),
             None => raised.remove("#attempt"),
         };
-        let (raised, profile) = try_join!(self.update(raised), self.read(Key::profile(token.user)))?;
+        let read = self.read_all([Key::profile(token.user), Key::key_set()]);
+        let (raised, [profile, key_set]) = try_join!(self.update(raised), read)?;
+        let profile = profile.map(|item| Profile::read(token.user, &item)).transpose()?.flatten();
+        let published = key_set.as_ref().map(KeySet::read).transpose()?;
+        let rotation = self.judge_rotation(raised, profile, token, (by, grace), now).await?;
+        Ok((rotation, published))
+    }
 
+    /// Tells what the exchange was, by the session as it is after it.
+    async fn judge_rotation(
+        &self,
+        raised: Outcome,
+        profile: Option<Profile>,
+        token: &RefreshToken,
+        (by, grace): (&TokenUser, Duration),
+        now: Timestamp,
+    ) -> Result<Rotation, StoreError> {
         let item = match &raised {
             Outcome::Applied(item) | Outcome::Refused(Some(item)) => item,
             Outcome::Refused(None) => return Ok(Rotation::Ended),
         };
-        let profile = profile.map(|item| Profile::read(token.user, &item)).transpose()?.flatten();
         let session = Session::read(item)?;
         let spent = u64::from(token.generation);
         let is_live = profile.is_some_and(|profile| session.lives(profile.epoch, now));
