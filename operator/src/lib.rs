@@ -117,9 +117,9 @@ async fn on_aws(table: &str) -> Result<(HashMap<String, String>, Clients, String
     }
     let credentials = settings.credentials_provider().ok_or(PlaceError::NoCredentials)?;
     let credentials = credentials.provide_credentials().await.map_err(|_| PlaceError::NoCredentials)?;
-    let (of_secrets, of_sns) = (settings.clone(), settings.clone());
+    let (of_table, of_secrets, of_sns) = (settings.clone(), settings.clone(), settings);
     let clients = Clients {
-        dynamodb: aws_sdk_dynamodb::Client::new(&settings),
+        dynamodb: OnFirstUse::new(move || aws_sdk_dynamodb::Client::new(&of_table)),
         secrets: OnFirstUse::new(move || aws_sdk_secretsmanager::Client::new(&of_secrets)),
         sns: OnFirstUse::new(move || aws_sdk_sns::Client::new(&of_sns)),
     };

@@ -26,7 +26,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Clients {
     /// The client of the table.
-    pub dynamodb: aws_sdk_dynamodb::Client,
+    pub dynamodb: OnFirstUse<aws_sdk_dynamodb::Client>,
     /// The client of Secrets Manager.
     pub secrets: OnFirstUse<aws_sdk_secretsmanager::Client>,
     /// The client of text messages by SNS.
@@ -34,13 +34,14 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Creates the client of the table, and the others when they are used, over these HTTP clients.
+    /// Creates each client when it is used, over these HTTP clients.
     pub fn new(environment: &AwsEnvironment, http: HttpsClients) -> Self {
         let HttpsClients { keeping, fresh, .. } = http;
-        let of_secrets = (environment.clone(), keeping.clone());
+        let of_table = (environment.clone(), keeping.clone());
+        let of_secrets = (environment.clone(), keeping);
         let of_sns = (environment.clone(), fresh);
         Self {
-            dynamodb: aws::dynamodb_client(environment, keeping),
+            dynamodb: OnFirstUse::new(move || aws::dynamodb_client(&of_table.0, of_table.1)),
             secrets: OnFirstUse::new(move || aws::secrets_manager_client(&of_secrets.0, of_secrets.1)),
             sns: OnFirstUse::new(move || aws::sns_client(&of_sns.0, of_sns.1)),
         }

@@ -174,7 +174,8 @@ struct DescribedError {
     source: Source,
 }
 
-/// A client that is made when it is first used, because most functions only use the table.
+/// A client that is made when it is first used: most functions only use the table, and some use nothing. To make one costs
+/// a start half a million instructions.
 #[derive(Clone)]
 pub struct OnFirstUse<T>(Arc<LazyLock<T, Box<dyn FnOnce() -> T + Send>>>);
 
@@ -182,6 +183,11 @@ impl<T> OnFirstUse<T> {
     /// Returns a client that `make` makes.
     pub fn new(make: impl FnOnce() -> T + Send + 'static) -> Self {
         Self(Arc::new(LazyLock::new(Box::new(make))))
+    }
+
+    /// Makes the client now.
+    pub fn make(&self) {
+        LazyLock::force(&self.0);
     }
 }
 

@@ -175,6 +175,9 @@ impl<H> Function<H> {
         }
         let (environment, http) = (AwsEnvironment::from_variables(&variables)?, HttpsClients::new()?);
         let app = App::new(config, Clients::new(&environment, http.clone()), Arc::new(hasher), None)?;
+        if self.at_once > 0 {
+            app.store.prepare();
+        }
         // One thread: a sandbox serves one request at a time.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let first = http.open_dynamodb(&environment, self.at_once.min(1));

@@ -59,16 +59,23 @@ pub use table::keys::{PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE};
 pub use table::{error::StoreError, wire::Receipt};
 pub use versions::{UsesByVersion, VersionUses};
 
+use crate::aws::OnFirstUse;
+
 /// The DynamoDB table, and the client that calls it.
 #[derive(Clone, Debug)]
 pub struct Store {
-    client: Client,
+    client: OnFirstUse<Client>,
     table: String,
 }
 
 impl Store {
     /// Returns a store that calls the table of this name through this client.
-    pub fn new(client: Client, table: String) -> Self {
+    pub fn new(client: OnFirstUse<Client>, table: String) -> Self {
         Self { client, table }
+    }
+
+    /// Makes the client now, so that no request waits for that.
+    pub fn prepare(&self) {
+        self.client.make();
     }
 }
