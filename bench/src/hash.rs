@@ -28,9 +28,9 @@ const TURNS: usize = 40;
 /// The row that the others are compared with.
 const OURS: &str = "ours";
 
-/// Ours, and how it is used: as a function does, whose start touches the memory; without that; with new memory for
-/// every hash, as parallel requests of the dev server. And the comparison with an imported hash.
-const OF_THE_SERVICE: [&str; 4] = [OURS, "ours, cold memory", "ours, new memory", "bcrypt, cost 12"];
+/// Ours, and how it is used: as a function does, whose start touches the memory; without that. And the comparison with an
+/// imported hash.
+const OF_THE_SERVICE: [&str; 3] = [OURS, "ours, cold memory", "bcrypt, cost 12"];
 
 /// The others, which `install` fetches: the reference implementation by argon2-cffi, and libsodium by `PyNaCl`.
 const OTHERS: [&str; 2] = ["libargon2", "libsodium"];
@@ -49,9 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         ["install"] => peers::install_python()?,
         _ => return Err("`hash` takes `install` or nothing".into()),
     }
-    if cfg!(debug_assertions) {
-        return Err("`hash` measures the release profile: cargo run --release -p bench -- hash".into());
-    }
+    needs_release("hash")?;
     let (passes, kib) = parameters()?;
     let python = peers::python();
     let has_others = python.is_file();
@@ -92,6 +90,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Fails in a debug build of this program, for what measures its own code.
+pub(crate) fn needs_release(command: &str) -> Result<(), Failure> {
+    if cfg!(debug_assertions) {
+        return Err(
+            format!("`{command}` measures the release profile: cargo run --release -p bench -- {command}").into()
+        );
+    }
+    Ok(())
+}
+
 /// Returns the passes and the memory in KiB of a hash of the service, from its own text.
 fn parameters() -> Result<(String, String), Failure> {
     let hash = Hasher::new()?.rehash(&Password::parse(PASSWORD)?)?;
@@ -116,7 +124,6 @@ fn serve(kind: &str) -> Result<(), Failure> {
         line?;
         match kind {
             "bcrypt, cost 12" => drop(hasher.verify(&password, &bcrypt)?),
-            "ours, new memory" => drop(Hasher::new()?.rehash(&password)?),
             _ => drop(hasher.rehash(&password)?),
         }
         writeln!(output)?;
@@ -125,13 +132,18 @@ fn serve(kind: &str) -> Result<(), Failure> {
 }
 
 /// A process that computes hashes.
-struct Worker {
+pub(crate) struct Worker {
     process: Child,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
 }
 
 impl Worker {
+    /// Starts a process that hashes as a function does.
+    pub(crate) fn ours() -> Result<Self, Failure> {
+        Self::start(&Self::command(OURS, Path::new(""), ("", "")))
+    }
+
     /// Returns the command of a row.
     fn command(name: &str, python: &Path, (passes, kib): (&str, &str)) -> Vec<String> {
         let (program, arguments) = if OTHERS.contains(&name) {
@@ -164,7 +176,7 @@ impl Worker {
     }
 
     /// Lets it compute a hash. Returns the CPU time in ms.
-    fn hash(&mut self) -> Result<f64, Failure> {
+    pub(crate) fn hash(&mut self) -> Result<f64, Failure> {
         let before = usage_of(self.process.id())?.cpu_ms;
         writeln!(self.input)?;
         self.wait()?;

@@ -6,7 +6,7 @@ use std::{
     error::Error as StdError,
     fmt, io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     task::{Context, Poll},
     time::Duration,
 };
@@ -43,6 +43,13 @@ pub(crate) enum Roots {
     OfMachine,
 }
 
+/// The machine's roots, of which there are some 140. Some may be unreadable. Without any, no connection is trusted.
+static OF_MACHINE: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    Arc::new(store)
+});
+
 /// What the connections of several connectors have in common: the roots are read once.
 #[derive(Clone, Debug)]
 pub(crate) struct Tls {
@@ -53,18 +60,16 @@ pub(crate) struct Tls {
 impl Tls {
     /// Reads the roots. A connection that is not open after `connect_timeout` is given up.
     pub(crate) fn new(roots: Roots, connect_timeout: Duration) -> Result<Self, Source> {
-        let mut store = RootCertStore::empty();
-        match roots {
+        let store = match roots {
             Roots::Of(roots) => {
+                let mut store = RootCertStore::empty();
                 for root in roots {
                     store.add(CertificateDer::from(*root))?;
                 }
+                Arc::new(store)
             }
-            // Some of a machine's roots may be unreadable. Without any, no connection is trusted.
-            Roots::OfMachine => {
-                store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            }
-        }
+            Roots::OfMachine => OF_MACHINE.clone(),
+        };
         let mut provider = ring::default_provider();
         // Where the server leaves the choice to us: a handshake derives its keys by some thirty HMACs, and with SHA-256,
         // for which processors have instructions, each takes less than half the time of one with SHA-384.
