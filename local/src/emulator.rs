@@ -199,6 +199,15 @@ impl Emulator {
         Ok(emulator)
     }
 
+    /// Returns another emulator in memory with the same items and secrets, no faults to come, and an empty log.
+    pub fn copy(&self, table: &template::Table) -> Result<Self, EmulatorError> {
+        let copy = Self::in_memory(table, self.secrets.copy())?;
+        for item in self.items(&table.name)? {
+            copy.put_item(&table.name, &item)?;
+        }
+        Ok(copy)
+    }
+
     /// Returns clients with a function's role, which may do only what the role allows.
     pub fn clients_for(&self, function: &template::Function) -> Clients {
         self.clients(Role { name: function.name.clone(), function: Some(function.clone()) })

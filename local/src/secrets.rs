@@ -31,7 +31,7 @@ pub struct Secrets {
     file: Option<PathBuf>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Secret {
     versions: BTreeMap<String, Version>,
     /// The time when the last rotation was finished, in Unix seconds.
@@ -42,7 +42,7 @@ struct Secret {
     lent: Option<String>,
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Version {
     /// The value; `None` while a rotation has only announced the version.
     value: Option<String>,
@@ -97,6 +97,12 @@ impl Secrets {
         let secrets = Self { secrets: Arc::new(Mutex::new(secrets)), file };
         secrets.keep(&secrets.lock())?;
         Ok(secrets)
+    }
+
+    /// Returns the same secrets in memory, which change by themselves from now on.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self { secrets: Arc::new(Mutex::new(self.lock().clone())), file: None }
     }
 
     /// Makes functions read this value of a secret while the process runs.

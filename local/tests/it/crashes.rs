@@ -11,9 +11,8 @@ use crate::{
 };
 
 /// How many calls of AWS a request makes that nothing disturbs.
-async fn calls_of(endpoint: &str, success: u16) -> usize {
-    let prepared = Prepared::new(endpoint).await;
-    prepared.world.calls();
+async fn calls_of(prepared: &Prepared, endpoint: &str, success: u16) -> usize {
+    let prepared = prepared.copy().await;
     prepared.call(endpoint).await.expect(success);
     let calls = prepared.world.calls().len();
     assert!((1..30).contains(&calls), "{endpoint}: {calls}");
@@ -90,8 +89,9 @@ async fn signs_in_by_code(person: &Person) -> bool {
 async fn a_request_that_is_killed_between_any_two_calls_leaves_a_whole_table_and_a_way_on() {
     let mut kills = 0;
     for (endpoint, _, success) in ENDPOINTS {
-        for calls in 0..calls_of(endpoint, success).await {
-            let prepared = Prepared::new(endpoint).await;
+        let prepared = Prepared::new(endpoint).await;
+        for calls in 0..calls_of(&prepared, endpoint, success).await {
+            let prepared = prepared.copy().await;
             prepared.world.emulator.faults().inject_after(ANY, calls, Fault::Hang, ALWAYS);
             // The call that hangs is the last thing that happens; then all of the request is dropped.
             let ended = tokio::time::timeout(Duration::from_millis(500), prepared.call(endpoint)).await;
@@ -108,9 +108,10 @@ async fn a_request_that_is_killed_between_any_two_calls_leaves_a_whole_table_and
 #[tokio::test(start_paused = true)]
 async fn whichever_call_is_made_twice_nobody_notices() {
     for (endpoint, _, success) in ENDPOINTS {
-        for calls in 0..calls_of(endpoint, success).await {
+        let prepared = Prepared::new(endpoint).await;
+        for calls in 0..calls_of(&prepared, endpoint, success).await {
             for fault in [Fault::LostReply, Fault::Twice] {
-                let prepared = Prepared::new(endpoint).await;
+                let prepared = prepared.copy().await;
                 prepared.world.emulator.faults().inject_after(ANY, calls, fault, 1);
                 let reply = prepared.call(endpoint).await;
                 let when = format!("{endpoint}, {fault:?} after {calls} calls");
@@ -125,8 +126,9 @@ async fn whichever_call_is_made_twice_nobody_notices() {
 #[tokio::test(start_paused = true)]
 async fn an_outage_that_begins_at_any_call_leaves_nothing_half_done() {
     for (endpoint, _, success) in ENDPOINTS {
-        for calls in 0..calls_of(endpoint, success).await {
-            let prepared = Prepared::new(endpoint).await;
+        let prepared = Prepared::new(endpoint).await;
+        for calls in 0..calls_of(&prepared, endpoint, success).await {
+            let prepared = prepared.copy().await;
             prepared.world.emulator.faults().inject_after(ANY, calls, Fault::Error("InternalServerError"), ALWAYS);
             let reply = prepared.call(endpoint).await;
             let when = format!("{endpoint}, an outage after {calls} calls");

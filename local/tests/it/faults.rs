@@ -1,6 +1,9 @@
 //! What goes wrong between a function and its table. Time is paused: nothing that waits takes time.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use local::emulator::Fault;
 use serde_json::{Value, json};
@@ -91,6 +94,9 @@ pub(crate) struct Prepared {
     pub(crate) other_session: String,
     /// How many recovery codes were shown: a request that failed may have used one up.
     shown: AtomicUsize,
+    /// The functions that have read their keys, and for how many seconds they have done nothing since.
+    warm: BTreeSet<String>,
+    idle: u64,
 }
 
 /// What only somebody with a second factor does.
@@ -158,6 +164,8 @@ impl Prepared {
                 }
                 _ => world.advance(LONG),
             }
+            // What functions read before is too old by now.
+            world.calls();
             world.advance(2);
         }
         if BY_CODE.contains(&endpoint) {
@@ -177,12 +185,39 @@ impl Prepared {
         };
         person.verify_phone().await;
         let phone_code = person.code();
-        world.advance(if endpoint == "sessions-delete, with the password" { 700 } else { 1 });
+        let idle = if endpoint == "sessions-delete, with the password" { 700 } else { 1 };
+        world.advance(idle);
         if endpoint == "refresh, by another client" {
             person.with_copied_tokens().refresh().await.expect(200);
         }
         let stranger = world.visitor("+998901234567");
-        Self { world, person, newcomer, stranger, code, phone_code, other_session, shown: AtomicUsize::new(0) }
+        let (warm, shown) = (world.calls().into_iter().map(|call| call.function).collect(), AtomicUsize::new(0));
+        Self { world, person, newcomer, stranger, code, phone_code, other_session, shown, warm, idle }
+    }
+
+    /// The same state in a world of its own. To prepare takes ten requests and as many hashes, and a copy none.
+    pub(crate) async fn copy(&self) -> Self {
+        let world = self.world.copy(&self.warm, self.idle).await;
+        let copy_of = |person: &Person| person.copied_to(&world);
+        Self {
+            person: copy_of(&self.person),
+            newcomer: copy_of(&self.newcomer),
+            stranger: copy_of(&self.stranger),
+            world,
+            code: self.code.clone(),
+            phone_code: self.phone_code.clone(),
+            other_session: self.other_session.clone(),
+            shown: AtomicUsize::new(self.shown.load(Ordering::Relaxed)),
+            warm: self.warm.clone(),
+            idle: self.idle,
+        }
+    }
+
+    /// The same, and calls of this operation go wrong so many times.
+    pub(crate) async fn copy_with(&self, operation: &'static str, fault: Fault, times: usize) -> Self {
+        let copy = self.copy().await;
+        copy.world.emulator.faults().inject(operation, fault, times);
+        copy
     }
 
     /// The same, and everybody sends these members with every body as well.
@@ -287,9 +322,10 @@ async fn what_goes_wrong_once_nobody_notices() {
         Fault::LostReply,
     ];
     for (endpoint, operations, success) in ENDPOINTS {
+        let prepared = Prepared::new(endpoint).await;
         for operation in operations {
             for fault in passing {
-                let reply = Prepared::with(endpoint, operation, fault, 1).await.call(endpoint).await;
+                let reply = prepared.copy_with(operation, fault, 1).await.call(endpoint).await;
                 assert_eq!(reply.status, success, "{endpoint}: {operation} with {fault:?}: {}", reply.code());
             }
         }
@@ -301,9 +337,10 @@ async fn what_goes_wrong_always_is_503_and_never_a_check_that_is_skipped() {
     let lasting =
         [Fault::Hang, Fault::Error("ThrottlingException"), Fault::Error("InternalServerError"), Fault::LostRequest];
     for (endpoint, operations, success) in ENDPOINTS {
+        let prepared = Prepared::new(endpoint).await;
         for operation in operations {
             for fault in lasting {
-                let prepared = Prepared::with(endpoint, operation, fault, ALWAYS).await;
+                let prepared = prepared.copy_with(operation, fault, ALWAYS).await;
                 expect_unavailable(prepared.call(endpoint).await);
                 // Once the fault is gone, the next request works.
                 prepared.heal().advance(1);
@@ -354,11 +391,12 @@ async fn a_transaction_that_conflicts_is_tried_again_and_done_once() {
         Fault::Canceled("ThrottlingError"),
         Fault::Error("TransactionConflictException"),
     ];
-    for (endpoint, operations, success) in ENDPOINTS {
-        for fault in conflicts.into_iter().filter(|_| operations.contains(&TRANSACT)) {
-            Prepared::with(endpoint, TRANSACT, fault, 2).await.call(endpoint).await.expect(success);
+    for (endpoint, _, success) in ENDPOINTS.into_iter().filter(|(_, operations, _)| operations.contains(&TRANSACT)) {
+        let prepared = Prepared::new(endpoint).await;
+        for fault in conflicts {
+            prepared.copy_with(TRANSACT, fault, 2).await.call(endpoint).await.expect(success);
 
-            let prepared = Prepared::with(endpoint, TRANSACT, fault, ALWAYS).await;
+            let prepared = prepared.copy_with(TRANSACT, fault, ALWAYS).await;
             expect_unavailable(prepared.call(endpoint).await);
             prepared.heal();
             // Where half a year has passed, no session is left.
@@ -439,8 +477,9 @@ async fn a_session_whose_end_failed_is_alive_with_all_its_tokens() {
         ("me-delete", TRANSACT),
         ("verify-reset", TRANSACT),
     ] {
+        let prepared = Prepared::new(endpoint).await;
         for fault in [Fault::Hang, Fault::LostRequest, Fault::Error("InternalServerError")] {
-            let prepared = Prepared::with(endpoint, operation, fault, ALWAYS).await;
+            let prepared = prepared.copy_with(operation, fault, ALWAYS).await;
             expect_unavailable(prepared.call(endpoint).await);
             prepared.heal();
             prepared.person.me().await.expect(200);

@@ -42,9 +42,14 @@ impl TableWatch {
         self.tampered_with.store(true, Ordering::Relaxed);
     }
 
+    /// Whether a test did.
+    pub(crate) fn was_tampered_with(&self) -> bool {
+        self.tampered_with.load(Ordering::Relaxed)
+    }
+
     /// The first invariant that does not hold now, without a phone, an identifier or a secret.
     pub(crate) fn broken(&self) -> Option<String> {
-        if self.tampered_with.load(Ordering::Relaxed) {
+        if self.was_tampered_with() {
             return None;
         }
         let items = self.emulator.items(&TEMPLATE.table.name).unwrap();

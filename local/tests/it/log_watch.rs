@@ -100,6 +100,12 @@ impl LogWatch {
         Self { from: lock(&LINES).len(), secrets: Mutex::default(), outbox, kept }
     }
 
+    /// Learns every secret of another world.
+    pub(crate) fn learn_all(&self, other: &Self) {
+        let secrets = lock(&other.secrets).clone();
+        lock(&self.secrets).extend(secrets);
+    }
+
     /// Learns the secrets of a body.
     pub(crate) fn learn(&self, body: &Value) {
         match body {

@@ -56,9 +56,10 @@ async fn members_that_no_endpoint_asks_for_change_nothing_anywhere() {
     let wishes = wishes();
     let mut functions = Vec::new();
     for (endpoint, _, success) in ENDPOINTS {
-        let plain = Prepared::new(endpoint).await;
+        let prepared = Prepared::new(endpoint).await;
+        let plain = prepared.copy().await;
         let expected = plain.call(endpoint).await.expect(success);
-        let wishing = Prepared::new(endpoint).await.sending(&wishes);
+        let wishing = prepared.copy().await.sending(&wishes);
         let reply = wishing.call(endpoint).await.expect(success);
         assert_eq!(members(&reply.body), members(&expected.body), "{endpoint}");
         assert!(shape(&wishing.world) == shape(&plain.world), "{endpoint}: the table differs");

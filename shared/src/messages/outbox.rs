@@ -44,6 +44,13 @@ impl Outbox {
         sent.total += 1;
     }
 
+    /// Returns an outbox with the same messages, which gets its own from now on.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let Sent { kept, total } = &*self.sent();
+        Self(Arc::new(Mutex::new(Sent { kept: kept.clone(), total: *total })))
+    }
+
     /// Returns the messages, newest first.
     pub fn messages(&self) -> Vec<SentMessage> {
         self.sent().kept.iter().cloned().collect()

@@ -100,6 +100,23 @@ impl Person {
         Self { world: world.clone(), ..self.clone() }
     }
 
+    /// Somebody who knows the same and whose device keeps the same, in a copy of their world.
+    pub(crate) fn copied_to(&self, world: &World) -> Self {
+        let by_its_clock = |entry: &Authenticator| entry.by(world.clock.clone());
+        let known = self.known().clone();
+        let known = Known {
+            authenticator: known.authenticator.as_ref().map(by_its_clock),
+            new_authenticator: known.new_authenticator.as_ref().map(by_its_clock),
+            ..known
+        };
+        Self {
+            world: world.clone(),
+            known: Arc::new(Mutex::new(known)),
+            device: Arc::new(Mutex::new(self.device())),
+            ..self.clone()
+        }
+    }
+
     /// A client that sends these members with every body as well.
     pub(crate) fn with_members(&self, members: &Value) -> Self {
         Self { members: Some(members.clone()), ..self.clone() }

@@ -1,7 +1,7 @@
 //! A world: gateway, table, secrets, clock and outbox, for one test alone.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -54,6 +54,13 @@ pub(crate) struct World {
     witness: Witness,
     log: Arc<LogWatch>,
     pub(super) table: Arc<TableWatch>,
+    settings: Arc<Settings>,
+}
+
+/// What a world was made with.
+struct Settings {
+    domain_name: String,
+    variables: HashMap<String, String>,
 }
 
 impl World {
@@ -90,13 +97,35 @@ impl World {
 
     fn bare(domain_name: &str, variables: &[(&str, &str)]) -> Self {
         let emulator = Emulator::in_memory(&TEMPLATE.table, Secrets::in_memory(&TEMPLATE).unwrap()).unwrap();
-        let (witness, clock) = (Witness::default(), Clock::manual(START));
+        let settings = Settings { domain_name: domain_name.to_owned(), variables: variables_of(variables) };
+        Self::of(Arc::new(settings), emulator, Outbox::default(), START)
+    }
+
+    fn of(settings: Arc<Settings>, emulator: Emulator, outbox: Outbox, now: Timestamp) -> Self {
+        let (witness, clock) = (Witness { outbox, ..Witness::default() }, Clock::manual(now));
+        let Settings { domain_name, variables } = &*settings;
         let gateway = gateway(domain_name, &emulator, variables, witness.clone(), clock.clone());
         let Witness { outbox, metrics, audit_log } = witness.clone();
         let (metrics, audit_log) = (WatchedLines::of(metrics), WatchedLines::of(audit_log));
         let log = Arc::new(LogWatch::begin(outbox.clone(), [metrics.clone(), audit_log.clone()]));
         let table = Arc::new(TableWatch::begin(emulator.clone(), log.clone()));
-        Self { gateway, emulator, outbox, metrics, audit_log, clock, witness, log, table }
+        Self { gateway, emulator, outbox, metrics, audit_log, clock, witness, log, table, settings }
+    }
+
+    /// Another system in the same state, which goes its own way from now on. Its sandboxes are new: those of the functions
+    /// `warm` have read their keys so many seconds ago, and the others have read nothing.
+    pub(crate) async fn copy(&self, warm: &BTreeSet<String>, seconds: u64) -> Self {
+        let emulator = self.emulator.copy(&TEMPLATE.table).unwrap();
+        let read_at = self.clock.now().minus(Duration::from_secs(seconds));
+        let copy = Self::of(self.settings.clone(), emulator, self.outbox.copy(), read_at);
+        copy.gateway.warm_some(|name| warm.contains(name)).await;
+        copy.emulator.calls().take();
+        copy.advance(seconds);
+        copy.log.learn_all(&self.log);
+        if self.table.was_tampered_with() {
+            copy.table.tampered_with();
+        }
+        copy
     }
 
     /// An authenticator that was told this secret.
@@ -107,14 +136,14 @@ impl World {
     /// The same system as other instances of the functions see it, whose clock is so many seconds behind.
     pub(crate) fn with_clock_behind(&self, seconds: u64) -> Self {
         let clock = Clock::manual(self.clock.now().minus(Duration::from_secs(seconds)));
-        let gateway = gateway("latchkey.test", &self.emulator, &[], self.witness.clone(), clock.clone());
+        let gateway = gateway("latchkey.test", &self.emulator, &HashMap::new(), self.witness.clone(), clock.clone());
         Self { gateway, clock, ..self.clone() }
     }
 
     /// The same system with other sandboxes, which have read nothing yet. `variables` are as in [`Self::with`].
     pub(crate) fn with_other_sandboxes(&self, variables: &[(&str, &str)]) -> Self {
         let witness = Witness { outbox: self.outbox.clone(), ..Witness::default() };
-        let gateway = gateway("latchkey.test", &self.emulator, variables, witness, self.clock.clone());
+        let gateway = gateway("latchkey.test", &self.emulator, &variables_of(variables), witness, self.clock.clone());
         Self { gateway, ..self.clone() }
     }
 
@@ -234,22 +263,17 @@ impl World {
     }
 }
 
+fn variables_of(variables: &[(&str, &str)]) -> HashMap<String, String> {
+    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
 fn gateway(
     domain_name: &str,
     emulator: &Emulator,
-    variables: &[(&str, &str)],
+    overrides: &HashMap<String, String>,
     witness: Witness,
     clock: Clock,
 ) -> Arc<Gateway> {
-    let overrides: HashMap<_, _> =
-        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let setup = Setup {
-        template: &TEMPLATE,
-        emulator,
-        overrides: &overrides,
-        witness,
-        clock,
-        domain_name: domain_name.to_owned(),
-    };
+    let setup = Setup { template: &TEMPLATE, emulator, overrides, witness, clock, domain_name: domain_name.to_owned() };
     Arc::new(Gateway::new(setup).unwrap_or_else(|error| panic!("{error}")))
 }
