@@ -37,9 +37,9 @@ pub(crate) fn measure(binaries: &Path) -> Result<BTreeMap<String, Calls>, Failur
     let (mut lab, mut measured) = (Lab::start()?, BTreeMap::new());
     lab.services.record();
     lab.walk(&Lab::functions()?, |lab, step| {
-        let command = lab.copy_of(binaries, &step.function)?.display().to_string();
+        let subject = lab.subject(step, binaries)?;
         lab.services.forget();
-        let mut sandbox = Sandbox::start(&[command], &lab.variables_without_haste(&step.function)?)?;
+        let mut sandbox = Sandbox::start(&subject.command(), &lab.without_haste(&subject))?;
         sandbox.ready()?;
         sandbox.settle(&lab.services)?;
         let secrets = as_number(lab.services.calls().iter().filter(|call| call.operation == "GetSecretValue").count());

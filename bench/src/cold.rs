@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, process::Command};
 
 use crate::{
     Arguments, Failure,
-    lab::{Lab, Step},
+    lab::{Lab, Step, Subject},
     results::Table,
     sandbox::Sandbox,
 };
@@ -73,7 +73,7 @@ pub(crate) struct Cold {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut rows = BTreeMap::new();
-    for (name, cold) in measure(&arguments.functions()?, &arguments.binaries, Counting::Agreed)? {
+    for (name, cold) in measure(&arguments.functions(&FUNCTIONS)?, &arguments.binaries, Counting::Agreed)? {
         let Cold { init, first, init_ms, first_ms, peak, connections_init, connections_first } = cold;
         rows.insert(name, vec![first, init, init_ms, first_ms, peak, connections_init, connections_first]);
     }
@@ -87,9 +87,7 @@ pub(crate) fn measure(
     binaries: &Path,
     counting: Counting<'_>,
 ) -> Result<Vec<(String, Cold)>, Failure> {
-    if !Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success()) {
-        return Err("instructions are counted by valgrind, which is not installed".into());
-    }
+    needs_valgrind()?;
     let mut measured = Vec::new();
     Lab::start()?.walk(names, |lab, step| {
         let (answer, cold) = measure_one(lab, step, binaries, counting)?;
@@ -100,55 +98,72 @@ pub(crate) fn measure(
     Ok(measured)
 }
 
-fn measure_one(lab: &mut Lab, step: &Step, binaries: &Path, counting: Counting<'_>) -> Result<(String, Cold), Failure> {
-    // Once by the dev server, so that all later answers come from memory.
-    lab.services.record();
-    let answer = lab.run_once(step, binaries)?;
-    lab.services.replay();
-    let command = lab.copy_of(binaries, &step.function)?.display().to_string();
-    let variables = lab.variables_of(&step.function)?;
-    let mut cold = Cold::default();
-    let (mut init_ms, mut first_ms) = (Vec::new(), Vec::new());
-    for _ in 0..STARTS {
-        lab.services.forget();
-        let mut sandbox = Sandbox::start(std::slice::from_ref(&command), &variables)?;
-        sandbox.ready()?;
-        sandbox.settle(&lab.services)?;
-        let init = sandbox.usage()?;
-        cold.connections_init = cold.connections_init.max(as_number(lab.services.connections()));
-        lab.services.forget();
-        sandbox.invoke(&step.event)?;
-        let first = sandbox.usage()?;
-        cold.connections_first = cold.connections_first.max(as_number(lab.services.connections()));
-        init_ms.push(init.cpu_ms);
-        first_ms.push(first.cpu_ms - init.cpu_ms);
-        cold.peak = cold.peak.max(first.peak_mib);
+/// Fails on a machine that cannot count instructions.
+pub(crate) fn needs_valgrind() -> Result<(), Failure> {
+    if Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        return Ok(());
     }
-    (cold.init_ms, cold.first_ms) = (median(init_ms), median(first_ms));
-    let output = Path::new(&command).with_extension("callgrind");
-    let valgrind =
-        ["valgrind", "--tool=callgrind", &format!("--callgrind-out-file={}", output.display()), "-q", &command];
-    let valgrind = valgrind.map(str::to_owned);
-    let variables = lab.variables_without_haste(&step.function)?;
-    let count = |column: &str| {
-        let mut counted: Vec<f64> = Vec::new();
-        while !counting.is_done(&step.function, column, &counted) {
+    Err("instructions are counted by valgrind, which is not installed".into())
+}
+
+fn measure_one(lab: &Lab, step: &Step, binaries: &Path, counting: Counting<'_>) -> Result<(String, Cold), Failure> {
+    let subjects = [lab.subject(step, binaries)?];
+    let answer = lab.learn(&subjects)?.swap_remove(0);
+    let mut cold = starts(lab, &subjects)?.swap_remove(0);
+    let [subject] = &subjects;
+    (cold.init, cold.first) = (count(lab, subject, INIT, counting)?, count(lab, subject, FIRST, counting)?);
+    Ok((answer, cold))
+}
+
+/// Measures starts of each, in turns, without their instructions. Returns the medians in the order of the subjects.
+pub(crate) fn starts(lab: &Lab, subjects: &[Subject]) -> Result<Vec<Cold>, Failure> {
+    let mut measured: Vec<_> = subjects.iter().map(|_| (Cold::default(), Vec::new(), Vec::new())).collect();
+    for _ in 0..STARTS {
+        for (subject, (cold, init_ms, first_ms)) in subjects.iter().zip(&mut measured) {
             lab.services.forget();
-            let mut sandbox = Sandbox::start(&valgrind, &variables)?;
+            let mut sandbox = Sandbox::start(&subject.command(), &subject.variables)?;
             sandbox.ready()?;
             sandbox.settle(&lab.services)?;
-            if column == FIRST {
-                sandbox.invoke(&step.event)?;
-                sandbox.settle(&lab.services)?;
-            }
-            sandbox.stop()?;
-            counted.push(instructions(&std::fs::read_to_string(&output)?)?);
-            counted.sort_by(f64::total_cmp);
+            let init = sandbox.usage()?;
+            cold.connections_init = cold.connections_init.max(as_number(lab.services.connections()));
+            lab.services.forget();
+            sandbox.invoke(&subject.event)?;
+            let first = sandbox.usage()?;
+            cold.connections_first = cold.connections_first.max(as_number(lab.services.connections()));
+            init_ms.push(init.cpu_ms);
+            first_ms.push(first.cpu_ms - init.cpu_ms);
+            cold.peak = cold.peak.max(first.peak_mib);
         }
-        counted.first().copied().ok_or_else(|| Failure::from("nothing was counted"))
-    };
-    (cold.init, cold.first) = (count(INIT)?, count(FIRST)?);
-    Ok((answer, cold))
+    }
+    let medians = measured.into_iter().map(|(cold, init_ms, first_ms)| Cold {
+        init_ms: median(init_ms),
+        first_ms: median(first_ms),
+        ..cold
+    });
+    Ok(medians.collect())
+}
+
+/// Counts millions of instructions of a start: to the first event (`INIT`) or to the first answer (`FIRST`).
+pub(crate) fn count(lab: &Lab, subject: &Subject, column: &str, counting: Counting<'_>) -> Result<f64, Failure> {
+    let output = subject.binary.with_extension("callgrind");
+    let valgrind = ["valgrind", "--tool=callgrind", &format!("--callgrind-out-file={}", output.display()), "-q"];
+    let command = [valgrind.map(str::to_owned).to_vec(), subject.command()].concat();
+    let variables = lab.without_haste(subject);
+    let mut counted: Vec<f64> = Vec::new();
+    while !counting.is_done(&subject.name, column, &counted) {
+        lab.services.forget();
+        let mut sandbox = Sandbox::start(&command, &variables)?;
+        sandbox.ready()?;
+        sandbox.settle(&lab.services)?;
+        if column == FIRST {
+            sandbox.invoke(&subject.event)?;
+            sandbox.settle(&lab.services)?;
+        }
+        sandbox.stop()?;
+        counted.push(instructions(&std::fs::read_to_string(&output)?)?);
+        counted.sort_by(f64::total_cmp);
+    }
+    counted.first().copied().ok_or_else(|| Failure::from("nothing was counted"))
 }
 
 /// Reads millions of instructions from what callgrind wrote.

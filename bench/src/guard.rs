@@ -98,7 +98,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // What is missing is told before minutes have passed.
     let mut measured = Figures::new();
     for name in FUNCTIONS {
-        let (binary, zip) = size::measure(&arguments.binaries, name)?;
+        let (binary, zip) = size::measure(&arguments.binaries.join(name))?;
         put(&mut measured, name, &[("binary, MB", binary), ("zip, MB", zip)]);
     }
     if arguments.renews {

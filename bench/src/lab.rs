@@ -45,6 +45,33 @@ pub(crate) struct Step {
     pub(crate) event: String,
 }
 
+/// What is started to be measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    /// What its row is called.
+    pub(crate) name: String,
+    /// The binary.
+    pub(crate) binary: PathBuf,
+    /// Its environment.
+    pub(crate) variables: Vec<(String, String)>,
+    /// The event that it is sent.
+    pub(crate) event: String,
+}
+
+impl Subject {
+    /// Returns the command that runs it.
+    pub(crate) fn command(&self) -> Vec<String> {
+        vec![self.binary.display().to_string()]
+    }
+
+    /// Starts it and sends it its event once. Returns the answer.
+    pub(crate) fn run_once(&self) -> Result<String, Failure> {
+        let mut sandbox = Sandbox::start(&self.command(), &self.variables)?;
+        sandbox.ready()?;
+        Ok(sandbox.invoke(&self.event)?.0)
+    }
+}
+
 /// The laboratory.
 pub(crate) struct Lab {
     server: Program,
@@ -73,15 +100,16 @@ impl Lab {
         Ok(Self { server, folder, services, variables, functions: functions()?, kept: Vec::new() })
     }
 
-    /// Returns a folder for copies of binaries.
-    pub(crate) fn copy_of(&self, binaries: &Path, function: &str) -> Result<PathBuf, Failure> {
-        let copy = self.folder.join(function);
-        self.services.copy_that_trusts(&binaries.join(function), &copy)?;
-        Ok(copy)
+    /// Returns a function with the event of a step. Its binary is a copy that trusts the mock.
+    pub(crate) fn subject(&self, step: &Step, binaries: &Path) -> Result<Subject, Failure> {
+        let (name, binary) = (step.function.clone(), self.folder.join(&step.function));
+        self.services.copy_that_trusts(&binaries.join(&name), &binary)?;
+        let variables = self.variables_of(&name)?;
+        Ok(Subject { name, binary, variables, event: step.event.clone() })
     }
 
     /// Returns the variables that a function has on Lambda, with the mock's addresses.
-    pub(crate) fn variables_of(&self, function: &str) -> Result<Vec<(String, String)>, Failure> {
+    fn variables_of(&self, function: &str) -> Result<Vec<(String, String)>, Failure> {
         let names = self.functions.get(function).ok_or_else(|| format!("template.yaml has no {function}"))?;
         let of_template = names.iter().filter_map(|name| Some((name.clone(), self.variables.get(name)?.clone())));
         let mut variables: Vec<_> = of_template.collect();
@@ -101,11 +129,33 @@ impl Lab {
         Ok(variables)
     }
 
-    /// Returns the same, and the variable that slows the function's clock down.
-    pub(crate) fn variables_without_haste(&self, function: &str) -> Result<Vec<(String, String)>, Failure> {
-        let mut variables = self.variables_of(function)?;
+    /// Returns a function that is not ours, with the event and the variables of a step. It is told in a file whom to trust:
+    /// the mock, and beside it `trusted`.
+    pub(crate) fn stranger(&self, step: &Step, original: &Path, trusted: &Path) -> Result<Subject, Failure> {
+        let name = original.file_name().ok_or("the binary has no name")?.to_string_lossy().into_owned();
+        let (binary, roots) = (self.folder.join(&name), self.folder.join(format!("{name}.pem")));
+        fs::copy(original, &binary)?;
+        let of_mock = fs::read_to_string(Services::root_of(&self.folder))?;
+        fs::write(&roots, fs::read_to_string(trusted)? + &of_mock)?;
+        let mut variables = self.variables_of(&step.function)?;
+        variables.push(("SSL_CERT_FILE".to_owned(), roots.display().to_string()));
+        Ok(Subject { name, binary, variables, event: step.event.clone() })
+    }
+
+    /// Lets each answer its event once by the dev server, so that all later answers to its calls come from memory. Returns
+    /// the answers.
+    pub(crate) fn learn(&self, subjects: &[Subject]) -> Result<Vec<String>, Failure> {
+        self.services.record();
+        let answers = subjects.iter().map(Subject::run_once).collect();
+        self.services.replay();
+        answers
+    }
+
+    /// Returns a subject's variables, and the one that slows its clock down.
+    pub(crate) fn without_haste(&self, subject: &Subject) -> Vec<(String, String)> {
+        let mut variables = subject.variables.clone();
         variables.push(("LD_PRELOAD".to_owned(), self.folder.join(SLOW_CLOCK).display().to_string()));
-        Ok(variables)
+        variables
     }
 
     /// Returns every event with its function, in the order of `events/answers.json`.
@@ -201,14 +251,6 @@ impl Lab {
         let (status, body) = request.send(&self.server.host)?;
         let answer = json!({"statusCode": status, "body": String::from_utf8_lossy(&body)});
         self.keep(step, &answer.to_string())
-    }
-
-    /// Sends one event to a new sandbox.
-    pub(crate) fn run_once(&self, step: &Step, binaries: &Path) -> Result<String, Failure> {
-        let copy = self.copy_of(binaries, &step.function)?;
-        let mut sandbox = Sandbox::start(&[copy.display().to_string()], &self.variables_of(&step.function)?)?;
-        sandbox.ready()?;
-        Ok(sandbox.invoke(&step.event)?.0)
     }
 }
 

@@ -7,6 +7,7 @@
 #![expect(clippy::indexing_slicing, reason = "an index into JSON finds null, and never panics")]
 #![expect(clippy::print_stdout, reason = "its output is what a person asked for")]
 
+mod baseline;
 mod calls;
 mod client;
 mod cold;
@@ -38,6 +39,7 @@ Usage: cargo run -p bench -- COMMAND [--binaries FOLDER] [--every FOLDER] [--ren
 Commands:
   cold     Instructions (callgrind), CPU time, memory and connections, from a start to the first answer
   warm     CPU time of further requests
+  baseline `me` and `login` beside functions that only read one item, by our TLS and by the SDK's defaults
   calls    Calls to AWS, consumed capacity and TLS connections of every event in events/
   size     Sizes of binaries and of their zips
   cost     What a million requests and a month cost, by the tables of `calls` and `warm`
@@ -50,6 +52,7 @@ Commands:
   load     Requests per second, durations and CPU time of the dev server, with 1, 4 and 16 connections
   grow     The same with 1,000 to 1,000,000 accounts, `admin stats` and the sizes; a number behind it is the most
   peers    Login, me and refresh, beside better-auth and a program like the origin
+  all      All of these, but `profiles`, on one machine in one run; some 80 minutes
   guard    Compares with bench/limits.json, and fails if something costs more than it says; --renew writes it anew
 
 Binaries are those of `cargo build --release --bin FUNCTION` (target/release), as `sam build` makes them, unless
@@ -70,10 +73,10 @@ struct Arguments {
 }
 
 impl Arguments {
-    /// Returns the functions that were named, or those with a budget.
-    fn functions(&self) -> Result<Vec<String>, Failure> {
+    /// Returns the functions that were named, or the usual ones.
+    fn functions(&self, usual: &[&str]) -> Result<Vec<String>, Failure> {
         match self.functions.as_slice() {
-            [] => Ok(cold::FUNCTIONS.map(str::to_owned).to_vec()),
+            [] => Ok(usual.iter().map(|name| (*name).to_owned()).collect()),
             [all] if all == "all" => lab::Lab::functions(),
             named => Ok(named.to_vec()),
         }
@@ -107,9 +110,46 @@ fn arguments() -> Option<Arguments> {
     Some(arguments)
 }
 
+/// What `all` runs, in an order in which each finds the results that it reads: commands with their arguments. Not
+/// `profiles`, which compares builds, and not `guard`, which writes no result.
+const ALL: [(&str, &[&str]); 13] = [
+    ("newcomer", &[]),
+    ("calls", &[]),
+    ("size", &[]),
+    ("cold", &["all"]),
+    ("warm", &[]),
+    ("baseline", &[]),
+    ("hash", &[]),
+    ("load", &[]),
+    ("peers", &[]),
+    ("grow", &[]),
+    ("scale", &[]),
+    ("cost", &[]),
+    ("targets", &[]),
+];
+
+/// Runs them, one after the other, also after one that fails.
+fn all(arguments: &Arguments) -> Result<(), Failure> {
+    hash::needs_release("all")?;
+    let Arguments { binaries, every, .. } = arguments;
+    let mut failed = Vec::new();
+    for (command, functions) in ALL {
+        let functions = functions.iter().map(|name| (*name).to_owned()).collect();
+        let (command, binaries, every) = (command.to_owned(), binaries.clone(), every.clone());
+        let one = Arguments { command, binaries, every, renews: false, functions };
+        eprintln!("\n{}", one.command);
+        if let Err(why) = run(&one) {
+            failed.push(format!("{}: {why}", one.command));
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n").into()) }
+}
+
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     match arguments.command.as_str() {
+        "all" => all(arguments),
         "cold" => cold::run(arguments),
+        "baseline" => baseline::run(arguments),
         "warm" => warm::run(arguments),
         "calls" => calls::run(arguments),
         "size" => size::run(arguments),

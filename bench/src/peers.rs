@@ -204,7 +204,7 @@ pub(crate) fn source(name: &str) -> PathBuf {
 }
 
 /// Returns the folder of what is installed.
-fn installed() -> PathBuf {
+pub(crate) fn installed() -> PathBuf {
     target().join("peers")
 }
 
@@ -236,7 +236,7 @@ fn install_node() -> Result<(), Failure> {
 }
 
 /// Runs a command that must succeed.
-fn succeed(command: &mut Command) -> Result<(), Failure> {
+pub(crate) fn succeed(command: &mut Command) -> Result<(), Failure> {
     let name = command.get_program().display().to_string();
     let status = command.status().map_err(|error| format!("{name}: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("{name} failed: {status}").into()) }

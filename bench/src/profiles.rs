@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         };
         let names = FUNCTIONS.map(str::to_owned);
         for (function, cold) in cold::measure(&names, &folder, cold::Counting::Agreed)? {
-            let (binary, zip) = size::measure(&folder, &function)?;
+            let (binary, zip) = size::measure(&folder.join(&function))?;
             let row =
                 vec![cold.first, cold.init, binary, zip, cold.peak, cold.init_ms + cold.first_ms, seconds(&function)?];
             rows.insert(format!("{name} {function}"), row);

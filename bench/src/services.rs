@@ -60,7 +60,7 @@ struct Mock {
 impl Services {
     /// Starts the mock in front of a dev server.
     pub(crate) fn start(upstream: &str, scratch: &Path) -> Result<Self, Failure> {
-        let folder = scratch.join("certificates");
+        let folder = certificates(scratch);
         make_certificates(&folder)?;
         let chain = CertificateDer::pem_file_iter(folder.join("chain.pem"))?.collect::<Result<Vec<_>, _>>()?;
         let key = PrivateKeyDer::from_pem_file(folder.join("leaf.key"))?;
@@ -79,7 +79,12 @@ impl Services {
             Ok::<_, Failure>(url)
         };
         let (dynamodb, secrets) = (listen("localhost")?, listen("127.0.0.1")?);
-        Ok(Self { dynamodb, secrets, root: CertificateDer::from_pem_file(folder.join("root.pem"))?, heard })
+        Ok(Self { dynamodb, secrets, root: CertificateDer::from_pem_file(Self::root_of(scratch))?, heard })
+    }
+
+    /// Returns where the mock's root is, in PEM.
+    pub(crate) fn root_of(scratch: &Path) -> PathBuf {
+        certificates(scratch).join("root.pem")
     }
 
     /// Forgets every answer, and lets the dev server answer from now on.
@@ -134,6 +139,10 @@ impl Services {
         fs::set_permissions(to, fs::metadata(binary)?.permissions())?;
         Ok(())
     }
+}
+
+fn certificates(scratch: &Path) -> PathBuf {
+    scratch.join("certificates")
 }
 
 fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {

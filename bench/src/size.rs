@@ -15,7 +15,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let mut rows = BTreeMap::new();
     for name in names {
-        if let Ok((binary, zip)) = measure(&arguments.binaries, &name) {
+        if let Ok((binary, zip)) = measure(&arguments.binaries.join(&name)) {
             rows.insert(name, vec![zip, binary]);
         }
     }
@@ -23,8 +23,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Returns the sizes of a binary and of its zip, in MB.
-pub(crate) fn measure(binaries: &Path, name: &str) -> Result<(f64, f64), Failure> {
-    let binary = fs::read(binaries.join(name)).map_err(|error| format!("{name}: {error}"))?;
+pub(crate) fn measure(binary: &Path) -> Result<(f64, f64), Failure> {
+    let binary = fs::read(binary).map_err(|error| format!("{}: {error}", binary.display()))?;
     let mut zip = DeflateEncoder::new(Vec::new(), Compression::best());
     zip.write_all(&binary)?;
     Ok((megabytes(binary.len())?, megabytes(zip.finish()?.len())?))
