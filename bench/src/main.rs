@@ -122,10 +122,10 @@ const ALL: [(&str, &[&str]); 13] = [
     ("hash", &[]),
     ("load", &[]),
     ("peers", &[]),
-    ("grow", &[]),
     ("scale", &[]),
     ("cost", &[]),
     ("targets", &[]),
+    ("grow", &[]),
 ];
 
 /// Runs them, one after the other, also after one that fails.
