@@ -52,7 +52,7 @@ Commands:
   load     Requests per second, durations and CPU time of the dev server, with 1, 4 and 16 connections
   grow     The same with 1,000 to 1,000,000 accounts, `admin stats` and the sizes; a number behind it is the most
   peers    Login, me and refresh, beside better-auth and a program like the origin
-  all      All of these, but `profiles`, on one machine in one run; some 80 minutes
+  all      All of these, but `profiles`, on one machine in one run; half an hour
   guard    Compares with bench/limits.json, and fails if something costs more than it says; --renew writes it anew
 
 Binaries are those of `cargo build --release --bin FUNCTION` (target/release), as `sam build` makes them, unless

@@ -56,7 +56,7 @@ impl Clone {
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new("cargo");
         // What the cargo that runs this has told it must not reach the other.
-        for variable in ["CARGO_TARGET_DIR", "CARGO_MANIFEST_DIR", "RUSTFLAGS"] {
+        for variable in ["CARGO_INCREMENTAL", "CARGO_MANIFEST_DIR", "CARGO_TARGET_DIR", "RUSTFLAGS"] {
             command.env_remove(variable);
         }
         command.arg(name).current_dir(&self.0);
