@@ -215,9 +215,7 @@ impl Prepared {
 
     /// The same, and calls of this operation go wrong so many times.
     pub(crate) async fn copy_with(&self, operation: &'static str, fault: Fault, times: usize) -> Self {
-        let copy = self.copy().await;
-        copy.world.emulator.faults().inject(operation, fault, times);
-        copy
+        self.copy().await.failing(operation, fault, times)
     }
 
     /// The same, and everybody sends these members with every body as well.
@@ -235,9 +233,12 @@ impl Prepared {
 
     /// The same, and calls of this operation go wrong so many times.
     pub(crate) async fn with(endpoint: &str, operation: &'static str, fault: Fault, times: usize) -> Self {
-        let prepared = Self::new(endpoint).await;
-        prepared.world.emulator.faults().inject(operation, fault, times);
-        prepared
+        Self::new(endpoint).await.failing(operation, fault, times)
+    }
+
+    fn failing(self, operation: &'static str, fault: Fault, times: usize) -> Self {
+        self.world.emulator.faults().inject(operation, fault, times);
+        self
     }
 
     pub(crate) async fn call(&self, endpoint: &str) -> Reply {
