@@ -14,7 +14,7 @@ use crate::{
     flows::caller::Caller,
     http::{context::Context, members::SealedDeviceToken},
     keyring::KeyringError,
-    store::{NewSession, Profile, Renewal, Session, TokenSession},
+    store::{NewSession, Profile, Renewal, Session, StoreError, TokenSession},
     tokens::{
         access::{AccessToken, Grant},
         device::{DeviceToken, SealError},
@@ -57,9 +57,14 @@ impl TokenKeys {
         self.signing_with(signing, app, ctx).await
     }
 
-    /// Returns the same where that access has read what is published, too.
-    pub async fn current_of(self, published: Option<KeySet>, app: &App, ctx: &Context) -> Result<Self, ApiError> {
-        let signing = app.keyring.signing_key_of(published, ctx.now).await;
+    /// Returns the same where that access has read what is published, too, or has tried to.
+    pub async fn current_of(
+        self,
+        published: Result<Option<KeySet>, StoreError>,
+        app: &App,
+        ctx: &Context,
+    ) -> Result<Self, ApiError> {
+        let signing = app.keyring.signing_key_of(published?, ctx.now).await;
         self.signing_with(signing, app, ctx).await
     }
 

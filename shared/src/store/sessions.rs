@@ -460,7 +460,8 @@ impl Store {
     }
 
     /// Exchanges a refresh token: raises the session's generation if it is still the token's. At the same time it reads the
-    /// account and, by the same call, the published keys, of which one signs what is returned.
+    /// account and, by the same call, the published keys, of which one signs what is returned. That these cannot be read is
+    /// no reason not to judge: a theft ends the session without them.
     ///
     /// One conditional update raises the generation, so that only one of several parallel exchanges does; it records who
     /// that was. A request that repeats it gets the same successor, so that a lost reply ends no session and two tabs do
@@ -475,7 +476,7 @@ impl Store {
         kid: Kid,
         grace: Duration,
         now: Timestamp,
-    ) -> Result<(Rotation, Option<KeySet>), StoreError> {
+    ) -> Result<(Rotation, Result<Option<KeySet>, StoreError>), StoreError> {
         let raised = ItemUpdate::new(Key::session(token.user, token.session))
             .set("#generation = #generation + :one")
             .set("#kid = :kid")
@@ -497,7 +498,7 @@ impl Store {
         let read = self.read_all([Key::profile(token.user), Key::key_set()]);
         let (raised, [profile, key_set]) = try_join!(self.update(raised), read)?;
         let profile = profile.map(|item| Profile::read(token.user, &item)).transpose()?.flatten();
-        let published = key_set.as_ref().map(KeySet::read).transpose()?;
+        let published = key_set.as_ref().map(KeySet::read).transpose();
         let rotation = self.judge_rotation(raised, profile, token, (by, grace), now).await?;
         Ok((rotation, published))
     }
