@@ -172,7 +172,8 @@ fn in_quotes(value: &str) -> String {
 /// Returns the template's routes as cargo-lambda's configuration: for each path, the function of each method.
 pub fn watch_routes(template: &Template) -> String {
     let mut paths: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for Function { name, routes, .. } in &template.functions {
+    for function in &template.functions {
+        let Function { name, routes, .. } = &**function;
         for Route { method, path } in routes {
             paths.entry(path).or_default().push(format!("{{ method = {method:?}, function = {name:?} }}"));
         }

@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::body::SdkBody;
 use dynoxide::{
-    Database, DynoxideError,
+    Database, DynoxideError, ImportOptions,
     actions::scan::{ScanRequest, ScanResponse},
 };
 use latchkey::{
@@ -202,14 +202,14 @@ impl Emulator {
     /// Returns another emulator in memory with the same items and secrets, no faults to come, and an empty log.
     pub fn copy(&self, table: &template::Table) -> Result<Self, EmulatorError> {
         let copy = Self::in_memory(table, self.secrets.copy())?;
-        for item in self.items(&table.name)? {
-            copy.put_item(&table.name, &item)?;
-        }
+        let all = ScanRequest { table_name: table.name.clone(), ..ScanRequest::default() };
+        let items = self.database.scan(all)?.items.unwrap_or_default();
+        copy.database.import_items(&table.name, items, ImportOptions::default())?;
         Ok(copy)
     }
 
     /// Returns clients with a function's role, which may do only what the role allows.
-    pub fn clients_for(&self, function: &template::Function) -> Clients {
+    pub fn clients_for(&self, function: &Arc<template::Function>) -> Clients {
         self.clients(Role { name: function.name.clone(), function: Some(function.clone()) })
     }
 
@@ -338,7 +338,7 @@ fn scan(database: &Database, mut request: ScanRequest) -> Result<ScanResponse, D
 struct Role {
     name: String,
     /// The function whose role it is; `None` allows everything.
-    function: Option<template::Function>,
+    function: Option<Arc<template::Function>>,
 }
 
 /// One permission that a request needs.

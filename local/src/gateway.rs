@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use http::HeaderMap;
@@ -14,7 +14,7 @@ use latchkey::{
     app::Witness,
     base::{fault::Source, front::Edge, variables::Variables},
     config::{Config, ConfigErrors},
-    domain::password::{HashError, Hasher},
+    domain::password::Hasher,
     http::cors::Page,
     messages::check_credentials,
     runtime::{Code, Invocation, answer, respond, respond_stateless},
@@ -38,10 +38,14 @@ const DEFAULT_ROUTE: &str = "$default";
 pub struct Setup<'a> {
     /// The template: routes, environment and permissions.
     pub template: &'a Template,
+    /// The code of each function, by its name. That of `cargo run` is [`registry::code`].
+    pub code: fn(&str) -> Option<Code>,
     /// The emulated AWS services.
     pub emulator: &'a Emulator,
     /// Variables that override the template's, for every function that has them.
     pub overrides: &'a HashMap<String, String>,
+    /// The password hasher that all functions share.
+    pub hasher: Arc<Hasher>,
     /// The receiver of counts, and of messages that would only be logged.
     pub witness: Witness,
     /// The source of the time.
@@ -68,9 +72,6 @@ pub enum SetupError {
     /// A function's parts cannot be created.
     #[error("{0} cannot start: {1}")]
     App(String, Source),
-    /// Memory for argon2 could not be allocated.
-    #[error(transparent)]
-    Hasher(#[from] HashError),
 }
 
 /// Returns a single mistake as a sentence, and several as a line each.
@@ -83,11 +84,10 @@ fn lines(mistakes: &ConfigErrors) -> String {
 
 /// The template's API and functions, ready to serve.
 pub struct Gateway {
-    hasher: Arc<Hasher>,
-    functions: BTreeMap<String, Arc<RunningFunction>>,
+    functions: BTreeMap<String, Arc<LocalFunction>>,
     routes: Router<Vec<Endpoint>>,
     /// The function that gets the requests that match no route.
-    unmatched: Arc<RunningFunction>,
+    unmatched: Arc<LocalFunction>,
     clock: Clock,
     domain_name: String,
 }
@@ -96,11 +96,27 @@ pub struct Gateway {
 struct Endpoint {
     method: String,
     route_key: String,
-    function: Arc<RunningFunction>,
+    function: Arc<LocalFunction>,
 }
 
-struct RunningFunction {
-    name: String,
+/// A function, started when it is first needed.
+struct LocalFunction {
+    function: Arc<Function>,
+    parts: Arc<Parts>,
+    started: OnceLock<Result<Started, SetupError>>,
+}
+
+/// What the functions of a gateway share.
+struct Parts {
+    code: fn(&str) -> Option<Code>,
+    emulator: Emulator,
+    overrides: HashMap<String, String>,
+    hasher: Arc<Hasher>,
+    witness: Witness,
+}
+
+/// A function that has read its settings.
+struct Started {
     /// The pages that may call it, and the front that it believes.
     edge: Edge,
     run: Run,
@@ -123,36 +139,48 @@ pub struct Answer {
 impl Gateway {
     /// Sets the functions up, each with its own environment and permissions.
     pub fn new(setup: Setup<'_>) -> Result<Self, SetupError> {
-        let functions = &setup.template.functions;
-        let mut mistakes = refused_overrides(&setup);
-        // All functions share one, so that what it counts is of all of them.
-        let hasher = Arc::new(Hasher::new()?);
+        let (template, mut mistakes) = (setup.template, refused_overrides(&setup));
+        let gateway = Self::unstarted(setup)?;
+        for function in template.functions.iter().filter_map(|function| gateway.functions.get(&function.name)) {
+            match function.start() {
+                Ok(started) => {
+                    let _ = function.started.set(Ok(started));
+                }
+                // The next functions have other variables, whose mistakes are reported with these.
+                Err(SetupError::Config(found)) => mistakes.extend(found),
+                Err(error) => return Err(error),
+            }
+        }
+        if mistakes.is_empty() { Ok(gateway) } else { Err(SetupError::Config(mistakes)) }
+    }
+
+    /// Sets a gateway up whose functions each read their settings when they are first called, and fail then if these are
+    /// wrong. A test needs few of them.
+    pub fn on_demand(setup: Setup<'_>) -> Result<Self, SetupError> {
+        let mistakes = refused_overrides(&setup);
+        if mistakes.is_empty() { Self::unstarted(setup) } else { Err(SetupError::Config(mistakes)) }
+    }
+
+    fn unstarted(setup: Setup<'_>) -> Result<Self, SetupError> {
+        let Setup { template, code, emulator, overrides, hasher, witness, clock, domain_name } = setup;
+        let (emulator, overrides) = (emulator.clone(), overrides.clone());
+        let parts = Arc::new(Parts { code, emulator, overrides, hasher, witness });
         let mut endpoints: BTreeMap<&str, Vec<Endpoint>> = BTreeMap::new();
         let (mut all, mut unmatched) = (BTreeMap::new(), Vec::new());
-        for function in functions {
-            let running = match RunningFunction::start(function, &setup, &hasher) {
-                Ok(running) => Arc::new(running),
-                // The next functions have other variables, whose mistakes are reported with these.
-                Err(SetupError::Config(found)) => {
-                    mistakes.extend(found);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            all.insert(function.name.clone(), running.clone());
+        for function in &template.functions {
+            let (parts, started) = (parts.clone(), OnceLock::new());
+            let local = Arc::new(LocalFunction { function: function.clone(), parts, started });
+            all.insert(function.name.clone(), local.clone());
             if function.is_default {
-                unmatched.push(running.clone());
+                unmatched.push(local.clone());
             }
             for route in &function.routes {
                 endpoints.entry(&route.path).or_default().push(Endpoint {
                     method: route.method.clone(),
                     route_key: format!("{} {}", route.method, route.path),
-                    function: running.clone(),
+                    function: local.clone(),
                 });
             }
-        }
-        if !mistakes.is_empty() {
-            return Err(SetupError::Config(mistakes));
         }
         let mut routes = Router::new();
         for (path, endpoints) in endpoints {
@@ -160,25 +188,17 @@ impl Gateway {
         }
         let [unmatched] = &unmatched[..] else { return Err(SetupError::NoDefault) };
         let unmatched = unmatched.clone();
-        Ok(Self { hasher, functions: all, routes, unmatched, clock: setup.clock, domain_name: setup.domain_name })
+        Ok(Self { functions: all, routes, unmatched, clock, domain_name })
     }
 
     /// Returns what is allowed in the functions' settings, but probably not what was meant.
     pub fn warnings(&self) -> BTreeSet<&str> {
-        let apps = self.functions.values().filter_map(|function| match &function.run {
-            Run::Stateful(_, app) | Run::Event(_, app) => Some(app),
-            Run::Stateless(_) => None,
-        });
-        apps.flat_map(|app| app.config.warnings.iter().map(String::as_str)).collect()
+        self.apps().flat_map(|app| app.config.warnings.iter().map(String::as_str)).collect()
     }
 
     /// Checks that the provider of text messages can use these credentials, before the first message needs them.
     pub fn check_sms_credentials(&self, credentials: Option<&str>) -> Result<(), String> {
-        let apps = self.functions.values().filter_map(|function| match &function.run {
-            Run::Stateful(_, app) | Run::Event(_, app) => Some(app),
-            Run::Stateless(_) => None,
-        });
-        for provider in apps.map(|app| app.config.sms.provider) {
+        for provider in self.apps().map(|app| app.config.sms.provider) {
             match credentials {
                 Some(credentials) => check_credentials(provider, credentials),
                 None if provider.needs_credentials() => Err("must be set, as docs/sms.md describes".to_owned()),
@@ -189,9 +209,9 @@ impl Gateway {
         Ok(())
     }
 
-    /// Returns the password hasher that all functions share.
-    pub fn hasher(&self) -> &Hasher {
-        &self.hasher
+    /// Returns the parts of every function that has any.
+    fn apps(&self) -> impl Iterator<Item = &App> {
+        self.functions.values().filter_map(|function| function.started().ok()?.app())
     }
 
     /// Reads the keys that functions need, as functions do while their sandboxes start.
@@ -201,8 +221,8 @@ impl Gateway {
 
     /// Does so for some functions, by their names.
     pub async fn warm_some(&self, is_one: impl Fn(&str) -> bool) {
-        for function in self.functions.values().filter(|function| is_one(&function.name)) {
-            if let Run::Stateful(_, app) | Run::Event(_, app) = &function.run {
+        for (_, function) in self.functions.iter().filter(|(name, _)| is_one(name)) {
+            if let Some(app) = function.started().ok().and_then(Started::app) {
                 app.keyring.warm(true, self.clock.now(), async {}, async {}).await;
             }
         }
@@ -210,9 +230,10 @@ impl Gateway {
 
     /// Invokes a function as `lambda:InvokeFunction` does. If it fails, returns the reason.
     pub async fn invoke(&self, name: &str, event: Value) -> Result<Value, String> {
-        let function = self.functions.get(name).map(|function| &function.run);
-        let Some(Run::Event(handler, app)) = function else {
-            return Err(format!("{name} is not a function that takes events"));
+        let not_one = || format!("{name} is not a function that takes events");
+        let function = self.functions.get(name).ok_or_else(not_one)?;
+        let Run::Event(handler, app) = &function.started().map_err(ToString::to_string)?.run else {
+            return Err(not_one());
         };
         let invocation = Invocation { now: self.clock.now(), request_id: Uuid::new_v4().to_string() };
         let answer = answer(&invocation, handler(app, &invocation, event)).await;
@@ -241,23 +262,23 @@ impl Gateway {
             now,
         };
         let event = event::of(&parts, &body, &arrival).to_string();
-        let response = match latchkey::http::event::read(&event) {
-            Ok(request) => {
-                let (request, context) = Request::from_lambda(request, now, &function.edge);
-                function.respond(&context, request).await
+        let name = &function.function.name;
+        let response = match (latchkey::http::event::read(&event), function.started()) {
+            (Ok(request), Ok(started)) => {
+                let (request, context) = Request::from_lambda(request, now, &started.edge);
+                started.respond(name, &context, request).await
             }
-            Err(error) => {
-                let error = ApiError::Internal(error.into());
-                error.log();
-                error.into_response(&request_id).into_lambda()
-            }
+            (Err(error), _) => failed(error.into(), &request_id),
+            (_, Err(error)) => failed(error.to_string().into(), &request_id),
         };
-        Answer { response: plain(response), function: Some(function.name.clone()) }
+        Answer { response: plain(response), function: Some(name.clone()) }
     }
 
     /// Lets the page that sent a request read a response of the server itself.
     pub fn expose(&self, request: &HeaderMap, response: &mut HeaderMap) {
-        Page::judge(request, &self.unmatched.edge.origins).expose(response);
+        if let Ok(started) = self.unmatched.started() {
+            Page::judge(request, &started.edge.origins).expose(response);
+        }
     }
 }
 
@@ -269,11 +290,14 @@ pub(crate) fn is_of_aws(variable: &str) -> bool {
 
 /// Returns a mistake for each overridden variable that no function has, or that may not be another one.
 fn refused_overrides(setup: &Setup<'_>) -> ConfigErrors {
+    let mut mistakes = ConfigErrors::default();
+    if setup.overrides.is_empty() {
+        return mistakes;
+    }
     let names = setup.template.functions.iter().flat_map(|function| function.environment.keys());
     let known: BTreeSet<&str> = names.map(String::as_str).filter(|name| !is_of_aws(name)).collect();
     let refused: BTreeSet<&str> =
         setup.overrides.keys().map(String::as_str).filter(|name| !known.contains(name)).collect();
-    let mut mistakes = ConfigErrors::default();
     for name in refused {
         mistakes.add(name, format!("{}: {}", name.escape_debug(), why_refused(name, &known)));
     }
@@ -307,51 +331,72 @@ fn closest<'a>(name: &str, known: &BTreeSet<&'a str>) -> Option<&'a str> {
     best.filter(|(similarity, _)| *similarity >= 0.85).map(|(_, candidate)| candidate)
 }
 
-/// Returns a function's environment: the template's, with the overrides of the variables that it has.
-fn environment(function: &Function, setup: &Setup<'_>) -> HashMap<String, String> {
-    let mut variables: HashMap<String, String> = function.environment.clone().into_iter().collect();
-    for (variable, value) in setup.overrides {
-        variables.entry(variable.clone()).and_modify(|current| current.clone_from(value));
+impl LocalFunction {
+    /// Returns the function with its settings, which it reads now if it has not yet.
+    fn started(&self) -> Result<&Started, &SetupError> {
+        self.started.get_or_init(|| self.start()).as_ref()
     }
-    variables
-}
 
-impl RunningFunction {
-    fn start(function: &Function, setup: &Setup<'_>, hasher: &Arc<Hasher>) -> Result<Self, SetupError> {
-        let name = function.name.clone();
-        let variables = environment(function, setup);
-        let (edge, run) = match registry::code(&name) {
-            None => return Err(SetupError::NoHandler(name)),
+    fn start(&self) -> Result<Started, SetupError> {
+        let Self { function, parts, .. } = self;
+        let variables = self.environment();
+        match (parts.code)(&function.name) {
+            None => Err(SetupError::NoHandler(function.name.clone())),
             Some(Code::Stateless(handler)) => {
                 let mut read = Variables::new(&variables);
                 let edge = Edge::read(&mut read);
-                (read.finish(Some(edge)).map_err(SetupError::Config)?, Run::Stateless(handler))
+                Ok(Started { edge: read.finish(Some(edge)).map_err(SetupError::Config)?, run: Run::Stateless(handler) })
             }
             Some(code @ (Code::Stateful(_) | Code::Event(_))) => {
                 let config = Config::from_variables(&variables).map_err(SetupError::Config)?;
                 let edge = config.edge.clone();
-                let clients = setup.emulator.clients_for(function);
-                let app = App::new(config, clients, hasher.clone(), Some(setup.witness.clone()));
-                let app = Box::new(app.map_err(|error| SetupError::App(name.clone(), error))?);
+                let clients = parts.emulator.clients_for(function);
+                let app = App::new(config, clients, parts.hasher.clone(), Some(parts.witness.clone()));
+                let app = Box::new(app.map_err(|error| SetupError::App(function.name.clone(), error))?);
                 let run = match code {
                     Code::Event(handler) => Run::Event(handler, app),
                     Code::Stateful(handler) => Run::Stateful(handler, app),
                     Code::Stateless(handler) => Run::Stateless(handler),
                 };
-                (edge, run)
+                Ok(Started { edge, run })
             }
-        };
-        Ok(Self { name, edge, run })
+        }
     }
 
-    async fn respond(&self, context: &Context, request: Request) -> http::Response<Body> {
+    /// Returns the function's environment: the template's, with the overrides of the variables that it has.
+    fn environment(&self) -> HashMap<String, String> {
+        let mut variables: HashMap<String, String> = self.function.environment.clone().into_iter().collect();
+        for (variable, value) in &self.parts.overrides {
+            variables.entry(variable.clone()).and_modify(|current| current.clone_from(value));
+        }
+        variables
+    }
+}
+
+impl Started {
+    /// Returns the parts of the function, if it has any.
+    fn app(&self) -> Option<&App> {
         match &self.run {
-            Run::Stateful(handler, app) => respond(app, &self.name, context, handler(app, context, request)).await,
+            Run::Stateful(_, app) | Run::Event(_, app) => Some(app),
+            Run::Stateless(_) => None,
+        }
+    }
+
+    async fn respond(&self, name: &str, context: &Context, request: Request) -> http::Response<Body> {
+        match &self.run {
+            Run::Stateful(handler, app) => respond(app, name, context, handler(app, context, request)).await,
             Run::Stateless(handler) => respond_stateless(context, *handler, &request).await,
             // The template gives functions that take events no route.
             Run::Event(..) => ApiError::NotFound.into_response(&context.request_id).into_lambda(),
         }
     }
+}
+
+/// Returns the response to a request that reached no handler.
+fn failed(why: Source, request_id: &str) -> http::Response<Body> {
+    let error = ApiError::Internal(why);
+    error.log();
+    error.into_response(request_id).into_lambda()
 }
 
 /// Returns the response as API Gateway gets it: its body as bytes and, of each header, the first value, because

@@ -4,12 +4,14 @@ use std::{
     net::{IpAddr, UdpSocket},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::Parser;
 use latchkey::{
     app::Witness,
     base::terminal::{Sentence, say},
+    domain::password::Hasher,
     runtime::log_filter,
     store::Store,
 };
@@ -19,7 +21,7 @@ use local::{
     data_folder::DataFolder,
     emulator::Emulator,
     gateway::{Gateway, Setup},
-    rotation,
+    registry, rotation,
     secrets::Secrets,
     server::{self, Server},
     settings::Settings,
@@ -134,8 +136,10 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
     let (witness, clock) = (Witness::default(), Clock::Wall);
     let setup = Setup {
         template: &template,
+        code: registry::code,
         emulator: &emulator,
         overrides: &settings.overrides,
+        hasher: Arc::new(Hasher::new().map_err(|error| error.to_string())?),
         witness: witness.clone(),
         clock: clock.clone(),
         domain_name: domain_name.clone(),

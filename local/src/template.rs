@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::Arc,
 };
 
 use serde_norway::Value;
@@ -12,7 +13,7 @@ use serde_norway::Value;
 #[derive(Debug)]
 pub struct Template {
     /// Every Lambda function.
-    pub functions: Vec<Function>,
+    pub functions: Vec<Arc<Function>>,
     /// The only table.
     pub table: Table,
     /// Every secret that CloudFormation creates.
@@ -157,7 +158,7 @@ impl Template {
         let table = Table::read(id, table)?;
         let references = References { source: &source, table: &table.name };
         let functions: Vec<_> = of_type("AWS::Serverless::Function")
-            .map(|(id, function)| Function::read(id, function, &references))
+            .map(|(id, function)| Function::read(id, function, &references).map(Arc::new))
             .collect::<Result<_, _>>()?;
         if functions.is_empty() {
             return Err(wrong("Resources", "has no function"));
@@ -173,7 +174,8 @@ impl Template {
     /// Returns the template with this URL in every variable that holds the API's.
     #[must_use]
     pub fn with_api_url(mut self, url: &str) -> Self {
-        for value in self.functions.iter_mut().flat_map(|function| function.environment.values_mut()) {
+        let functions = self.functions.iter_mut().map(Arc::make_mut);
+        for value in functions.flat_map(|function| function.environment.values_mut()) {
             if value == API_ENDPOINT {
                 url.clone_into(value);
             }
@@ -182,7 +184,7 @@ impl Template {
     }
 
     /// Returns the function of this name, if there is one.
-    pub fn function(&self, name: &str) -> Option<&Function> {
+    pub fn function(&self, name: &str) -> Option<&Arc<Function>> {
         self.functions.iter().find(|function| function.name == name)
     }
 }
@@ -379,7 +381,7 @@ impl Rotation {
         id: &str,
         resource: &Value,
         references: &References<'_>,
-        functions: &[Function],
+        functions: &[Arc<Function>],
     ) -> Result<Self, TemplateError> {
         let part = |name: &'static str| {
             let value = value_at(resource, &["Properties", name]);

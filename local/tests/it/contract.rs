@@ -1,6 +1,9 @@
 //! What must say the same in several places, held to `template.yaml` (docs/design.md#layout-and-names).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use latchkey::{config::Config, http::problem::ProblemKind, store};
 use local::{
@@ -25,7 +28,7 @@ fn template_routes() -> BTreeMap<String, String> {
 }
 
 fn all_routes() -> BTreeMap<String, String> {
-    let routes = |function: &Function| {
+    let routes = |function: &Arc<Function>| {
         let name = function.name.clone();
         function
             .routes

@@ -49,7 +49,7 @@ async fn import(world: &World, accounts: &[ImportedAccount]) -> Summary {
 
 #[tokio::test]
 async fn a_user_of_the_origin_signs_in_with_the_old_password_and_gets_a_new_hash() {
-    let world = World::new();
+    let world = World::with_full_hashes();
     let accounts = accounts(&[(42, PHONE)]).await;
     let rehearsed = rehearse(&accounts, &world.store(), || ()).await.unwrap();
     assert!(world.items("PHONE#").is_empty(), "a rehearsal writes nothing");

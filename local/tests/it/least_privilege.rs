@@ -1,6 +1,9 @@
 //! Granted is used, and used is granted: for every function, both ways.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use aws_sdk_dynamodb::{
     error::ProvideErrorMetadata,
@@ -474,7 +477,7 @@ fn private_keys_are_for_those_that_sign_and_for_their_rotation_alone() {
         "verify-reset",
     ];
     let readers = |secret: &str| -> Vec<_> {
-        let reads = |function: &&Function| {
+        let reads = |function: &&Arc<Function>| {
             function
                 .permissions
                 .iter()

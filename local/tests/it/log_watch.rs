@@ -135,11 +135,11 @@ impl LogWatch {
 
     /// Returns the name of a secret that is in this text; not of a phone, which the table may hold.
     pub(crate) fn secret_in(&self, text: &str) -> Option<String> {
-        let mut secrets = lock(&self.secrets).clone();
         // Some tests try the phone as a password.
         let is_phone = |secret: &str| secret.len() > 6 && secret.bytes().all(|b| b.is_ascii_digit());
-        secrets.retain(|secret, name| name != "phone" && !is_phone(secret));
-        secrets.into_iter().find(|secret| leak(text, &BTreeMap::from([secret.clone()])).is_some()).map(|(_, name)| name)
+        let secrets = lock(&self.secrets);
+        let mut hidden = secrets.iter().filter(|(secret, name)| *name != "phone" && !is_phone(secret));
+        hidden.find(|(secret, _)| position(text, secret).is_some()).map(|(_, name)| name.clone())
     }
 
     fn keep(&self, name: &str, text: &str) {
@@ -187,17 +187,22 @@ fn is_code(text: &str) -> bool {
 /// Which secret is in a line, and in which: without telling it.
 fn leak(lines: &str, secrets: &BTreeMap<String, String>) -> Option<String> {
     secrets.iter().find_map(|(secret, name)| {
-        let mut found = lines.match_indices(secret.as_str()).map(|(at, _)| at);
-        // Six digits are a code when they stand alone, and not in the middle of an identifier.
-        let stands_alone = |at: &usize| {
-            let is_word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-            !is_word(lines[..*at].chars().next_back()) && !is_word(lines[at + secret.len()..].chars().next())
-        };
-        let at = if is_code(secret) { found.find(stands_alone) } else { found.next() }?;
+        let at = position(lines, secret)?;
         let start = lines[..at].rfind('\n').map_or(0, |end| end + 1);
         let line = lines[start..].lines().next().unwrap_or_default().replace(secret.as_str(), "…");
         Some(format!("a line of the log has a secret ({name}): {line}"))
     })
+}
+
+/// Where this secret is first.
+fn position(text: &str, secret: &str) -> Option<usize> {
+    // Six digits are a code when they stand alone, and not in the middle of an identifier.
+    let stands_alone = |at: &usize| {
+        let is_word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        !is_word(text[..*at].chars().next_back()) && !is_word(text[at + secret.len()..].chars().next())
+    };
+    let mut found = text.match_indices(secret).map(|(at, _)| at);
+    if is_code(secret) { found.find(stands_alone) } else { found.next() }
 }
 
 #[test]

@@ -32,7 +32,8 @@ async fn a_flood_of_strangers_keeps_no_code_from_owners() {
             for at in 0..20 {
                 owners.push(verified(&world, &format!("+2011123{at:05}")).await);
             }
-            let strangers: Vec<_> = (0..600)
+            // Half as many again as the hour's messages of each country.
+            let strangers: Vec<_> = (0..150 * countries.len())
                 .map(|at| {
                     let phone = format!("{}{at:05}", countries[at % countries.len()]);
                     world.visitor(&phone).at(&format!("198.51.100.{}", at % addresses))

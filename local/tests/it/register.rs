@@ -61,7 +61,7 @@ async fn fields_that_are_not_asked_for_change_nothing() {
 
 #[tokio::test]
 async fn the_table_holds_an_argon2id_hash_and_not_the_password() {
-    let world = World::new();
+    let world = World::with_full_hashes();
     world.person().await;
     let credential = world.item("PHONE#", "CREDENTIAL");
     assert!(credential["password_hash"]["S"].as_str().unwrap().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));

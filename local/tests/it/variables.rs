@@ -1,12 +1,16 @@
 //! Wrong values of variables: each is told in one line that says which variable, which value and what it must be.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
-use latchkey::app::Witness;
+use latchkey::{app::Witness, domain::password::Hasher};
 use local::{
     clock::Clock,
     emulator::Emulator,
     gateway::{Gateway, Setup, SetupError},
+    registry,
     secrets::Secrets,
 };
 
@@ -28,8 +32,10 @@ fn mistakes(variables: &[(&str, &str)]) -> Vec<String> {
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let setup = Setup {
         template: &TEMPLATE,
+        code: registry::code,
         emulator: &emulator,
         overrides: &overrides,
+        hasher: Arc::new(Hasher::new().unwrap()),
         witness: Witness::default(),
         clock: Clock::Wall,
         domain_name: "latchkey.test".to_owned(),

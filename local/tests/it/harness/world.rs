@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, header};
 use latchkey::{
     app::Witness,
     base::time::Timestamp,
+    domain::password::Hasher,
     messages::Outbox,
     tokens::{
         key_schedule::{KeySchedule, NewKey},
@@ -20,7 +21,7 @@ use local::{
     clock::Clock,
     emulator::Emulator,
     gateway::{Gateway, Setup},
-    rotation,
+    registry, rotation,
     secrets::Secrets,
 };
 use serde_json::{Value, json};
@@ -33,6 +34,9 @@ use crate::{
 
 /// When every world begins.
 const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+/// The name that events give the API, unless a test says otherwise.
+const DOMAIN_NAME: &str = "latchkey.test";
 
 /// The first signing key of every world, as its rotation would have made it.
 static KEYS: LazyLock<KeySchedule> = LazyLock::new(|| {
@@ -51,6 +55,7 @@ pub(crate) struct World {
     pub(crate) metrics: WatchedLines,
     pub(crate) audit_log: WatchedLines,
     pub(crate) clock: Clock,
+    hasher: Arc<Hasher>,
     witness: Witness,
     log: Arc<LogWatch>,
     pub(super) table: Arc<TableWatch>,
@@ -61,6 +66,20 @@ pub(crate) struct World {
 struct Settings {
     domain_name: String,
     variables: HashMap<String, String>,
+    has_full_hashes: bool,
+}
+
+impl Settings {
+    fn of(domain_name: &str, variables: &[(&str, &str)], has_full_hashes: bool) -> Arc<Self> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Arc::new(Self { domain_name: domain_name.to_owned(), variables, has_full_hashes })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a password of a test is worth nothing")]
+    fn hasher(&self) -> Arc<Hasher> {
+        let hasher = if self.has_full_hashes { Hasher::new() } else { Hasher::for_tests() };
+        Arc::new(hasher.unwrap())
+    }
 }
 
 impl World {
@@ -71,45 +90,52 @@ impl World {
 
     /// With some variables set otherwise.
     pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
-        Self::at("latchkey.test", variables)
+        Self::at(DOMAIN_NAME, variables)
     }
 
     /// With an API that events name so.
     pub(crate) fn at(domain_name: &str, variables: &[(&str, &str)]) -> Self {
-        let world = Self::bare(domain_name, variables);
+        Self::bare(Settings::of(domain_name, variables, false)).with_first_key()
+    }
+
+    /// With password hashes as programs make them. Those of other worlds cost next to nothing.
+    pub(crate) fn with_full_hashes() -> Self {
+        Self::bare(Settings::of(DOMAIN_NAME, &[], true)).with_first_key()
+    }
+
+    /// As a stack is before its first rotation.
+    pub(crate) fn without_keys(variables: &[(&str, &str)]) -> Self {
+        Self::bare(Settings::of(DOMAIN_NAME, variables, false))
+    }
+
+    fn bare(settings: Arc<Settings>) -> Self {
+        let emulator = Emulator::in_memory(&TEMPLATE.table, Secrets::in_memory(&TEMPLATE).unwrap()).unwrap();
+        Self::of(settings, emulator, Outbox::default(), START)
+    }
+
+    fn with_first_key(self) -> Self {
         let put = json!({
             "SecretId": "SigningKeys",
             "ClientRequestToken": "first",
             "SecretString": KEYS.to_json().unwrap().as_str(),
         });
-        assert_eq!(world.emulator.secrets().answer("PutSecretValue", &put.to_string()).0, 200);
+        assert_eq!(self.emulator.secrets().answer("PutSecretValue", &put.to_string()).0, 200);
         let keys = serde_json::to_string(&KEYS.key_set().keys).unwrap();
-        world.write_item(&json!({
+        self.write_item(&json!({
             "pk": {"S": "KEYS"}, "sk": {"S": "JWKS"}, "generation": {"N": "1"}, "public_keys": {"S": keys},
         }));
-        world
-    }
-
-    /// As a stack is before its first rotation.
-    pub(crate) fn without_keys(variables: &[(&str, &str)]) -> Self {
-        Self::bare("latchkey.test", variables)
-    }
-
-    fn bare(domain_name: &str, variables: &[(&str, &str)]) -> Self {
-        let emulator = Emulator::in_memory(&TEMPLATE.table, Secrets::in_memory(&TEMPLATE).unwrap()).unwrap();
-        let settings = Settings { domain_name: domain_name.to_owned(), variables: variables_of(variables) };
-        Self::of(Arc::new(settings), emulator, Outbox::default(), START)
+        self
     }
 
     fn of(settings: Arc<Settings>, emulator: Emulator, outbox: Outbox, now: Timestamp) -> Self {
         let (witness, clock) = (Witness { outbox, ..Witness::default() }, Clock::manual(now));
-        let Settings { domain_name, variables } = &*settings;
-        let gateway = gateway(domain_name, &emulator, variables, witness.clone(), clock.clone());
+        let hasher = settings.hasher();
+        let gateway = gateway(&settings, &emulator, hasher.clone(), witness.clone(), clock.clone());
         let Witness { outbox, metrics, audit_log } = witness.clone();
         let (metrics, audit_log) = (WatchedLines::of(metrics), WatchedLines::of(audit_log));
         let log = Arc::new(LogWatch::begin(outbox.clone(), [metrics.clone(), audit_log.clone()]));
         let table = Arc::new(TableWatch::begin(emulator.clone(), log.clone()));
-        Self { gateway, emulator, outbox, metrics, audit_log, clock, witness, log, table, settings }
+        Self { gateway, emulator, outbox, metrics, audit_log, clock, hasher, witness, log, table, settings }
     }
 
     /// Another system in the same state, which goes its own way from now on. Its sandboxes are new: those of the functions
@@ -136,14 +162,16 @@ impl World {
     /// The same system as other instances of the functions see it, whose clock is so many seconds behind.
     pub(crate) fn with_clock_behind(&self, seconds: u64) -> Self {
         let clock = Clock::manual(self.clock.now().minus(Duration::from_secs(seconds)));
-        let gateway = gateway("latchkey.test", &self.emulator, &HashMap::new(), self.witness.clone(), clock.clone());
+        let settings = Settings::of(DOMAIN_NAME, &[], self.settings.has_full_hashes);
+        let gateway = gateway(&settings, &self.emulator, self.hasher.clone(), self.witness.clone(), clock.clone());
         Self { gateway, clock, ..self.clone() }
     }
 
     /// The same system with other sandboxes, which have read nothing yet. `variables` are as in [`Self::with`].
     pub(crate) fn with_other_sandboxes(&self, variables: &[(&str, &str)]) -> Self {
         let witness = Witness { outbox: self.outbox.clone(), ..Witness::default() };
-        let gateway = gateway("latchkey.test", &self.emulator, &variables_of(variables), witness, self.clock.clone());
+        let settings = Settings::of(DOMAIN_NAME, variables, self.settings.has_full_hashes);
+        let gateway = gateway(&settings, &self.emulator, self.hasher.clone(), witness, self.clock.clone());
         Self { gateway, ..self.clone() }
     }
 
@@ -254,26 +282,31 @@ impl World {
 
     /// How many argon2 hashes were computed so far.
     pub(crate) fn hashes(&self) -> usize {
-        self.gateway.hasher().computed()
+        self.hasher.computed()
     }
 
     /// How many rounds of bcrypt were computed so far.
     pub(crate) fn bcrypt_rounds(&self) -> u64 {
-        self.gateway.hasher().bcrypt_rounds()
+        self.hasher.bcrypt_rounds()
     }
 }
 
-fn variables_of(variables: &[(&str, &str)]) -> HashMap<String, String> {
-    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-}
-
 fn gateway(
-    domain_name: &str,
+    settings: &Settings,
     emulator: &Emulator,
-    overrides: &HashMap<String, String>,
+    hasher: Arc<Hasher>,
     witness: Witness,
     clock: Clock,
 ) -> Arc<Gateway> {
-    let setup = Setup { template: &TEMPLATE, emulator, overrides, witness, clock, domain_name: domain_name.to_owned() };
-    Arc::new(Gateway::new(setup).unwrap_or_else(|error| panic!("{error}")))
+    let setup = Setup {
+        template: &TEMPLATE,
+        code: registry::code,
+        emulator,
+        overrides: &settings.variables,
+        hasher,
+        witness,
+        clock,
+        domain_name: settings.domain_name.clone(),
+    };
+    Arc::new(Gateway::on_demand(setup).unwrap_or_else(|error| panic!("{error}")))
 }
