@@ -12,11 +12,16 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
+def command(*options, features=None):
+    """Returns the command that runs the dev server on a free port, with these features of its package."""
+    selected = ["--features", features] if features else []
+    return ["cargo", "run", "--quiet", *selected, "--", "--port", "0", *options]
+
+
 @contextlib.contextmanager
-def dev_server(*options):
+def dev_server(*options, features=None):
     """Runs `cargo run` on a free port until the block ends, and yields its URL."""
-    command = ["cargo", "run", "--quiet", "--", "--port", "0", *options]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(command(*options, features=features), cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         for line in server.stdout:
             if line.startswith("Latchkey is ready on "):

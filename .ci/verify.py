@@ -6,19 +6,19 @@ with a second factor, on phones whose clocks differ, and of a sign-in by a code 
 """
 
 import datetime
-import pathlib
 import re
+import subprocess
 import time
 from unittest import mock
 
 import jwt
 import pyotp
 
-from dev_server import call, dev_server
+from dev_server import ROOT, call, command, dev_server
 
 ACCOUNT = {"phone": "01012345678", "password": "mypassword"}
 
-DOCUMENT = pathlib.Path(__file__).resolve().parent.parent / "docs" / "protecting-other-apis.md"
+DOCUMENT = ROOT / "docs" / "protecting-other-apis.md"
 (SAMPLE,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
 # The sample names an issuer; the server of this check is another.
 ISSUER = 'issuer = "http://127.0.0.1:8000"'
@@ -48,14 +48,17 @@ def refused(*arguments, **options):
     return False
 
 
-def check_tokens(algorithm):
-    with dev_server("--memory", "--env", f"SIGNING_ALGORITHM={algorithm}") as url:
+def check_tokens(algorithm, features=None):
+    with dev_server("--memory", "--env", f"SIGNING_ALGORITHM={algorithm}", features=features) as url:
         user = call(f"{url}/auth/register", ACCOUNT)["id"]
         token = call(f"{url}/auth/login", ACCOUNT)["access_token"]
 
         metadata = call(f"{url}/.well-known/openid-configuration")
         assert (metadata["issuer"], metadata["jwks_uri"]) == (url, f"{url}/.well-known/jwks.json"), "the keys are elsewhere"
         header, claims = jwt.get_unverified_header(token), verify(token, url)
+        if algorithm == "RS256":
+            (key,) = call(metadata["jwks_uri"])["keys"]
+            assert jwt.PyJWK(key).key.key_size == 3072, "an RSA key has another size"
         assert header["alg"] == algorithm and header["typ"] == "at+jwt", "the header is not as documented"
         assert claims["sub"] == user and claims["iss"] == url, "the claims are not as documented"
         # A fresh token is accepted by clocks that are up to 30 s off, and by none that is a minute behind.
@@ -132,7 +135,16 @@ def check_sign_in_by_code():
         print("a phone signs up and in by codes alone, with pyotp's codes as its second factor")
 
 
-for name in ("ES256", "RS256"):
-    check_tokens(name)
+def check_that_rsa_is_refused():
+    """Without what generates RSA keys, the dev server says how to start it, and does not fail at its first key."""
+    server = command("--memory", "--env", "SIGNING_ALGORITHM=RS256")
+    ended = subprocess.run(server, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 1 and "`cargo run --features rsa`" in ended.stderr, ended.stderr
+    print("a dev server without RSA says how to get one")
+
+
+check_tokens("ES256")
+check_that_rsa_is_refused()
+check_tokens("RS256", features="rsa")
 check_second_factor()
 check_sign_in_by_code()

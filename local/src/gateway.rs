@@ -18,6 +18,7 @@ use latchkey::{
     http::cors::Page,
     messages::check_credentials,
     runtime::{Code, Invocation, answer, respond, respond_stateless},
+    tokens::keys::SigningAlgorithm,
 };
 use matchit::Router;
 use serde_json::Value;
@@ -205,6 +206,17 @@ impl Gateway {
                 None => Ok(()),
             }
             .map_err(|why| format!("SMS_CREDENTIALS: {why}"))?;
+        }
+        Ok(())
+    }
+
+    /// Checks that this build can generate keys for the algorithm of new ones, before a rotation needs one.
+    pub fn check_signing_algorithm(&self) -> Result<(), String> {
+        let needs_rsa = self.apps().any(|app| app.config.keys.algorithm == SigningAlgorithm::Rs256);
+        if needs_rsa && !registry::HAS_RSA {
+            return Err("SIGNING_ALGORITHM=RS256: needs what generates RSA keys, which takes a tenth of the build; \
+                        start with `cargo run --features rsa`"
+                .to_owned());
         }
         Ok(())
     }

@@ -146,6 +146,7 @@ async fn run(arguments: Arguments) -> Result<(), Sentence> {
     };
     let gateway = Gateway::new(setup).map_err(|error| error.to_string())?;
     gateway.check_sms_credentials(settings.sms_credentials.as_deref())?;
+    gateway.check_signing_algorithm()?;
     for warning in gateway.warnings() {
         eprintln!("Warning: {warning}");
     }

@@ -16,7 +16,7 @@ async fn everybody_may_read_the_public_keys_and_keep_them_for_five_minutes() {
 }
 
 #[tokio::test]
-async fn an_rsa_key_has_3072_bits_and_no_private_member() {
+async fn an_rsa_key_is_public_without_its_private_members() {
     let world = World::without_keys(&[("SIGNING_ALGORITHM", "RS256")]);
     world.rotate_keys().await.unwrap();
     let [key] = &world.jwks().await[..] else { panic!("one key") };

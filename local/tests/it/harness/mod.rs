@@ -59,6 +59,7 @@ mod endpoints;
 mod person;
 mod reply;
 mod request;
+mod rsa;
 mod steps;
 mod table;
 mod world;

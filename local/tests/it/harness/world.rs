@@ -21,12 +21,12 @@ use local::{
     clock::Clock,
     emulator::Emulator,
     gateway::{Gateway, Setup},
-    registry, rotation,
+    rotation,
     secrets::Secrets,
 };
 use serde_json::{Value, json};
 
-use super::{Authenticator, PHONE, Person, Reply, Request, TEMPLATE};
+use super::{Authenticator, PHONE, Person, Reply, Request, TEMPLATE, rsa};
 use crate::{
     invariants::TableWatch,
     log_watch::{LogWatch, WatchedLines},
@@ -300,7 +300,7 @@ fn gateway(
 ) -> Arc<Gateway> {
     let setup = Setup {
         template: &TEMPLATE,
-        code: registry::code,
+        code: rsa::code,
         emulator,
         overrides: &settings.variables,
         hasher,
