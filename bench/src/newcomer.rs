@@ -30,7 +30,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             if *name == "run" { until_it_answers(&mut child, &started)? } else { until_it_ends(&mut child)? };
         let (seconds, crates) = compiled;
         let gigabytes = size(&clone.0.join("target"))? / 1e9;
-        rows.insert(format!("cargo {name}"), vec![seconds, cpu_seconds()? - before, as_number(crates), gigabytes]);
+        let used = cpu_seconds()? - before;
+        // Told at once, because what comes next may fail.
+        println!("cargo {name}: {seconds:.0} s, {used:.0} s of CPU");
+        rows.insert(format!("cargo {name}"), vec![seconds, used, as_number(crates), gigabytes]);
     }
     let columns = vec!["seconds", "CPU seconds", "crates compiled", "target, GB"];
     let table = Table { name: "newcomer", title: "A fresh clone with an empty target folder", columns, rows };

@@ -21,6 +21,7 @@
 //! # How to write a test
 //!
 //! 1. **Make a world.** [`World::new`] is configured as `template.yaml` says; [`World::with`] changes some variables.
+//!    Password hashes cost next to nothing but in [`World::with_full_hashes`].
 //! 2. **Put people in it.** [`World::visitor`] has a phone and no account, [`World::person`] has an account,
 //!    [`World::signed_in_person`] a session as well, and [`World::person_with_factor`] a second factor on top. A second
 //!    person needs another phone: [`World::person_with_phone`] with [`OTHER_PHONE`].
