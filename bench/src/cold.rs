@@ -63,8 +63,10 @@ pub(crate) struct Cold {
     pub(crate) init_ms: f64,
     /// CPU time from there to the first answer, in ms.
     pub(crate) first_ms: f64,
-    /// The most memory that was resident, in MiB.
+    /// The most memory that was resident, in MiB, in the start that needed least.
     pub(crate) peak: f64,
+    /// The memory after the first answer that is no file's, in MiB, in the start that needed least.
+    pub(crate) own: f64,
     /// TLS connections in the init phase.
     pub(crate) connections_init: f64,
     /// TLS connections in the first request.
@@ -74,7 +76,7 @@ pub(crate) struct Cold {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut rows = BTreeMap::new();
     for (name, cold) in measure(&arguments.functions(&FUNCTIONS)?, &arguments.binaries, Counting::Agreed)? {
-        let Cold { init, first, init_ms, first_ms, peak, connections_init, connections_first } = cold;
+        let Cold { init, first, init_ms, first_ms, peak, connections_init, connections_first, .. } = cold;
         rows.insert(name, vec![first, init, init_ms, first_ms, peak, connections_init, connections_first]);
     }
     let columns = vec![FIRST, INIT, "init, CPU ms", "first, CPU ms", "peak RSS, MiB", "TLS in init", "TLS in first"];
@@ -117,7 +119,8 @@ fn measure_one(lab: &Lab, step: &Step, binaries: &Path, counting: Counting<'_>) 
 
 /// Measures starts of each, in turns, without their instructions. Returns the medians in the order of the subjects.
 pub(crate) fn starts(lab: &Lab, subjects: &[Subject]) -> Result<Vec<Cold>, Failure> {
-    let mut measured: Vec<_> = subjects.iter().map(|_| (Cold::default(), Vec::new(), Vec::new())).collect();
+    let unknown = Cold { peak: f64::INFINITY, own: f64::INFINITY, ..Cold::default() };
+    let mut measured: Vec<_> = subjects.iter().map(|_| (unknown, Vec::new(), Vec::new())).collect();
     for _ in 0..STARTS {
         for (subject, (cold, init_ms, first_ms)) in subjects.iter().zip(&mut measured) {
             lab.services.forget();
@@ -132,7 +135,8 @@ pub(crate) fn starts(lab: &Lab, subjects: &[Subject]) -> Result<Vec<Cold>, Failu
             cold.connections_first = cold.connections_first.max(as_number(lab.services.connections()));
             init_ms.push(init.cpu_ms);
             first_ms.push(first.cpu_ms - init.cpu_ms);
-            cold.peak = cold.peak.max(first.peak_mib);
+            cold.peak = cold.peak.min(first.peak_mib);
+            cold.own = cold.own.min(first.own_mib);
         }
     }
     let medians = measured.into_iter().map(|(cold, init_ms, first_ms)| Cold {

@@ -46,8 +46,11 @@ pub(crate) struct Sandbox {
 pub(crate) struct Usage {
     /// CPU time, in milliseconds.
     pub(crate) cpu_ms: f64,
-    /// The most memory that was resident, in MiB.
+    /// The most memory that was resident, in MiB. Most of it are pages of the binary, of which the kernel maps more or fewer
+    /// at once, as they are in its cache.
     pub(crate) peak_mib: f64,
+    /// The memory that is resident now and no file's, in MiB: heap, stacks, and what the dynamic loader has written.
+    pub(crate) own_mib: f64,
 }
 
 impl Sandbox {
@@ -195,10 +198,14 @@ pub(crate) fn usage_of(process: u32) -> Result<Usage, Failure> {
         let times = fs::read_to_string(thread?.path().join("schedstat"))?;
         nanoseconds += times.split(' ').next().unwrap_or_default().parse::<f64>()?;
     }
-    let status = fs::read_to_string(format!("{folder}/status"))?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("there is no VmHWM")?;
-    let kib: f64 = peak.split_whitespace().next().unwrap_or_default().parse()?;
-    Ok(Usage { cpu_ms: nanoseconds / 1e6, peak_mib: kib / 1024.0 })
+    let mib = |file: &str, field: &str| -> Result<f64, Failure> {
+        let text = fs::read_to_string(format!("{folder}/{file}"))?;
+        let kib =
+            text.lines().find_map(|line| line.strip_prefix(field)).ok_or_else(|| format!("there is no {field}"))?;
+        Ok(kib.split_whitespace().next().unwrap_or_default().parse::<f64>()? / 1024.0)
+    };
+    let (peak_mib, own_mib) = (mib("status", "VmHWM:")?, mib("smaps_rollup", "Anonymous:")?);
+    Ok(Usage { cpu_ms: nanoseconds / 1e6, peak_mib, own_mib })
 }
 
 /// An HTTP message: its first line, its headers, and its body.
