@@ -160,10 +160,9 @@ pub(crate) fn run() -> Result<(), Failure> {
     let columns = vec!["GB-s, $ per million", "billed ms", "chosen"];
     Table { name: "memory", title: "A million requests by memory size", columns, rows: sizes }.publish()?;
 
-    // Three secrets and the metrics of five counts, whatever happens: `CodesSent`, `CodesVerified` and `NoticesSent`, and
-    // `LimitsReached` in total and of one bucket. Alarms are the operator's choice (`AlarmTopicArn`): $0.10 for each metric
-    // that one watches.
-    let fixed = 3.0 * 0.40 + 5.0 * 0.30;
+    // Two secrets and four metrics, which every stack has: `CodesSent`, `CodesVerified`, `NoticesSent` and `LimitsReached`. Not
+    // in it: a third secret, if the provider is not SNS, and alarms (`AlarmTopicArn`), $0.10 for each metric that one watches.
+    let fixed = 2.0 * 0.40 + 4.0 * 0.30;
     let ours = |users: f64| {
         let starts = requests * STARTS * 2.0 * SECRET_CALLS / 1e6;
         users * (of_month + starts + ACCOUNTS * ACCOUNT / 1e9 * STORED) + fixed

@@ -249,7 +249,7 @@ impl Function {
             let document = references.policy_document(policy);
             let document = document.ok_or_else(|| wrong(id, "has a policy that is not in the template"))?;
             for statement in one_or_more(member(document, "Statement")) {
-                role.add(statement).map_err(|problem| wrong(id, problem))?;
+                role.add(if_it_holds(statement)).map_err(|problem| wrong(id, problem))?;
             }
         }
         let Role { permissions, denials, unlimited, mut only_partitions, denied_partitions } = role;
@@ -416,6 +416,14 @@ fn pattern(value: &Value) -> Option<String> {
     }
 }
 
+/// Returns what a value is if its condition holds. Here every one does, so that what a stack may have is there.
+fn if_it_holds(value: &Value) -> &Value {
+    match value {
+        Value::Tagged(choice) if choice.tag == "If" => choice.value.get(1).unwrap_or(value),
+        value => value,
+    }
+}
+
 /// Returns the values of a member that holds one value or a list of them.
 fn one_or_more(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     let list = value.and_then(Value::as_sequence);
@@ -434,7 +442,7 @@ struct References<'a> {
 impl References<'_> {
     /// Returns a value as the environment sees it, or `None` if it refers to something unknown.
     fn resolve(&self, value: &Value) -> Option<String> {
-        match value {
+        match if_it_holds(value) {
             Value::Tagged(tagged) if tagged.tag == "Ref" => self.named(tagged.value.as_str()?),
             Value::Tagged(tagged) if tagged.tag == "GetAtt" => {
                 tagged.value.as_str().filter(|attribute| *attribute == API_ENDPOINT).map(str::to_owned)
@@ -580,6 +588,18 @@ mod tests {
             assert_eq!((k, a, u, none), (keys, audit, user, unknown), "{statements:?}");
         }
         assert!(may(&[&only], Some("KEYS")) && !may(&[&only], Some("KEYS#1")), "a pattern without * is one partition");
+    }
+
+    #[test]
+    fn what_a_condition_adds_is_there() {
+        let statement = "!If [C, {Effect: Allow, Action: a:Two, Resource: !Ref T}, !Ref AWS::NoValue]";
+        let text = with_policies(&format!("{{Statement: [{statement}]}}"));
+        let text = text.replace("Policies", "Environment: {Variables: {V: !If [C, !Ref T, '']}}, Policies");
+        let template = Template::parse(&text).unwrap();
+        let function = template.function("f").unwrap();
+        let permission = Permission { action: "a:Two".into(), resource: "T".into() };
+        assert!(function.may(&permission, None));
+        assert_eq!(function.environment["V"], "T");
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl App {
         };
         let channel = Channel::new(&config.sms, sns, outbox)?;
         let metrics =
-            Metrics { namespace: config.metrics_namespace.clone(), by_country: config.metrics_by_country, log: counts };
+            Metrics { namespace: config.metrics_namespace.clone(), in_detail: config.metrics_in_detail, log: counts };
         let store = Store::new(dynamodb, config.table_name.clone());
         let keyring = Keyring::new(store.clone(), secrets.clone(), &config.keys);
         Ok(Self { config, store, keyring, secrets, hasher, channel, metrics, audit_log })

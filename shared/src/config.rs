@@ -51,8 +51,8 @@ pub struct Config {
     pub test_numbers: Vec<(Phone, OtpCode)>,
     /// `METRICS_NAMESPACE`: the namespace of our counts in CloudWatch.
     pub metrics_namespace: String,
-    /// `METRICS_BY_COUNTRY`: whether counts of messages are metrics of each country as well as in total.
-    pub metrics_by_country: bool,
+    /// `METRICS_IN_DETAIL`: whether counts are metrics of each country, limit and the like, as well as in total.
+    pub metrics_in_detail: bool,
     /// `ALLOWED_ORIGINS` and `TRUSTED_FRONT_*`: the pages that may call the API, and the front that is believed.
     pub edge: Edge,
     /// The lifetimes, issuer and audience of tokens.
@@ -110,7 +110,7 @@ impl Config {
         let parked_account_time = days(read.number("PARKED_ACCOUNT_DAYS", 90, 1..=3650));
         let test_numbers = test_numbers(read, phones.as_ref());
         let metrics_namespace = read.optional("METRICS_NAMESPACE").unwrap_or("latchkey").to_owned();
-        let metrics_by_country = read.flag("METRICS_BY_COUNTRY").unwrap_or(false);
+        let metrics_in_detail = read.flag("METRICS_IN_DETAIL").unwrap_or(false);
         let edge = Edge::read(read);
         let tokens = TokenSettings::read(read);
         let limits = Limits::read(read);
@@ -130,7 +130,7 @@ impl Config {
             sms,
             test_numbers,
             metrics_namespace,
-            metrics_by_country,
+            metrics_in_detail,
             edge,
             tokens,
             limits,

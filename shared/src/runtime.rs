@@ -283,7 +283,10 @@ fn count_for_alarms(app: &App, error: &ApiError, now: Timestamp) {
         ApiError::Internal(_) | ApiError::TemporarilyUnavailable(_) => {
             app.metrics.count(Metric::Faults, error.code(), now);
         }
-        ApiError::TooManyRequests { bucket, .. } => app.metrics.count(Metric::LimitsReached, bucket.as_str(), now),
+        ApiError::TooManyRequests { bucket, .. } => {
+            let metric = if bucket.is_lock() { Metric::LockOuts } else { Metric::LimitsReached };
+            app.metrics.count(metric, bucket.as_str(), now);
+        }
         _ => {}
     }
 }

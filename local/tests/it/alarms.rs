@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use latchkey::log::metrics::Metric;
+use latchkey::{log::metrics::Metric, store::Bucket};
 use local::emulator::Fault;
 use serde_json::{Value, json};
 use serde_norway::Value as Yaml;
 
 use crate::{
-    contract::table,
+    contract::{holds, table, text},
     harness::{NEW_PASSWORD, PHONE, RESET_PASSWORD, TEMPLATE, World, another_code, file},
 };
 
-/// A metric, or one of its dimension's values: `LimitsReached Bucket=mfa`.
+/// A metric, or one of its dimension's values: `RefreshGraceUses Client=other`.
 type Names = BTreeSet<String>;
 
 fn alarms() -> BTreeMap<String, Yaml> {
@@ -45,7 +45,7 @@ fn watched_by_name(alarm: &Yaml) -> Names {
     .collect()
 }
 
-/// The counts of a world since they were last taken, in total and by dimension.
+/// The counts of a world since they were last taken, in total and by dimension, as CloudWatch has them.
 fn counted(world: &World) -> Names {
     let of = |line: &Value| {
         let metric = &line["_aws"]["CloudWatchMetrics"][0];
@@ -58,6 +58,21 @@ fn counted(world: &World) -> Names {
         by.into_iter().chain([name])
     };
     world.metrics.take().iter().flat_map(of).collect()
+}
+
+/// Wherever wrong guesses lead to a lock, it rings, and a limit of another kind does not.
+#[tokio::test(start_paused = true)]
+async fn a_lock_is_counted_as_one_and_other_limits_are_not() {
+    let world = guessed_at().await;
+    let mut buckets = BTreeMap::new();
+    for line in world.metrics.take() {
+        for metric in ["LockOuts", "LimitsReached"].into_iter().filter(|metric| line[metric] == 1) {
+            buckets.entry(metric).or_insert_with(Names::new).insert(line["Bucket"].as_str().unwrap().to_owned());
+        }
+    }
+    let locks = Bucket::ALL.iter().filter(|bucket| bucket.is_lock()).map(|bucket| bucket.as_str().to_owned());
+    assert_eq!(buckets["LockOuts"], locks.collect());
+    assert!(buckets["LimitsReached"].is_disjoint(&buckets["LockOuts"]));
 }
 
 /// Messages that go out and come back, and a notice.
@@ -110,9 +125,16 @@ async fn faults() -> Names {
     counted(&world)
 }
 
-/// Passwords, codes and second factors that are guessed.
-async fn guesses() -> Names {
-    let world = World::with(&[("LIMIT_MESSAGES_PER_PHONE", "1000"), ("LIMIT_MESSAGES_PER_ADDRESS", "1000")]);
+/// How many registrations the one address of a guesser's world may try.
+const REGISTRATIONS: usize = 4;
+
+/// Passwords, codes and second factors that are guessed, and too many registrations.
+async fn guessed_at() -> World {
+    let world = World::with(&[
+        ("LIMIT_MESSAGES_PER_PHONE", "1000"),
+        ("LIMIT_MESSAGES_PER_ADDRESS", "1000"),
+        ("LIMIT_REGISTER_PER_ADDRESS", &REGISTRATIONS.to_string()),
+    ]);
     let person = world.person_with_factor().await;
     for _ in 0..10 {
         person.mistyping().login().await;
@@ -135,7 +157,10 @@ async fn guesses() -> Names {
         }
         world.advance(300);
     }
-    counted(&world)
+    for _ in 0..=REGISTRATIONS {
+        world.visitor("01112345679").register().await;
+    }
+    world
 }
 
 /// A thief who uses a copied refresh token, and the owner's other tab.
@@ -186,7 +211,7 @@ async fn what_every_alarm_watches_is_counted_when_it_happens() {
         messages_that_do_not_go_out().await,
         notices_that_wait().await,
         faults().await,
-        guesses().await,
+        counted(&guessed_at().await),
         stolen_tokens().await,
         removed_keys().await,
         recycled_numbers().await,
@@ -259,35 +284,6 @@ async fn an_outage_is_counted_once_per_request_and_by_code() {
     // What the client did wrong is no fault of ours.
     person.mistyping().login().await.expect(401);
     assert!(!counted(&world).contains("Faults"));
-}
-
-/// The value of a condition of the template under these parameters.
-fn holds(condition: &Yaml, parameters: &[(&str, &str)]) -> bool {
-    let value = |value: &Yaml| match value {
-        Yaml::Tagged(reference) => {
-            let name = reference.value.as_str().unwrap();
-            let given = parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-            given.unwrap_or_else(|| text(&TEMPLATE.source["Parameters"][name]["Default"]))
-        }
-        literal => text(literal),
-    };
-    let Yaml::Tagged(function) = condition else { panic!("a condition is a function") };
-    let operands = function.value.as_sequence().unwrap();
-    match function.tag.to_string().as_str() {
-        "!Equals" => value(&operands[0]) == value(&operands[1]),
-        "!Not" => !holds(&operands[0], parameters),
-        "!And" => operands.iter().all(|one| holds(one, parameters)),
-        "!Or" => operands.iter().any(|one| holds(one, parameters)),
-        other => panic!("{other} is not read here"),
-    }
-}
-
-fn text(value: &Yaml) -> String {
-    match value {
-        Yaml::String(text) => text.clone(),
-        Yaml::Number(number) => number.to_string(),
-        other => panic!("{other:?} is no text"),
-    }
 }
 
 #[test]

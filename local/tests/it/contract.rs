@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use latchkey::{config::Config, http::problem::ProblemKind, store};
+use latchkey::{config::Config, http::problem::ProblemKind, messages::Provider, store};
 use local::{
     data_folder, registry,
     template::{Function, Route},
@@ -51,6 +51,36 @@ pub(crate) fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
     let section = section.split("\n## ").next().unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| `"));
     rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().replace('`', "")).collect()).collect()
+}
+
+/// Returns the value of a condition of the template under these parameters.
+pub(crate) fn holds(condition: &Yaml, parameters: &[(&str, &str)]) -> bool {
+    let value = |value: &Yaml| match value {
+        Yaml::Tagged(reference) => {
+            let name = reference.value.as_str().unwrap();
+            let given = parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            given.unwrap_or_else(|| text(&TEMPLATE.source["Parameters"][name]["Default"]))
+        }
+        literal => text(literal),
+    };
+    let Yaml::Tagged(function) = condition else { panic!("a condition is a function") };
+    let operands = function.value.as_sequence().unwrap();
+    match function.tag.to_string().as_str() {
+        "!Equals" => value(&operands[0]) == value(&operands[1]),
+        "!Not" => !holds(&operands[0], parameters),
+        "!And" => operands.iter().all(|one| holds(one, parameters)),
+        "!Or" => operands.iter().any(|one| holds(one, parameters)),
+        other => panic!("{other} is not read here"),
+    }
+}
+
+/// Returns a text or a number as a text.
+pub(crate) fn text(value: &Yaml) -> String {
+    match value {
+        Yaml::String(text) => text.clone(),
+        Yaml::Number(number) => number.to_string(),
+        other => panic!("{other:?} is no text"),
+    }
 }
 
 #[test]
@@ -217,28 +247,34 @@ fn every_parameter_of_the_template_is_documented() {
 /// What operators' commands are told by the stack is what its functions are told.
 #[test]
 fn operators_have_the_settings_of_the_functions() {
-    let template = file("template.yaml");
-    let (_, output) = template.split_once("  OperatorEnvironment:\n").unwrap();
-    let (_, lines) = output.split_once("Value: !Sub |\n").unwrap();
-    let lines: Vec<_> = lines.lines().take_while(|line| line.starts_with("      ")).collect();
-    assert!(lines.len() > 5);
+    let Yaml::Tagged(output) = &TEMPLATE.source["Outputs"]["OperatorEnvironment"]["Value"] else { panic!("a !Sub") };
+    let (lines, sources) = (output.value[0].as_str().unwrap(), &output.value[1]);
+    assert!(lines.lines().count() > 5);
     let functions = TEMPLATE.functions.iter().map(|function| &TEMPLATE.source["Resources"][&function.logical_id]);
     let environments = functions.map(|function| &function["Properties"]["Environment"]);
     let environments = environments.chain([&TEMPLATE.source["Globals"]["Function"]["Environment"]]);
-    let variables = environments.filter_map(|environment| environment["Variables"].as_mapping()).flatten();
-    // `NAME: !Ref Source`, as `NAME Source`.
-    let references: Names = variables
-        .filter_map(|(name, value)| {
-            let Yaml::Tagged(reference) = value else { return None };
-            (reference.tag == "Ref")
-                .then(|| format!("{} {}", name.as_str().unwrap(), reference.value.as_str().unwrap()))
-        })
-        .collect();
-    for line in lines {
-        let setting = line.trim().strip_suffix("}\"").and_then(|line| line.split_once("=\"${"));
+    let variables: Vec<_> = environments.filter_map(|env| env["Variables"].as_mapping()).flatten().collect();
+    for line in lines.lines() {
+        let setting = line.strip_suffix("}\"").and_then(|line| line.split_once("=\"${"));
         let (name, source) = setting.unwrap_or_else(|| panic!("{line} is not as a shell reads it"));
-        assert!(references.contains(&format!("{name} {source}")), "no function has this {name}");
+        let reference = serde_norway::from_str(&format!("!Ref {source}")).unwrap();
+        let value = sources.get(source).unwrap_or(&reference);
+        assert!(variables.contains(&(&name.into(), value)), "no function has this {name}");
     }
+}
+
+/// A secret has a price. It is there for the providers whose functions read it.
+#[test]
+fn credentials_are_kept_for_the_providers_that_need_any() {
+    let condition = &TEMPLATE.source["Conditions"]["NeedsSmsCredentials"];
+    let providers = TEMPLATE.source["Parameters"]["SmsProvider"]["AllowedValues"].as_sequence().unwrap();
+    let known = [Provider::Log, Provider::Sns, Provider::Twilio, Provider::Vonage, Provider::Http];
+    assert_eq!(providers.len(), known.len());
+    for (name, provider) in providers.iter().map(text).zip(known) {
+        assert_eq!(name, format!("{provider:?}").to_lowercase());
+        assert_eq!(holds(condition, &[("SmsProvider", &name)]), provider.needs_credentials(), "{name}");
+    }
+    assert_eq!(TEMPLATE.source["Resources"]["SmsCredentials"]["Condition"], "NeedsSmsCredentials");
 }
 
 #[test]

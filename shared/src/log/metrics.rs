@@ -22,7 +22,7 @@ macro_rules! metrics {
                 match self { $(Self::$metric => stringify!($metric),)+ }
             }
 
-            /// Returns the name of the dimension that the count is split by.
+            /// Returns the name of what the count is split by in detail: a member of its line in the log.
             pub const fn dimension(self) -> &'static str {
                 match self { $(Self::$metric => stringify!($dimension),)+ }
             }
@@ -51,8 +51,10 @@ metrics! {
     MessagesWithheld by Bucket;
     /// Responses that report a fault: 500 and 503, by the problem's code.
     Faults by Code;
-    /// Responses that report a limit that was reached: 429.
+    /// Responses that report a limit that was reached: 429, without those of `LockOuts`.
     LimitsReached by Bucket;
+    /// Responses that report that wrong passwords or codes have locked a phone, a device, a session or a second factor: 429.
+    LockOuts by Bucket;
     /// Spent refresh tokens that were used again after the grace, so that their session ended.
     RefreshTokenReuse by Reason;
     /// Spent refresh tokens that were answered once more, within the grace, by whether the same client asked.
@@ -65,26 +67,30 @@ metrics! {
     KeyDisagreements by Behind;
 }
 
-/// The dimension that can be left out: there are 200 countries, and an attacker chooses them.
-const COUNTRY: &str = "Country";
+impl Metric {
+    /// Returns whether the dimension is one in CloudWatch in any case, because an alarm watches one of its values.
+    pub const fn is_watched_in_detail(self) -> bool {
+        matches!(self, Self::RefreshGraceUses)
+    }
+}
 
 /// The writer of counts.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     /// The namespace of the counts in CloudWatch.
     pub namespace: String,
-    /// Whether a count by country is a metric of each country as well as in total. CloudWatch asks a price for each. The
-    /// line in the log names the country always.
-    pub by_country: bool,
+    /// Whether each count is a metric of each value of its dimension, such as a country, as well as in total. CloudWatch asks
+    /// a price for each. The line in the log names the value always.
+    pub in_detail: bool,
     /// The destination of the counts.
     pub log: LineLog,
 }
 
 impl Metrics {
-    /// Counts one: in total, and for the value of its dimension, such as a country.
+    /// Counts one: in total, and by the value of its dimension, such as a country.
     pub fn count(&self, metric: Metric, kind: &str, now: Timestamp) {
         let (name, dimension) = (metric.as_str(), metric.dimension());
-        let is_split = self.by_country || dimension != COUNTRY;
+        let is_split = self.in_detail || metric.is_watched_in_detail();
         let dimensions = if is_split { json!([[], [dimension]]) } else { json!([[]]) };
         self.log.write(&json!({
             "_aws": {

@@ -98,6 +98,11 @@ impl Bucket {
         matches!(self, Self::MessagesCountry | Self::MessagesTotal)
     }
 
+    /// Returns whether wrong passwords or codes fill it, so that a phone, a device, a session or a second factor is locked.
+    pub const fn is_lock(self) -> bool {
+        matches!(self, Self::LoginPhone | Self::LoginSession | Self::LoginDevice | Self::OtpPhone | Self::Mfa)
+    }
+
     /// Returns whether it counts messages to one phone or for one account, so that it keeps nobody else from messages.
     pub const fn is_of_messages_to_one(self) -> bool {
         matches!(self, Self::MessagesPhone | Self::MessagesDevice | Self::MessagesAccount)
