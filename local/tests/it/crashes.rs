@@ -89,8 +89,8 @@ async fn signs_in_by_code(person: &Person) -> bool {
 async fn a_request_that_is_killed_between_any_two_calls_leaves_a_whole_table_and_a_way_on() {
     let mut kills = 0;
     for (endpoint, _, success) in ENDPOINTS {
-        let prepared = Prepared::new(endpoint).await;
-        for calls in 0..calls_of(&prepared, endpoint, success).await {
+        let prepared = Prepared::of(endpoint).await;
+        for calls in 0..calls_of(prepared, endpoint, success).await {
             let prepared = prepared.copy().await;
             prepared.world.emulator.faults().inject_after(ANY, calls, Fault::Hang, ALWAYS);
             // The call that hangs is the last thing that happens; then all of the request is dropped.
@@ -108,8 +108,8 @@ async fn a_request_that_is_killed_between_any_two_calls_leaves_a_whole_table_and
 #[tokio::test(start_paused = true)]
 async fn whichever_call_is_made_twice_nobody_notices() {
     for (endpoint, _, success) in ENDPOINTS {
-        let prepared = Prepared::new(endpoint).await;
-        for calls in 0..calls_of(&prepared, endpoint, success).await {
+        let prepared = Prepared::of(endpoint).await;
+        for calls in 0..calls_of(prepared, endpoint, success).await {
             for fault in [Fault::LostReply, Fault::Twice] {
                 let prepared = prepared.copy().await;
                 prepared.world.emulator.faults().inject_after(ANY, calls, fault, 1);
@@ -126,8 +126,8 @@ async fn whichever_call_is_made_twice_nobody_notices() {
 #[tokio::test(start_paused = true)]
 async fn an_outage_that_begins_at_any_call_leaves_nothing_half_done() {
     for (endpoint, _, success) in ENDPOINTS {
-        let prepared = Prepared::new(endpoint).await;
-        for calls in 0..calls_of(&prepared, endpoint, success).await {
+        let prepared = Prepared::of(endpoint).await;
+        for calls in 0..calls_of(prepared, endpoint, success).await {
             let prepared = prepared.copy().await;
             prepared.world.emulator.faults().inject_after(ANY, calls, Fault::Error("InternalServerError"), ALWAYS);
             let reply = prepared.call(endpoint).await;

@@ -1,12 +1,16 @@
 //! What goes wrong between a function and its table. Time is paused: nothing that waits takes time.
 
 use std::{
-    collections::BTreeSet,
-    sync::atomic::{AtomicUsize, Ordering},
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use local::emulator::Fault;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use crate::harness::{LONG, NEW_PASSWORD, OTHER_PHONE, PHONE, Person, RESET_PASSWORD, Reply, World};
 
@@ -94,7 +98,7 @@ pub(crate) struct Prepared {
     pub(crate) other_session: String,
     /// How many recovery codes were shown: a request that failed may have used one up.
     shown: AtomicUsize,
-    /// The functions that have read their keys, and for how many seconds they have done nothing since.
+    /// The endpoint's function if it has read its keys, and for how many seconds it has done nothing since.
     warm: BTreeSet<String>,
     idle: u64,
 }
@@ -130,9 +134,24 @@ const BY_CODE: [&str; 4] = [
 /// What is done only where phones have to be activated.
 const ACTIVATING: [&str; 3] = ["register, to be activated", "activate", "resend-activation"];
 
+/// What was prepared for each endpoint, once for all tests that change nothing but copies of it.
+static PREPARED: LazyLock<BTreeMap<&str, OnceCell<Prepared>>> =
+    LazyLock::new(|| ENDPOINTS.into_iter().map(|(endpoint, ..)| (endpoint, OnceCell::new())).collect());
+
 impl Prepared {
+    /// Returns what is prepared for this endpoint, to make copies of it.
+    pub(crate) async fn of(endpoint: &str) -> &'static Self {
+        let prepare = async || {
+            let prepared = Self::new(endpoint).await;
+            // This world never ends, which would check it.
+            prepared.world.check_table(endpoint);
+            prepared
+        };
+        PREPARED[endpoint].get_or_init(prepare).await
+    }
+
     /// Prepares for this endpoint.
-    pub(crate) async fn new(endpoint: &str) -> Self {
+    async fn new(endpoint: &str) -> Self {
         let activates = ACTIVATING.contains(&endpoint);
         let world = if activates { World::with(&[("REQUIRE_ACTIVATION", "true")]) } else { World::new() };
         let person = match endpoint {
@@ -191,7 +210,9 @@ impl Prepared {
             person.with_copied_tokens().refresh().await.expect(200);
         }
         let stranger = world.visitor("+998901234567");
-        let (warm, shown) = (world.calls().into_iter().map(|call| call.function).collect(), AtomicUsize::new(0));
+        let mut warm: BTreeSet<_> = world.calls().into_iter().map(|call| call.function).collect();
+        warm.retain(|function| endpoint.split(',').next() == Some(function));
+        let shown = AtomicUsize::new(0);
         Self { world, person, newcomer, stranger, code, phone_code, other_session, shown, warm, idle }
     }
 
@@ -233,7 +254,7 @@ impl Prepared {
 
     /// The same, and calls of this operation go wrong so many times.
     pub(crate) async fn with(endpoint: &str, operation: &'static str, fault: Fault, times: usize) -> Self {
-        Self::new(endpoint).await.failing(operation, fault, times)
+        Self::of(endpoint).await.copy_with(operation, fault, times).await
     }
 
     fn failing(self, operation: &'static str, fault: Fault, times: usize) -> Self {
@@ -323,7 +344,7 @@ async fn what_goes_wrong_once_nobody_notices() {
         Fault::LostReply,
     ];
     for (endpoint, operations, success) in ENDPOINTS {
-        let prepared = Prepared::new(endpoint).await;
+        let prepared = Prepared::of(endpoint).await;
         for operation in operations {
             for fault in passing {
                 let reply = prepared.copy_with(operation, fault, 1).await.call(endpoint).await;
@@ -338,7 +359,7 @@ async fn what_goes_wrong_always_is_503_and_never_a_check_that_is_skipped() {
     let lasting =
         [Fault::Hang, Fault::Error("ThrottlingException"), Fault::Error("InternalServerError"), Fault::LostRequest];
     for (endpoint, operations, success) in ENDPOINTS {
-        let prepared = Prepared::new(endpoint).await;
+        let prepared = Prepared::of(endpoint).await;
         for operation in operations {
             for fault in lasting {
                 let prepared = prepared.copy_with(operation, fault, ALWAYS).await;
@@ -393,7 +414,7 @@ async fn a_transaction_that_conflicts_is_tried_again_and_done_once() {
         Fault::Error("TransactionConflictException"),
     ];
     for (endpoint, _, success) in ENDPOINTS.into_iter().filter(|(_, operations, _)| operations.contains(&TRANSACT)) {
-        let prepared = Prepared::new(endpoint).await;
+        let prepared = Prepared::of(endpoint).await;
         for fault in conflicts {
             prepared.copy_with(TRANSACT, fault, 2).await.call(endpoint).await.expect(success);
 
@@ -451,7 +472,7 @@ async fn a_call_that_can_never_work_is_our_fault_and_not_the_weather() {
 #[tokio::test(start_paused = true)]
 async fn a_login_does_not_fail_for_what_it_tidies_up() {
     for operation in [QUERY, DELETE] {
-        let prepared = Prepared::new("login").await;
+        let prepared = Prepared::of("login").await.copy().await;
         for _ in 0..20 {
             prepared.person.sign_in().await;
         }
@@ -478,7 +499,7 @@ async fn a_session_whose_end_failed_is_alive_with_all_its_tokens() {
         ("me-delete", TRANSACT),
         ("verify-reset", TRANSACT),
     ] {
-        let prepared = Prepared::new(endpoint).await;
+        let prepared = Prepared::of(endpoint).await;
         for fault in [Fault::Hang, Fault::LostRequest, Fault::Error("InternalServerError")] {
             let prepared = prepared.copy_with(operation, fault, ALWAYS).await;
             expect_unavailable(prepared.call(endpoint).await);
@@ -495,7 +516,7 @@ async fn a_session_whose_end_failed_is_alive_with_all_its_tokens() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_whose_end_was_answered_to_nobody_has_ended() {
-    let Prepared { world, person, .. } = Prepared::new("sessions-delete").await;
+    let Prepared { world, person, .. } = Prepared::of("sessions-delete").await.copy().await;
     let laptop = person.on_another_device().signed_in().await;
     let sessions = person.sessions().await.expect(200).body;
     let own = sessions["sessions"].as_array().unwrap().iter().find(|session| session["current"] == true).unwrap();
@@ -507,7 +528,7 @@ async fn a_session_whose_end_was_answered_to_nobody_has_ended() {
 
 #[tokio::test]
 async fn a_session_of_another_epoch_is_dead_at_the_first_look() {
-    let Prepared { world, person, .. } = Prepared::new("me").await;
+    let Prepared { world, person, .. } = Prepared::of("me").await.copy().await;
     person.me().await.expect(200);
     world.calls();
 

@@ -56,7 +56,7 @@ async fn members_that_no_endpoint_asks_for_change_nothing_anywhere() {
     let wishes = wishes();
     let mut functions = Vec::new();
     for (endpoint, _, success) in ENDPOINTS {
-        let prepared = Prepared::new(endpoint).await;
+        let prepared = Prepared::of(endpoint).await;
         let plain = prepared.copy().await;
         let expected = plain.call(endpoint).await.expect(success);
         let wishing = prepared.copy().await.sending(&wishes);

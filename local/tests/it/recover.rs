@@ -1,7 +1,7 @@
 //! `POST /auth/recover`. What it leads to is in `recycled.rs`.
 
 use futures_util::future::join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::{LONG, OTHER_PHONE, PHONE, Person, Reply, World};
 
@@ -174,9 +174,7 @@ async fn the_same_recovery_again_or_at_once_gets_the_same_session() {
             let world = World::new();
             let owner = parked_with_factor(&world, PHONE, has_password).await;
             let shown = if member == "code" { owner.with_code() } else { owner.with_recovery_code(0) };
-            let is_session = |item: &Value| item["sk"]["S"].as_str().unwrap().starts_with("SESSION#");
-            let sessions = || world.items("USER#").iter().filter(|item| is_session(item)).count();
-            let before = sessions();
+            let before = world.sessions().len();
             let replies = at_once(&shown, 3).await;
             let what = format!("{member}, with a password: {has_password}");
             for reply in &replies {
@@ -196,7 +194,7 @@ async fn the_same_recovery_again_or_at_once_gets_the_same_session() {
             assert!(again.text("refresh_token") == replies[0].text("refresh_token"), "{what}");
             world.advance(60);
             shown.recover().await.expect(refused);
-            assert_eq!(sessions(), before + 1, "{what}: one session");
+            assert_eq!(world.sessions().len(), before + 1, "{what}: one session");
         }
     }
 }

@@ -82,9 +82,9 @@ async fn a_step_up_makes_no_session_live_longer_and_says_when_and_how_its_user_s
         let (world, person) = before(endpoint).await;
         let user = person.me().await.expect(200).text("id").to_owned();
         let live = |world: &World| {
-            let mut sessions = world.items(&format!("USER#{user}"));
+            let mut sessions = world.sessions();
             let epoch = world.item(&format!("USER#{user}"), "PROFILE")["epoch"].clone();
-            sessions.retain(|item| item["sk"]["S"].as_str().unwrap().starts_with("SESSION#") && item["epoch"] == epoch);
+            sessions.retain(|item| item["epoch"] == epoch);
             assert_eq!(sessions.len(), 1, "{endpoint}");
             sessions.remove(0)
         };

@@ -1,6 +1,7 @@
 //! Requests that end the caller's session or login, sent twice (docs/adr/0029-a-lost-confirmation.md).
 
 use futures_util::future::join_all;
+use serde_json::Value;
 
 use crate::harness::{NEW_PASSWORD, OTHER_E164, OTHER_PHONE, Person, Reply, World, another_code};
 
@@ -355,15 +356,17 @@ async fn of_the_same_step_ups_at_once_none_is_told_that_it_is_wrong() {
                 .await;
                 let what = format!("{times} by {first} {proof}");
                 all_are_told(&replies, first != "password", &what);
-                let others: Vec<_> = world.items("USER#").into_iter().filter(is_live_session).collect();
+                let others = live_sessions(&world);
                 assert_eq!(others.len(), 1, "{what}: one session goes on");
             }
         }
     }
 }
 
-fn is_live_session(item: &serde_json::Value) -> bool {
-    item["sk"]["S"].as_str().unwrap().starts_with("SESSION#") && item["renewed"].is_null()
+fn live_sessions(world: &World) -> Vec<Value> {
+    let mut sessions = world.sessions();
+    sessions.retain(|item| item["renewed"].is_null());
+    sessions
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]

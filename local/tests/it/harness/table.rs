@@ -26,6 +26,13 @@ impl World {
         items.remove(0)
     }
 
+    /// The sessions of every user, as the table has them.
+    pub(crate) fn sessions(&self) -> Vec<Value> {
+        let mut items = self.items("USER#");
+        items.retain(|item| item["sk"]["S"].as_str().unwrap().starts_with("SESSION#"));
+        items
+    }
+
     /// Writes an item as it is, in place of the one with its key. The invariants of the table are not checked then.
     pub(crate) fn put_item(&self, item: &Value) {
         self.table.tampered_with();
