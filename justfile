@@ -16,7 +16,11 @@ test *filter:
 check:
     bash .ci/run
 
-# Measures whether the time of an answer tells who is registered, and what the message budgets stop.
-bench:
+# Measures what a start, a request and a build cost: COMMAND and its arguments, or the list of commands (bench/README.md).
+bench *command:
+    cargo run --release -p bench -- {{ command }}
+
+# Plays attackers: whether the time of an answer tells who is registered, and what the message budgets stop.
+attacks:
     python3 bench/timing.py
     python3 bench/toll_fraud.py

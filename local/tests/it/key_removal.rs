@@ -8,6 +8,7 @@ use std::{cell::Cell, collections::BTreeSet};
 
 use local::emulator::Fault;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use crate::{
     harness::{Person, World},
@@ -46,21 +47,31 @@ struct Scene {
     keys: Vec<String>,
     /// A device with a token of the first key.
     victim: Person,
+    /// The functions that have read their keys, a moment ago.
+    warm: BTreeSet<String>,
 }
 
 impl Scene {
     /// With one key.
     async fn one_key() -> Self {
-        let (world, person) = new_world().await;
-        Self::of(world, person).await
+        static PREPARED: OnceCell<Scene> = OnceCell::const_new();
+        let prepare = async || {
+            let (world, person) = new_world().await;
+            Self::of(world, person).await
+        };
+        PREPARED.get_or_init(prepare).await.copy().await
     }
 
     /// With a second key that signs in two hours.
     async fn two_keys() -> Self {
-        let (world, person) = new_world().await;
-        world.advance(PERIOD);
-        world.rotate_keys().await.unwrap();
-        Self::of(world, person).await
+        static PREPARED: OnceCell<Scene> = OnceCell::const_new();
+        let prepare = async || {
+            let (world, person) = new_world().await;
+            world.advance(PERIOD);
+            world.rotate_keys().await.unwrap();
+            Self::of(world, person).await
+        };
+        PREPARED.get_or_init(prepare).await.copy().await
     }
 
     async fn of(world: World, person: Person) -> Self {
@@ -69,7 +80,17 @@ impl Scene {
         assert!(is_authorized(&world, &victim).await);
         let keys = kids(&world).await;
         assert_eq!(victim.kid(), keys[0]);
-        Self { world, person, keys, victim }
+        // This world never ends, which would check it.
+        world.check_table("prepared");
+        let warm = world.calls().into_iter().map(|call| call.function).collect();
+        Self { world, person, keys, victim, warm }
+    }
+
+    /// The same state in a world of its own.
+    async fn copy(&self) -> Self {
+        let world = self.world.copy(&self.warm, 0).await;
+        let (person, victim) = (self.person.copied_to(&world), self.victim.copied_to(&world));
+        Self { world, person, keys: self.keys.clone(), victim, warm: self.warm.clone() }
     }
 
     /// Checks what must hold at every moment, on functions that are warm and at the same second: no time passes for any

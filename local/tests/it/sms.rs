@@ -211,7 +211,12 @@ async fn twilio_is_sent_what_its_api_documents() {
 async fn twilio_takes_an_api_key_and_a_messaging_service() {
     let provider = Provider::answering(201, TWILIO_SENT);
     let service = format!("MG{}", "0".repeat(32));
-    let world = World::with(&[("SMS_PROVIDER", "twilio"), ("SMS_SENDER_ID", &service), ("SMS_API_URL", &provider.url)]);
+    let world = World::with(&[
+        ("SMS_PROVIDER", "twilio"),
+        ("SMS_SENDER_ID", &service),
+        ("SMS_API_URL", &provider.url),
+        ("SMS_FLOOR_MS", "0"),
+    ]);
     let person = world.person().await;
     let credentials = json!({"account_sid": "AC42", "api_key": "SK1", "api_key_secret": "s"});
     world.emulator.secrets().lend("SmsCredentials", credentials.to_string());
@@ -258,7 +263,7 @@ async fn a_webhook_is_signed_as_standard_webhooks_say() {
     person.verify_reset(code_in(text.as_str().unwrap()).unwrap(), NEW_PASSWORD).await.expect(204);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn sns_is_sent_a_transactional_message_with_sender_and_price() {
     let variables = [("SMS_PROVIDER", "sns"), ("SMS_SENDER_ID", "Acme,US=+12025550123"), ("SMS_MAX_PRICE", "0.50")];
     let world = World::with(&variables);
@@ -446,8 +451,14 @@ async fn a_provider_that_hangs_costs_three_seconds_and_no_code() {
 #[tokio::test]
 async fn a_provider_that_cannot_be_reached_is_tried_twice_and_given_up() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    // It answers in the clear where TLS is spoken: so does one whose certificate we do not trust, or none.
-    let without_tls = Provider::answering(204, "").url.replace("http:", "https:");
+    // It answers in the clear where TLS is spoken. One whose certificate we do not trust, or none, is judged alike.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let without_tls = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            stream.unwrap().write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        }
+    });
     for url in [format!("http://127.0.0.1:{port}"), without_tls] {
         let nobody = Provider { url: url.clone(), acts: Arc::default(), seen: Arc::default() };
         let (world, person) = with_provider("http", &nobody).await;
