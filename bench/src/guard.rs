@@ -84,12 +84,8 @@ impl Limits {
     fn most(&self, function: &str, column: &str) -> f64 {
         let limit = self.limits.get(function).and_then(|row| row.get(column)).copied();
         limit.map_or(f64::INFINITY, |limit| {
-            let beside = match column {
-                INIT | FIRST => LOADER,
-                OWN => LIBC,
-                _ => 0.0,
-            };
-            limit * (1.0 + tolerance(column)) + beside
+            let (part, beside) = allowance(column);
+            limit * (1.0 + part) + beside
         })
     }
 }
@@ -99,16 +95,14 @@ fn is_count(column: &str) -> bool {
     column.starts_with("TLS") || column.contains("calls") || column.contains("units")
 }
 
-/// Returns the part by which a figure may be above its limit.
-fn tolerance(column: &str) -> f64 {
-    if is_count(column) {
-        0.0
-    } else if column == OWN {
-        TOLERANCE_OF_MEMORY
-    } else if column == PEAK {
-        TOLERANCE_OF_PAGES
-    } else {
-        TOLERANCE
+/// Returns by how much a figure may be above its limit: the part of it, and what is free beside.
+fn allowance(column: &str) -> (f64, f64) {
+    match column {
+        INIT | FIRST => (TOLERANCE, LOADER),
+        OWN => (TOLERANCE_OF_MEMORY, LIBC),
+        PEAK => (TOLERANCE_OF_PAGES, 0.0),
+        _ if is_count(column) => (0.0, 0.0),
+        _ => (TOLERANCE, 0.0),
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::{Failure, lab::root};
+use crate::{Failure, lab::root, sandbox::memory_mib};
 
 /// What stands in front of the address, in the line that says that a program is ready.
 const READY: &str = " is ready on http://";
@@ -61,9 +61,7 @@ impl Program {
 
     /// Returns the memory that is resident now, in MiB.
     pub(crate) fn memory_mib(&self) -> Result<f64, Failure> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("there is no VmRSS")?;
-        Ok(resident.split_whitespace().next().unwrap_or_default().parse::<f64>()? / 1024.0)
+        memory_mib(self.process.id(), "status", "VmRSS")
     }
 }
 

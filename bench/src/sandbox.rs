@@ -198,14 +198,17 @@ pub(crate) fn usage_of(process: u32) -> Result<Usage, Failure> {
         let times = fs::read_to_string(thread?.path().join("schedstat"))?;
         nanoseconds += times.split(' ').next().unwrap_or_default().parse::<f64>()?;
     }
-    let mib = |file: &str, field: &str| -> Result<f64, Failure> {
-        let text = fs::read_to_string(format!("{folder}/{file}"))?;
-        let kib =
-            text.lines().find_map(|line| line.strip_prefix(field)).ok_or_else(|| format!("there is no {field}"))?;
-        Ok(kib.split_whitespace().next().unwrap_or_default().parse::<f64>()? / 1024.0)
-    };
-    let (peak_mib, own_mib) = (mib("status", "VmHWM:")?, mib("smaps_rollup", "Anonymous:")?);
+    let (peak_mib, own_mib) =
+        (memory_mib(process, "status", "VmHWM")?, memory_mib(process, "smaps_rollup", "Anonymous")?);
     Ok(Usage { cpu_ms: nanoseconds / 1e6, peak_mib, own_mib })
+}
+
+/// Returns a field of a process's `status` or `smaps_rollup` in MiB.
+pub(crate) fn memory_mib(process: u32, file: &str, field: &str) -> Result<f64, Failure> {
+    let text = fs::read_to_string(format!("/proc/{process}/{file}"))?;
+    let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    let kib = value.ok_or_else(|| format!("there is no {field}"))?;
+    Ok(kib.split_whitespace().next().unwrap_or_default().parse::<f64>()? / 1024.0)
 }
 
 /// An HTTP message: its first line, its headers, and its body.

@@ -160,7 +160,7 @@ fn invalid(schema: &Value, runner: &mut TestRunner) -> Vec<Value> {
         let Some(text) = value.as_str() else { continue };
         let shorter: String = text.chars().skip(1).collect();
         let longest = usize::try_from(schema["maxLength"].as_u64().unwrap_or(200)).unwrap();
-        let too_long: String = text.chars().cycle().take(longest + 1).collect();
+        let too_long: String = text.chars().cycle().take(longest.max(text.chars().count()) + 1).collect();
         values.extend(
             [shorter, format!("{text}x"), format!("{text}\u{7}"), too_long, format!("+{text}")].map(Value::from),
         );

@@ -236,7 +236,9 @@ impl Prepared {
 
     /// The same, and calls of this operation go wrong so many times.
     pub(crate) async fn copy_with(&self, operation: &'static str, fault: Fault, times: usize) -> Self {
-        self.copy().await.failing(operation, fault, times)
+        let copy = self.copy().await;
+        copy.world.emulator.faults().inject(operation, fault, times);
+        copy
     }
 
     /// The same, and everybody sends these members with every body as well.
@@ -255,11 +257,6 @@ impl Prepared {
     /// The same, and calls of this operation go wrong so many times.
     pub(crate) async fn with(endpoint: &str, operation: &'static str, fault: Fault, times: usize) -> Self {
         Self::of(endpoint).await.copy_with(operation, fault, times).await
-    }
-
-    fn failing(self, operation: &'static str, fault: Fault, times: usize) -> Self {
-        self.world.emulator.faults().inject(operation, fault, times);
-        self
     }
 
     pub(crate) async fn call(&self, endpoint: &str) -> Reply {
